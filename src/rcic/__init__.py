@@ -1,0 +1,1 @@
+"""A plate-aware classifier for multi-channel microscopy screens."""

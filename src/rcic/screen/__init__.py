@@ -1,0 +1,1 @@
+"""What was done to which well: tables only, no pixels, no torch."""

@@ -1,0 +1,106 @@
+"""What the rows of a screen must agree on; each check raises the UserError of the first row that does not."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from rcic.errors import nearest
+from rcic.screen.plate import WELLS
+from rcic.screen.rows import is_number, refuse, row_error, whole_numbers
+
+
+def check_wells(path: Path, rows: pd.DataFrame, name: str = "id_code") -> pd.DataFrame:
+    """Return the rows, plate as int64, if experiment, plate and well agree with the column ``name``.
+
+    Raises UserError for a well outside the plate, a plate that is no whole number, or a contradiction.
+    """
+    outside = ~rows["well"].isin(WELLS)
+    refuse(path, rows, outside, lambda row: f"well {row['well']!r} is not in A01-P24{_swapped(row, name)}")
+    plate = whole_numbers(path, rows, "plate")
+    expected = rows["experiment"] + "_" + plate.astype(str).astype(object) + "_" + rows["well"]
+
+    def reason(row: dict[str, str]) -> str:
+        place = f"experiment {row['experiment']!r}, plate {row['plate']}, well {row['well']}"
+        return f"{name} {row[name]!r} contradicts {place}{_swapped(row, name)}"
+
+    refuse(path, rows, rows[name] != expected, reason)
+    return rows.assign(plate=plate)
+
+
+def check_choice(path: Path, rows: pd.DataFrame, column: str, known: tuple[str, ...]) -> None:
+    """Refuse a value of a column that is none of the known ones."""
+
+    def reason(row: dict[str, str]) -> str:
+        return f"{column} {row[column]!r} is none of {', '.join(known)}{nearest(row[column], known)}"
+
+    refuse(path, rows, ~rows[column].isin(known), reason)
+
+
+def check_agrees(path: Path, rows: pd.DataFrame, column: str, by: str) -> None:
+    """Refuse a row whose ``column`` differs from that of the first row with the same ``by``."""
+    pairs = rows[[by, column]].drop_duplicates()
+    again = pairs[by].duplicated()
+    first = pairs[~again].set_index(by)[column]
+
+    def reason(row: dict[str, str]) -> str:
+        return f"{column} {row[column]!r} of {by} {row[by]!r}, which further up is {first[row[by]]!r}"
+
+    refuse(path, pairs, again, reason)
+
+
+def check_once(root: Path, entries: pd.DataFrame) -> None:
+    """Refuse a well that stands twice, in one file or in two."""
+    again = entries["id_code"].duplicated()
+    if again.any():
+        second = _first(entries, again)
+        first = _first(entries, entries["id_code"] == second["id_code"])
+        reason = f"well {second['id_code']} stands twice, first in {first['file']}, line {first['line']}"
+        raise row_error(root / second["file"], second["line"], reason)
+
+
+def check_one_form(root: Path, entries: pd.DataFrame) -> None:
+    """Refuse labels of which some are integers and some names; the rarer form is taken for the mistake."""
+    told = entries[entries["sirna"] != ""]
+    number = told["sirna"].map({name: is_number(name) for name in told["sirna"].unique()}).astype(bool)
+    if number.any() and not number.all():
+        usual = bool(number.mean() > 0.5)
+        odd = _first(told, number != usual)
+        reason = f"sirna {odd['sirna']!r} is not {'an integer' if usual else 'a name'} like the other labels"
+        raise row_error(root / odd["file"], odd["line"], reason)
+
+
+def check_roles(root: Path, entries: pd.DataFrame) -> None:
+    """Refuse an siRNA of two well types; the type with fewer wells is taken for the mistake."""
+    told = entries[entries["sirna"] != ""]
+    roles = told.groupby(["sirna", "well_type"], sort=False, as_index=False).size()
+    roles = roles.sort_values(["sirna", "size"], ascending=[True, False], kind="stable")
+    again = roles["sirna"].duplicated()
+    if again.any():
+        odd = _first(roles, again)
+        name, role = odd["sirna"], odd["well_type"]
+        usual = _first(roles, roles["sirna"] == name)["well_type"].replace("_", " ")
+        wrong = _first(told, (told["sirna"] == name) & (told["well_type"] == role))
+        reason = f"sirna {name!r} as a {role.replace('_', ' ')}, but in most wells it is a {usual}"
+        raise row_error(root / wrong["file"], wrong["line"], reason)
+
+
+def _first(rows: pd.DataFrame, chosen: pd.Series) -> pd.Series:
+    """Return the first chosen row."""
+    return rows.iloc[int(chosen.to_numpy().argmax())]
+
+
+def _swapped(row: dict[str, str], name: str) -> str:
+    """Return a question about two columns that look swapped, judged by the well's full name, or ''."""
+    for holder in [name, *row]:
+        parts = row[holder].rsplit("_", 2)
+        if len(parts) == 3 and parts[2] in WELLS:
+            break
+    else:
+        return ""
+    if holder != name:
+        return f"; are the values of {name!r} and {holder!r} swapped?"
+    for column, value in zip(("experiment", "plate", "well"), parts, strict=True):
+        other = [key for key in row if key != column and row[key] == value]
+        if row[column] != value and other:
+            return f"; are the values of {column!r} and {other[0]!r} swapped?"
+    return ""

@@ -1,0 +1,154 @@
+"""A screen as one table of wells, read from Kaggle's files (2019 or 2023) or from RxRx1's metadata.csv."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rcic.errors import UserError, nearest
+from rcic.files import whole
+from rcic.screen.checks import check_once, check_roles
+from rcic.screen.formats import METADATA, WELL_TYPES, read_entries
+from rcic.screen.rows import is_number, read_rows, refuse
+
+WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A screen: its wells, what its class indices mean, and the test labels where the input tells them.
+
+    ``wells`` has WELL_COLUMNS (strings, but int64 plate and label), sorted by split (train first), experiment,
+    plate and well. A test treatment well always has label -1 there; ``truth`` holds id_code and label (int64) of
+    those wells if the input tells them, -1 for an siRNA that no train well has.
+    """
+
+    root: Path
+    wells: pd.DataFrame
+    classes: tuple[str | int, ...]  # class index -> siRNA as the input writes it
+    n_treatments: int  # classes 0..n_treatments-1 are treatments; then come positive, then negative controls
+    truth: pd.DataFrame | None = None
+
+    def select(self, split: str | None = None, kind: str | None = None) -> pd.DataFrame:
+        """Return the wells of a split ("train", "test") and a kind ("treatment", "control"), index from 0."""
+        if split not in (None, "train", "test") or kind not in (None, "treatment", "control"):
+            raise ValueError(f"split {split!r} or kind {kind!r} is unknown")
+        chosen = np.ones(len(self.wells), dtype=bool)
+        if split is not None:
+            chosen &= (self.wells["split"] == split).to_numpy()
+        if kind is not None:
+            chosen &= ((self.wells["well_type"] == "treatment") == (kind == "treatment")).to_numpy()
+        return self.wells[chosen].reset_index(drop=True)
+
+    def decode(self, labels: Iterable[int]) -> list[str | int]:
+        """Return the siRNAs of class indices, in the input's form; ValueError for one that is none."""
+        numbers = [int(label) for label in labels]
+        if any(not 0 <= number < len(self.classes) for number in numbers):
+            raise ValueError(f"a class index is not in 0..{len(self.classes) - 1}")
+        return [self.classes[number] for number in numbers]
+
+    def encode(self, names: Iterable[str | int]) -> np.ndarray:
+        """Return the class indices (N,) int64 of siRNAs in the input's form; UserError for an unknown one."""
+        index = self._index()
+        keys = [str(name) for name in names]
+        unknown = next((key for key in keys if key not in index), None)
+        if unknown is not None:
+            raise UserError(f"sirna {unknown!r} is not in the screen {self.root}{nearest(unknown, index)}")
+        return np.array([index[key] for key in keys], dtype=np.int64)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 (hex) of wells and classes; the order of rows and columns in a file is no matter."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for column in WELL_COLUMNS:
+            digest.update("\n".join(map(str, self.wells[column].tolist())).encode() + b"\0")
+        return digest.hexdigest()
+
+    def _index(self) -> dict[str, int]:
+        """Return siRNA -> class index, each siRNA as text."""
+        return {str(name): label for label, name in enumerate(self.classes)}
+
+
+def read_screen(data_root: str | Path) -> Screen:
+    """Read the screen in a folder: metadata.csv, or train.csv, test.csv and their two tables of controls.
+
+    Classes are the siRNAs of train treatments, then of positive, then of negative controls (train and test),
+    each by value (2019), in natural order (2023) or by sirna_id (metadata.csv). Raises UserError naming file,
+    line and reason where the tables are not whole and consistent.
+    """
+    root = Path(data_root)
+    entries = read_entries(root)
+    check_once(root, entries)
+    check_roles(root, entries)
+    order = ["split", "experiment", "plate", "well"]
+    entries = entries.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
+    secret = (entries["split"] == "test") & (entries["well_type"] == "treatment")
+    names = _class_names(entries[~secret])
+    label = (
+        entries["sirna"].map({name: index for index, name in enumerate(names)}).fillna(-1).astype(np.int64)
+    )
+    text = {column: "str" for column in WELL_COLUMNS if column not in ("plate", "label")}
+    wells = entries.assign(label=label.mask(secret, -1))[WELL_COLUMNS].astype(text)
+    told = secret & (entries["sirna"] != "")
+    truth = pd.DataFrame({"id_code": wells["id_code"][told], "label": label[told]}).reset_index(drop=True)
+    integers = not (root / METADATA).exists() and all(is_number(name) for name in names)
+    classes = tuple(int(name) if integers else name for name in names)
+    treatments = set(entries["sirna"][~secret & (entries["well_type"] == "treatment")])
+    return Screen(root, wells, classes, len(treatments), truth if told.any() else None)
+
+
+def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
+    """Read a fold or pseudo table (id_code, perhaps sirna, any other columns) as rows of ``screen.wells``.
+
+    The file's order is kept. ``label`` comes from its sirna column; without one, from the screen. Raises
+    UserError naming file, line and reason for an unknown well or siRNA, a well that stands twice, or an siRNA
+    that contradicts the screen's.
+    """
+    path = Path(path)
+    rows = read_rows(path, ["id_code"], others=None)
+    names = rows["id_code"]
+    place = pd.Series(screen.wells.index, index=screen.wells["id_code"])
+    unknown = ~names.isin(place.index)
+    refuse(path, rows, unknown, lambda row: f"well {row['id_code']!r} is not in the screen {screen.root}")
+    refuse(path, rows, names.duplicated(), lambda row: f"well {row['id_code']} stands twice in the table")
+    wells = screen.wells.loc[place[names]].set_axis(rows.index)
+    if "sirna" in rows:
+        index = screen._index()
+        label = rows["sirna"].map(index).fillna(-1).astype(np.int64)
+        refuse(path, rows, label < 0, lambda row: _unknown_sirna(row["sirna"], index))
+        clash = (wells["label"] >= 0) & (wells["label"] != label)
+        refuse(
+            path,
+            rows,
+            clash,
+            lambda row: f"sirna {row['sirna']!r} is not what {screen.root} says of the well",
+        )
+        wells = wells.assign(label=label)
+    return wells.reset_index(drop=True)
+
+
+def write_wells(path: str | Path, wells: pd.DataFrame, screen: Screen) -> None:
+    """Write labelled wells as id_code,experiment,plate,well,sirna in the input's label form, whole or not.
+
+    ``wells`` has WELL_COLUMNS; ValueError for a label of -1, UserError if the file cannot be written.
+    """
+    table = wells[["id_code", "experiment", "plate", "well"]].assign(sirna=screen.decode(wells["label"]))
+    with whole(Path(path)) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _class_names(entries: pd.DataFrame) -> list[str]:
+    """Return the siRNAs in class order: treatments, positive controls, negative controls, each by rank."""
+    named = entries[["well_type", "rank", "sirna"]].drop_duplicates("sirna").sort_values("rank")
+    return [name for kind in WELL_TYPES for name in named["sirna"][named["well_type"] == kind]]
+
+
+def _unknown_sirna(name: str, known: Iterable[str]) -> str:
+    """Say that an siRNA is not in the screen."""
+    return (
+        f"sirna {name!r} is not in the screen{nearest(name, known)}"
+        if name
+        else "column 'sirna' has no value"
+    )

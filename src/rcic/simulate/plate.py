@@ -1,0 +1,124 @@
+"""Drawing plates, many at once: a plate's folder appears whole or not at all."""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from rcic.errors import UserError
+from rcic.screen.plate import CHANNELS, SITES, id_code, image_name
+from rcic.simulate.batch import Batch
+from rcic.simulate.presets import Preset
+from rcic.simulate.site import draw_site
+
+_SMALL = 400  # sites; below this, starting further processes takes longer than drawing
+_STATISTICS = {"mean": np.mean, "std": np.std, "median": np.median, "min": np.min, "max": np.max}
+
+
+@dataclass(frozen=True)
+class PlateJob:
+    """All that drawing one plate needs.
+
+    root: the split's folder. place: seed, experiment, plate. wells: (well, siRNA) pairs. effects: (classes, T) in this
+    cell type. unit: (6,) `site.unit_light` of the cell type.
+    """
+
+    root: Path
+    preset: Preset
+    cell_type: str
+    place: tuple[int, str, int]
+    wells: tuple[tuple[str, int], ...]
+    batch: Batch
+    effects: np.ndarray
+    unit: np.ndarray
+
+    @property
+    def n_sites(self) -> int:
+        """The number of sites to photograph."""
+        return len(self.wells) * len(SITES)
+
+
+def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> list[dict[str, Any]]:
+    """Draw every plate that is not there yet and return the statistics of all images, in the jobs' order.
+
+    workers: processes; None: one a core, or this process alone for a small screen.
+    """
+    total = sum(job.n_sites for job in jobs)
+    if workers is None:
+        workers = 1 if total < _SMALL else len(os.sched_getaffinity(0))
+    rows = []
+    with tqdm(total=total, desc="drawing", unit="site", disable=not progress) as bar:
+        for found in _spread_out(jobs, min(workers, len(jobs))):
+            rows.extend(found)
+            bar.update(len(found) // len(CHANNELS))
+    return rows
+
+
+def _spread_out(jobs: list[PlateJob], workers: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield ``draw_plate`` of every job, in their order, from fresh processes (or this one, for one worker)."""
+    if workers <= 1:
+        yield from map(draw_plate, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.imap(draw_plate, jobs)
+
+
+def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
+    """Draw one plate unless it is there, and return a row of statistics for each of its images.
+
+    The images are written to a hidden folder that takes its place when it is complete, so that a kill leaves no half
+    plate (a plate is the unit, not an image: thousands of small synced writes would cost more than the drawing).
+    """
+    seed, experiment, plate = job.place
+    final = job.root / experiment / f"Plate{plate}"
+    if final.is_dir():
+        return [row for well, _ in job.wells for site in SITES for row in _rows(job, well, site, _read(job, well, site))]
+    half = final.with_name(f".{final.name}.half")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    rows = []
+    for well, sirna in job.wells:
+        for site in SITES:
+            place = (seed, experiment, plate, well, site)
+            images = draw_site(job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, place)
+            for channel, image in zip(CHANNELS, images, strict=True):
+                (half / f"{well}_s{site}_w{channel}.png").write_bytes(_png(image))
+            rows += _rows(job, well, site, images)
+    half.rename(final)
+    return rows
+
+
+def _png(image: np.ndarray) -> bytes:
+    """Return an (H, W) uint8 image as the bytes of an 8-bit grey PNG, lightly compressed."""
+    return cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
+
+
+def _read(job: PlateJob, well: str, site: int) -> np.ndarray:
+    """Return the images of one site of a plate drawn before, (6, H, W) uint8; UserError for a broken one."""
+    _, experiment, plate = job.place
+    images = []
+    for channel in CHANNELS:
+        path = job.root / image_name(experiment, plate, well, site, channel)
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+        if image is None or image.shape != (job.preset.pixels,) * 2:
+            raise UserError(f"{path}: missing or broken; remove its plate's folder and draw again")
+        images.append(image)
+    return np.stack(images)
+
+
+def _rows(job: PlateJob, well: str, site: int, images: np.ndarray) -> list[dict[str, Any]]:
+    """Return a row per channel in the columns of Kaggle's pixel_stats.csv."""
+    _, experiment, plate = job.place
+    head = {"id_code": id_code(experiment, plate, well), "experiment": experiment, "plate": plate, "well": well}
+    return [
+        head | {"site": site, "channel": channel} | {name: value(image) for name, value in _STATISTICS.items()}
+        for channel, image in zip(CHANNELS, images, strict=True)
+    ]

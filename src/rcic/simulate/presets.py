@@ -1,0 +1,98 @@
+"""How large and how hard a synthetic screen is: one plain record per preset."""
+
+from dataclasses import dataclass
+
+from rcic.errors import UserError, nearest
+
+N_GROUPS = 4
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The size and the difficulty of one synthetic screen.
+
+    pixels: side of the square images, px. field: side of what they show, in pixels of the published 512-px
+    images (so pixels / field is the magnification: 1.0 shows cells as large as the real ones, 0.5 half as large).
+    siRNAs: 4 groups of `group_size` treatments, `positives` positive controls and one negative control, with
+    `positive_wells` and `negative_wells` wells of each on every plate. train, test: experiments by cell type.
+    effect: size of the typical siRNA's effect (see effect.py). specific: share of it that differs between cell types,
+    0..1. missing: probability that a plate lacks one or two treatment wells.
+    """
+
+    name: str
+    pixels: int
+    field: float
+    group_size: int
+    positives: int
+    positive_wells: int
+    negative_wells: int
+    train: dict[str, int]
+    test: dict[str, int]
+    effect: float
+    specific: float = 0.3
+    missing: float = 0.18
+
+    @property
+    def n_treatments(self) -> int:
+        """The number of treatment siRNAs; their labels are 0..n_treatments-1."""
+        return N_GROUPS * self.group_size
+
+    @property
+    def n_classes(self) -> int:
+        """All siRNAs: treatments, then positive controls, then the negative control (the last label)."""
+        return self.n_treatments + self.positives + 1
+
+    @property
+    def cell_types(self) -> list[str]:
+        """The cell types of the screen, sorted."""
+        return sorted(self.train)
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="test",
+            pixels=40,
+            field=110.0,
+            group_size=2,
+            positives=2,
+            positive_wells=1,
+            negative_wells=2,
+            train={"HUVEC": 3, "RPE": 2},
+            test={"HUVEC": 1, "RPE": 1},
+            effect=2.4,
+        ),
+        Preset(
+            name="demo",
+            pixels=96,
+            field=190.0,
+            group_size=8,
+            positives=3,
+            positive_wells=2,
+            negative_wells=2,
+            train={"HUVEC": 3, "HEPG2": 2, "RPE": 2, "U2OS": 1},
+            test={"HUVEC": 1, "HEPG2": 1, "RPE": 1, "U2OS": 1},
+            effect=1.8,
+        ),
+        Preset(
+            name="bench",
+            pixels=128,
+            field=200.0,
+            group_size=24,
+            positives=6,
+            positive_wells=2,
+            negative_wells=2,
+            train={"HUVEC": 5, "RPE": 3},
+            test={"HUVEC": 2, "RPE": 2},
+            effect=1.6,
+        ),
+    )
+}
+
+
+def find_preset(name: str) -> Preset:
+    """Return the preset called ``name``; UserError with the nearest name for an unknown one."""
+    if name not in PRESETS:
+        raise UserError(f"preset {name!r} is unknown{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,133 @@
+"""The door of the workshop: a whole synthetic screen in a folder of Kaggle's layout, read back like any other."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rcic.errors import UserError
+from rcic.files import whole, write_error
+from rcic.simulate.batch import Batch, batch_table, batches
+from rcic.simulate.effect import effect_table, effects
+from rcic.simulate.layout import experiments, plan
+from rcic.simulate.plate import PlateJob, draw_plates
+from rcic.simulate.presets import N_GROUPS, Preset, find_preset
+from rcic.simulate.site import unit_light
+
+VERSION = 1  # raise it with every change that alters a drawn byte
+MARK, BEGUN = "simulated.json", ".simulating.json"
+
+
+def simulate(preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True) -> None:
+    """Draw the screen ``preset`` into ``out_dir``; the same preset and seed give the same bytes.
+
+    workers: processes (default: one a core, one for a small screen). A complete screen is left as it is, one that was
+    interrupted is continued plate by plate. Raises UserError for an unknown preset, a seed below 0, a folder that
+    holds anything else, and a full disk.
+    """
+    chosen, folder = find_preset(preset), Path(out_dir)
+    if seed < 0:
+        raise UserError(f"seed {seed}: must be 0 or larger")
+    identity = {"version": VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
+    if _is_complete(folder, identity):
+        print(f"{folder}: screen {preset!r} with seed {seed} is already there, nothing to draw")
+        return
+    _write_json(folder / BEGUN, identity)
+    wells = plan(chosen, seed)
+    found = batches(experiments(chosen, seed), N_GROUPS, seed)
+    changes = effects(chosen, seed)
+    try:
+        statistics = draw_plates(_jobs(folder, chosen, seed, wells, found), workers, progress)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    _write_kaggle(folder, wells, pd.DataFrame(statistics))
+    _write_truth(folder / "truth", wells, effect_table(chosen, changes), batch_table(found))
+    _write_json(folder / MARK, identity)
+    (folder / BEGUN).unlink()
+
+
+def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
+    """Return whether the screen is there already; UserError if the folder holds anything but (a part of) it."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; name a folder for the screen")
+    marks = [folder / name for name in (MARK, BEGUN) if (folder / name).is_file()]
+    if not marks:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder")
+        return False
+    found = _read_mark(marks[0])
+    differs = [key for key, value in identity.items() if found.get(key) != value]
+    if differs:
+        what = ", ".join(differs)
+        raise UserError(f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another")
+    return marks[0].name == MARK
+
+
+def _read_mark(path: Path) -> dict[str, Any]:
+    """Return what a mark says; UserError if it is none."""
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: not the mark of a simulated screen; remove the folder or name another")
+    return found
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write ``content`` whole, with sorted keys."""
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def _jobs(
+    folder: Path, preset: Preset, seed: int, wells: pd.DataFrame, found: dict[tuple[str, int], Batch]
+) -> list[PlateJob]:
+    """Return one job per plate."""
+    changes = effects(preset, seed)
+    units = {cell_type: unit_light(preset, cell_type) for cell_type in preset.cell_types}
+    return [
+        PlateJob(
+            root=folder / split,
+            preset=preset,
+            cell_type=cell_type,
+            place=(seed, experiment, plate),
+            wells=tuple(zip(rows["well"], rows["sirna"], strict=True)),
+            batch=found[experiment, plate],
+            effects=changes[:, preset.cell_types.index(cell_type)],
+            unit=units[cell_type],
+        )
+        for (split, cell_type, experiment, plate), rows in wells.groupby(["split", "cell_type", "experiment", "plate"])
+    ]
+
+
+def _write_kaggle(folder: Path, wells: pd.DataFrame, statistics: pd.DataFrame) -> None:
+    """Write the tables of the competition's first release; the labels of test treatments are left out."""
+    place = ["id_code", "experiment", "plate", "well"]
+    treatment = wells["well_type"] == "treatment"
+    for split in ("train", "test"):
+        here = wells["split"] == split
+        labels = ["sirna"] if split == "train" else []
+        _write_csv(folder / f"{split}.csv", wells.loc[here & treatment, place + labels])
+        _write_csv(folder / f"{split}_controls.csv", wells.loc[here & ~treatment, [*place, "sirna", "well_type"]])
+    test = wells.loc[(wells["split"] == "test") & treatment, ["id_code"]]
+    _write_csv(folder / "sample_submission.csv", test.assign(sirna=0))
+    _write_csv(folder / "pixel_stats.csv", statistics)
+
+
+def _write_truth(folder: Path, wells: pd.DataFrame, effect: pd.DataFrame, batch: pd.DataFrame) -> None:
+    """Write what only the simulator knows: hidden labels, groups of plates, effects of siRNAs, batches."""
+    treatment = wells["well_type"] == "treatment"
+    _write_csv(folder / "test.csv", wells.loc[treatment & (wells["split"] == "test"), ["id_code", "sirna"]])
+    _write_csv(folder / "plates.csv", wells[["experiment", "plate", "group"]].drop_duplicates())
+    _write_csv(folder / "groups.csv", wells.loc[treatment, ["sirna", "group"]].drop_duplicates().sort_values("sirna"))
+    _write_csv(folder / "effects.csv", effect)
+    _write_csv(folder / "batches.csv", batch)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table whole, without its index, numbers to six digits."""
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
