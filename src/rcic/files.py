@@ -80,5 +80,17 @@ def find_members(root: Path, name: str, model: str | None = None) -> list[Member
         folder = path.relative_to(root).as_posix().removesuffix("/" + name)
         if (match := _FOLDER.fullmatch(folder)) and model in (None, match["model"]):
             channels = tuple(int(channel) for channel in match["channels"].split(","))
-            found.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
+            found.append(
+                Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"])
+            )
     return sorted(found, key=lambda member: (member.model, member.channels, member.fold or 0))
+
+
+def prediction_files(folder: Path, split: str) -> dict[str, Path]:
+    """Return where a member's predictions of ``split`` ("test", or "valid": its held-out wells) stand.
+
+    ``logits`` (N, K) float32 with all sites averaged, ``wells`` its rows (id_code), ``sites`` (N, S, K) float16 with NaN
+    for a site that is not there, ``record`` what they were made with.
+    """
+    names = {"logits": ".npy", "wells": ".csv", "sites": "_sites.npy", "record": ".json"}
+    return {name: folder / f"pred_{split}{ending}" for name, ending in names.items()}

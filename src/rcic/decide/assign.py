@@ -15,24 +15,27 @@ from rcic.decide.blend import check_table
 from rcic.errors import UserError
 
 
-def assign_wells(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1) -> np.ndarray:
+def assign_wells(
+    log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1
+) -> np.ndarray:
     """Return the likeliest labels, (N,) int64, that use each class at most ``capacity`` times a plate.
 
-    ``log_probs`` is (N, K), ``allowed`` (N, K) bool, ``wells`` has N rows with columns experiment and plate. A plate may
-    have fewer wells than classes. On a plate with more wells than seats, the capacity rises to the smallest that
-    seats every well (`crowded_plates` tells which); a class that is not allowed is never given. Raises UserError for a
-    well without any allowed class, a capacity below 1, or NaN or infinity in ``log_probs``.
+    ``log_probs`` is (N, K), ``allowed`` (N, K) bool, ``wells`` has N rows with columns experiment and plate.
+    A plate may have fewer wells than classes. On a plate with more wells than seats, the capacity rises to
+    the smallest that seats every well (`crowded_plates` tells which); a class that is not allowed is never
+    given. Raises UserError for a well without any allowed class, a capacity below 1, or NaN or infinity in
+    ``log_probs``.
     """
     check_table(log_probs, (len(wells), log_probs.shape[-1]), "log-probabilities")
     _check_allowed(allowed, wells, log_probs.shape, capacity)
     labels = np.empty(len(wells), dtype=np.int64)
-    for rows in _plates(wells).values():
+    for rows in _plates(wells):
         labels[rows] = _assign_plate(log_probs[rows], allowed[rows], capacity)
     return labels
 
 
 def _assign_plate(log_probs: np.ndarray, allowed: np.ndarray, capacity: int) -> np.ndarray:
-    """Return the labels, (n,), of one plate: a seat for each of the m classes, as often as the capacity says."""
+    """Return the labels, (n,), of one plate: each class has as many seats as the capacity says."""
     classes = np.flatnonzero(allowed.any(axis=0))  # (m,)
     cost = np.where(allowed, -log_probs, np.inf)[:, classes]  # (n, m)
     seats = np.tile(cost, smallest_capacity(allowed[:, classes], capacity))  # (n, m * capacity)
@@ -40,7 +43,7 @@ def _assign_plate(log_probs: np.ndarray, allowed: np.ndarray, capacity: int) -> 
 
 
 def smallest_capacity(allowed: np.ndarray, capacity: int) -> int:
-    """Return the smallest capacity, at least ``capacity``, that seats all n wells of one plate; ``allowed`` is (n, m).
+    """Return the smallest capacity from ``capacity`` up that seats all wells of a plate, ``allowed`` (n, m).
 
     A maximum bipartite matching decides; every well must have an allowed class, or no capacity would do.
     """
@@ -53,18 +56,20 @@ def smallest_capacity(allowed: np.ndarray, capacity: int) -> int:
 
 
 def crowded_plates(wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1) -> pd.DataFrame:
-    """Return the plates that `assign_wells` needs a higher capacity for: experiment, plate, wells, classes, capacity."""
+    """Return the plates that need a higher capacity: experiment, plate, wells, classes, capacity (needed)."""
     _check_allowed(allowed, wells, allowed.shape, capacity)
     rows = []
-    for (experiment, plate), at in _plates(wells).items():
+    for at in _plates(wells):
         here = allowed[at][:, allowed[at].any(axis=0)]
-        rows.append((experiment, plate, *here.shape, smallest_capacity(here, capacity)))
+        rows.append(
+            (*wells[["experiment", "plate"]].iloc[at[0]], *here.shape, smallest_capacity(here, capacity))
+        )
     table = pd.DataFrame(rows, columns=["experiment", "plate", "wells", "classes", "capacity"])
     return table[table["capacity"] > capacity].reset_index(drop=True)
 
 
 def confidence(log_probs: np.ndarray, allowed: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the probability of each well's label among its allowed classes, (N,) float64; 0 for a forbidden label."""
+    """Return the probability of each well's label among its allowed classes, (N,) float64; 0 if forbidden."""
     possible = np.where(allowed, log_probs, -np.inf)
     top = possible.max(axis=1, keepdims=True)
     return np.exp(_of(labels, possible) - top[:, 0]) / np.exp(possible - top).sum(axis=1)
@@ -73,8 +78,8 @@ def confidence(log_probs: np.ndarray, allowed: np.ndarray, labels: np.ndarray) -
 def margins(log_probs: np.ndarray, allowed: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return log p of each well's label minus that of the best other allowed class, (N,) float64, in nats.
 
-    Negative where the assignment overruled the well's own first choice; inf where only one class is allowed; -inf for a
-    forbidden label.
+    Negative where the assignment overruled the well's own first choice; inf where only one class is allowed;
+    -inf for a forbidden label.
     """
     possible = np.where(allowed, log_probs, -np.inf)
     own = _of(labels, possible)
@@ -82,10 +87,15 @@ def margins(log_probs: np.ndarray, allowed: np.ndarray, labels: np.ndarray) -> n
     return own - possible.max(axis=1)
 
 
-def answers(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """Return one row a well, in the order of ``wells``: id_code, experiment, plate, well, label, margin, confidence."""
+def answers(
+    log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, labels: np.ndarray
+) -> pd.DataFrame:
+    """Return a row for each of ``wells``: id_code, experiment, plate, well, label, margin, confidence."""
     table = wells[["id_code", "experiment", "plate", "well"]].reset_index(drop=True)
-    sure = {"margin": margins(log_probs, allowed, labels), "confidence": confidence(log_probs, allowed, labels)}
+    sure = {
+        "margin": margins(log_probs, allowed, labels),
+        "confidence": confidence(log_probs, allowed, labels),
+    }
     return table.assign(label=labels, **sure)
 
 
@@ -94,16 +104,18 @@ def _of(labels: np.ndarray, table: np.ndarray) -> np.ndarray:
     return np.take_along_axis(table, labels[:, None], axis=1)[:, 0]
 
 
-def _plates(wells: pd.DataFrame) -> dict[tuple[str, int], np.ndarray]:
-    """Return the row numbers of every (experiment, plate)."""
-    return wells.groupby(["experiment", "plate"]).indices
+def _plates(wells: pd.DataFrame) -> list[np.ndarray]:
+    """Return the row numbers, (n,), of each plate."""
+    return [np.asarray(rows) for rows in wells.groupby(["experiment", "plate"]).indices.values()]
 
 
 def _check_allowed(allowed: np.ndarray, wells: pd.DataFrame, shape: tuple[int, ...], capacity: int) -> None:
     if capacity < 1:
         raise UserError(f"capacity {capacity}: a siRNA must fit a plate at least once")
     if allowed.shape != shape or len(wells) != shape[0]:
-        raise UserError(f"allowed classes {allowed.shape}, log-probabilities {shape}, {len(wells)} wells: sizes differ")
+        raise UserError(
+            f"allowed classes {allowed.shape}, log-probabilities {shape}, {len(wells)} wells: sizes differ"
+        )
     if len(stuck := np.flatnonzero(~allowed.any(axis=1))):
         well = wells.iloc[stuck[0]]
         where = f"{well['experiment']} plate {well['plate']}"

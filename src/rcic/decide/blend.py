@@ -11,11 +11,12 @@ from rcic.errors import UserError
 
 
 def average(members: Iterable[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
-    """Return the weighted mean of logits, (N, K) float32; summed in float64, so k copies of a member change nothing.
+    """Return the weighted mean of logits, (N, K) float32; summed in float64, so copies change nothing.
 
-    ``members`` are (N, K) arrays of any float type; they are read one after the other, so memory maps or a generator
-    cost one table of memory. ``weights``, one a member, need not sum to one. Raises UserError for no member, tables
-    of unequal shape, NaN or infinity in a table, or weights that are not one a member, finite, >= 0 and not all zero.
+    ``members`` are (N, K) arrays of any float type; they are read one after the other, so memory maps or a
+    generator cost one table of memory. ``weights``, one a member, need not sum to one. Raises UserError for
+    no member, tables of unequal shape, NaN or infinity in a table, or weights that are not one a member,
+    finite, >= 0 and not all zero.
     """
     given = None if weights is None else _checked_weights(weights)
     total, weight_sum, number = np.zeros((0, 0)), 0.0, 0
@@ -41,13 +42,15 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def check_table(table: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Return ``table`` as it came; raises UserError, naming it, unless it is (N, K) = ``shape`` and finite."""
+    """Return ``table`` as it came; raises UserError with its name if it is not finite or not of ``shape``."""
     if table.ndim != 2 or table.shape != shape:
         raise UserError(f"{name}: shape {table.shape}, but {shape} (wells, classes) is wanted")
     finite = np.isfinite(table).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
-        raise UserError(f"{name}: NaN or infinity in {(~finite).sum()} of {len(table)} wells, first in row {row}")
+        raise UserError(
+            f"{name}: NaN or infinity in {(~finite).sum()} of {len(table)} wells, first in row {row}"
+        )
     return table
 
 
@@ -56,4 +59,3 @@ def _checked_weights(weights: Sequence[float]) -> list[float]:
     if not np.isfinite(chosen).all() or min(chosen, default=0) < 0 or sum(chosen) == 0:
         raise UserError(f"weights {chosen}: each must be a number of at least 0, and one must be above 0")
     return chosen
-

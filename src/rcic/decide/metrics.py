@@ -1,8 +1,8 @@
 """How good logits are: MAP@3, top-1 and top-3 accuracy by well.
 
-Letters: N wells, K classes. MAP@3 is Kaggle's mean average precision at 3; with one true class a well it is the mean of
-1/rank of the true class, where a rank beyond 3 counts nothing (see torch-metrics' and recmetrics' ``mapk``, both after
-B. Hamner's ``ml_metrics.apk``).
+Letters: N wells, K classes. MAP@3 is Kaggle's mean average precision at 3 (reference code: `apk` in
+B. Hamner's ml_metrics). With one true class a well it is the mean of 1/rank of the true class, where a rank
+beyond 3 counts 0.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ NAMES = ("map3", "top1", "top3")
 def true_ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the rank, (N,) int64 from 1, of each well's true class in its (N, K) logits.
 
-    Equal logits rank by class index, as ``argmax`` does; a well whose true class has a NaN logit ranks last. Raises
-    UserError if shapes disagree or a label is outside 0..K-1.
+    Equal logits rank by class index, as ``argmax`` does; a well whose true class has a NaN logit ranks last.
+    Raises UserError if shapes disagree or a label is outside 0..K-1.
     """
     n_wells, n_classes = logits.shape
     if labels.shape != (n_wells,):
         raise UserError(f"labels of shape {labels.shape} for the logits of {n_wells} wells")
-    if n_wells and not (0 <= labels.min() and labels.max() < n_classes):
+    if n_wells and not (labels.min() >= 0 and labels.max() < n_classes):
         raise UserError(f"labels {labels.min()}..{labels.max()} for logits of {n_classes} classes")
     own = logits[np.arange(n_wells), labels][:, None]
     ahead = (logits > own) | ((logits == own) & (np.arange(n_classes) < labels[:, None]))
@@ -29,7 +29,7 @@ def true_ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def well_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return ``{"map3", "top1", "top3"}``, each 0..1, over the wells whose label is known (>= 0); NaN without any."""
+    """Return map3, top1 and top3, each 0..1, over the wells with a known label (>= 0); NaN without any."""
     known = labels >= 0
     return _summary(true_ranks(logits[known], labels[known]))
 

@@ -17,14 +17,14 @@ def select(
     validation: Collection[str] = (),
     capacity: int = 1,
 ) -> pd.DataFrame:
-    """Return the audit table: ``answers`` in their order, with kept (bool) and reason (str) added to every well.
+    """Return the audit table: ``answers`` in their order, with columns kept (bool) and reason (str) added.
 
-    ``answers`` is the table of `rcic.decide.assign.answers`: id_code, experiment, plate, well, label, margin (nats),
-    confidence. On each plate the widest margins come first; a well is kept if its margin is at least ``min_margin``,
-    fewer than ``capacity`` wells of the plate with a wider margin have its label, and no more than ``share`` (0..1) of
-    the plate's wells, rounded down, are kept so far. Equal margins go by id_code. ``validation`` holds the id_codes of
-    every validation fold: raises UserError if one of them would be kept, for a NaN margin, a duplicate well, or a
-    share or capacity out of range.
+    ``answers`` is the table of `rcic.decide.assign.answers`: id_code, experiment, plate, well, label, margin
+    (nats), confidence. On each plate the widest margins come first; a well is kept if its margin is at least
+    ``min_margin``, fewer than ``capacity`` wells of the plate with a wider margin have its label, and no more
+    than ``share`` (0..1) of the plate's wells, rounded down, are kept so far. Equal margins go by id_code.
+    ``validation`` holds the id_codes of every validation fold: raises UserError if one of them would be kept,
+    for a NaN margin, a duplicate well, or a share or capacity out of range.
     """
     _check(answers, share, capacity)
     ranked = answers.reset_index(drop=True).sort_values(["margin", "id_code"], ascending=[False, True])
@@ -32,7 +32,9 @@ def select(
     wide = ranked["margin"] >= min_margin
     taken = ranked.groupby([*plate, "label"]).cumcount() >= capacity
     place = (wide & ~taken).groupby(plate).cumsum()  # 1 for the first candidate of its plate
-    quota = np.floor(share * ranked.groupby(plate)["label"].transform("size") + 1e-9)  # 0.29 * 100 < 29 in floats
+    quota = np.floor(
+        share * ranked.groupby(plate)["label"].transform("size") + 1e-9
+    )  # 0.29 * 100 < 29 in floats
     rules = [~wide, taken, place > quota]
     reason = np.select(rules, [f"margin below {min_margin:g}", TAKEN, BEYOND], default=KEPT)
     audit = ranked.assign(kept=reason == KEPT, reason=reason).sort_index()
@@ -55,6 +57,6 @@ def _refuse_validation(audit: pd.DataFrame, validation: Collection[str]) -> None
     caught = audit.loc[audit["kept"] & audit["id_code"].isin(set(validation)), "id_code"]
     if len(caught):
         raise UserError(
-            f"{len(caught)} wells would get a pseudo-label but lie in a validation fold, first {caught.iloc[0]}; "
+            f"{len(caught)} wells to pseudo-label lie in a validation fold, first {caught.iloc[0]}; "
             "pseudo-label test wells only"
         )

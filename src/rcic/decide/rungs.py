@@ -1,7 +1,7 @@
 """The rungs of the ladder, well by well: from one site of one model to the assignment.
 
-Letters: N wells, S sites a well, K classes; a member (channel set, fold, model) predicted n of the N wells; an experiment
-has r of them. A rung gives every well a share of right answers, 0..1:
+Letters: N wells, S sites a well, K classes; a member (channel set, fold, model) predicted n of the N wells, r
+of them belong to one experiment. A rung gives every well a share of right answers, 0..1:
 
     one site      over sites and members, each judged alone
     both sites    over members, each with its sites averaged
@@ -11,18 +11,19 @@ has r of them. A rung gives every well a share of right answers, 0..1:
     group mask    the likeliest class of the group that the plate was matched to
     assignment    each class as often a plate as the capacity says
 
-Only members that predicted a well count for it, so held-out wells, which each fold's own members predicted, need no
-second definition.
+Only members that predicted a well count for it. So held-out wells, which their own fold's members predicted,
+need no second definition.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
 
 from rcic.decide.assign import assign_wells
-from rcic.decide.blend import check_table, log_softmax
+from rcic.decide.blend import check_table
 from rcic.decide.plate_group import group_mask, match_groups
 from rcic.files import Member
 from rcic.screen.layout import Groups
@@ -32,7 +33,7 @@ RUNGS = ("one site", "both sites", "channel sets", "folds", "models", "group mas
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one member said about n wells; arrays may be memory maps, they are read an experiment at a time."""
+    """What one member said about n wells; arrays may be memory maps, an experiment is read at a time."""
 
     member: Member
     logits: np.ndarray  # (n, K), mean over sites
@@ -42,13 +43,14 @@ class Prediction:
     def predicted(self, n_wells: int) -> np.ndarray:
         """Return which of the N wells this member predicted, (N,) bool."""
         mask = np.full(n_wells, self.rows is None)
-        mask[[] if self.rows is None else self.rows] = True
+        if self.rows is not None:
+            mask[self.rows] = True
         return mask
 
     def read(self, table: np.ndarray, rows: np.ndarray, n_wells: int) -> np.ndarray:
-        """Return ``table`` (its logits or sites) for the r wells ``rows``, NaN where they were not predicted."""
+        """Return ``table`` (its logits or sites) for the r wells ``rows``, NaN where not predicted."""
         if self.rows is None:
-            return table[rows]
+            return np.asarray(table[rows])
         place = np.full(n_wells, -1)
         place[self.rows] = np.arange(len(self.rows))
         said = place[rows] >= 0
@@ -58,23 +60,80 @@ class Prediction:
 
 
 def existing(predictions: Sequence[Prediction], n_wells: int, n_groups: int) -> list[str]:
-    """Return the rungs, in order, that these predictions have.
+    """Return the rungs, in order, that these predictions can tell.
 
-    One site needs every member's sites, both sites two sites of some member, channel sets two of them in one fold of
-    one model, folds a well that two folds of one model predicted, models two models, the mask two groups.
+    One site needs the sites of every member, both sites a member with two, channel sets two of them in one
+    fold of one model, folds a well that two folds of one model predicted, models two models, the mask two
+    groups.
     """
     members = [prediction.member for prediction in predictions]
     sites = [prediction.sites for prediction in predictions]
+    models = {member.model for member in members}
     has = {
-        "one site": all(array is not None for array in sites),
-        "both sites": any(array is None or array.shape[1] > 1 for array in sites),
-        "channel sets": len({(m.model, m.fold) for m in members}) < len(members),
-        "folds": any(_folds_a_well(predictions, model, n_wells) > 1 for model in {m.model for m in members}),
-        "models": len({m.model for m in members}) > 1,
+        "one site": all(table is not None for table in sites),
+        "both sites": any(table is None or table.shape[1] > 1 for table in sites),
+        "channel sets": len({(member.model, member.fold) for member in members}) < len(members),
+        "folds": any(_folds_a_well(predictions, model, n_wells) > 1 for model in models),
+        "models": len(models) > 1,
         "group mask": n_groups > 1,
         "assignment": True,
     }
     return [rung for rung in RUNGS if has[rung]]
+
+
+def blended_shares(
+    predictions: Sequence[Prediction], rows: np.ndarray, truth: np.ndarray, weights: Mapping[str, float]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the shares, (r,) each, of the rungs up to `models`, and the logits of all models as one, (r, K).
+
+    ``rows`` (r,) are wells of one experiment among the N of ``truth`` (N,), each predicted by somebody.
+    """
+    logits = {p.member: _finite(p, rows, len(truth)) for p in predictions}
+    sites = [p.read(p.sites, rows, len(truth)) for p in predictions if p.sites is not None]
+    folds = _means(logits, lambda member: (member.model, member.fold))
+    models = _means(logits, lambda member: member.model)
+    blend = _mean_of_models(models, weights)
+
+    def right(table: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(table[:, 0]), np.nan, table.argmax(axis=1) == truth[rows])
+
+    return {
+        "one site": _mean(right(table[:, site]) for table in sites for site in range(table.shape[1])),
+        "both sites": _mean(map(right, logits.values())),
+        "channel sets": _mean(map(right, folds.values())),
+        "folds": _mean(map(right, models.values())),
+        "models": right(blend),
+    }, blend
+
+
+def blend_members(
+    predictions: Sequence[Prediction], rows: np.ndarray, n_wells: int, weights: Mapping[str, float]
+) -> np.ndarray:
+    """Return the ensemble's logits (r, K) float64 of the wells ``rows``; NaN for a well that nobody predicted.
+
+    Members of one model count alike, models by ``weights`` (1 unless given): what the rung `models` is made of.
+    """
+    logits = {p.member: _finite(p, rows, n_wells) for p in predictions}
+    return _mean_of_models(_means(logits, lambda member: member.model), weights)
+
+
+def decided_shares(
+    log_probs: np.ndarray, wells: pd.DataFrame, truth: np.ndarray, groups: Groups
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Return the shares of `group mask` and `assignment`, (r,) each, and the table of `match_groups`."""
+    matched = match_groups(log_probs, wells, groups)
+    allowed = group_mask(wells, matched, groups)
+    masked = np.where(allowed, log_probs, -np.inf).argmax(axis=1)
+    assigned = assign_wells(log_probs, wells, allowed, groups.capacity)
+    return {"group mask": (masked == truth) * 1.0, "assignment": (assigned == truth) * 1.0}, matched
+
+
+def _finite(prediction: Prediction, rows: np.ndarray, n_wells: int) -> np.ndarray:
+    """Return the member's logits for ``rows``, (r, K), NaN nowhere but in wells that it did not predict."""
+    table = prediction.read(prediction.logits, rows, n_wells)
+    said = table[prediction.predicted(n_wells)[rows]]
+    check_table(said, (len(said), prediction.logits.shape[1]), f"logits of {prediction.member.folder}")
+    return table
 
 
 def _folds_a_well(predictions: Sequence[Prediction], model: str, n_wells: int) -> int:
@@ -83,14 +142,29 @@ def _folds_a_well(predictions: Sequence[Prediction], model: str, n_wells: int) -
     for prediction in predictions:
         if prediction.member.model == model:
             fold = prediction.member.fold
-            by_fold[fold] = by_fold.get(fold, False) | prediction.predicted(n_wells)
+            by_fold[fold] = by_fold.get(fold, np.zeros(n_wells, bool)) | prediction.predicted(n_wells)
     return int(np.sum(list(by_fold.values()), axis=0).max(initial=0))
 
 
-def blend_rungs(
-    predictions: Sequence[Prediction], wells: pd.DataFrame, rows: np.ndarray, truth: np.ndarray, weights: Mapping[str, float]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the shares, (r,) each, of the rungs up to `models`, and the blended logits, (r, K) float64.
+def _means(
+    tables: Mapping[Member, np.ndarray], key: Callable[[Member], Hashable]
+) -> dict[Hashable, np.ndarray]:
+    """Return the mean of the tables of all members with the same key."""
+    return {
+        chosen: _mean(table for member, table in tables.items() if key(member) == chosen)
+        for chosen in dict.fromkeys(map(key, tables))
+    }
 
-    """
-    ...
+
+def _mean_of_models(models: Mapping[Hashable, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
+    return _mean(models.values(), [weights.get(str(model), 1.0) for model in models])
+
+
+def _mean(tables: Iterable[np.ndarray], weights: Iterable[float] = repeat(1.0)) -> np.ndarray:
+    """Return the float64 mean over tables of one shape of what is not NaN; NaN where nothing is left."""
+    total, weight_sum = np.zeros(()), np.zeros(())
+    for table, weight in zip(tables, weights, strict=False):
+        said = ~np.isnan(table)
+        total = total + weight * np.where(said, table, 0).astype(np.float64)
+        weight_sum = weight_sum + weight * said
+    return total / np.where(weight_sum > 0, weight_sum, np.nan)

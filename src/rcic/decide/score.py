@@ -1,61 +1,23 @@
-"""The ladder: what each step from one site of one model to the assignment adds, in accuracy.
+"""The ladder: what each step adds in accuracy, from one site of one model to the assignment (see `rungs`)."""
 
-Letters: N wells, S sites a well, K classes; a member (channel set, fold, model) predicted n of the N wells.
-A rung gives every well a share of right answers; its accuracy is the mean over wells. So all rungs weigh wells alike,
-and held-out wells, which only the members of their own fold predicted, need no second definition:
-
-    one site      share over sites and members, each judged alone
-    both sites    share over members, each with its sites averaged
-    channel sets  share over folds and models, each with its channel sets averaged
-    folds         share over models, each with its channel sets and folds averaged
-    models        right or wrong: models averaged (listed only if there are several)
-    group mask    right or wrong: the likeliest class of the group that the plate was matched to
-    assignment    right or wrong: each class as often a plate as the capacity says
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from rcic.decide.assign import assign_wells
-from rcic.decide.blend import check_table, log_softmax
-from rcic.decide.plate_group import group_mask, match_groups
+from rcic.decide.blend import log_softmax
+from rcic.decide.rungs import RUNGS, Prediction, blended_shares, decided_shares, existing
 from rcic.errors import UserError
-from rcic.files import Member
 from rcic.screen.layout import Groups
-
-RUNGS = ("one site", "both sites", "channel sets", "folds", "models", "group mask", "assignment")
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What one member said about n wells; arrays may be memory maps, an experiment is read at a time."""
-
-    member: Member
-    logits: np.ndarray  # (n, K), mean over sites
-    sites: np.ndarray | None = None  # (n, S, K), NaN for a site without picture; None if not kept
-    rows: np.ndarray | None = None  # (n,) int64, row numbers among the N wells; None: all N in order
-
-    def read(self, rows: np.ndarray, n_wells: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return logits and sites of the wells ``rows``, NaN for those that this member did not predict."""
-        at = rows
-        if self.rows is not None:
-            place = np.full(n_wells, -1)
-            place[self.rows] = np.arange(len(self.rows))
-            at = place[rows]
-        logits = _take(self.logits, at)
-        check_table(logits[at >= 0], (int((at >= 0).sum()), logits.shape[1]), f"logits of {self.member.folder}")
-        return logits, None if self.sites is None else _take(self.sites, at)
 
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
     """Accuracies by rung, and how many plates got the right group."""
 
-    table: pd.DataFrame  # rung, scope ("all", "cell_type", "experiment"), value, accuracy (%, NaN: absent), n_wells
-    chance: float  # accuracy of a guess among the K classes, %
+    table: pd.DataFrame  # rung, scope ("all", "cell_type", "experiment"), value, accuracy (%), n_wells
+    chance: float  # accuracy of a guess among all classes, %
     plates_matched: int
     plates_known: int  # plates whose group the truth tells; 0 if there is but one group
 
@@ -69,25 +31,107 @@ def ladder(
 ) -> Ladder:
     """Return the accuracies of all rungs over the wells of known truth: all, by cell type, by experiment.
 
-    ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices, -1 where
-    unknown; ``weights`` are those of models by name, 1 unless given. A rung that does not exist, such as folds where
-    no well was predicted by two of them, is NaN with 0 wells. Groups are matched and wells assigned with all predicted
-    wells, known or not. Raises UserError for arrays that do not fit each other, a truth outside -1..K-1, no
-    prediction, or NaN or infinity in averaged logits.
+    ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices,
+    -1 where unknown; ``weights`` are those of models by name, 1 unless given. An accuracy is the mean over
+    wells of the share of right answers; a rung that does not exist, such as folds where no well was predicted
+    by two of them, is NaN with 0 wells. Groups are matched and wells assigned among all predicted wells,
+    known or not. Raises UserError for no prediction or truth, arrays that do not fit each other, or NaN or
+    infinity in averaged logits.
     """
-    _check(predictions, wells, truth, groups)
-    predicted = np.zeros(len(wells), dtype=bool)
-    for prediction in predictions:
-        predicted[slice(None) if prediction.rows is None else prediction.rows] = True
-    shares, plates = [], np.zeros(2, dtype=int)
+    _check(predictions, wells, truth, groups, weights or {})
+    predicted = np.any([prediction.predicted(len(wells)) for prediction in predictions], axis=0)
+    shares, plates = [], []
     for everyone in wells.groupby("experiment").indices.values():
         rows = everyone[predicted[everyone]]
-        if not len(rows):
-            continue
-        part, heard = wells.iloc[rows], [prediction.read(rows, len(wells)) for prediction in predictions]
-        share, blend = _blend_rungs([p.member for p in predictions], heard, truth[rows], weights or {})
-        decided, matched = _decide_rungs(log_softmax(blend), part, truth[rows], groups)
-        shares.append(part[["experiment", "cell_type"]].assign(**share, **decided)[truth[rows] >= 0])
-        plates += _count_plates(matched, part["plate"].to_numpy(), truth[rows], groups)
-    existing = existing_rungs(predictions, len(wells), len(groups.sizes))
-    return Ladder(_table(pd.concat(shares), existing), 100 / len(groups.of_class), int(plates[0]), int(plates[1]))
+        if (truth[rows] >= 0).any():
+            part = wells.iloc[rows]
+            blends, logits = blended_shares(predictions, rows, truth, weights or {})
+            decisions, matched = decided_shares(log_softmax(logits), part, truth[rows], groups)
+            shares.append(part[["experiment", "cell_type"]].assign(**blends, **decisions)[truth[rows] >= 0])
+            plates.append(_compare_plates(matched, part, truth[rows], groups))
+    if not shares:
+        raise UserError("the truth tells none of the predicted wells; nothing can be scored")
+    right = np.concatenate(plates) if len(groups.sizes) > 1 else np.zeros(0)
+    rungs = existing(predictions, len(wells), len(groups.sizes))
+    return Ladder(_table(pd.concat(shares), rungs), 100 / len(groups.of_class), int(right.sum()), len(right))
+
+
+def ladder_text(ladder: Ladder) -> str:
+    """Return the ladder as text: rungs by cell type, experiments by rung, plates; "-": absent."""
+    experiments = ladder.table["scope"] == "experiment"
+    lines = [f"Accuracy in % of wells (chance {ladder.chance:.2g})", ""]
+    lines += [*_aligned(_wide(ladder.table[~experiments]).T), "", *_aligned(_wide(ladder.table[experiments]))]
+    if ladder.plates_known:
+        lines += ["", f"Plates matched to their group: {ladder.plates_matched} of {ladder.plates_known}"]
+    return "\n".join(lines)
+
+
+def _check(
+    predictions: Sequence[Prediction],
+    wells: pd.DataFrame,
+    truth: np.ndarray,
+    groups: Groups,
+    weights: Mapping[str, float],
+) -> None:
+    n_wells, n_classes = len(wells), len(groups.of_class)
+    if truth.shape != (n_wells,) or truth.min(initial=-1) < -1 or truth.max(initial=-1) >= n_classes:
+        raise UserError(
+            f"truth: one class of 0..{n_classes - 1}, or -1, is wanted for each of {n_wells} wells"
+        )
+    if len({prediction.member for prediction in predictions}) < max(len(predictions), 1):
+        raise UserError("predictions: none, or a member (channels, fold, model) stands twice")
+    for prediction in predictions:
+        name, n_rows = prediction.member.folder, n_wells if prediction.rows is None else len(prediction.rows)
+        if prediction.logits.shape != (n_rows, n_classes):
+            raise UserError(f"{name}: logits {prediction.logits.shape}, but {(n_rows, n_classes)} is wanted")
+        if prediction.sites is not None and prediction.sites[:, 0].shape != (n_rows, n_classes):
+            raise UserError(
+                f"{name}: sites {prediction.sites.shape}, but ({n_rows}, sites, {n_classes}) is wanted"
+            )
+    models = {prediction.member.model for prediction in predictions}
+    for model, weight in weights.items():
+        if model not in models or not 0 < weight < np.inf:
+            raise UserError(
+                f"weight {weight} of model {model!r}: above 0, of one of {', '.join(sorted(models))}"
+            )
+
+
+def _compare_plates(
+    matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, groups: Groups
+) -> np.ndarray:
+    """Return whether each plate of an experiment whose truth tells its group got that group, (P,) bool."""
+    known = truth >= 0
+    group = pd.Series(groups.of_class[truth[known]]).groupby(wells["plate"].to_numpy()[known])
+    told = group.min()[group.nunique() == 1]
+    return matched.set_index("plate")["group"].loc[told.index].to_numpy() == told.to_numpy()
+
+
+def _table(shares: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
+    """Return the ladder's table from the wells' shares (columns experiment, cell_type and the rungs)."""
+    rows = []
+    for scope in ("all", "cell_type", "experiment"):
+        for value, part in shares.assign(all="all").groupby(scope):
+            for rung in RUNGS:
+                known = part[rung].dropna() if rung in rungs else part[rung].iloc[:0]
+                if rung in rungs or rung != "models":
+                    rows.append((rung, scope, value, 100 * known.mean(), len(known)))
+    return pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells"])
+
+
+def _wide(table: pd.DataFrame) -> pd.DataFrame:
+    """Return printed cells: a row for each value, a column for its number of wells and for each rung."""
+    values, rungs = table["value"].unique(), table["rung"].unique()
+    accuracy = table.pivot(index="value", columns="rung", values="accuracy").loc[values, rungs]
+    cells = accuracy.map(lambda percent: "-" if np.isnan(percent) else f"{percent:.2f}")
+    cells.insert(0, "wells", table.groupby("value")["n_wells"].max().map("{:,}".format))
+    return cells
+
+
+def _aligned(cells: pd.DataFrame) -> list[str]:
+    """Return the lines of a table of strings: row names flush left, columns flush right."""
+    rows = [
+        ["", *cells.columns],
+        *([str(name), *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True)),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]

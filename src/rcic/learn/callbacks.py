@@ -86,7 +86,9 @@ class Progress(dl.Callback):
         """Open the bar on the main process."""
         total = runner.num_epochs * sum(len(loader) for loader in runner.loaders.values())
         hidden = None if runner.engine.is_main_process else True
-        self.bar = tqdm(total=total, desc=self.title, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
+        self.bar = tqdm(
+            total=total, desc=self.title, unit="batch", disable=hidden, dynamic_ncols=True, leave=False
+        )
 
     def on_batch_end(self, runner: "WellRunner") -> None:
         """Move the bar."""
@@ -104,9 +106,9 @@ class Progress(dl.Callback):
 class MetricsFile(dl.ILogger):
     """``metrics.csv``, one row an epoch, rewritten whole; and the same in one line of the console."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, title: str):
         super().__init__(log_batch_metrics=False, log_epoch_metrics=True)
-        self.path = folder / METRICS
+        self.path, self.title = folder / METRICS, title
         self.rows: list[dict[str, float]] = []
         self.started = time.monotonic()
 
@@ -121,11 +123,13 @@ class MetricsFile(dl.ILogger):
         self.rows.append(row)
         with whole(self.path) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False, float_format="%.6g")
-        tqdm.write(_line(row, runner.num_epochs))
+        tqdm.write(f"  {self.title}  {_line(row, runner.num_epochs)}")
 
 
 def _line(row: dict[str, float], n_epochs: int) -> str:
-    text = f"  epoch {row['epoch']:>{len(str(n_epochs))}.0f}/{n_epochs}  lr {row['lr']:.1e}"
+    text = f"epoch {row['epoch']:>{len(str(n_epochs))}.0f}/{n_epochs}  lr {row['lr']:.1e}"
     text += f"  loss {row['train_loss']:.3f} train, {row['valid_loss']:.3f} valid"
-    text += f"  map3 {row['map3']:.3f}  top1 {row['top1']:.3f}  top3 {row['top3']:.3f}  {row['seconds']:.0f} s"
+    text += (
+        f"  map3 {row['map3']:.3f}  top1 {row['top1']:.3f}  top3 {row['top3']:.3f}  {row['seconds']:.0f} s"
+    )
     return text if np.isfinite(row["train_loss"]) else text + "  (loss is not finite)"

@@ -23,7 +23,9 @@ class Checkpoint:
     path: Path
 
 
-def save_checkpoint(path: Path, model: nn.Module, meta: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> None:
+def save_checkpoint(
+    path: Path, model: nn.Module, meta: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> None:
     """Write ``model``'s weights with ``meta`` (plain values) and ``extra`` (optimiser state and the like)."""
     content = {"format": FORMAT, "meta": dict(meta), "model": model.state_dict(), **(extra or {})}
     with whole(path) as temporary:
@@ -40,7 +42,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint") from None
     except Exception as error:
-        raise UserError(f"{path}: not a readable checkpoint ({type(error).__name__}); was the copy cut short?") from error
+        raise UserError(
+            f"{path}: not a readable checkpoint ({type(error).__name__}); was the copy cut short?"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT})")
     return Checkpoint(content["model"], content["meta"], Path(path))
@@ -54,7 +58,9 @@ def lay_over(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
     """
     own = model.state_dict()
     fitting = {
-        key: value for key, value in checkpoint.weights.items() if key in own and value.shape == own[key].shape
+        key: value
+        for key, value in checkpoint.weights.items()
+        if key in own and value.shape == own[key].shape
     }
     left = sorted(set(own) - set(fitting))
     if trunk := [key for key in left if not key.startswith("head.")]:
@@ -70,9 +76,13 @@ def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where:
     """Raise UserError unless the checkpoint was trained on exactly these siRNAs, in this order."""
     trained = tuple(checkpoint.meta["classes"])
     if len(trained) != len(classes):
-        raise UserError(f"{checkpoint.path}: trained for {len(trained)} classes, but {where} has {len(classes)}")
+        raise UserError(
+            f"{checkpoint.path}: trained for {len(trained)} classes, but {where} has {len(classes)}"
+        )
     if trained != classes:
-        first = next(index for index, pair in enumerate(zip(trained, classes, strict=True)) if pair[0] != pair[1])
+        first = next(
+            index for index, pair in enumerate(zip(trained, classes, strict=True)) if pair[0] != pair[1]
+        )
         raise UserError(
             f"{checkpoint.path}: trained on other siRNA names than {where} has: class {first} is {trained[first]!r} "
             f"there and {classes[first]!r} here"
@@ -81,4 +91,6 @@ def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where:
 
 def _disk_full(error: RuntimeError) -> bool:
     message = str(error)
-    return "No space left" in message or "PytorchStreamWriter failed" in message or "unexpected pos" in message
+    return (
+        "No space left" in message or "PytorchStreamWriter failed" in message or "unexpected pos" in message
+    )

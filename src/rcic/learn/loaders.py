@@ -23,7 +23,9 @@ def usable_sites(
     rows, dropped = drop_incomplete(store, wells, sites, channels)
     if len(dropped):
         lost = len(wells) - rows["id_code"].nunique()
-        print(f"left out {len(dropped)} of {len(rows) + len(dropped)} sites that lack a channel ({lost} wells have none left)")
+        print(
+            f"left out {len(dropped)} of {len(rows) + len(dropped)} sites that lack a channel ({lost} wells have none left)"
+        )
     return rows
 
 
@@ -36,7 +38,9 @@ def train_loader(
     sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
     if len(sampler) < 2:
         raise UserError(f"{len(dataset)} training sites for {world} processes are too few to learn from")
-    keep_last = len(sampler) < config.train.batch_size  # a batch smaller than the others would upset BatchNorm
+    keep_last = (
+        len(sampler) < config.train.batch_size
+    )  # a batch smaller than the others would upset BatchNorm
     return _loader(dataset, config, config.train.batch_size, sampler=sampler, drop_last=not keep_last)
 
 
@@ -48,15 +52,19 @@ def ordered_loader(
     return _loader(dataset, config, config.train.valid_batch_size, sampler=range(rank, len(dataset), world))
 
 
-def _loader(dataset: SiteDataset, config: Config, batch_size: int, **options: Any) -> DataLoader[dict[str, Any]]:
-    if config.data.cache:
-        dataset.preload()
+def _loader(
+    dataset: SiteDataset, config: Config, batch_size: int, **options: Any
+) -> DataLoader[dict[str, Any]]:
+    if config.data.cache and not dataset.preload():
+        print(
+            f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time"
+        )
     workers = config.data.workers
     return DataLoader(
         dataset,
         batch_size=batch_size,
         num_workers=workers,
-        pin_memory=config.train.device != "cpu",
+        pin_memory=config.train.device == "cuda",
         persistent_workers=workers > 0,
         **options,
     )

@@ -42,7 +42,9 @@ def schedule_table(config: Schedule, n_steps: int) -> tuple[NDArray[np.float64],
     rising = np.clip(step / peak, 0, 1) if peak > 0 else np.ones(n_cycle)
     falling = np.clip((step - peak) / max(n_cycle - 1 - peak, 1e-9), 0, 1)
     lr = np.where(
-        step <= peak, _cosine(config.max_lr / 25, config.max_lr, rising), _cosine(config.max_lr, config.min_lr, falling)
+        step <= peak,
+        _cosine(config.max_lr / 25, config.max_lr, rising),
+        _cosine(config.max_lr, config.min_lr, falling),
     )
     momentum = np.where(step <= peak, _cosine(high, low, rising), _cosine(low, high, falling))
     return np.r_[np.full(n_frozen, config.frozen_lr), lr], np.r_[np.full(n_frozen, high), momentum]

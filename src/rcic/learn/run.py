@@ -17,8 +17,23 @@ from rcic.files import CONFIG, RUN, Member, whole
 from rcic.learn.config import Config, to_plain
 from rcic.screen.table import Screen, read_screen
 
-_HARMLESS = ("log.tensorboard", "log.wandb", "data.workers", "data.cache", "train.device", "train.valid_batch_size")
-_PACKAGES = ("torch", "catalyst-pdm", "accelerate", "timm", "segmentation-models-pytorch", "pretrainedmodels", "numpy")
+_HARMLESS = (
+    "log.tensorboard",
+    "log.wandb",
+    "data.workers",
+    "data.cache",
+    "train.device",
+    "train.valid_batch_size",
+)
+_PACKAGES = (
+    "torch",
+    "catalyst-pdm",
+    "accelerate",
+    "timm",
+    "segmentation-models-pytorch",
+    "pretrainedmodels",
+    "numpy",
+)
 
 
 def run_folder(log_root: str | Path, config: Config) -> Path:
@@ -79,7 +94,9 @@ def train(config: Config, data_root: str | Path, log_root: str | Path, force: bo
         raise
     if is_main:
         _write_record(folder, record | {"status": "done", "finished": _now(), "best": runner.best})
-        print(f"{folder}: best {config.train.monitor} {runner.best['value']:.3f} in epoch {runner.best['epoch']}")
+        print(
+            f"{folder}: best {config.train.monitor} {runner.best['value']:.3f} in epoch {runner.best['epoch']}"
+        )
     return folder
 
 

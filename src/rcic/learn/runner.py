@@ -49,7 +49,9 @@ def pick_device(wanted: str) -> str:
 class WellRunner(dl.Runner):
     """Trains a :class:`WellClassifier`; all that Catalyst 22.4 gets wrong about the step is done in ``handle_batch``."""
 
-    def __init__(self, config: Config, model: WellClassifier, loaders: Mapping[str, Any], keeper: KeepBestAndLast):
+    def __init__(
+        self, config: Config, model: WellClassifier, loaders: Mapping[str, Any], keeper: KeepBestAndLast
+    ):
         super().__init__(model=model)
         self.config, self.keeper = config, keeper
         self._given_model, self._given_loaders = model, dict(loaders)
@@ -124,6 +126,10 @@ class WellRunner(dl.Runner):
         super().on_loader_start(runner)
         self.loss_sum = torch.zeros((), device=self.engine.device)
         self.n_seen = 0
+        seeds = np.random.SeedSequence(
+            (self.seed, self.epoch_step, self.engine.process_index)
+        ).generate_state(1)
+        self.chance = torch.Generator().manual_seed(int(seeds[0]))
         self.logits: list[tuple[Tensor, Tensor]] = []
         if self.is_valid_loader and self.engine.num_processes > 1:
             broadcast(list(self.engine.unwrap_model(self.model).buffers()))
@@ -138,7 +144,7 @@ class WellRunner(dl.Runner):
         labels = batch["target"].to(self.engine.device, non_blocking=True)
         x = self.inputs(batch["image"])
         if self.is_train_loader:
-            x = channel_dropout(x, self.config.augment.channel_dropout)
+            x = channel_dropout(x, self.config.augment.channel_dropout, self.chance)
             loss = self._learn(x, labels)
         else:
             logits = self.engine.unwrap_model(self.model)(x).logits.float()
@@ -149,7 +155,10 @@ class WellRunner(dl.Runner):
 
     def _learn(self, x: Tensor, labels: Tensor) -> Tensor:
         """Backward of one batch; at the end of its group of batches clip and step. Returns the batch's mean loss."""
-        accumulate, index = self.config.train.accumulate, self.loader_batch_step // self.engine.num_processes - 1
+        accumulate, index = (
+            self.config.train.accumulate,
+            self.loader_batch_step // self.engine.num_processes - 1,
+        )
         last = index == self.loader_batch_len - 1
         first_of_group = index - index % accumulate
         group = min(accumulate, self.loader_batch_len - first_of_group)  # the last group may be smaller
@@ -182,7 +191,10 @@ class WellRunner(dl.Runner):
 
     def gather_logits(self, n_rows: int) -> np.ndarray:
         """Return the validation logits (R, K) float32 of all ranks, in the order of the site table."""
-        own = (torch.cat([rows for rows, _ in self.logits]).numpy(), torch.cat([x for _, x in self.logits]).cpu().numpy())
+        own = (
+            torch.cat([rows for rows, _ in self.logits]).numpy(),
+            torch.cat([x for _, x in self.logits]).cpu().numpy(),
+        )
         gathered = np.full((n_rows, own[1].shape[1]), np.nan, np.float32)
         for rows, logits in gather_object([own]):
             gathered[rows] = logits

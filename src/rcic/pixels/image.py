@@ -44,8 +44,6 @@ def read_grey(path: str | PathLike[str], size: tuple[int, int] | None = None) ->
         image = None
     if image is None:
         raise UserError(f"{path}: the PNG cannot be decoded, its pixels are damaged; {_DAMAGED}")
-    if image.ndim != 2:
-        raise UserError(f"{path}: the PNG marks a transparent grey level; an image must be one grey channel")
     return image
 
 

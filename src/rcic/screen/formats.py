@@ -74,14 +74,14 @@ def _read_metadata(path: Path) -> pd.DataFrame:
     check_choice(path, rows, "dataset", ("train", "test"))
     check_choice(path, rows, "well_type", WELL_TYPES)
     _check_sites(path, rows)
-    rank = whole_numbers(path, rows, "sirna_id")
-    check_agrees(path, rows, "cell_type", by="experiment")
-    check_agrees(path, rows, "sirna", by="sirna_id")
-    check_agrees(path, rows, "sirna_id", by="sirna")
+    rows = rows.assign(file=path.name, line=rows.index, rank=whole_numbers(path, rows, "sirna_id"))
+    told = rows.drop_duplicates(["well_id", *facts])
+    check_agrees(path, told, "cell_type", by="experiment")
+    check_agrees(path, told, "sirna", by="sirna_id")
+    check_agrees(path, told, "sirna_id", by="sirna")
     for column in ("dataset", "well_type", "sirna"):
-        check_agrees(path, rows, column, by="well_id")
-    wells = rows.assign(file=path.name, line=rows.index, rank=rank).drop_duplicates("well_id")
-    wells = wells.rename(columns={"well_id": "id_code", "dataset": "split"})
+        check_agrees(path, told, column, by="well_id")
+    wells = told.rename(columns={"well_id": "id_code", "dataset": "split"})
     return wells.reset_index(drop=True)[ENTRIES]
 
 

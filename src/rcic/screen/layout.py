@@ -1,8 +1,8 @@
-"""What shares a plate: groups of siRNAs and their order over plates, repeated well layouts, missing wells.
+"""What shares a plate: groups of siRNAs and their order over plates, learnt from the train treatments.
 
 That RxRx1's 1,108 siRNAs stand in four fixed sets of 277, one a plate, was found by many teams of the Kaggle
-competition (the "plate leak"). Nothing of RxRx1 is written here: any number and size of groups, other numbers of
-plates, several wells of an siRNA on a plate, or no groups at all are learnt alike, from the train treatments.
+competition (the "plate leak"). Nothing of RxRx1 is written here: any number and size of groups, other numbers
+of plates, several wells of an siRNA on a plate, or no groups at all are learnt alike.
 """
 
 from collections import Counter
@@ -13,12 +13,22 @@ import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
 from rcic.screen.orders import Order, admissible_orders, are_shifts, commonest_order, orders_of_length, shifts
-from rcic.screen.plate import WELLS
+from rcic.screen.repeats import RepeatedLayout, repeated_layouts
 from rcic.screen.table import Screen
 
 SAME_GROUP = 0.5  # plates hold one group if they share more than this part of the smaller one's siRNAs
 EXPLAINED = 0.9  # part of the train wells that groups must explain; with less, the plate map has none
-SAME_LAYOUT = 0.9  # experiments share a layout if at least this part of their common wells agrees
+
+__all__ = [
+    "Groups",
+    "RepeatedLayout",
+    "ShortPlate",
+    "learn_groups",
+    "orders_for",
+    "plates_with_missing_wells",
+    "repeated_layouts",
+    "rotations",
+]
 
 
 @dataclass(frozen=True)
@@ -32,22 +42,10 @@ class Groups:
     of_class: np.ndarray  # (K,) int64, treatment class -> group 0..G-1
     sizes: tuple[int, ...]  # G numbers of classes
     orders: dict[str, Order]  # train experiment -> group of each plate, in plate order
-    admissible: tuple[
-        Order, ...
-    ]  # orders of a new experiment with the usual number of plates; (): any, too many
+    admissible: tuple[Order, ...]  # of new experiments with the usual number of plates
     cyclic: bool  # the observed orders are shifts of one another
     capacity: int  # most wells of one siRNA on one train plate (1 in RxRx1)
     mixed_plates: tuple[tuple[str, int], ...]  # train plates that hold siRNAs of several groups
-
-
-@dataclass(frozen=True)
-class RepeatedLayout:
-    """Two train experiments with one layout: plate i of the first is plate i + ``plate_shift`` of the second."""
-
-    experiments: tuple[str, str]
-    plate_shift: int  # counted round all plate numbers of the screen
-    matching_wells: int  # wells with the same siRNA
-    common_wells: int  # wells treated in both
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,9 @@ class ShortPlate:
 def learn_groups(screen: Screen) -> Groups:
     """Learn the plate groups; tolerant of missing wells and of a few wells from another group.
 
-    Plates that share most of their siRNAs are joined; each siRNA goes where most of its plates are, each plate to
-    the group of most of its siRNAs, until nothing moves. An siRNA that belongs on every plate still gets one group.
+    Plates that share most of their siRNAs are joined; then each siRNA goes where most of its plates are and
+    each plate to the group of most of its siRNAs, until nothing moves. An siRNA that stands on every plate
+    still gets one group.
     """
     plates, counts = _plate_counts(screen)
     held = counts > 0  # (P, K) bool, P plates of K treatments
@@ -89,12 +88,15 @@ def learn_groups(screen: Screen) -> Groups:
 
 
 def orders_for(groups: Groups, n_plates: int) -> tuple[Order, ...]:
-    """Return the orders that an experiment with ``n_plates`` plates may have; () if they are too many to list."""
+    """Return the orders that an experiment with ``n_plates`` plates may have.
+
+    () means any group on any plate, in more than ``orders.MOST_ORDERS`` ways: match every plate by itself.
+    """
     return orders_of_length(groups.admissible, list(groups.orders.values()), len(groups.sizes), n_plates)
 
 
 def rotations(groups: Groups) -> dict[int, int]:
-    """Return shift -> number of train experiments, for the shifts seen; orders that are no shift are left out.
+    """Return shift -> number of train experiments, for the shifts seen; other orders are left out.
 
     Shift 0 is the commonest order; shift s begins with its group s.
     """
@@ -120,29 +122,10 @@ def plates_with_missing_wells(screen: Screen, groups: Groups | None = None) -> l
     return sorted(short, key=lambda plate: (plate.experiment, plate.plate))
 
 
-def repeated_layouts(screen: Screen) -> list[RepeatedLayout]:
-    """Return the pairs of train experiments that share a well -> siRNA map up to a rotation of plates."""
-    names, labels = _layouts(screen)
-    n_plates = labels.shape[1]
-    turned = [np.roll(labels, -shift, axis=1) for shift in range(n_plates)]
-    treated = (labels >= 0).sum(axis=(1, 2))
-    found = []
-    for a in range(len(names) - 1):
-        both = [(labels[a] >= 0) & (other[a + 1 :] >= 0) for other in turned]
-        same = [mask & (labels[a] == other[a + 1 :]) for mask, other in zip(both, turned, strict=True)]
-        common = np.array([mask.sum(axis=(1, 2)) for mask in both])  # (shifts, later experiments)
-        matching = np.array([mask.sum(axis=(1, 2)) for mask in same])
-        best = matching.argmax(axis=0)
-        for later, shift in enumerate(best):
-            b, n, m = a + 1 + later, int(common[shift, later]), int(matching[shift, later])
-            if 2 * n >= min(treated[a], treated[b]) and m >= SAME_LAYOUT * n:
-                found.append(RepeatedLayout((names[a], names[b]), int(shift), m, n))
-    return found
-
-
 def _plate_counts(screen: Screen) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the train plates (P rows of experiment, plate; sorted) and their wells of each treatment (P, K)."""
+    """Return the P train plates (experiment, plate), sorted, and their wells of each treatment (P, K)."""
     wells = screen.select("train", "treatment")
+    wells = wells[wells["label"] >= 0]
     plates = wells[["experiment", "plate"]].drop_duplicates(ignore_index=True)
     row = wells.groupby(["experiment", "plate"], sort=False).ngroup().to_numpy()
     counts = np.zeros((len(plates), screen.n_treatments), dtype=np.int64)
@@ -151,14 +134,14 @@ def _plate_counts(screen: Screen) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _joined(held: np.ndarray) -> np.ndarray:
-    """Return the cluster (P,) of each plate: plates are joined if they share most of the smaller one's siRNAs."""
+    """Return the cluster (P,) of each plate; plates that share most siRNAs are joined."""
     shared = held.astype(np.float32) @ held.T.astype(np.float32)
     size = held.sum(axis=1)
     return connected_components(shared > SAME_GROUP * np.minimum(size[:, None], size), directed=False)[1]
 
 
 def _settle(held: np.ndarray, of_plate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Let siRNAs and plates move to the group of their majority; return group of plate (P,), of class (K,)."""
+    """Move siRNAs and plates to the group of their majority; return those of plates (P,) and classes (K,)."""
     for _ in range(len(of_plate)):
         of_class = (held.T @ np.eye(of_plate.max() + 1)[of_plate]).argmax(axis=1)
         moved = (held @ np.eye(of_plate.max() + 1)[of_class]).argmax(axis=1)
@@ -180,14 +163,3 @@ def _numbering(orders: dict[str, Order], of_class: np.ndarray) -> np.ndarray:
     number = np.zeros(max(new) + 1, dtype=np.int64)
     number[list(new)] = np.arange(len(new))
     return number
-
-
-def _layouts(screen: Screen) -> tuple[list[str], np.ndarray]:
-    """Return the E train experiments and their labels (E, plate numbers, 384) int64; -1 where nothing is known."""
-    wells = screen.select("train", "treatment")
-    experiment, names = pd.factorize(wells["experiment"])
-    plate, numbers = pd.factorize(wells["plate"], sort=True)
-    position = wells["well"].map({well: place for place, well in enumerate(WELLS)})
-    labels = np.full((len(names), len(numbers), len(WELLS)), -1, dtype=np.int64)
-    labels[experiment, plate, position] = wells["label"]
-    return [str(name) for name in names], labels

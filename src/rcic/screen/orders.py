@@ -6,17 +6,17 @@ from itertools import chain, combinations, islice, permutations, product
 
 Order = tuple[int, ...]  # the group of each plate, in plate order
 
-MOST_ORDERS = 100_000  # more orders than these are not listed
+MOST_ORDERS = 50_000  # more orders than these are not listed; 8 plates in any order are 40,320
 
 
 def commonest_order(observed: Sequence[Order]) -> Order:
-    """Return the commonest order among those with the commonest number of plates; at a tie, the first seen."""
+    """Return the commonest order of those with the commonest number of plates; at a tie, the first seen."""
     n_plates = Counter(len(order) for order in observed).most_common(1)[0][0]
     return Counter(order for order in observed if len(order) == n_plates).most_common(1)[0][0]
 
 
 def shifts(order: Order) -> list[Order]:
-    """Return the distinct cyclic shifts of an order; shift s begins with its group s: (0, 1, 2) -> (1, 2, 0)."""
+    """Return the distinct cyclic shifts of an order; shift s starts at its plate s: (0, 1) -> (1, 0)."""
     return list(dict.fromkeys(order[shift:] + order[:shift] for shift in range(len(order))))
 
 
@@ -30,16 +30,16 @@ def are_shifts(observed: Sequence[Order]) -> bool:
 def admissible_orders(observed: Sequence[Order], n_groups: int) -> tuple[Order, ...]:
     """Return, sorted, the orders that a new experiment with the commonest number of plates may have.
 
-    All shifts if the observed orders are shifts of one another, also those never observed; else all permutations:
-    of the groups that every experiment holds, or, if experiments hold different ones, of any groups, each at most
-    once if that was so. () if these are more than MOST_ORDERS: match every plate by itself then.
+    All shifts if the observed orders are shifts of one another, also those never observed; else all
+    permutations: of the groups that every experiment holds, or, if experiments hold different ones, of any
+    groups, each at most once if that was so. () if these are more than MOST_ORDERS.
     """
     base = commonest_order(observed)
     same = [order for order in observed if len(order) == len(base)]
     if are_shifts(same):
         return _listed(shifts(base))
     if len({tuple(sorted(order)) for order in same}) == 1:
-        return _listed(_arrangements(Counter(base), len(base)))
+        return _listed(_arrangements(base))
     if all(len(set(order)) == len(order) for order in same):
         return _listed(permutations(range(n_groups), len(base)))
     return _listed(product(range(n_groups), repeat=len(base)))
@@ -48,10 +48,10 @@ def admissible_orders(observed: Sequence[Order], n_groups: int) -> tuple[Order, 
 def orders_of_length(
     admissible: Sequence[Order], observed: Sequence[Order], n_groups: int, n_plates: int
 ) -> tuple[Order, ...]:
-    """Return, sorted, the orders of an experiment with ``n_plates`` plates, perhaps other than the usual number.
+    """Return, sorted, the orders of an experiment with ``n_plates`` plates, perhaps not the usual number.
 
-    With fewer plates, what is left of an admissible order when any plates are lost, and what was observed; with
-    more, any groups. () if these are more than MOST_ORDERS.
+    With fewer plates, what is left of an admissible order when any plates are lost, and what was observed;
+    with more, any groups. () if these are more than MOST_ORDERS.
     """
     usual = len(commonest_order(observed))
     if n_plates == usual:
@@ -69,11 +69,11 @@ def _listed(orders: Iterator[Order] | list[Order] | dict[Order, None]) -> tuple[
     return tuple(sorted(found)) if len(found) <= MOST_ORDERS else ()
 
 
-def _arrangements(left: Counter[int], n_plates: int) -> Iterator[Order]:
-    """Yield every distinct order of a multiset of groups."""
-    if n_plates == 0:
+def _arrangements(groups: Order) -> Iterator[Order]:
+    """Yield every distinct order of groups, of which some may be equal."""
+    if not groups:
         yield ()
-        return
-    for group in sorted(group for group, count in left.items() if count):
-        for rest in _arrangements(left - Counter([group]), n_plates - 1):
+    for group in dict.fromkeys(groups):
+        place = groups.index(group)
+        for rest in _arrangements(groups[:place] + groups[place + 1 :]):
             yield (group, *rest)

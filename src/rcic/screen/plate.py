@@ -17,7 +17,7 @@ CHANNEL_NAMES: dict[int, str] = {
 ROWS = "ABCDEFGHIJKLMNOP"
 COLUMNS = 24
 
-_WELL = re.compile(r"([A-P])(\d\d)")
+_WELL = re.compile(r"([A-P])([0-9][0-9])")
 
 
 def well_position(well: str) -> tuple[int, int]:

@@ -30,7 +30,8 @@ def read_rows(path: Path, required: Sequence[str], others: Collection[str] | Non
     text = io.StringIO("\n".join(lines))
     rows = pd.read_csv(text, dtype=object, na_filter=False, skip_blank_lines=False, index_col=False)
     rows.index = pd.RangeIndex(2, len(rows) + 2)
-    rows = rows[[bool(line.strip()) for line in lines[1 : len(rows) + 1]]]
+    blank = [n for n, line in enumerate(lines[: len(rows) + 1], start=1) if not line.strip()]
+    rows = rows.drop(index=blank) if blank else rows
     if rows.empty:
         raise UserError(f"{path}: the table has a header but no rows")
     for column in required:
@@ -54,7 +55,7 @@ def refuse(
 
 
 def is_number(value: str) -> bool:
-    """Tell whether a field is a whole number from 0 on, in plain digits without a leading zero, within int64."""
+    """Tell whether a field is a whole number from 0 on, without leading zeros, that fits an int64."""
     return value.isascii() and value.isdigit() and len(value) < 19 and (value == "0" or value[0] != "0")
 
 

@@ -21,9 +21,9 @@ WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", 
 class Screen:
     """A screen: its wells, what its class indices mean, and the test labels where the input tells them.
 
-    ``wells`` has WELL_COLUMNS (strings, but int64 plate and label), sorted by split (train first), experiment,
-    plate and well. A test treatment well always has label -1 there; ``truth`` holds id_code and label (int64) of
-    those wells if the input tells them, -1 for an siRNA that no train well has.
+    ``wells`` has WELL_COLUMNS (plate and label int64, the rest text), sorted by split (train first),
+    experiment, plate and well. A test treatment well always has label -1 there; ``truth`` holds id_code and
+    label (int64) of those wells if the input tells them, -1 for an siRNA that no train well has.
     """
 
     root: Path
@@ -60,7 +60,7 @@ class Screen:
         return np.array([index[key] for key in keys], dtype=np.int64)
 
     def fingerprint(self) -> str:
-        """Return the sha256 (hex) of wells and classes; the order of rows and columns in a file is no matter."""
+        """Return the sha256 (hex) of wells and classes, whatever the order of rows and columns in a file."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for column in WELL_COLUMNS:
             digest.update("\n".join(map(str, self.wells[column].tolist())).encode() + b"\0")

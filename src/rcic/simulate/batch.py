@@ -1,4 +1,4 @@
-"""What experiments and plates do to the images: brightness, background, blur, density, the state of the cells."""
+"""What experiments and plates do to the images: brightness, background, blur, density, cell state."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -10,8 +10,8 @@ from rcic.screen.plate import CHANNELS
 from rcic.simulate.cell import STEPS, TRAIT, TRAITS
 from rcic.simulate.stream import stream
 
-# Measured on plate_mean_std.csv, the mean and std (0-255) of all 51 experiments x 4 plates x 6 channels of RxRx1.
-# Median over a cell type's experiments of the experiment's mean, channels 1-6.
+# Measured on plate_mean_std.csv, the mean and std (0-255) of all 51 experiments x 4 plates x 6 channels of
+# RxRx1. Median over a cell type's experiments of the experiment's mean, channels 1-6.
 LEVEL = {
     "HEPG2": (5.5, 15.5, 9.9, 9.3, 4.4, 8.3),
     "HUVEC": (4.3, 15.8, 6.8, 8.2, 2.6, 5.6),
@@ -32,14 +32,19 @@ WITHIN = {
     "RPE": (0.13, 0.11, 0.10, 0.05, 0.07, 0.06),
     "U2OS": (0.08, 0.05, 0.04, 0.05, 0.06, 0.05),
 }
-# Mean correlation of log(mean) between channels: over experiments of a cell type, and over plates of an experiment.
+# Mean correlation of log(mean) between channels: over experiments of a cell type, and over plates of an
+# experiment.
 _SHARED_BETWEEN, _SHARED_WITHIN = 0.65, 0.45
-# Even light behind the cells as a share of the cells' own mean light; set so that std/mean comes out as published.
-BACKGROUND = (0.25, 0.15, 0.30, 0.20, 0.20, 0.45)
+# Even light behind the cells as a share of the cells' own mean light; set so that std/mean comes out as
+# published.
+BACKGROUND = (0.32, 0.15, 0.30, 0.20, 0.20, 0.45)
 _BACKGROUND_SPREAD = 0.35
 _BLUR, _BLUR_SPREAD = 0.9, 0.30  # Gaussian radius in field units, and the spread of its logarithm
 _DENSITY_SPREAD = (0.15, 0.04)  # of log density, between experiments and between plates
-_STATE_SPREAD = (0.35, 0.10)  # of the traits, in units of an siRNA's step, between experiments and between plates
+_STATE_SPREAD = (
+    0.35,
+    0.10,
+)  # of the traits, in units of an siRNA's step, between experiments and between plates
 _TILT = 0.06  # log brightness from one edge of a plate to its centre
 
 
@@ -47,8 +52,9 @@ _TILT = 0.06  # log brightness from one edge of a plate to its centre
 class Batch:
     """One plate's share of the differences; arrays by channel (6,) or by trait (T,).
 
-    gain: grey levels of the cells' mean light. background: grey levels everywhere. blur: (6,) Gaussian radius in field
-    units. shift: change of the traits' logarithms, density included. tilt: (2,) log brightness along rows, columns.
+    gain: grey levels of the cells' mean light. background: grey levels everywhere. blur: (6,) Gaussian
+    radius in field units. shift: change of the traits' logarithms, density included. tilt: (2,) log
+    brightness along rows, columns.
     """
 
     gain: np.ndarray
@@ -59,7 +65,7 @@ class Batch:
 
 
 def batches(experiments: pd.DataFrame, n_plates: int, seed: int) -> dict[tuple[str, int], Batch]:
-    """Return the Batch of every (experiment, plate 1..n_plates) of ``experiments`` (experiment, cell_type)."""
+    """Return the Batch of every (experiment, plate 1..n_plates); columns used: experiment, cell_type."""
     found = {}
     for cell_type, names in experiments.groupby("cell_type")["experiment"]:
         levels = _levels(len(names), stream(seed, "levels", str(cell_type)))
@@ -72,8 +78,8 @@ def batches(experiments: pd.DataFrame, n_plates: int, seed: int) -> dict[tuple[s
 def _levels(count: int, rng: np.random.Generator) -> np.ndarray:
     """Return normal scores (count, 6) of ``count`` experiments, correlated between channels.
 
-    Evenly spaced quantiles in random order rather than free draws: also two or three experiments then show the
-    published spread, and none is an outlier beyond it.
+    Evenly spaced quantiles in random order rather than free draws: also two or three experiments then show
+    the published spread, and none is an outlier beyond it.
     """
     even = np.array([NormalDist().inv_cdf((index + 0.5) / count) for index in range(count)])
     even /= max(even.std(ddof=1), 1e-9) if count > 1 else 1.0
@@ -83,16 +89,17 @@ def _levels(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _batch(cell_type: str, level: np.ndarray, address: tuple[int, str, int]) -> Batch:
-    """Return the Batch of one plate; ``level`` (6,) are its experiment's normal scores, address = seed, names."""
+    """Return the Batch of one plate; ``level`` (6,): its experiment's normal scores; address: seed, names."""
     seed, experiment, plate = address
     whole = stream(seed, "experiment", experiment)
     own = stream(seed, "plate", experiment, plate)
     between = np.array(BETWEEN[cell_type]) * level
-    score = np.sqrt(_SHARED_WITHIN) * own.standard_normal() + np.sqrt(1 - _SHARED_WITHIN) * own.standard_normal(6)
+    common, alone = np.sqrt(_SHARED_WITHIN), np.sqrt(1 - _SHARED_WITHIN)
+    score = common * own.standard_normal() + alone * own.standard_normal(6)
     mean = np.array(LEVEL[cell_type]) * np.exp(between + np.array(WITHIN[cell_type]) * score)
     share = np.array(BACKGROUND) * whole.lognormal(0, _BACKGROUND_SPREAD, 6) * np.exp(0.3 * level)
-    shift = _STATE_SPREAD[0] * whole.standard_normal(len(TRAITS)) + _STATE_SPREAD[1] * own.standard_normal(len(TRAITS))
-    shift *= STEPS
+    state = (whole.standard_normal(len(TRAITS)), own.standard_normal(len(TRAITS)))
+    shift = (_STATE_SPREAD[0] * state[0] + _STATE_SPREAD[1] * state[1]) * STEPS
     shift[TRAIT["cell_density"]] = whole.normal(0, _DENSITY_SPREAD[0]) + own.normal(0, _DENSITY_SPREAD[1])
     blur = _BLUR * whole.lognormal(0, _BLUR_SPREAD) * whole.lognormal(0, 0.1, 6) * own.lognormal(0, 0.08)
     return Batch(mean / (1 + share), mean * share / (1 + share), blur, shift, whole.normal(0, _TILT, 2))
@@ -102,10 +109,14 @@ def batch_table(found: dict[tuple[str, int], Batch]) -> pd.DataFrame:
     """Return the batches as a table: experiment, plate, channel, gain, background, blur, density (factor)."""
     return pd.DataFrame(
         [
-            (*place, channel, batch.gain[index], batch.background[index], batch.blur[index])
-            + (float(np.exp(batch.shift[TRAIT["cell_density"]])),)
+            (*place, channel, batch.gain[index], batch.background[index], batch.blur[index], _density(batch))
             for place, batch in found.items()
             for index, channel in enumerate(CHANNELS)
         ],
         columns=["experiment", "plate", "channel", "gain", "background", "blur", "density"],
     )
+
+
+def _density(batch: Batch) -> float:
+    """Return the factor on the cells' density."""
+    return float(np.exp(batch.shift[TRAIT["cell_density"]]))

@@ -1,4 +1,4 @@
-"""What a cell looks like: its traits, their values in four cell types, and a population of cells in one field."""
+"""What a cell looks like: its traits, their values in four cell types, and the cells of one field."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ ALL_CHANNELS = 0
 class Trait:
     """One measurable property of a cell.
 
-    channel: where it shows most (1..6; 0 = the cell as a whole, seen in all). step: change of its logarithm by a
-    siRNA of unit effect. spread: standard deviation of its logarithm between the cells of a well.
+    channel: where it shows most (1..6; 0 = the cell as a whole, seen in all). step: change of its logarithm
+    by a siRNA of unit effect. spread: standard deviation of its logarithm between the cells of a well.
     values: its value in HUVEC, HEPG2, RPE, U2OS; lengths in pixels of the published 512-px images.
     """
 
@@ -28,9 +28,11 @@ CELL_TYPES = ("HUVEC", "HEPG2", "RPE", "U2OS")
 
 # Sizes, shapes and densities were measured by eye on the 18 complete published images (negative controls).
 TRAITS = (
-    Trait("cell_density", "cell", ALL_CHANNELS, 0.22, 0.0, (120.0, 340.0, 85.0, 100.0)),  # per 512 x 512 px
+    Trait("cell_density", "cell", ALL_CHANNELS, 0.22, 0.0, (120.0, 340.0, 95.0, 105.0)),  # per 512 x 512 px
     Trait("cell_size", "cell", ALL_CHANNELS, 0.14, 0.15, (25.0, 15.0, 31.0, 29.0)),  # mean radius
-    Trait("cell_elongation", "cell", ALL_CHANNELS, 0.20, 0.15, (1.35, 1.10, 1.45, 1.15)),  # long axis / short axis
+    Trait(
+        "cell_elongation", "cell", ALL_CHANNELS, 0.20, 0.15, (1.35, 1.10, 1.45, 1.15)
+    ),  # long axis / short axis
     Trait("nucleus_size", "nucleus", 1, 0.16, 0.10, (11.0, 8.0, 12.5, 12.5)),  # mean radius
     Trait("nucleus_elongation", "nucleus", 1, 0.16, 0.08, (1.40, 1.15, 1.50, 1.25)),
     Trait("nucleus_intensity", "nucleus", 1, 0.30, 0.15, (1.0, 1.0, 1.0, 1.0)),
@@ -63,7 +65,7 @@ _CLOSENESS = 1.45
 
 @dataclass(frozen=True)
 class Population:
-    """The n cells of one field: x, y (n,) in field lengths from the upper left corner, angle (n,) radians, traits (n, T)."""
+    """The n cells of one field: x, y (n,) from its upper left corner, angle (n,) radians, traits (n, T)."""
 
     x: np.ndarray
     y: np.ndarray
@@ -83,17 +85,21 @@ def base_traits(cell_type: str) -> np.ndarray:
     return np.array([trait.values[CELL_TYPES.index(cell_type)] for trait in TRAITS])
 
 
-def grow(cell_type: str, shift: np.ndarray, effect: np.ndarray, field: float, rng: np.random.Generator) -> Population:
+def grow(
+    cell_type: str, shift: np.ndarray, effect: np.ndarray, field: float, rng: np.random.Generator
+) -> Population:
     """Return the cells of one field of side ``field``, and of a margin around it that cut cells reach into.
 
-    shift, effect: (T,) changes of the traits' logarithms, by the batch (all cells alike) and by the siRNA (cells
-    respond more or less strongly, some hardly at all).
+    shift, effect: (T,) changes of the traits' logarithms, by the batch (all cells alike) and by the siRNA
+    (cells respond more or less strongly, some hardly at all).
     """
     mean = base_traits(cell_type) * np.exp(shift)
-    margin = 1.6 * mean[TRAIT["cell_size"]]
+    margin = 1.35 * mean[TRAIT["cell_size"]]
     density = mean[TRAIT["cell_density"]] * np.exp(effect[TRAIT["cell_density"]]) / 512**2
     count = rng.poisson(density * (field + 2 * margin) ** 2)
-    x, y = _scatter(max(count, 1), cell_type, mean[TRAIT["nucleus_size"]] * _CLOSENESS, field + 2 * margin, rng)
+    x, y = _scatter(
+        max(count, 1), cell_type, mean[TRAIT["nucleus_size"]] * _CLOSENESS, field + 2 * margin, rng
+    )
     response = np.clip(rng.normal(1.0, 0.35, (len(x), 1)), 0.0, 2.0)
     noise = _SPREADS * np.clip(rng.standard_normal((len(x), len(TRAITS))), -2.5, 2.5)
     angle = rng.uniform(0, np.pi) + rng.normal(0, 0.6, len(x))
@@ -103,7 +109,7 @@ def grow(cell_type: str, shift: np.ndarray, effect: np.ndarray, field: float, rn
 def _scatter(
     count: int, cell_type: str, distance: float, side: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return up to ``count`` places x, y in a square of ``side``, no two nearer than ``distance``, clumped by type."""
+    """Return up to ``count`` places x, y in a square, no two nearer than ``distance``, clumped by type."""
     tries = 6 * count
     places = rng.uniform(0, side, (tries, 2))
     waves = rng.normal(0, 2 * np.pi / 350.0, (3, 2))

@@ -1,4 +1,4 @@
-"""What an siRNA does to a cell: a sparse change of traits, partly its own in each cell type, weak or strong."""
+"""What an siRNA does to a cell: a sparse change of traits, partly its own in each cell type."""
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,15 @@ from rcic.simulate.stream import stream
 _ORGANELLES = tuple(dict.fromkeys(trait.organelle for trait in TRAITS))
 # Strengths are log-normal about 1 with this spread, so some siRNAs are hard and some easy.
 _STRENGTH_SPREAD = 0.35
+_LARGEST = 1.2  # no trait changes more than exp(1.2) = 3.3-fold
 
 
 def effects(preset: Preset, seed: int) -> np.ndarray:
     """Return each siRNA's change of every trait's logarithm, (classes, cell types, T) float64.
 
-    Cell types in the order of ``preset.cell_types``. The negative control (last row) is zero; positive controls and
-    treatments come from one family: strength * (sqrt(1 - specific) shared + sqrt(specific) cell-type-specific).
+    Cell types in the order of ``preset.cell_types``. The negative control (last row) is zero; positive
+    controls and treatments come from one family: strength * (sqrt(1 - specific) shared + sqrt(specific)
+    cell-type-specific).
     """
     changes = np.zeros((preset.n_classes, len(preset.cell_types), len(TRAITS)))
     for sirna in range(preset.n_classes - 1):
@@ -26,27 +28,38 @@ def effects(preset: Preset, seed: int) -> np.ndarray:
             own = _profile(stream(seed, "specific", sirna, cell_type))
             mixed = np.sqrt(1 - preset.specific) * shared + np.sqrt(preset.specific) * own
             changes[sirna, column] = strength * mixed * STEPS
-    return changes
+    return _LARGEST * np.tanh(changes / _LARGEST)
 
 
 def _profile(rng: np.random.Generator) -> np.ndarray:
-    """Return a direction in trait space of length sqrt(3), (T,): mostly two organelles, a little of everything."""
+    """Return a direction in trait space, (T,), of length sqrt(3): mostly two organelles, a little of all."""
     first, second = rng.choice(len(_ORGANELLES), 2, replace=False)
     weight = np.full(len(_ORGANELLES), 0.12)
     weight[first], weight[second] = 1.0, 0.5
-    direction = rng.standard_normal(len(TRAITS)) * [weight[_ORGANELLES.index(trait.organelle)] for trait in TRAITS]
+    direction = rng.standard_normal(len(TRAITS)) * [
+        weight[_ORGANELLES.index(trait.organelle)] for trait in TRAITS
+    ]
     return direction * np.sqrt(3.0) / np.linalg.norm(direction)
 
 
 def effect_table(preset: Preset, changes: np.ndarray) -> pd.DataFrame:
     """Return ``effects`` as a table: sirna, cell_type, trait, organelle, channel, factor, units.
 
-    channel 0: the whole cell, seen in all channels. factor: what the mean cell's trait is multiplied with. units: the
-    change in the trait's own step; its square summed by channel says which channel matters for an siRNA.
+    channel 0: the whole cell, seen in all channels. factor: what the mean cell's trait is multiplied with.
+    units: the change in the trait's own step; its square summed by channel says which channel matters for
+    an siRNA.
     """
     return pd.DataFrame(
         [
-            (sirna, cell_type, trait.name, trait.organelle, trait.channel, np.exp(change), change / trait.step)
+            (
+                sirna,
+                cell_type,
+                trait.name,
+                trait.organelle,
+                trait.channel,
+                np.exp(change),
+                change / trait.step,
+            )
             for sirna, by_type in enumerate(changes)
             for cell_type, by_trait in zip(preset.cell_types, by_type, strict=True)
             for trait, change in zip(TRAITS, by_trait, strict=True)

@@ -1,4 +1,4 @@
-"""Which siRNA stands in which well: four groups rotated over four plates, controls everywhere, some wells missing."""
+"""Which siRNA stands in which well: four groups rotated over four plates, and controls on each."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,8 @@ from rcic.screen.plate import id_code, well_name
 from rcic.simulate.presets import N_GROUPS, Preset
 from rcic.simulate.stream import stream
 
-# RxRx1 fills the 308 inner wells B02..O23; its 31 control wells are B02 and this grid (train_controls.csv of Kaggle 2019).
+# RxRx1 fills the 308 inner wells B02..O23; its 31 control wells are B02 and this grid (train_controls.csv
+# of Kaggle 2019).
 _INNER = [(row, column) for row in range(1, 15) for column in range(1, 23)]
 _CONTROLS = [(1, 1)] + [(row, column) for row in (2, 5, 7, 9, 12) for column in (2, 6, 10, 14, 18, 21)]
 _TREATMENTS = [place for place in _INNER if place not in _CONTROLS]
@@ -24,9 +25,11 @@ def spread(places: list[tuple[int, int]], count: int) -> list[str]:
 
 
 def experiments(preset: Preset, seed: int) -> pd.DataFrame:
-    """Return one row per experiment: experiment, cell_type, split, shift, layout (the number of its well layout).
+    """Return one row per experiment: experiment, cell_type, split, shift, layout (the number of its well
+    layout).
 
-    The group on plate p (1..4) is (p - 1 + shift) % 4. Two train experiments of different shift share one layout.
+    The group on plate p (1..4) is (p - 1 + shift) % 4. Two train experiments of different shift share one
+    layout.
     """
     rows = [
         (f"{cell_type}-{number + 1:02d}", cell_type, "train" if number < preset.train[cell_type] else "test")
@@ -39,10 +42,10 @@ def experiments(preset: Preset, seed: int) -> pd.DataFrame:
     table["shift"] = 0
     table.loc[is_train, "shift"] = _train_shifts(int(is_train.sum()), generator)
     table.loc[~is_train, "shift"] = _test_shifts(int((~is_train).sum()), generator)
-    table["layout"] = np.arange(len(table))
     first, second = _repeated_pair(table[is_train])
-    table.loc[second, "layout"] = table.loc[first, "layout"]
-    return table
+    layouts = np.arange(len(table))
+    layouts[second] = first
+    return table.assign(layout=layouts)
 
 
 def _train_shifts(count: int, generator: np.random.Generator) -> np.ndarray:
@@ -59,8 +62,10 @@ def _test_shifts(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def _repeated_pair(train: pd.DataFrame) -> tuple[int, int]:
-    """Return the rows of two train experiments of different shift, of different cell type where there are such."""
-    pairs = [(a, b) for a in train.index for b in train.index if a < b and train["shift"][a] != train["shift"][b]]
+    """Return the rows of two train experiments of different shift, if possible of different cell type."""
+    pairs = [
+        (a, b) for a in train.index for b in train.index if a < b and train["shift"][a] != train["shift"][b]
+    ]
     return min(pairs, key=lambda pair: train["cell_type"][pair[0]] == train["cell_type"][pair[1]])
 
 
@@ -74,27 +79,34 @@ def plan(preset: Preset, seed: int) -> pd.DataFrame:
 
     Columns: id_code, experiment, cell_type, split, plate (1..4), group, well, well_type, sirna (int label).
     """
-    table = experiments(preset, seed)
     members = groups(preset, seed)
-    plates = []
-    for row in table.itertuples():
-        for plate in range(1, N_GROUPS + 1):
-            group = (plate - 1 + row.shift) % N_GROUPS
-            treatments = _treatments(preset, members[group], stream(seed, "layout", row.layout, group))
-            treatments = treatments[_present(preset, len(treatments), stream(seed, "missing", row.experiment, plate))]
-            controls = _controls(preset, stream(seed, "controls", row.experiment, plate))
-            wells = pd.concat([treatments, controls], ignore_index=True).sort_values("well")
-            head = dict(experiment=row.experiment, cell_type=row.cell_type, split=row.split, plate=plate, group=group)
-            plates.append(wells.assign(**head))
+    plates = [
+        _plate(preset, seed, row | {"plate": plate}, members)
+        for row in experiments(preset, seed).to_dict("records")
+        for plate in range(1, N_GROUPS + 1)
+    ]
     wells = _at_least_one_missing(pd.concat(plates, ignore_index=True))
-    codes = [id_code(*place) for place in zip(wells["experiment"], wells["plate"], wells["well"], strict=True)]
-    return wells.assign(id_code=codes)
+    places = zip(wells["experiment"], wells["plate"], wells["well"], strict=True)
+    return wells.assign(id_code=[id_code(*place) for place in places])
 
 
-def _treatments(preset: Preset, sirnas: np.ndarray, generator: np.random.Generator) -> pd.DataFrame:
-    """Return a plate's treatment wells: ``sirnas`` in random order over the same wells of every plate."""
-    wells = spread(_TREATMENTS, len(sirnas))
-    return pd.DataFrame({"well": wells, "sirna": generator.permutation(sirnas), "well_type": "treatment"})
+def _plate(preset: Preset, seed: int, place: dict, members: np.ndarray) -> pd.DataFrame:
+    """Return the wells of one plate; ``place`` is its row of `experiments` and its plate number."""
+    name, number = place["experiment"], place["plate"]
+    group = (number - 1 + place["shift"]) % N_GROUPS
+    treatments = _treatments(members[group], stream(seed, "layout", place["layout"], group))
+    treatments = treatments[_present(preset, len(treatments), stream(seed, "missing", name, number))]
+    controls = _controls(preset, stream(seed, "controls", name, number))
+    wells = pd.concat([treatments, controls], ignore_index=True).sort_values("well")
+    wells = wells.assign(experiment=name, cell_type=place["cell_type"], split=place["split"])
+    return wells.assign(plate=number, group=group)
+
+
+def _treatments(sirnas: np.ndarray, generator: np.random.Generator) -> pd.DataFrame:
+    """Return a plate's treatment wells: ``sirnas`` in random wells that hold no control."""
+    chosen = generator.choice(len(_TREATMENTS), len(sirnas), replace=False)
+    wells = [well_name(*_TREATMENTS[index]) for index in chosen]
+    return pd.DataFrame({"well": wells, "sirna": sirnas, "well_type": "treatment"})
 
 
 def _controls(preset: Preset, generator: np.random.Generator) -> pd.DataFrame:
@@ -108,15 +120,16 @@ def _controls(preset: Preset, generator: np.random.Generator) -> pd.DataFrame:
 
 
 def _present(preset: Preset, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Return which of ``count`` treatment wells are there, (count,) bool; one or two are lost on some plates."""
+    """Return which of ``count`` treatment wells are there, (count,) bool; some plates lose one or two."""
     present = np.ones(count, dtype=bool)
     if generator.random() < preset.missing:
-        present[generator.choice(count, generator.integers(1, 3), replace=False)] = False
+        lost = min(int(generator.integers(1, 3)), count - 1)
+        present[generator.choice(count, lost, replace=False)] = False
     return present
 
 
 def _at_least_one_missing(wells: pd.DataFrame) -> pd.DataFrame:
-    """Return ``wells`` without the last treatment well of train if no train plate lacks one, so that the case occurs."""
+    """Return ``wells``, less the last treatment well of train if no train plate lacks one."""
     treatments = wells[(wells["well_type"] == "treatment") & (wells["split"] == "train")]
     sizes = treatments.groupby(["experiment", "plate"]).size()
     complete = sizes.min() == sizes.max()

@@ -1,4 +1,4 @@
-"""The six organelles of a population of cells, painted before any optics: all cells at once, on small patches."""
+"""The light of cells in six channels before any optics: all cells at once, on small patches."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,22 +8,20 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rcic.simulate.cell import Population
+from rcic.simulate.spot import PAD, paint_spots
 from rcic.simulate.stream import stream
 
-PAD = 12  # px painted around the image, so that blurring needs no border rule
-_BANK = 192  # px, side of a tile of texture
+_BANK = 256  # px, side of a tile of texture
 _TILES = 3
 _FLAT, _CROWDED = (3, 4, 6), 2.0  # channels whose light saturates where cells overlap, and at which level
-_DEBRIS_RATE = 0.015  # dead, rounded cells per living one
-_DEBRIS_LIGHT = np.array((0.8, 2.0, 1.2, 1.5, 1.2, 1.2), np.float32)  # peak light by channel
 
 
 @dataclass(frozen=True)
 class Patches:
-    """The frames of n cells, each p x p px around a cell; all arrays (n, p, p) float32, lengths in field units.
+    """The frames of n cells, p x p px around each; arrays (n, p, p) float32, lengths in field units.
 
-    corner: (n, 2) int64 row and column of the patch on the canvas. rho: 1 on the cell's outline. rho_nucleus: 1 on
-    the nucleus's outline. along, across: position along the cell's long and short axis.
+    corner: (n, 2) int64 row and column of the patch on the canvas. rho: 1 on the cell's outline.
+    rho_nucleus: 1 on the nucleus's outline. along, across: position along the cell's long and short axis.
     """
 
     corner: np.ndarray
@@ -39,21 +37,26 @@ def _inside(rho: np.ndarray, edge: float, softness: float) -> np.ndarray:
 
 
 def paint(cells: Population, pixels: int, field: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the light of the six channels, (6, pixels + 2 PAD, pixels + 2 PAD) float32, nothing but cells, unblurred."""
+    """Return the cells' light, (6, pixels + 2 PAD, pixels + 2 PAD) float32: no blur, no background."""
     scale = pixels / field
     frames = _frames(cells, scale, rng)
     side = frames.rho.shape[1]
     canvas = np.zeros((6, pixels + 2 * (PAD + side), pixels + 2 * (PAD + side)), np.float32)
     layers = _layers(cells, frames, scale, rng)
-    corner = np.clip(frames.corner + PAD + side, 0, canvas.shape[1] - side)  # what lies wholly outside stays so
+    corner = np.clip(frames.corner + PAD + side, 0, canvas.shape[1] - side)  # off the canvas stays off
+    layers *= _window(side)
     for (row, column), layer in zip(corner, layers, strict=True):
         canvas[:, row : row + side, column : column + side] += layer
     canvas = np.ascontiguousarray(canvas[:, side:-side, side:-side])
     for channel in _FLAT:  # cells of a monolayer share the focal plane: two do not glow twice as bright
         canvas[channel - 1] = _CROWDED * -np.expm1(-canvas[channel - 1] / _CROWDED)
-    for channel, spots in _spots(cells, canvas.shape[1:], scale, rng):
-        canvas[channel - 1] += spots
-    return canvas + _debris(cells, canvas.shape[1:], scale, rng) * _DEBRIS_LIGHT[:, None, None]
+    return canvas + paint_spots(cells, pixels, scale, rng)
+
+
+def _window(side: int) -> np.ndarray:
+    """Return 1 in a patch and a fall to 0 over its last 4 px, (side, side), against straight cuts."""
+    line = np.minimum(1, np.minimum(np.arange(side), np.arange(side)[::-1]) / 4).astype(np.float32)
+    return np.minimum(line, line[:, None])
 
 
 def _frames(cells: Population, scale: float, rng: np.random.Generator) -> Patches:
@@ -79,7 +82,9 @@ def _per_cell(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)[:, None, None]
 
 
-def _ellipse(along: np.ndarray, across: np.ndarray, long_axis: np.ndarray, short_axis: np.ndarray) -> np.ndarray:
+def _ellipse(
+    along: np.ndarray, across: np.ndarray, long_axis: np.ndarray, short_axis: np.ndarray
+) -> np.ndarray:
     """Return the distance from the centre in units of the ellipse's own radius, (n, p, p)."""
     return np.sqrt((along / _per_cell(long_axis)) ** 2 + (across / _per_cell(short_axis)) ** 2)
 
@@ -97,22 +102,25 @@ def _layers(cells: Population, frames: Patches, scale: float, rng: np.random.Gen
     """Return the smooth and textured part of the six channels of every cell, (n, 6, p, p) float32."""
     side = frames.rho.shape[1]
     fine, middle, coarse = (_crops(scale, size, len(cells), side, rng) for size in (1.3, 3.0, 8.0))
-    body, lamella = _inside(frames.rho, 1.0, 0.11), _inside(frames.rho, 1.2, 0.06)
+    body, lamella = _inside(frames.rho, 1.0, 0.11), _inside(frames.rho, 1.2, 0.11)
     nucleus = _inside(frames.rho_nucleus, 1.0, 0.07)
     cytoplasm = body * (1 - 0.75 * nucleus)
     er = cytoplasm * np.exp(-((frames.rho / _per_cell(cells["er_extent"])) ** 2))
     er *= _per_cell(cells["er_intensity"]) * _rough(middle, cells["er_texture"])
     membrane = np.exp(-(((frames.rho - 1.12) / 0.07) ** 2)) * _per_cell(cells["actin_cortex"])
-    fibres = _fibres(frames, scale, rng) * lamella * _per_cell(cells["actin_fibres"])
+    fibres = _fibres(frames, rng) * lamella * _per_cell(cells["actin_fibres"])
     actin = 0.6 * lamella * (1 + 0.2 * coarse + 0.1 * fine) + 0.7 * membrane + 0.7 * fibres
     actin *= _per_cell(cells["actin_intensity"])
     dna = nucleus * _rough(fine, cells["chromatin_texture"]) * _per_cell(cells["nucleus_intensity"])
     nearby = np.exp(-((frames.rho / _per_cell(cells["mitochondria_extent"])) ** 2)) * cytoplasm
     nearby *= _per_cell(cells["mitochondria_intensity"])
-    # Bleed-through and shared stains as in the published images: RNA also stains the ER, WGA also nucleus and membrane.
+    # Bleed-through and shared stains as in the published images: RNA also stains the ER, WGA also nucleus
+    # and membrane.
     rna = 0.8 * er + 0.30 * nucleus + 0.10 * lamella
     wga = 0.30 * lamella * (1 + 0.2 * coarse) + 0.22 * actin + 1.1 * nucleus * (1 + 0.12 * fine)
-    return np.stack([dna + 0.03 * body, er + 0.06 * lamella, actin, rna, 0.30 * nearby + 0.03 * lamella, wga], axis=1)
+    return np.stack(
+        [dna + 0.03 * body, er + 0.06 * lamella, actin, rna, 0.30 * nearby + 0.03 * lamella, wga], axis=1
+    )
 
 
 def _rough(texture: np.ndarray, amount: np.ndarray) -> np.ndarray:
@@ -120,18 +128,19 @@ def _rough(texture: np.ndarray, amount: np.ndarray) -> np.ndarray:
     return np.maximum(1 + _per_cell(np.minimum(amount, 0.9)) * texture, 0.1)
 
 
-def _fibres(frames: Patches, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Return stress fibres along the cells' long axes, (n, p, p): noise drawn out tenfold in that direction."""
+def _fibres(frames: Patches, rng: np.random.Generator) -> np.ndarray:
+    """Return stress fibres along the cells' long axes, (n, p, p): noise drawn out tenfold."""
     tile = _texture(1.0, 2.2)[0]
-    start = rng.integers(0, _BANK, (2, len(frames.rho), 1, 1))
-    row = (np.floor(frames.across * 1.2).astype(np.int64) + start[0]) % _BANK
-    column = (np.floor(frames.along * 0.12).astype(np.int64) + start[1]) % _BANK
-    return np.maximum(tile[row, column], 0) ** 1.5
+    start = rng.integers(_BANK, 2 * _BANK, (2, len(frames.rho), 1, 1), dtype=np.int32)
+    row = ((frames.across * 1.2).astype(np.int32) + start[0]) % _BANK
+    column = ((frames.along * 0.12).astype(np.int32) + start[1]) % _BANK
+    light = np.maximum(tile, 0) ** 1.5
+    return light.ravel()[row * _BANK + column]
 
 
 @lru_cache(maxsize=16)
 def _texture(scale: float, size: float) -> np.ndarray:
-    """Return tiles of smooth noise of unit variance, grain ``size`` in field units, (tiles, 192, 192) float32."""
+    """Return smooth noise of unit variance and grain ``size`` (field units), (tiles, 256, 256) float32."""
     noise = stream(0, "texture", round(1000 * size)).standard_normal((_TILES, _BANK, _BANK), np.float32)
     sigma = max(size * scale * 0.6, 0.3)
     tiles = np.stack([cv2.GaussianBlur(tile, (0, 0), sigma) for tile in noise])
@@ -144,86 +153,3 @@ def _crops(scale: float, size: float, count: int, side: int, rng: np.random.Gene
     tile = rng.integers(0, windows.shape[0], count)
     row, column = rng.integers(0, windows.shape[1], (2, count))
     return windows[tile, row, column]
-
-
-def _spots(
-    cells: Population, shape: tuple[int, ...], scale: float, rng: np.random.Generator
-) -> list[tuple[int, np.ndarray]]:
-    """Return the point-like organelles as (channel, light): nucleoli, mitochondria and Golgi stacks."""
-    size = float(np.mean(cells["nucleoli_size"]))
-    return [
-        (4, _splat(_nucleoli(cells, rng), shape, scale, size)),
-        (5, _splat(_mitochondria(cells, rng), shape, scale, 1.0)),
-        (6, _splat(_golgi(cells, rng), shape, scale, 1.5)),
-    ]
-
-
-def _owners(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return for each spot the index of its cell, (m,); cell i has about counts[i] spots."""
-    return np.repeat(np.arange(len(counts)), np.floor(counts + rng.random(len(counts))).astype(np.int64))
-
-
-def _place(cells: Population, owner: np.ndarray, along: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the field position x, y (m,) of points given in the frames of their cells."""
-    cosine, sine = np.cos(cells.angle)[owner], np.sin(cells.angle)[owner]
-    return cells.x[owner] + along * cosine - across * sine, cells.y[owner] + along * sine + across * cosine
-
-
-def _nucleoli(cells: Population, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return x, y and light of the nucleoli, inside the nuclei."""
-    owner = _owners(np.clip(cells["nucleoli_count"], 0, 12), rng)
-    lean = np.sqrt(cells["nucleus_elongation"])[owner]
-    radius, turn = 0.65 * np.sqrt(rng.random(len(owner))) * cells["nucleus_size"][owner], rng.uniform(0, 2 * np.pi, len(owner))
-    x, y = _place(cells, owner, radius * np.cos(turn) * lean, radius * np.sin(turn) / lean)
-    light = 0.7 * cells["nucleoli_intensity"][owner] * cells["nucleoli_size"][owner] ** 2 * 2 * np.pi
-    return x, y, light * rng.lognormal(0, 0.25, len(owner))
-
-
-def _mitochondria(cells: Population, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return x, y and light of the mitochondria: short curved threads of points around the nucleus."""
-    owner = _owners(np.clip(cells["mitochondria_count"], 0, 120), rng)
-    nucleus, reach = cells["nucleus_size"][owner], (cells["mitochondria_extent"] * cells["cell_size"])[owner]
-    distance = nucleus * 1.05 + np.abs(rng.normal(0, 0.6, len(owner))) * np.maximum(reach - 0.3 * nucleus, 1.0)
-    turn, bend = rng.uniform(0, 2 * np.pi, len(owner)), rng.normal(0, 0.5, len(owner))
-    step = np.linspace(-0.5, 0.5, 5)[:, None] * cells["mitochondria_length"][owner]  # (5, m)
-    heading = turn + np.pi / 2 + 0.7 * bend
-    stretch = np.sqrt(cells["cell_elongation"])[owner]
-    along = (distance * np.cos(turn) + step * np.cos(heading + 0.1 * bend * step)) * stretch
-    across = (distance * np.sin(turn) + step * np.sin(heading + 0.1 * bend * step)) / stretch
-    owners = np.broadcast_to(owner, along.shape).ravel()
-    x, y = _place(cells, owners, along.ravel(), across.ravel())
-    return x, y, 0.9 * cells["mitochondria_intensity"][owners]
-
-
-def _golgi(cells: Population, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return x, y and light of the Golgi fragments: a cluster at one pole of the nucleus."""
-    owner = _owners(np.clip(cells["golgi_fragments"], 0, 60), rng)
-    pole = rng.uniform(0, 2 * np.pi, len(cells))[owner]
-    away = 1.15 * cells["nucleus_size"][owner]
-    scatter = rng.standard_normal((2, len(owner))) * cells["golgi_spread"][owner]
-    x, y = _place(cells, owner, away * np.cos(pole) + scatter[0], away * np.sin(pole) + scatter[1])
-    return x, y, 4.5 * cells["golgi_intensity"][owner] * rng.lognormal(0, 0.35, len(owner))
-
-
-def _debris(cells: Population, shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the dead, rounded cells that shine in every channel, peak about 1, float32."""
-    count, radius = rng.poisson(_DEBRIS_RATE * len(cells)), 5.0
-    if not count:
-        return np.zeros(shape, np.float32)
-    x, y = rng.uniform(cells.x.min(), cells.x.max(), count), rng.uniform(cells.y.min(), cells.y.max(), count)
-    return _splat((x, y, 2 * np.pi * radius**2 * rng.lognormal(0, 0.5, count)), shape, scale, radius)
-
-
-def _splat(points: tuple[np.ndarray, ...], shape: tuple[int, ...], scale: float, size: float) -> np.ndarray:
-    """Return points x, y, light as Gaussian spots of radius ``size`` (field units) on a canvas, float32."""
-    x, y, light = points
-    column, row = x * scale + PAD - 0.5, y * scale + PAD - 0.5
-    left, top = np.floor(column).astype(np.int64), np.floor(row).astype(np.int64)
-    inside = (left >= 0) & (top >= 0) & (left < shape[1] - 1) & (top < shape[0] - 1)
-    left, top, column, row, light = (values[inside] for values in (left, top, column, row, light))
-    right, low = column - left, row - top
-    corners = [(0, 0, (1 - right) * (1 - low)), (0, 1, right * (1 - low)), (1, 0, (1 - right) * low), (1, 1, right * low)]
-    index = np.concatenate([(top + down) * shape[1] + left + over for down, over, _ in corners])
-    weight = np.concatenate([light * part for _, _, part in corners]) * scale**2
-    canvas = np.bincount(index, weight, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float32)
-    return cv2.GaussianBlur(canvas, (0, 0), max(size * scale, 0.35))

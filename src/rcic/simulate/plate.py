@@ -3,7 +3,8 @@
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,21 @@ from rcic.simulate.presets import Preset
 from rcic.simulate.site import draw_site
 
 _SMALL = 400  # sites; below this, starting further processes takes longer than drawing
-_STATISTICS = {"mean": np.mean, "std": np.std, "median": np.median, "min": np.min, "max": np.max}
+_STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
+    "mean": np.mean,
+    "std": np.std,
+    "median": np.median,
+    "min": np.min,
+    "max": np.max,
+}
 
 
 @dataclass(frozen=True)
 class PlateJob:
     """All that drawing one plate needs.
 
-    root: the split's folder. place: seed, experiment, plate. wells: (well, siRNA) pairs. effects: (classes, T) in this
-    cell type. unit: (6,) `site.unit_light` of the cell type.
+    root: the split's folder. place: seed, experiment, plate. wells: (well, siRNA) pairs. effects: (classes,
+    T) in this cell type. unit: (6,) `site.unit_light` of the cell type.
     """
 
     root: Path
@@ -62,38 +69,59 @@ def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> li
 
 
 def _spread_out(jobs: list[PlateJob], workers: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield ``draw_plate`` of every job, in their order, from fresh processes (or this one, for one worker)."""
+    """Yield ``draw_plate`` of every job, in order, from fresh processes (from this one for one worker)."""
     if workers <= 1:
         yield from map(draw_plate, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with context.Pool(workers, initializer=_begin_worker) as pool:
         yield from pool.imap(draw_plate, jobs)
+
+
+def _begin_worker() -> None:
+    """Prepare a drawing process: one thread, and Ctrl-C is the parent's to handle."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
     """Draw one plate unless it is there, and return a row of statistics for each of its images.
 
-    The images are written to a hidden folder that takes its place when it is complete, so that a kill leaves no half
-    plate (a plate is the unit, not an image: thousands of small synced writes would cost more than the drawing).
+    The images are written to a hidden folder that takes its place when it is complete, so that a kill
+    leaves no half plate (a plate is the unit, not an image: thousands of small synced writes would cost
+    more than the drawing).
     """
-    seed, experiment, plate = job.place
+    _, experiment, plate = job.place
     final = job.root / experiment / f"Plate{plate}"
     if final.is_dir():
-        return [row for well, _ in job.wells for site in SITES for row in _rows(job, well, site, _read(job, well, site))]
+        return [
+            row
+            for well, _ in job.wells
+            for site in SITES
+            for row in _rows(job, well, site, _read(job, well, site))
+        ]
     half = final.with_name(f".{final.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True)
-    rows = []
-    for well, sirna in job.wells:
-        for site in SITES:
-            place = (seed, experiment, plate, well, site)
-            images = draw_site(job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, place)
-            for channel, image in zip(CHANNELS, images, strict=True):
-                (half / f"{well}_s{site}_w{channel}.png").write_bytes(_png(image))
-            rows += _rows(job, well, site, images)
-    half.rename(final)
+    try:
+        rows = [
+            row for well, sirna in job.wells for site in SITES for row in _draw(job, half, well, sirna, site)
+        ]
+        half.rename(final)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
     return rows
+
+
+def _draw(job: PlateJob, folder: Path, well: str, sirna: int, site: int) -> list[dict[str, Any]]:
+    """Draw one site into ``folder`` and return the statistics of its images."""
+    images = draw_site(
+        job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, (*job.place, well, site)
+    )
+    for channel, image in zip(CHANNELS, images, strict=True):
+        (folder / f"{well}_s{site}_w{channel}.png").write_bytes(_png(image))
+    return _rows(job, well, site, images)
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -117,8 +145,15 @@ def _read(job: PlateJob, well: str, site: int) -> np.ndarray:
 def _rows(job: PlateJob, well: str, site: int, images: np.ndarray) -> list[dict[str, Any]]:
     """Return a row per channel in the columns of Kaggle's pixel_stats.csv."""
     _, experiment, plate = job.place
-    head = {"id_code": id_code(experiment, plate, well), "experiment": experiment, "plate": plate, "well": well}
+    head = {
+        "id_code": id_code(experiment, plate, well),
+        "experiment": experiment,
+        "plate": plate,
+        "well": well,
+    }
     return [
-        head | {"site": site, "channel": channel} | {name: value(image) for name, value in _STATISTICS.items()}
+        head
+        | {"site": site, "channel": channel}
+        | {name: value(image) for name, value in _STATISTICS.items()}
         for channel, image in zip(CHANNELS, images, strict=True)
     ]

@@ -12,11 +12,12 @@ class Preset:
     """The size and the difficulty of one synthetic screen.
 
     pixels: side of the square images, px. field: side of what they show, in pixels of the published 512-px
-    images (so pixels / field is the magnification: 1.0 shows cells as large as the real ones, 0.5 half as large).
-    siRNAs: 4 groups of `group_size` treatments, `positives` positive controls and one negative control, with
-    `positive_wells` and `negative_wells` wells of each on every plate. train, test: experiments by cell type.
-    effect: size of the typical siRNA's effect (see effect.py). specific: share of it that differs between cell types,
-    0..1. missing: probability that a plate lacks one or two treatment wells.
+    images (so pixels / field is the magnification: 1.0 shows cells as large as the real ones, 0.5 half as
+    large). siRNAs: 4 groups of `group_size` treatments, `positives` positive controls and one negative
+    control, with `positive_wells` and `negative_wells` wells of each on every plate. train, test:
+    experiments by cell type. effect: size of the typical siRNA's effect (see effect.py). specific: share of
+    it that differs between cell types, 0..1. missing: probability that a plate lacks one or two treatment
+    wells.
     """
 
     name: str
@@ -73,7 +74,7 @@ PRESETS = {
             negative_wells=2,
             train={"HUVEC": 3, "HEPG2": 2, "RPE": 2, "U2OS": 1},
             test={"HUVEC": 1, "HEPG2": 1, "RPE": 1, "U2OS": 1},
-            effect=1.8,
+            effect=2.4,
         ),
         Preset(
             name="bench",

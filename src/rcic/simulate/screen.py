@@ -1,4 +1,4 @@
-"""The door of the workshop: a whole synthetic screen in a folder of Kaggle's layout, read back like any other."""
+"""The door of the workshop: a whole synthetic screen in a folder of Kaggle's layout."""
 
 import json
 from dataclasses import asdict
@@ -20,12 +20,14 @@ VERSION = 1  # raise it with every change that alters a drawn byte
 MARK, BEGUN = "simulated.json", ".simulating.json"
 
 
-def simulate(preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True) -> None:
+def simulate(
+    preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True
+) -> None:
     """Draw the screen ``preset`` into ``out_dir``; the same preset and seed give the same bytes.
 
-    workers: processes (default: one a core, one for a small screen). A complete screen is left as it is, one that was
-    interrupted is continued plate by plate. Raises UserError for an unknown preset, a seed below 0, a folder that
-    holds anything else, and a full disk.
+    workers: processes (default: one a core, one for a small screen). A complete screen is left as it is,
+    one that was interrupted is continued plate by plate. Raises UserError for an unknown preset, a seed
+    below 0, a folder that holds anything else, and a full disk.
     """
     chosen, folder = find_preset(preset), Path(out_dir)
     if seed < 0:
@@ -49,19 +51,23 @@ def simulate(preset: str, out_dir: Path, seed: int, workers: int | None = None, 
 
 
 def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
-    """Return whether the screen is there already; UserError if the folder holds anything but (a part of) it."""
+    """Return whether the screen is there; UserError if the folder holds anything but (a part of) it."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; name a folder for the screen")
     marks = [folder / name for name in (MARK, BEGUN) if (folder / name).is_file()]
     if not marks:
         if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder")
+            raise UserError(
+                f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder"
+            )
         return False
     found = _read_mark(marks[0])
     differs = [key for key, value in identity.items() if found.get(key) != value]
     if differs:
         what = ", ".join(differs)
-        raise UserError(f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another")
+        raise UserError(
+            f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another"
+        )
     return marks[0].name == MARK
 
 
@@ -88,19 +94,22 @@ def _jobs(
     """Return one job per plate."""
     changes = effects(preset, seed)
     units = {cell_type: unit_light(preset, cell_type) for cell_type in preset.cell_types}
-    return [
-        PlateJob(
+    jobs = []
+    for (experiment, plate), batch in found.items():
+        rows = wells[(wells["experiment"] == experiment) & (wells["plate"] == plate)]
+        cell_type, split = str(rows["cell_type"].iloc[0]), str(rows["split"].iloc[0])
+        job = PlateJob(
             root=folder / split,
             preset=preset,
             cell_type=cell_type,
             place=(seed, experiment, plate),
             wells=tuple(zip(rows["well"], rows["sirna"], strict=True)),
-            batch=found[experiment, plate],
+            batch=batch,
             effects=changes[:, preset.cell_types.index(cell_type)],
             unit=units[cell_type],
         )
-        for (split, cell_type, experiment, plate), rows in wells.groupby(["split", "cell_type", "experiment", "plate"])
-    ]
+        jobs.append(job)
+    return jobs
 
 
 def _write_kaggle(folder: Path, wells: pd.DataFrame, statistics: pd.DataFrame) -> None:
@@ -111,7 +120,8 @@ def _write_kaggle(folder: Path, wells: pd.DataFrame, statistics: pd.DataFrame) -
         here = wells["split"] == split
         labels = ["sirna"] if split == "train" else []
         _write_csv(folder / f"{split}.csv", wells.loc[here & treatment, place + labels])
-        _write_csv(folder / f"{split}_controls.csv", wells.loc[here & ~treatment, [*place, "sirna", "well_type"]])
+        controls = wells.loc[here & ~treatment, [*place, "sirna", "well_type"]]
+        _write_csv(folder / f"{split}_controls.csv", controls)
     test = wells.loc[(wells["split"] == "test") & treatment, ["id_code"]]
     _write_csv(folder / "sample_submission.csv", test.assign(sirna=0))
     _write_csv(folder / "pixel_stats.csv", statistics)
@@ -122,7 +132,9 @@ def _write_truth(folder: Path, wells: pd.DataFrame, effect: pd.DataFrame, batch:
     treatment = wells["well_type"] == "treatment"
     _write_csv(folder / "test.csv", wells.loc[treatment & (wells["split"] == "test"), ["id_code", "sirna"]])
     _write_csv(folder / "plates.csv", wells[["experiment", "plate", "group"]].drop_duplicates())
-    _write_csv(folder / "groups.csv", wells.loc[treatment, ["sirna", "group"]].drop_duplicates().sort_values("sirna"))
+    _write_csv(
+        folder / "groups.csv", wells.loc[treatment, ["sirna", "group"]].drop_duplicates().sort_values("sirna")
+    )
     _write_csv(folder / "effects.csv", effect)
     _write_csv(folder / "batches.csv", batch)
 

@@ -6,14 +6,20 @@ import numpy as np
 from rcic.screen.plate import well_position
 from rcic.simulate.batch import Batch
 from rcic.simulate.cell import TRAIT, TRAITS, grow
-from rcic.simulate.organelle import PAD, paint
+from rcic.simulate.organelle import paint
 from rcic.simulate.presets import Preset
+from rcic.simulate.spot import PAD
 from rcic.simulate.stream import stream
 
-_HAZE = np.array((0.05, 0.18, 0.22, 0.18, 0.15, 0.25), np.float32)  # share of the light that is out of focus, by channel
+_HAZE = np.array(
+    (0.05, 0.18, 0.22, 0.18, 0.15, 0.25), np.float32
+)  # share of the light that is out of focus, by channel
 _HAZE_RADIUS = 14.0  # field units
 _WELL_SPREAD = 0.06  # log brightness of a well
-_EDGE_DENSITY, _EDGE_BACKGROUND = -0.10, 1.12  # the outer wells of the used 14 x 22 block grow thinner and glow more
+_EDGE_DENSITY, _EDGE_BACKGROUND = (
+    -0.10,
+    1.12,
+)  # the outer wells of the used 14 x 22 block grow thinner and glow more
 _READ_NOISE, _SHOT_NOISE = 0.20, 0.015  # grey levels; variance per grey level
 _REFERENCE_FIELDS = 24
 
@@ -21,7 +27,8 @@ _REFERENCE_FIELDS = 24
 def unit_light(preset: Preset, cell_type: str) -> np.ndarray:
     """Return the mean light (6,) of untreated fields of a cell type: what `gain` grey levels stand for.
 
-    Independent of the screen's seed, so that two screens of a preset differ in their batches, not in their scale.
+    Independent of the screen's seed, so that two screens of a preset differ in their batches, not in their
+    scale.
     """
     none, total = np.zeros(len(TRAITS)), np.zeros(6)
     for number in range(_REFERENCE_FIELDS):
@@ -32,11 +39,17 @@ def unit_light(preset: Preset, cell_type: str) -> np.ndarray:
 
 
 def draw_site(
-    preset: Preset, cell_type: str, batch: Batch, effect: np.ndarray, unit: np.ndarray, place: tuple[int, str, int, str, int]
+    preset: Preset,
+    cell_type: str,
+    batch: Batch,
+    effect: np.ndarray,
+    unit: np.ndarray,
+    place: tuple[int, str, int, str, int],
 ) -> np.ndarray:
     """Return the six images of one site, (6, pixels, pixels) uint8.
 
-    effect: (T,) of its siRNA. unit: `unit_light` of the cell type. place: seed, experiment, plate, well, site.
+    effect: (T,) of its siRNA. unit: `unit_light` of the cell type. place: seed, experiment, plate, well,
+    site.
     """
     seed, experiment, plate, well, site = place
     of_well = stream(seed, "well", experiment, plate, well)
@@ -46,8 +59,11 @@ def draw_site(
     shift = batch.shift.copy()
     shift[TRAIT["cell_density"]] += density + of_well.normal(0, 0.08)
     light = paint(grow(cell_type, shift, effect, preset.field, rng), preset.pixels, preset.field, rng)
-    seen = _optics(light * (1 / unit).astype(np.float32)[:, None, None], batch.blur, preset.pixels / preset.field)
-    seen = seen * gain[:, None, None] * _illumination(preset.pixels, rng) + background[:, None, None]
+    seen = _optics(
+        light * (1 / unit).astype(np.float32)[:, None, None], batch.blur, preset.pixels / preset.field
+    )
+    gain, background = (values.astype(np.float32)[:, None, None] for values in (gain, background))
+    seen = seen * gain * _illumination(preset.pixels, rng) + background
     noise = rng.standard_normal(seen.shape, dtype=np.float32) * np.sqrt(_READ_NOISE**2 + _SHOT_NOISE * seen)
     return np.clip(np.rint(seen + noise), 0, 255).astype(np.uint8)
 
@@ -62,7 +78,7 @@ def _position(well: str, batch: Batch) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _optics(light: np.ndarray, blur: np.ndarray, scale: float) -> np.ndarray:
-    """Return (6, pixels, pixels) float32: ``light`` blurred by the lens, with a haze from out of focus, border cut."""
+    """Return ``light`` blurred by the lens, with haze, its border cut: (6, pixels, pixels) float32."""
     seen = []
     for channel, layer in enumerate(light):
         sharp = cv2.GaussianBlur(layer, (0, 0), max(float(blur[channel]) * scale, 0.25))

@@ -1,0 +1,57 @@
+# Every target sets up what it needs in .venv; `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+IMAGE ?= rcic
+DATA_DIR ?= $(CURDIR)/data
+OUT_DIR ?= $(CURDIR)/out
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow check build run exec stop clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(INSTALLED)  ## set up .venv with everything in requirements.txt
+
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or newer is needed; name it with PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --requirement requirements.txt
+	$(RUN) -m pip check
+	@touch $@
+
+demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two cores
+	@bash bin/demo.sh
+
+test: $(INSTALLED)  ## the fast tests
+	$(RUN) -m pytest
+
+test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
+	$(RUN) -m pytest -m slow -s
+
+check: $(INSTALLED)  ## lint, format, types and the fast tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(RUN) -m pytest
+
+build:  ## build the Docker image
+	docker build --file docker/Dockerfile --tag $(IMAGE) .
+
+run:  ## run a shell in the image: make run DATA_DIR=/my/rxrx1 OUT_DIR=/my/out [CMD="make demo"]
+	@bash docker/run.sh "$(IMAGE)" "$(DATA_DIR)" "$(OUT_DIR)" $(CMD)
+
+exec:  ## open a second shell in the running container
+	docker exec --interactive --tty $(IMAGE) bash
+
+stop:  ## stop the running container
+	docker stop $(IMAGE)
+
+clean:  ## remove what `make demo` made (not .venv)
+	rm -rf demo

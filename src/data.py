@@ -1,0 +1,55 @@
+"""Tables and images of a screen: ``python src/data.py describe | simulate | folds``."""
+
+import json as json_format
+from pathlib import Path
+
+from rcic import cli
+
+
+def describe(data_root: str, json: bool = False) -> None:
+    """Print the facts of a screen: wells, controls, plate groups, repeated layouts, missing wells.
+
+    Args:
+        data_root: the folder with the screen's CSV files (Kaggle's four tables, or RxRx1's metadata.csv).
+        json: print them as JSON.
+    """
+    from rcic.screen.describe import describe, describe_text
+    from rcic.screen.table import read_screen
+
+    facts = describe(read_screen(data_root))
+    print(json_format.dumps(facts, indent=2) if json else describe_text(facts))
+
+
+def simulate(out_dir: str, preset: str = "demo", seed: int = 0, workers: int | None = None) -> None:
+    """Draw a synthetic screen in Kaggle's layout; the hidden truth goes to OUT_DIR/truth/test.csv.
+
+    Args:
+        out_dir: an empty or new folder; a finished screen of the same preset and seed is left alone.
+        preset: test (seconds), demo (the five-minute tour) or bench (for measuring recipes).
+        seed: the same seed gives the same bytes.
+        workers: processes that draw; as many as there are cores if not given.
+    """
+    from rcic.simulate.screen import simulate
+
+    simulate(preset, Path(out_dir), seed, workers)
+
+
+def folds(data_root: str, out_dir: str = "csv", n_folds: int = 5, seed: int = 0) -> None:
+    """Write train_K.csv and valid_K.csv: folds by experiment, stratified by cell type.
+
+    Args:
+        data_root: the folder with the screen's CSV files.
+        out_dir: where the tables go.
+        n_folds: the number of folds.
+        seed: of the division.
+    """
+    from rcic.screen.split import write_folds
+    from rcic.screen.table import read_screen
+
+    for note in write_folds(read_screen(data_root), out_dir, n_folds, seed):
+        print(note)
+    print(f"{out_dir}: train_K.csv and valid_K.csv of {n_folds} folds")
+
+
+if __name__ == "__main__":
+    cli.main({"describe": describe, "simulate": simulate, "folds": folds})

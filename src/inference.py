@@ -1,0 +1,142 @@
+"""Predict, decide and score: ``python src/inference.py predict-all | ensemble | pseudo-label | score``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rcic import cli
+
+
+def predict_all(
+    data_root: str,
+    model_root: str,
+    model_name: str,
+    out_dir: str,
+    splits: str = "test,valid",
+    device: str = "auto",
+    batch_size: int = 64,
+    workers: int = 0,
+    at_once: int = 6,
+    drop_incomplete: bool = False,
+) -> None:
+    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; what is there is skipped.
+
+    Args:
+        data_root: the folder with the screen's CSV files and images.
+        model_root: the run folders of a stage, e.g. logs/pseudo.
+        model_name: the network's name.
+        out_dir: where the predictions go.
+        splits: test, and valid for each member's held-out wells (they make the honest score).
+        device: auto, cpu or cuda.
+        batch_size: sites at once.
+        workers: loader processes.
+        at_once: networks in memory at once; they share one reading of the images.
+        drop_incomplete: leave out sites that lack a channel instead of stopping.
+    """
+    from rcic.learn.predict import Options, predict_all
+    from rcic.learn.runner import pick_device
+
+    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete)
+    predict_all(
+        data_root,
+        model_root,
+        model_name,
+        out_dir,
+        cli.choices("--splits", splits, ("test", "valid")),
+        options,
+    )
+
+
+def ensemble(
+    data_root: str,
+    predict_root: str,
+    out_dir: str,
+    model_names: str | Sequence[str] = (),
+    weights: float | Sequence[float] = (),
+) -> None:
+    """Average all members, match plates to groups, assign, and write submission.csv, confidence.csv, groups.csv.
+
+    Args:
+        data_root: the folder with the screen's CSV files.
+        predict_root: where predict-all wrote; folders of other programs' pred_test.npy + pred_test.csv count too.
+        out_dir: where the three files go.
+        model_names: only these models, e.g. a,b; all if not given.
+        weights: one a model, e.g. 2,1.
+    """
+    from rcic.answer import decide, write_submission
+
+    decision = decide(data_root, predict_root, cli.names(model_names), cli.numbers(weights))
+    print("\n".join(decision.notes))
+    print(_groups_text(decision.plates))
+    path = write_submission(decision, out_dir)
+    sure = decision.answers["confidence"]
+    print(f"{path}: {len(sure)} wells, median confidence {sure.median():.2f}")
+
+
+def pseudo_label(
+    data_root: str,
+    predict_root: str,
+    out_dir: str = "csv/pseudo",
+    folds_dir: str = "csv",
+    min_margin: float = 0.0,
+    share: float = 1.0,
+    model_names: str | Sequence[str] = (),
+    weights: float | Sequence[float] = (),
+) -> None:
+    """Write the ensemble's surest answers on test wells as training labels: pseudo.csv, and audit.csv on every well.
+
+    Args:
+        data_root: the folder with the screen's CSV files.
+        predict_root: where predict-all wrote.
+        out_dir: where the two files go.
+        folds_dir: the folds; a well of any validation fold is refused.
+        min_margin: nats by which an answer must beat the next allowed one.
+        share: at most this part of a plate's wells, the surest first.
+        model_names: only these models, e.g. a,b; all if not given.
+        weights: one a model, e.g. 2,1.
+    """
+    from rcic.answer import decide, write_pseudo
+
+    decision = decide(data_root, predict_root, cli.names(model_names), cli.numbers(weights))
+    audit = write_pseudo(decision, out_dir, folds_dir, float(min_margin), float(share))
+    print("\n".join(decision.notes))
+    for reason, count in audit["reason"].value_counts().items():
+        print(f"{count:6} wells: {reason}")
+    print(f"{Path(out_dir) / 'pseudo.csv'}: {audit['kept'].sum()} of {len(audit)} test wells")
+
+
+def score(
+    data_root: str,
+    predict_root: str,
+    truth: str | None = None,
+    split: str = "test",
+    out_dir: str | None = None,
+    model_names: str | Sequence[str] = (),
+    weights: float | Sequence[float] = (),
+) -> None:
+    """Print the ladder of accuracies, one site to assignment, and write it as OUT_DIR/ladder.json.
+
+    Args:
+        data_root: the folder with the screen's CSV files.
+        predict_root: where predict-all wrote.
+        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables tell.
+        split: test, or valid for the held-out wells of the folds.
+        out_dir: where ladder.json goes; PREDICT_ROOT if not given.
+        model_names: only these models, e.g. a,b; all if not given.
+        weights: one a model, e.g. 2,1.
+    """
+    from rcic import answer
+    from rcic.decide.score import ladder_text
+
+    (split,) = cli.choices("--split", split, ("test", "valid"), most=1)
+    result = answer.score(data_root, predict_root, split, truth, cli.names(model_names), cli.numbers(weights))
+    print(ladder_text(result))
+    path = Path(out_dir or predict_root) / ("ladder.json" if split == "test" else "ladder_valid.json")
+    answer.write_ladder(result, path, {"split": split, "predict_root": predict_root})
+
+
+def _groups_text(plates: "object") -> str:
+    return str(plates)
+
+
+if __name__ == "__main__":
+    cli.main({"predict_all": predict_all, "ensemble": ensemble, "pseudo_label": pseudo_label, "score": score})

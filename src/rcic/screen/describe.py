@@ -1,0 +1,169 @@
+"""The facts of a screen, as data and as a page to read."""
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from rcic.screen.layout import Groups, learn_groups, plates_with_missing_wells, repeated_layouts, rotations
+from rcic.screen.table import Screen
+
+MOST_LINES = 30  # longer lists are cut in the text
+
+
+def describe(screen: Screen) -> dict[str, Any]:
+    """Return the facts of a screen as plain JSON values.
+
+    Wells are treatment wells unless called control wells; ``controls`` and ``treatments`` count siRNAs;
+    ``rotations`` maps a shift, as text for JSON, to its number of train experiments.
+    """
+    groups = learn_groups(screen)
+    short = plates_with_missing_wells(screen, groups)
+    train, test = _counts(screen, "train"), _counts(screen, "test")
+    positive = screen.wells.loc[screen.wells["well_type"] == "positive_control", "label"].nunique()
+    return {
+        **{f"train_{key}": value for key, value in train.items()},
+        **{f"test_{key}": value for key, value in test.items()},
+        "cell_types": _cell_types(screen),
+        "treatments": screen.n_treatments,
+        "controls": len(screen.classes) - screen.n_treatments,
+        "positive_controls": int(positive),
+        "group_sizes": list(groups.sizes),
+        "single_group_plates": train["plates"] - len(groups.mixed_plates),
+        "wells_of_one_sirna_on_a_plate": groups.capacity,
+        "rotations": {str(shift): count for shift, count in rotations(groups).items()},
+        "orders": _orders(groups),
+        "cyclic": groups.cyclic,
+        "repeated_layouts": [
+            asdict(pair) | {"experiments": list(pair.experiments)} for pair in repeated_layouts(screen)
+        ],
+        "plates_with_missing_wells": len(short),
+        "missing_wells": [asdict(plate) for plate in short],
+        "test_labels_known": screen.truth is not None,
+    }
+
+
+def describe_text(facts: dict[str, Any]) -> str:
+    """Return what `describe` found as a page of text."""
+    parts = {
+        "Wells": _wells_text(facts),
+        "siRNAs": _sirna_text(facts),
+        "Plate groups": _group_text(facts),
+        "Repeated layouts": _repeat_text(facts["repeated_layouts"]),
+        "Missing wells": _missing_text(facts),
+    }
+    return "\n\n".join(
+        "\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in parts.items()
+    )
+
+
+def _counts(screen: Screen, split: str) -> dict[str, int]:
+    """Return the numbers of experiments, plates, treatment wells and control wells of a split."""
+    wells = screen.select(split)
+    return {
+        "experiments": int(wells["experiment"].nunique()),
+        "plates": len(wells[["experiment", "plate"]].drop_duplicates()),
+        "wells": int((wells["well_type"] == "treatment").sum()),
+        "control_wells": int((wells["well_type"] != "treatment").sum()),
+    }
+
+
+def _cell_types(screen: Screen) -> dict[str, dict[str, int]]:
+    """Return cell type -> numbers of train and of test experiments."""
+    experiments = screen.wells[["cell_type", "split", "experiment"]].drop_duplicates()
+    seen = Counter(zip(experiments["cell_type"], experiments["split"], strict=True))
+    names = sorted(experiments["cell_type"].unique())
+    return {name: {split: seen[name, split] for split in ("train", "test")} for name in names}
+
+
+def _orders(groups: Groups) -> list[dict[str, Any]]:
+    """Return each order of groups over plates, those seen and those only admissible, with its experiments."""
+    seen = Counter(groups.orders.values())
+    unseen = [order for order in groups.admissible if order not in seen] if groups.cyclic else []
+    return [{"groups": list(order), "experiments": seen[order]} for order in [*sorted(seen), *unseen]]
+
+
+def _wells_text(facts: dict[str, Any]) -> list[str]:
+    """Return the table of splits and that of cell types."""
+    widths = {"experiments": 12, "plates": 8, "wells": 17, "control_wells": 15}
+    titles = ("experiments", "plates", "treatment wells", "control wells")
+    lines = [" " * 5 + "".join(f"{title:>{w}}" for title, w in zip(titles, widths.values(), strict=True))]
+    for split in ("train", "test"):
+        numbers = "".join(f"{facts[f'{split}_{key}']:>{width},}" for key, width in widths.items())
+        lines.append(f"{split:5}{numbers}")
+    width = max(len(name) for name in facts["cell_types"])
+    lines += ["", "experiments by cell type, train + test"]
+    return lines + [
+        f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()
+    ]
+
+
+def _sirna_text(facts: dict[str, Any]) -> list[str]:
+    """Return the lines on treatments and controls."""
+    positive, most = facts["positive_controls"], facts["wells_of_one_sirna_on_a_plate"]
+    told = "told" if facts["test_labels_known"] else "not told"
+    return [
+        f"{facts['treatments']:,} treatments, each in at most {_number(most, 'well')} of a plate",
+        f"{facts['controls']:,} controls: {positive:,} positive, {facts['controls'] - positive:,} negative",
+        f"what the test wells were treated with is {told} here",
+    ]
+
+
+def _group_text(facts: dict[str, Any]) -> list[str]:
+    """Return the lines on plate groups and their orders."""
+    sizes = facts["group_sizes"]
+    if len(sizes) == 1:
+        return ["none: no sets of siRNAs keep to plates of their own"]
+    size = f"{sizes[0]:,} siRNAs each" if len(set(sizes)) == 1 else f"{', '.join(map(str, sizes))} siRNAs"
+    orders = []
+    for order in facts["orders"]:
+        seen = _number(order["experiments"], "train experiment")
+        note = seen if order["experiments"] else "no train experiment, but possible in test"
+        orders.append(f"  {' '.join(map(str, order['groups']))}   {note}")
+    rule = "rotations of one order" if facts["cyclic"] else "no rotations of one order: a new one is possible"
+    return [
+        f"{len(sizes)} sets of siRNAs that do not share plates, of {size}",
+        f"{facts['single_group_plates']:,} of {facts['train_plates']:,} train plates hold exactly one set",
+        f"set on each plate of an experiment, in plate order; these are {rule}",
+        *_cut(orders),
+    ]
+
+
+def _repeat_text(repeats: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each pair of train experiments with one layout."""
+    lines = []
+    for pair in repeats:
+        wells = f"{pair['matching_wells']:,} of {pair['common_wells']:,} wells hold the same siRNA"
+        first, second = pair["experiments"]
+        turn = f"; {first} plate 1 is {second} plate {pair['plate_shift'] + 1}" if pair["plate_shift"] else ""
+        lines.append(f"{first} = {second}: {wells}{turn}")
+    return _cut(lines) or ["none: no two train experiments have the same siRNAs in the same wells"]
+
+
+def _missing_text(facts: dict[str, Any]) -> list[str]:
+    """Return a line for each train experiment that lacks treatment wells."""
+    lost: dict[str, list[tuple[int, int]]] = {}
+    for plate in facts["missing_wells"]:
+        lost.setdefault(plate["experiment"], []).append((plate["plate"], plate["expected"] - plate["wells"]))
+    if not lost:
+        return ["none: every train plate has all treatments of its set"]
+    width = max(len(name) for name in lost)
+    lines = []
+    for name, plates in lost.items():
+        where = ", ".join(f"plate {plate} lacks {count}" for plate, count in plates)
+        lines.append(f"  {name:{width}}  {where}")
+    count = facts["plates_with_missing_wells"]
+    return [f"{count:,} of {facts['train_plates']:,} train plates lack treatment wells", *_cut(lines)]
+
+
+def _number(count: int, noun: str) -> str:
+    """Return ``"1 well"`` or ``"1,107 wells"``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """Return the lines, the last of too many replaced by their number."""
+    return (
+        lines
+        if len(lines) <= MOST_LINES
+        else [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1:,} more"]
+    )

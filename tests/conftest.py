@@ -1,0 +1,24 @@
+"""What many tests share: the small synthetic screen, drawn once, and the folder of real files."""
+
+from pathlib import Path
+
+import pytest
+
+from rcic.simulate.screen import simulate
+
+
+@pytest.fixture(scope="session")
+def small_screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the synthetic screen ``test``, seed 0. Read only: it is shared by all tests."""
+    folder = tmp_path_factory.mktemp("screen") / "small"
+    simulate("test", folder, seed=0, workers=1, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real tables and images; skip where it is absent."""
+    folder = Path(__file__).parents[1].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real files are not here: {folder} is absent")
+    return folder

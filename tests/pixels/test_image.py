@@ -1,0 +1,106 @@
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from rcic.errors import UserError
+from rcic.pixels.image import read_grey
+
+GREY = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
+
+
+def encode(image: np.ndarray, kind: str = ".png") -> bytes:
+    return cv2.imencode(kind, image)[1].tobytes()
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def png(rows: bytes, width: int, height: int, depth: int = 8, colour: int = 0) -> bytes:
+    """Return a PNG whose checksums are right, whatever its rows are."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+WHOLE = encode(GREY)
+FLIPPED = bytearray(WHOLE)
+FLIPPED[len(WHOLE) // 2] ^= 1
+TALL = png(bytes(31 * 10), width=30, height=20)  # 10 of 20 rows
+BAD = {
+    "empty": (b"", "the file is empty"),
+    "one byte of a PNG": (WHOLE[:1], "cut off after 1 bytes"),
+    "signature only": (WHOLE[:8], "cut off after 8 bytes"),
+    "half": (WHOLE[: len(WHOLE) // 2], f"cut off after {len(WHOLE) // 2} bytes"),
+    "no end mark": (WHOLE[:-12], "cut off"),
+    "last byte gone": (WHOLE[:-1], "cut off"),
+    "middle gone": (WHOLE[: len(WHOLE) // 2] + WHOLE[-12:], "cut off"),
+    "one bit flipped": (bytes(FLIPPED), "wrong checksum"),
+    "no header": (WHOLE[:8] + WHOLE[33:], "no header"),
+    "rows missing": (TALL, "cannot be decoded"),
+    "no area": (png(b"", 0, 0), "cannot be decoded"),
+    "16 bit": (encode(GREY.astype(np.uint16) * 257), "has 16 bits a pixel; an image must have 8"),
+    "4 bit": (png(bytes(16 * 20), width=30, height=20, depth=4), "has 4 bits a pixel"),
+    "colour": (encode(np.dstack([GREY] * 3)), "has 3 channels"),
+    "alpha": (encode(np.dstack([GREY] * 4)), "has 4 channels"),
+    "16-bit colour": (encode(np.dstack([GREY] * 3).astype(np.uint16)), "has 3 channels"),
+    "palette": (png(bytes(31 * 20), 30, 20, colour=3), "has a colour palette"),
+    "jpeg": (encode(GREY, ".jpg"), "is not a PNG"),
+    "tiff": (encode(GREY, ".tiff"), "is not a PNG"),
+    "text": (b"<html>404</html>", "is not a PNG"),
+    "zeros": (bytes(500), "is not a PNG"),
+}
+
+
+def test_reads_the_pixels(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(WHOLE)
+    image = read_grey(path)
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, GREY)
+    assert np.array_equal(read_grey(str(path), size=(20, 30)), GREY)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_named_with_its_reason(tmp_path, capfd, name):
+    data, reason = BAD[name]
+    path = tmp_path / "B02_s1_w3.png"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=reason) as caught:
+        read_grey(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    if "decoded" not in reason:  # those are found before the decoder could print anything
+        assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kept", range(0, len(WHOLE), 7))
+def test_no_beginning_of_a_file_passes_for_the_file(tmp_path, kept):
+    path = tmp_path / "a.png"
+    path.write_bytes(WHOLE[:kept])
+    with pytest.raises(UserError, match=r"cut off|empty"):
+        read_grey(path)
+
+
+def test_bytes_after_the_end_do_no_harm(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(WHOLE + b"trailing")
+    assert np.array_equal(read_grey(path), GREY)
+
+
+def test_missing_and_unreadable(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.png: no such image file"):
+        read_grey(tmp_path / "nowhere.png")
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        read_grey(tmp_path)
+
+
+def test_another_size_than_wanted(tmp_path):
+    path = Path(tmp_path / "a.png")
+    path.write_bytes(WHOLE)
+    with pytest.raises(UserError, match=r"a\.png: the image is 20 x 30 pixels .*, not 30 x 20"):
+        read_grey(path, size=(30, 20))

@@ -1,0 +1,112 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from rcic.errors import UserError
+from rcic.pixels.store import (
+    PngStore,
+    Site,
+    check_channels,
+    check_files,
+    complete_sites,
+    drop_incomplete,
+    site_table,
+    sites_of,
+)
+from tests.pixels.conftest import SIZE, pixels, write_png
+
+B02 = Site("train", "HUVEC-01", 1, "B02", 1)
+
+
+@pytest.mark.parametrize("layout", ["split", "images"])
+def test_both_layouts_read_the_same(write_root, layout):
+    store = PngStore(write_root(layout))
+    image = store.read(B02, (1, 2, 3, 4, 5, 6))
+    assert image.shape == (6, SIZE, SIZE)
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, [pixels("HUVEC-01", "B02", 1, channel) for channel in range(1, 7)])
+
+
+@pytest.mark.parametrize("channels", [(1,), (5, 1), (6, 5, 4, 3, 2, 1), (2, 4)])
+def test_channels_come_in_the_order_asked_for(write_root, channels):
+    store = PngStore(write_root())
+    whole = store.read(B02, (1, 2, 3, 4, 5, 6))
+    assert np.array_equal(store.read(B02, channels), whole[[channel - 1 for channel in channels]])
+
+
+def test_a_channel_of_another_size_is_named(write_root):
+    root = write_root()
+    write_png(root / "train/HUVEC-01/Plate1/B02_s1_w4.png", np.zeros((SIZE, SIZE + 1), np.uint8))
+    with pytest.raises(UserError, match=r"B02_s1_w4\.png: the image is 24 x 25 pixels .*, not 24 x 24"):
+        PngStore(root).read(B02, (1, 4))
+
+
+def test_a_root_without_images_is_refused(tmp_path):
+    with pytest.raises(UserError, match="neither train/, test/ nor images/"):
+        PngStore(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        PngStore(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("channels", [(), (0,), (7,), (1, 1), ("1",)])
+def test_wrong_channels_are_refused(channels):
+    with pytest.raises(UserError, match="channel"):
+        check_channels(channels)
+    assert check_channels([3, 1]) == (3, 1)
+
+
+def test_site_table_repeats_each_well(wells):
+    rows = site_table(wells.sample(frac=1, random_state=0))
+    assert rows["site"].tolist() == [1, 2] * len(wells)
+    assert rows["id_code"].tolist()[::2] == rows["id_code"].tolist()[1::2]
+    assert rows.index.equals(pd.RangeIndex(2 * len(wells)))
+    assert len(site_table(wells, sites=(2,))) == len(wells)
+    assert sites_of(site_table(wells))[1] == Site("train", "HUVEC-01", 1, "B02", 2)
+
+
+def test_nothing_missing(write_root, wells):
+    store = PngStore(write_root())
+    assert store.missing(wells) == []
+    assert check_files(store, wells).equals(site_table(wells))
+    kept, dropped = drop_incomplete(store, wells)
+    assert kept.equals(site_table(wells))
+    assert dropped.empty
+
+
+def test_missing_files_are_counted_and_named(write_root, wells):
+    root = write_root()
+    gone = ["train/HUVEC-01/Plate1/C03_s2_w5.png", "test/HUVEC-03/Plate1/B02_s1_w1.png"]
+    for name in gone:
+        (root / name).unlink()
+    store = PngStore(root)
+    assert store.missing(wells) == gone
+    assert store.missing(wells, channels=(5,)) == gone[:1]
+    assert store.missing(wells, sites=(1,)) == gone[1:]
+    with pytest.raises(UserError, match=rf"2 of 72 images are missing: {', '.join(gone)}; .*drop_incomplete"):
+        check_files(store, wells)
+
+
+def test_ten_names_and_a_count_for_the_rest(write_root, wells):
+    root = write_root()
+    for path in (root / "train/RPE-02/Plate1").iterdir():
+        path.unlink()
+    (root / "train/RPE-02/Plate1").rmdir()  # a whole plate folder is absent
+    with pytest.raises(UserError, match=r"24 of 72 images are missing: .* and 14 more; ") as caught:
+        check_files(PngStore(root), wells)
+    assert str(caught.value).count(".png") == 10
+
+
+def test_a_well_with_one_complete_site_stays(write_root, wells):
+    root = write_root()
+    (root / "train/RPE-02/Plate1/B02_s2_w6.png").unlink()
+    for site in (1, 2):
+        (root / f"test/HUVEC-03/Plate1/C03_s{site}_w1.png").unlink()
+    store = PngStore(root)
+    kept, dropped = drop_incomplete(store, wells)
+    assert dropped["id_code"].tolist() == ["RPE-02_1_B02", "HUVEC-03_1_C03", "HUVEC-03_1_C03"]
+    assert kept.loc[kept["id_code"] == "RPE-02_1_B02", "site"].tolist() == [1]
+    assert kept.index.equals(pd.RangeIndex(9))
+    assert complete_sites(store, kept, (1, 2, 3, 4, 5, 6)).all()
+    assert len(drop_incomplete(store, wells, channels=(2, 3))[0]) == 12  # only what is used must be there
+    with pytest.raises(UserError, match=r"none of 1 sites has all images of the channels \[1\]"):
+        drop_incomplete(store, wells[wells["id_code"] == "HUVEC-03_1_C03"], sites=(1,), channels=(1,))
