@@ -70,9 +70,7 @@ def decide(
 def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
     """Return model -> weight. Raises UserError unless there is one weight for each named model, or none at all."""
     if weights and len(weights) != len(models):
-        raise UserError(
-            f"--weights: {len(weights)} weights for {len(models)} --model_names; give one a model"
-        )
+        raise UserError(f"--weights: {len(weights)} weights for {len(models)} --model_names; give one a model")
     return dict(zip(models, map(float, weights), strict=True)) if weights else {}
 
 
@@ -96,17 +94,13 @@ def write_pseudo(
     screen, out = decision.screen, Path(out_dir)
     held_out = [path for path in sorted(Path(folds_dir).glob("valid_*.csv"))]
     if not held_out:
-        raise UserError(
-            f"{folds_dir}: no valid_*.csv, so it cannot be checked that no validation well gets a label"
-        )
+        raise UserError(f"{folds_dir}: no valid_*.csv, so it cannot be checked that no validation well gets a label")
     validation = {code for path in held_out for code in read_wells(path, screen)["id_code"]}
     audit = select(decision.answers, min_margin, share, validation, decision.groups.capacity)
     kept = audit[audit["kept"]]
     if kept.empty:
         raise UserError(f"no answer has a margin of {min_margin:g} nats or more; lower --min_margin")
-    wells = screen.select("test", "treatment").merge(
-        kept[["id_code", "label"]], on="id_code", suffixes=("_old", "")
-    )
+    wells = screen.select("test", "treatment").merge(kept[["id_code", "label"]], on="id_code", suffixes=("_old", ""))
     _write_csv(out / "audit.csv", audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label"))
     write_wells(out / "pseudo.csv", wells, screen)
     return audit

@@ -16,9 +16,7 @@ Commands = Mapping[str, Callable[..., Any]]
 
 def main(commands: Commands) -> None:
     """Run one of ``commands`` with the process' arguments; exit 2 with one line on a user's mistake."""
-    os.environ.setdefault(
-        "NO_ALBUMENTATIONS_UPDATE", "1"
-    )  # albumentations would look for news on the network
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations would look for news on the network
     arguments = sys.argv[1:]
     try:
         check_arguments(commands, arguments)

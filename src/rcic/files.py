@@ -80,9 +80,7 @@ def find_members(root: Path, name: str, model: str | None = None) -> list[Member
         folder = path.relative_to(root).as_posix().removesuffix("/" + name)
         if (match := _FOLDER.fullmatch(folder)) and model in (None, match["model"]):
             channels = tuple(int(channel) for channel in match["channels"].split(","))
-            found.append(
-                Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"])
-            )
+            found.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
     return sorted(found, key=lambda member: (member.model, member.channels, member.fold or 0))
 
 

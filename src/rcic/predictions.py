@@ -55,9 +55,7 @@ def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Scre
             f"{files['wells']}, line {int(unknown.argmax()) + 2}: {codes[unknown].iloc[0]!r} is not a {split} well"
         )
     if (twice := codes.duplicated()).any():
-        raise UserError(
-            f"{files['wells']}, line {int(twice.argmax()) + 2}: {codes[twice].iloc[0]!r} stands twice"
-        )
+        raise UserError(f"{files['wells']}, line {int(twice.argmax()) + 2}: {codes[twice].iloc[0]!r} stands twice")
     sites = _array(files["sites"])[..., : screen.n_treatments] if files["sites"].exists() else None
     return Prediction(member, logits[:, : screen.n_treatments], sites, place[codes].to_numpy())
 
@@ -71,9 +69,7 @@ def _array(path: Path) -> np.ndarray:
 
 def _codes(path: Path) -> pd.Series:
     if not path.exists():
-        raise UserError(
-            f"{path}: not there, so the rows of the .npy beside it are unknown (one column: id_code)"
-        )
+        raise UserError(f"{path}: not there, so the rows of the .npy beside it are unknown (one column: id_code)")
     table = pd.read_csv(path, dtype=str)
     if "id_code" not in table:
         raise UserError(f"{path}: no column id_code (columns: {', '.join(table.columns)})")
@@ -86,17 +82,10 @@ def inventory(predictions: Sequence[Prediction], n_wells: int) -> str:
     for model in dict.fromkeys(prediction.member.model for prediction in predictions):
         own = [prediction for prediction in predictions if prediction.member.model == model]
         sets = sorted({prediction.member.channels for prediction in own})
-        folds = sorted(
-            {-1 if prediction.member.fold is None else prediction.member.fold for prediction in own}
-        )
+        folds = sorted({-1 if prediction.member.fold is None else prediction.member.fold for prediction in own})
         lines.append(f"{model}: {len(own)} members, {len(sets)} channel sets x {len(folds)} folds")
         there = {(prediction.member.channels, prediction.member.fold) for prediction in own}
-        absent = [
-            f"{channel_name(c)} fold {f}"
-            for c in sets
-            for f in folds
-            if (c, None if f < 0 else f) not in there
-        ]
+        absent = [f"{channel_name(c)} fold {f}" for c in sets for f in folds if (c, None if f < 0 else f) not in there]
         if absent:
             lines.append(f"  absent: {', '.join(absent)}")
         short = [prediction for prediction in own if prediction.predicted(n_wells).sum() < n_wells]

@@ -13,7 +13,7 @@ PLATES = {("RPE-01", 1): 9, ("RPE-01", 2): 12, ("U2OS-01", 1): 1}
 
 
 def random_case(seed: int, n_classes: int = 14) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
-    """Return log-probabilities, wells and allowed classes; the first 12 classes are allowed on every plate."""
+    """Return log-probabilities, wells, and allowed classes of which each plate has enough."""
     rng = np.random.default_rng(seed)
     wells = wells_of(PLATES)
     allowed = rng.random((len(wells), n_classes)) < 0.5
@@ -76,9 +76,7 @@ def test_a_crowded_plate_gets_the_smallest_capacity_that_seats_it() -> None:
     assert sorted(np.bincount(labels[:5])) == [2, 3]
     assert sorted(labels[5:]) == [0, 1]
     crowded = crowded_plates(wells, allowed)
-    assert crowded.to_dict("records") == [
-        {"experiment": "RPE-01", "plate": 1, "wells": 5, "classes": 2, "capacity": 3}
-    ]
+    assert crowded.to_dict("records") == [{"experiment": "RPE-01", "plate": 1, "wells": 5, "classes": 2, "capacity": 3}]
     assert crowded_plates(wells, allowed, capacity=3).empty
 
 
@@ -94,9 +92,7 @@ def test_confidence_and_margin_by_hand() -> None:
     allowed = np.array([[True, True, True], [False, True, True], [True, False, False], [True, True, False]])
     labels = np.array([1, 2, 0, 2])  # overruled; masked; only choice; forbidden
     np.testing.assert_allclose(confidence(log_probs, allowed, labels), [0.3, 0.4, 1, 0])
-    np.testing.assert_allclose(
-        margins(log_probs, allowed, labels), [np.log(0.6), np.log(2 / 3), np.inf, -np.inf]
-    )
+    np.testing.assert_allclose(margins(log_probs, allowed, labels), [np.log(0.6), np.log(2 / 3), np.inf, -np.inf])
 
 
 def test_answers_hold_every_well_in_order() -> None:

@@ -146,7 +146,7 @@ SHAPES = ("one-hot x 1", "one-hot x 10", "one-hot x 100", "one-hot x 10 + noise"
 
 
 def hide(screen: Screen, seed: int) -> tuple[Groups, pd.DataFrame, np.ndarray]:
-    """Return groups learnt without 11 random train experiments, the wells of those, and each well's top class.
+    """Return groups learnt without 11 random train experiments, those wells, and each one's top class.
 
     The top class is the true one with probability 0.10, else any class.
     """

@@ -65,9 +65,7 @@ def test_a_certain_well_has_an_infinite_margin() -> None:
 
 def test_never_a_validation_well() -> None:
     answers = answers_of([1, 2, 3], [3.0, 0.1, 3.0])
-    with pytest.raises(
-        UserError, match="1 wells to pseudo-label lie in a validation fold, first RPE-08_1_A03"
-    ):
+    with pytest.raises(UserError, match="1 wells to pseudo-label lie in a validation fold, first RPE-08_1_A03"):
         select(answers, 1, 1, validation={"RPE-08_1_A03", "HUVEC-01_1_B02"})
     assert select(answers, 1, 1, validation=["RPE-08_1_A02"])["kept"].sum() == 2  # not kept, so no harm
 

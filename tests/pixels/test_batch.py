@@ -65,9 +65,7 @@ def test_a_dropped_channel_is_zero_after_normalising():
 
 def test_dropout_follows_its_generator(batch):
     images = normalize(batch)
-    first, again, other = (
-        channel_dropout(images, 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
+    first, again, other = (channel_dropout(images, 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 

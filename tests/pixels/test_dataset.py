@@ -114,9 +114,7 @@ def test_pixels_do_not_depend_on_the_workers(write_root, wells, extra):
     seen = []
     for workers in (0, 1, 2):
         sampler = EpochSampler(len(dataset), seed=5)
-        loader = DataLoader(
-            dataset, batch_size=5, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
-        )
+        loader = DataLoader(dataset, batch_size=5, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
         epochs = []
         for epoch in (0, 1):
             sampler.epoch = epoch
@@ -148,9 +146,7 @@ def test_a_bad_image_reaches_the_user_as_one_line(write_root, wells, quick_end, 
 def test_a_sample_error_keeps_its_message():
     error = SampleError("a.png: wrong")
     assert str(error) == "a.png: wrong"
-    assert str(
-        SampleError(f"Caught it.\nTraceback:\n  ...\nrcic.pixels.dataset.SampleError: {error}\n")
-    ) == str(error)
+    assert str(SampleError(f"Caught it.\nTraceback:\n  ...\nrcic.pixels.dataset.SampleError: {error}\n")) == str(error)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
@@ -165,9 +161,7 @@ def test_sites_of_several_sizes_need_a_size(write_root, wells):
     for channel in (1, 2):
         write_png(root / f"train/RPE-02/Plate1/B02_s1_w{channel}.png", np.zeros((30, 20), np.uint8))
     rows, store = site_table(wells), PngStore(root)
-    with pytest.raises(
-        UserError, match=r"RPE-02/Plate1/B02_s1_w1\.png: 30 x 20 pixels where the first is 24 x 24"
-    ):
+    with pytest.raises(UserError, match=r"RPE-02/Plate1/B02_s1_w1\.png: 30 x 20 pixels where the first is 24 x 24"):
         SiteDataset(rows, store, (1, 2))[4]
     with pytest.raises(UserError, match="30 x 20"):
         SiteDataset(rows, store, (1, 2)).preload()

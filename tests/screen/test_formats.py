@@ -23,9 +23,7 @@ def test_a_file_in_place_of_the_folder(tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    assert message_of(tmp_path).startswith(
-        f"{tmp_path}: the data root is empty; it must hold train.csv, test.csv"
-    )
+    assert message_of(tmp_path).startswith(f"{tmp_path}: the data root is empty; it must hold train.csv, test.csv")
 
 
 def test_a_folder_without_tables(tmp_path):
@@ -49,9 +47,7 @@ def test_an_empty_table(tmp_path, name):
 
 def test_two_forms_in_one_folder(tmp_path):
     write_tables(tmp_path, KAGGLE | {"metadata.csv": METADATA})
-    assert message_of(tmp_path).startswith(
-        f"{tmp_path}: metadata.csv and train.csv are two forms of a screen"
-    )
+    assert message_of(tmp_path).startswith(f"{tmp_path}: metadata.csv and train.csv are two forms of a screen")
 
 
 KAGGLE_MISTAKES = [

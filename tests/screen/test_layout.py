@@ -13,9 +13,7 @@ TURNED = {f"RPE-{n:02d}": [(plate + n % 3) % 4 for plate in range(4)] for n in r
 
 def sets_of(groups):
     """Return the groups as a set of sets of classes."""
-    return {
-        frozenset(np.flatnonzero(groups.of_class == group).tolist()) for group in range(len(groups.sizes))
-    }
+    return {frozenset(np.flatnonzero(groups.of_class == group).tolist()) for group in range(len(groups.sizes))}
 
 
 def test_groups_orders_and_rotations_are_learnt():
@@ -85,9 +83,7 @@ def test_plates_of_random_sirnas_have_no_groups():
     for name in TURNED:
         for plate in range(1, 5):
             chosen = random.permutation(80)[:30]
-            rows += [
-                (name, plate, f"{'ABCDEF'[i // 24]}{i % 24 + 1:02d}", int(k)) for i, k in enumerate(chosen)
-            ]
+            rows += [(name, plate, f"{'ABCDEF'[i // 24]}{i % 24 + 1:02d}", int(k)) for i, k in enumerate(chosen)]
     groups = learn_groups(from_rows(rows))
     assert groups.sizes == (80,)
     assert groups.mixed_plates == ()
@@ -165,9 +161,7 @@ def test_few_real_experiments_and_noise_are_enough(shared_data, seed):
     wells = wells[wells["experiment"].isin(some) & (random.random(len(wells)) < 0.8)]
     foreign = random.random(len(wells)) < 0.02
     wells = wells.assign(label=np.where(foreign, random.integers(0, 1108, len(wells)), wells["label"]))
-    groups = learn_groups(
-        from_rows(list(wells[["experiment", "plate", "well", "label"]].itertuples(index=False)))
-    )
+    groups = learn_groups(from_rows(list(wells[["experiment", "plate", "well", "label"]].itertuples(index=False))))
     pairs = set(zip(groups.of_class.tolist(), truth.of_class.tolist(), strict=True))
     assert groups.sizes == (277, 277, 277, 277)
     assert len(pairs) == 4

@@ -24,9 +24,7 @@ def test_positions_count_from_zero():
     assert well_position("P24") == (15, 23)
 
 
-@pytest.mark.parametrize(
-    "name", ["Q01", "A00", "A25", "B2", "B002", "b02", "02B", "", "B02\n", "B\u0660\u0662"]
-)
+@pytest.mark.parametrize("name", ["Q01", "A00", "A25", "B2", "B002", "b02", "02B", "", "B02\n", "B\u0660\u0662"])
 def test_a_well_outside_the_plate_is_refused(name):
     with pytest.raises(UserError, match="not on a 384-well plate"):
         well_position(name)
@@ -44,8 +42,6 @@ def test_names_of_wells_and_images():
     assert tuple(CHANNEL_NAMES) == CHANNELS
 
 
-@pytest.mark.parametrize(
-    ("experiment", "cell_type"), [("HUVEC-07", "HUVEC"), ("A-B-01", "A-B"), ("X1", "X1")]
-)
+@pytest.mark.parametrize(("experiment", "cell_type"), [("HUVEC-07", "HUVEC"), ("A-B-01", "A-B"), ("X1", "X1")])
 def test_the_cell_type_stands_before_the_last_dash(experiment, cell_type):
     assert cell_type_of(experiment) == cell_type

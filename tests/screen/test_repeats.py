@@ -15,11 +15,7 @@ def test_random_layouts_are_not_repeated():
 @pytest.mark.parametrize("shift", [0, 1, 2])
 def test_a_copy_is_found_with_its_rotation(shift):
     rows = rows_of(plate_map(ORDERS, GROUPS))
-    copy = [
-        ("C-1", (plate - 1 + shift) % 3 + 1, well, label)
-        for name, plate, well, label in rows
-        if name == "A-2"
-    ]
+    copy = [("C-1", (plate - 1 + shift) % 3 + 1, well, label) for name, plate, well, label in rows if name == "A-2"]
     found = repeated_layouts(from_rows(rows + copy))
     assert found == [RepeatedLayout(("A-2", "C-1"), shift, 60, 60)]
 

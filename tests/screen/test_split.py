@@ -69,9 +69,7 @@ def test_written_folds_divide_the_train_treatments(tmp_path):
     screen = read_screen(write_tables(tmp_path, KAGGLE))
     assert write_folds(screen, tmp_path / "csv", 2, 0) == []
     for k in (0, 1):
-        train, valid = (
-            read_wells(tmp_path / "csv" / f"{name}_{k}.csv", screen) for name in ("train", "valid")
-        )
+        train, valid = (read_wells(tmp_path / "csv" / f"{name}_{k}.csv", screen) for name in ("train", "valid"))
         both = pd.concat([train, valid]).sort_values("id_code", ignore_index=True)
         pd.testing.assert_frame_equal(both, screen.select("train", "treatment"))
         assert not set(train["experiment"]) & set(valid["experiment"])

@@ -55,9 +55,7 @@ def test_plates_hide_the_sirnas_and_controls_uncover_them(profiles: pd.DataFrame
     plates = profiles.groupby(["experiment", "plate"])[columns]
     negative = profiles["well_type"] == "negative_control"
     reference = profiles[negative].groupby(["experiment", "plate"])[columns].mean()
-    centre = reference.reindex(pd.MultiIndex.from_frame(profiles[["experiment", "plate"]])).set_axis(
-        profiles.index
-    )
+    centre = reference.reindex(pd.MultiIndex.from_frame(profiles[["experiment", "plate"]])).set_axis(profiles.index)
     raw = profiles[columns] / profiles[columns].std()
     centred = profiles[columns] - centre
     centred /= centred.std()
@@ -68,9 +66,7 @@ def test_plates_hide_the_sirnas_and_controls_uncover_them(profiles: pd.DataFrame
     assert plates.ngroups == 28
 
 
-def test_a_strong_control_stands_out_of_the_noise_of_negative_wells(
-    profiles: pd.DataFrame, small_screen: Path
-) -> None:
+def test_a_strong_control_stands_out_of_the_noise_of_negative_wells(profiles: pd.DataFrame, small_screen: Path) -> None:
     effects = pd.read_csv(small_screen / "truth/effects.csv")
     controls = profiles.loc[profiles["well_type"] == "positive_control", "label"].unique()
     of_controls = effects[effects["sirna"].isin(controls) & (effects["cell_type"] == "HUVEC")]
@@ -79,8 +75,5 @@ def test_a_strong_control_stands_out_of_the_noise_of_negative_wells(
     columns, place = list(range(18)), ["experiment", "plate"]
     negative = rows[rows["well_type"] == "negative_control"]
     noise = negative.groupby(place)[columns].std().pow(2).mean().pow(0.5)
-    shift = (
-        rows[rows["label"] == strongest].groupby(place)[columns].mean()
-        - negative.groupby(place)[columns].mean()
-    )
+    shift = rows[rows["label"] == strongest].groupby(place)[columns].mean() - negative.groupby(place)[columns].mean()
     assert (shift.mean().abs() / noise).max() > 2

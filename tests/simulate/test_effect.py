@@ -71,9 +71,7 @@ def test_a_trait_shows_most_in_its_channel(trait: str, channel: int) -> None:
     changed[TRAIT[trait]] = 0.8
 
     def light(change: np.ndarray) -> np.ndarray:
-        sites = [
-            draw_site(small, "HUVEC", batch, change, unit, (0, "HUVEC-01", 1, "D05", n)) for n in range(12)
-        ]
+        sites = [draw_site(small, "HUVEC", batch, change, unit, (0, "HUVEC-01", 1, "D05", n)) for n in range(12)]
         return np.mean(sites, axis=(0, 2, 3))
 
     ratio = light(changed) / light(effect)

@@ -19,17 +19,13 @@ from rcic.simulate.screen import BEGUN, MARK, simulate
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
     """Add a preset of three train experiments and a test one, drawn in a second, and return its name."""
-    smaller = replace(
-        find_preset("test"), name="tiny", pixels=16, field=60.0, train={"HUVEC": 3}, test={"HUVEC": 1}
-    )
+    smaller = replace(find_preset("test"), name="tiny", pixels=16, field=60.0, train={"HUVEC": 3}, test={"HUVEC": 1})
     monkeypatch.setitem(PRESETS, "tiny", smaller)
     return "tiny"
 
@@ -139,9 +135,7 @@ def test_truth_covers_exactly_the_test_wells(small_screen: Path) -> None:
     assert truth["id_code"].is_unique and set(truth["id_code"]) == set(test["id_code"])
     assert truth["sirna"].between(0, screen.n_treatments - 1).all() and (test["label"] == -1).all()
     on_plate = pd.read_csv(small_screen / "truth/plates.csv").merge(test, on=["experiment", "plate"])
-    groups = (
-        pd.read_csv(small_screen / "truth/groups.csv").merge(truth, on="sirna").merge(on_plate, on="id_code")
-    )
+    groups = pd.read_csv(small_screen / "truth/groups.csv").merge(truth, on="sirna").merge(on_plate, on="id_code")
     assert (groups["group_x"] == groups["group_y"]).all() and len(groups) == len(truth)
     sample = pd.read_csv(small_screen / "sample_submission.csv")
     assert list(sample) == ["id_code", "sirna"] and set(sample["id_code"]) == set(truth["id_code"])

@@ -15,9 +15,7 @@ from rcic.decide.blend import check_table
 from rcic.errors import UserError
 
 
-def assign_wells(
-    log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1
-) -> np.ndarray:
+def assign_wells(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1) -> np.ndarray:
     """Return the likeliest labels, (N,) int64, that use each class at most ``capacity`` times a plate.
 
     ``log_probs`` is (N, K), ``allowed`` (N, K) bool, ``wells`` has N rows with columns experiment and plate.
@@ -61,9 +59,7 @@ def crowded_plates(wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1) 
     rows = []
     for at in _plates(wells):
         here = allowed[at][:, allowed[at].any(axis=0)]
-        rows.append(
-            (*wells[["experiment", "plate"]].iloc[at[0]], *here.shape, smallest_capacity(here, capacity))
-        )
+        rows.append((*wells[["experiment", "plate"]].iloc[at[0]], *here.shape, smallest_capacity(here, capacity)))
     table = pd.DataFrame(rows, columns=["experiment", "plate", "wells", "classes", "capacity"])
     return table[table["capacity"] > capacity].reset_index(drop=True)
 
@@ -87,9 +83,7 @@ def margins(log_probs: np.ndarray, allowed: np.ndarray, labels: np.ndarray) -> n
     return own - possible.max(axis=1)
 
 
-def answers(
-    log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, labels: np.ndarray
-) -> pd.DataFrame:
+def answers(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """Return a row for each of ``wells``: id_code, experiment, plate, well, label, margin, confidence."""
     table = wells[["id_code", "experiment", "plate", "well"]].reset_index(drop=True)
     sure = {
@@ -113,9 +107,7 @@ def _check_allowed(allowed: np.ndarray, wells: pd.DataFrame, shape: tuple[int, .
     if capacity < 1:
         raise UserError(f"capacity {capacity}: a siRNA must fit a plate at least once")
     if allowed.shape != shape or len(wells) != shape[0]:
-        raise UserError(
-            f"allowed classes {allowed.shape}, log-probabilities {shape}, {len(wells)} wells: sizes differ"
-        )
+        raise UserError(f"allowed classes {allowed.shape}, log-probabilities {shape}, {len(wells)} wells: sizes differ")
     if len(stuck := np.flatnonzero(~allowed.any(axis=1))):
         well = wells.iloc[stuck[0]]
         where = f"{well['experiment']} plate {well['plate']}"

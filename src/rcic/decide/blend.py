@@ -48,9 +48,7 @@ def check_table(table: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndar
     finite = np.isfinite(table).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
-        raise UserError(
-            f"{name}: NaN or infinity in {(~finite).sum()} of {len(table)} wells, first in row {row}"
-        )
+        raise UserError(f"{name}: NaN or infinity in {(~finite).sum()} of {len(table)} wells, first in row {row}")
     return table
 
 

@@ -59,9 +59,7 @@ def group_mask(wells: pd.DataFrame, matched: pd.DataFrame, groups: Groups) -> np
     return of_well.to_numpy(dtype=np.int64)[:, None] == groups.of_class  # (N, 1) == (K,)
 
 
-def _match_experiment(
-    log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rows: np.ndarray
-) -> pd.DataFrame:
+def _match_experiment(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rows: np.ndarray) -> pd.DataFrame:
     """Return `match_groups` for the wells of one experiment, those in ``rows``."""
     plates, plate_of = np.unique(wells["plate"].to_numpy()[rows], return_inverse=True)  # (P,), (n,)
     score = plate_scores(log_probs[rows], plate_of, groups)

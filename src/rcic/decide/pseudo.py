@@ -32,9 +32,7 @@ def select(
     wide = ranked["margin"] >= min_margin
     taken = ranked.groupby([*plate, "label"]).cumcount() >= capacity
     place = (wide & ~taken).groupby(plate).cumsum()  # 1 for the first candidate of its plate
-    quota = np.floor(
-        share * ranked.groupby(plate)["label"].transform("size") + 1e-9
-    )  # 0.29 * 100 < 29 in floats
+    quota = np.floor(share * ranked.groupby(plate)["label"].transform("size") + 1e-9)  # 0.29 * 100 < 29 in floats
     rules = [~wide, taken, place > quota]
     reason = np.select(rules, [f"margin below {min_margin:g}", TAKEN, BEYOND], default=KEPT)
     audit = ranked.assign(kept=reason == KEPT, reason=reason).sort_index()

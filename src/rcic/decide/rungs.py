@@ -109,9 +109,9 @@ def blended_shares(
 def blend_members(
     predictions: Sequence[Prediction], rows: np.ndarray, n_wells: int, weights: Mapping[str, float]
 ) -> np.ndarray:
-    """Return the ensemble's logits (r, K) float64 of the wells ``rows``; NaN for a well that nobody predicted.
+    """Return the ensemble's logits, (r, K) float64, of the wells ``rows``; NaN where nobody predicted a well.
 
-    Members of one model count alike, models by ``weights`` (1 unless given): what the rung `models` is made of.
+    Members of one model count alike, models by ``weights`` (1 unless given), as in the rung `models`.
     """
     logits = {p.member: _finite(p, rows, n_wells) for p in predictions}
     return _mean_of_models(_means(logits, lambda member: member.model), weights)
@@ -146,9 +146,7 @@ def _folds_a_well(predictions: Sequence[Prediction], model: str, n_wells: int) -
     return int(np.sum(list(by_fold.values()), axis=0).max(initial=0))
 
 
-def _means(
-    tables: Mapping[Member, np.ndarray], key: Callable[[Member], Hashable]
-) -> dict[Hashable, np.ndarray]:
+def _means(tables: Mapping[Member, np.ndarray], key: Callable[[Member], Hashable]) -> dict[Hashable, np.ndarray]:
     """Return the mean of the tables of all members with the same key."""
     return {
         chosen: _mean(table for member, table in tables.items() if key(member) == chosen)

@@ -75,9 +75,7 @@ def _check(
 ) -> None:
     n_wells, n_classes = len(wells), len(groups.of_class)
     if truth.shape != (n_wells,) or truth.min(initial=-1) < -1 or truth.max(initial=-1) >= n_classes:
-        raise UserError(
-            f"truth: one class of 0..{n_classes - 1}, or -1, is wanted for each of {n_wells} wells"
-        )
+        raise UserError(f"truth: one class of 0..{n_classes - 1}, or -1, is wanted for each of {n_wells} wells")
     if len({prediction.member for prediction in predictions}) < max(len(predictions), 1):
         raise UserError("predictions: none, or a member (channels, fold, model) stands twice")
     for prediction in predictions:
@@ -85,20 +83,14 @@ def _check(
         if prediction.logits.shape != (n_rows, n_classes):
             raise UserError(f"{name}: logits {prediction.logits.shape}, but {(n_rows, n_classes)} is wanted")
         if prediction.sites is not None and prediction.sites[:, 0].shape != (n_rows, n_classes):
-            raise UserError(
-                f"{name}: sites {prediction.sites.shape}, but ({n_rows}, sites, {n_classes}) is wanted"
-            )
+            raise UserError(f"{name}: sites {prediction.sites.shape}, but ({n_rows}, sites, {n_classes}) is wanted")
     models = {prediction.member.model for prediction in predictions}
     for model, weight in weights.items():
         if model not in models or not 0 < weight < np.inf:
-            raise UserError(
-                f"weight {weight} of model {model!r}: above 0, of one of {', '.join(sorted(models))}"
-            )
+            raise UserError(f"weight {weight} of model {model!r}: above 0, of one of {', '.join(sorted(models))}")
 
 
-def _compare_plates(
-    matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, groups: Groups
-) -> np.ndarray:
+def _compare_plates(matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, groups: Groups) -> np.ndarray:
     """Return whether each plate of an experiment whose truth tells its group got that group, (P,) bool."""
     known = truth >= 0
     group = pd.Series(groups.of_class[truth[known]]).groupby(wells["plate"].to_numpy()[known])

@@ -21,9 +21,7 @@ from rcic.pixels.store import PngStore
 from rcic.screen.table import Screen
 
 
-def build_runner(
-    config: Config, screen: Screen, log_root: Path, folder: Path
-) -> tuple[WellRunner, dict[str, Any]]:
+def build_runner(config: Config, screen: Screen, log_root: Path, folder: Path) -> tuple[WellRunner, dict[str, Any]]:
     """Return the runner of one training and the facts of it for run.json; writes config and held-out wells.
 
     Raises UserError for tables, images, weights or a device that the training could not use.
@@ -69,16 +67,12 @@ def _build_network(config: Config, n_classes: int, log_root: Path) -> tuple[Well
     path, model = _init_path(config, log_root), config.model
     pretrained = model.pretrained == "imagenet" and path is None
     weights_file = model.weights_file if pretrained else None
-    network = build_model(
-        model.name, len(config.data.channels), n_classes, pretrained, weights_file, model.dropout
-    )
+    network = build_model(model.name, len(config.data.channels), n_classes, pretrained, weights_file, model.dropout)
     if path is None:
         return network, weights_file or ("ImageNet" if pretrained else "random weights")
     checkpoint = read_checkpoint(path)
     if tuple(checkpoint.meta["channels"]) != config.data.channels:
-        raise UserError(
-            f"{path}: trained on channels {checkpoint.meta['channels']}, not {list(config.data.channels)}"
-        )
+        raise UserError(f"{path}: trained on channels {checkpoint.meta['channels']}, not {list(config.data.channels)}")
     fresh = lay_over(network, checkpoint)
     return network, f"{path}" + (" (with a new head)" if fresh else "")
 
@@ -130,9 +124,7 @@ def _loggers(config: Config, folder: Path) -> dict[str, dl.ILogger]:
     """Return metrics.csv with the console line, and TensorBoard and W&B as the config says."""
     loggers: dict[str, dl.ILogger] = {"metrics": MetricsFile(folder, _title(config))}
     if config.log.tensorboard:
-        loggers["tensorboard"] = dl.TensorboardLogger(
-            logdir=str(folder / "tensorboard"), log_batch_metrics=False
-        )
+        loggers["tensorboard"] = dl.TensorboardLogger(logdir=str(folder / "tensorboard"), log_batch_metrics=False)
     if config.log.wandb != "off":
         try:
             import wandb  # noqa: F401

@@ -86,9 +86,7 @@ class Progress(dl.Callback):
         """Open the bar on the main process."""
         total = runner.num_epochs * sum(len(loader) for loader in runner.loaders.values())
         hidden = None if runner.engine.is_main_process else True
-        self.bar = tqdm(
-            total=total, desc=self.title, unit="batch", disable=hidden, dynamic_ncols=True, leave=False
-        )
+        self.bar = tqdm(total=total, desc=self.title, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
 
     def on_batch_end(self, runner: "WellRunner") -> None:
         """Move the bar."""
@@ -129,7 +127,5 @@ class MetricsFile(dl.ILogger):
 def _line(row: dict[str, float], n_epochs: int) -> str:
     text = f"epoch {row['epoch']:>{len(str(n_epochs))}.0f}/{n_epochs}  lr {row['lr']:.1e}"
     text += f"  loss {row['train_loss']:.3f} train, {row['valid_loss']:.3f} valid"
-    text += (
-        f"  map3 {row['map3']:.3f}  top1 {row['top1']:.3f}  top3 {row['top3']:.3f}  {row['seconds']:.0f} s"
-    )
+    text += f"  map3 {row['map3']:.3f}  top1 {row['top1']:.3f}  top3 {row['top3']:.3f}  {row['seconds']:.0f} s"
     return text if np.isfinite(row["train_loss"]) else text + "  (loss is not finite)"

@@ -57,11 +57,7 @@ def lay_over(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
     another architecture or another number of channels.
     """
     own = model.state_dict()
-    fitting = {
-        key: value
-        for key, value in checkpoint.weights.items()
-        if key in own and value.shape == own[key].shape
-    }
+    fitting = {key: value for key, value in checkpoint.weights.items() if key in own and value.shape == own[key].shape}
     left = sorted(set(own) - set(fitting))
     if trunk := [key for key in left if not key.startswith("head.")]:
         raise UserError(
@@ -76,13 +72,9 @@ def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where:
     """Raise UserError unless the checkpoint was trained on exactly these siRNAs, in this order."""
     trained = tuple(checkpoint.meta["classes"])
     if len(trained) != len(classes):
-        raise UserError(
-            f"{checkpoint.path}: trained for {len(trained)} classes, but {where} has {len(classes)}"
-        )
+        raise UserError(f"{checkpoint.path}: trained for {len(trained)} classes, but {where} has {len(classes)}")
     if trained != classes:
-        first = next(
-            index for index, pair in enumerate(zip(trained, classes, strict=True)) if pair[0] != pair[1]
-        )
+        first = next(index for index, pair in enumerate(zip(trained, classes, strict=True)) if pair[0] != pair[1])
         raise UserError(
             f"{checkpoint.path}: trained on other siRNA names than {where} has: class {first} is {trained[first]!r} "
             f"there and {classes[first]!r} here"
@@ -91,6 +83,4 @@ def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where:
 
 def _disk_full(error: RuntimeError) -> bool:
     message = str(error)
-    return (
-        "No space left" in message or "PytorchStreamWriter failed" in message or "unexpected pos" in message
-    )
+    return "No space left" in message or "PytorchStreamWriter failed" in message or "unexpected pos" in message

@@ -202,18 +202,14 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         if value not in arguments:
             choices = ", ".join(map(str, arguments))
-            raise UserError(
-                f"{where} is {value!r}, must be one of {choices}{nearest(str(value), map(str, arguments))}"
-            )
+            raise UserError(f"{where} is {value!r}, must be one of {choices}{nearest(str(value), map(str, arguments))}")
         return value
     if origin is types.UnionType:
         return None if value is None else _value(arguments[0], value, where)
     if origin is tuple:
         fixed = arguments[-1] is not Ellipsis
         if not isinstance(value, list | tuple) or (fixed and len(value) != len(arguments)):
-            raise UserError(
-                f"{where} is {value!r}, must be a list" + (f" of {len(arguments)}" if fixed else "")
-            )
+            raise UserError(f"{where} is {value!r}, must be a list" + (f" of {len(arguments)}" if fixed else ""))
         return tuple(_value(arguments[0], item, where) for item in value)
     if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
         value = _float(value)
@@ -249,8 +245,7 @@ def _check(config: Config, source: str) -> None:
         "train.label_smoothing must lie in [0, 1)": not 0 <= config.train.label_smoothing < 1,
         "augment.channel_dropout must lie in [0, 1]": not 0 <= config.augment.channel_dropout <= 1,
         "model.dropout must lie in [0, 1)": not 0 <= config.model.dropout < 1,
-        "init.stage control cannot start the control stage": config.stage == "control"
-        and config.init.stage != "none",
+        "init.stage control cannot start the control stage": config.stage == "control" and config.init.stage != "none",
     }
     for message, is_wrong in wrong.items():
         if is_wrong:

@@ -38,9 +38,7 @@ def train_loader(
     sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
     if len(sampler) < 2:
         raise UserError(f"{len(dataset)} training sites for {world} processes are too few to learn from")
-    keep_last = (
-        len(sampler) < config.train.batch_size
-    )  # a batch smaller than the others would upset BatchNorm
+    keep_last = len(sampler) < config.train.batch_size  # a batch smaller than the others would upset BatchNorm
     return _loader(dataset, config, config.train.batch_size, sampler=sampler, drop_last=not keep_last)
 
 
@@ -52,13 +50,9 @@ def ordered_loader(
     return _loader(dataset, config, config.train.valid_batch_size, sampler=range(rank, len(dataset), world))
 
 
-def _loader(
-    dataset: SiteDataset, config: Config, batch_size: int, **options: Any
-) -> DataLoader[dict[str, Any]]:
+def _loader(dataset: SiteDataset, config: Config, batch_size: int, **options: Any) -> DataLoader[dict[str, Any]]:
     if config.data.cache and not dataset.preload():
-        print(
-            f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time"
-        )
+        print(f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time")
     workers = config.data.workers
     return DataLoader(
         dataset,

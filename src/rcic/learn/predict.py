@@ -55,9 +55,7 @@ def predict_all(
         )
     for split in splits:
         todo = [member for member in members if not _is_there(root, out, member, split)]
-        print(
-            f"{split}: {len(members) - len(todo)} of {len(members)} members are predicted already, {len(todo)} to go"
-        )
+        print(f"{split}: {len(members) - len(todo)} of {len(members)} members are predicted already, {len(todo)} to go")
         for group in _passes(root, todo, split, options.at_once):
             _predict_pass(screen, root, out, group, split, options)
 
@@ -78,9 +76,7 @@ def _passes(root: Path, members: list[Member], split: str, at_once: int) -> list
         size = read_checkpoint(root / member.folder / BEST).meta["size"]
         groups.setdefault((size, member.fold if split == "valid" else None), []).append(member)
     return [
-        tuple(group[start : start + at_once])
-        for group in groups.values()
-        for start in range(0, len(group), at_once)
+        tuple(group[start : start + at_once]) for group in groups.values() for start in range(0, len(group), at_once)
     ]
 
 
@@ -89,9 +85,7 @@ def _predict_pass(
 ) -> None:
     checkpoints = [read_checkpoint(root / member.folder / BEST) for member in members]
     networks = [(_network(checkpoint, screen), checkpoint.meta["channels"]) for checkpoint in checkpoints]
-    wells = (
-        screen.select("test", "treatment") if split == "test" else _held_out(root / members[0].folder, screen)
-    )
+    wells = screen.select("test", "treatment") if split == "test" else _held_out(root / members[0].folder, screen)
     store = PngStore(screen.root)
     union = sorted({channel for _, channels in networks for channel in channels})
     rows = usable_sites(store, wells, options.sites, union, options.drop_incomplete)

@@ -94,9 +94,7 @@ def train(config: Config, data_root: str | Path, log_root: str | Path, force: bo
         raise
     if is_main:
         _write_record(folder, record | {"status": "done", "finished": _now(), "best": runner.best})
-        print(
-            f"{folder}: best {config.train.monitor} {runner.best['value']:.3f} in epoch {runner.best['epoch']}"
-        )
+        print(f"{folder}: best {config.train.monitor} {runner.best['value']:.3f} in epoch {runner.best['epoch']}")
     return folder
 
 

@@ -49,9 +49,7 @@ def pick_device(wanted: str) -> str:
 class WellRunner(dl.Runner):
     """Trains a :class:`WellClassifier`; all that Catalyst 22.4 gets wrong about the step is done in ``handle_batch``."""
 
-    def __init__(
-        self, config: Config, model: WellClassifier, loaders: Mapping[str, Any], keeper: KeepBestAndLast
-    ):
+    def __init__(self, config: Config, model: WellClassifier, loaders: Mapping[str, Any], keeper: KeepBestAndLast):
         super().__init__(model=model)
         self.config, self.keeper = config, keeper
         self._given_model, self._given_loaders = model, dict(loaders)
@@ -126,9 +124,7 @@ class WellRunner(dl.Runner):
         super().on_loader_start(runner)
         self.loss_sum = torch.zeros((), device=self.engine.device)
         self.n_seen = 0
-        seeds = np.random.SeedSequence(
-            (self.seed, self.epoch_step, self.engine.process_index)
-        ).generate_state(1)
+        seeds = np.random.SeedSequence((self.seed, self.epoch_step, self.engine.process_index)).generate_state(1)
         self.chance = torch.Generator().manual_seed(int(seeds[0]))
         self.logits: list[tuple[Tensor, Tensor]] = []
         if self.is_valid_loader and self.engine.num_processes > 1:

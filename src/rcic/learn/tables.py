@@ -47,9 +47,7 @@ def _control(screen: Screen, seed: int) -> StageTable:
             held_out.append(str(chooser.choice(names)))
     is_valid = wells["experiment"].isin(held_out)
     if not held_out:
-        raise UserError(
-            f"{screen.root}: no cell type has two experiments, so none can be held out to validate stage I"
-        )
+        raise UserError(f"{screen.root}: no cell type has two experiments, so none can be held out to validate stage I")
     return StageTable(
         wells[~is_valid].reset_index(drop=True),
         wells[is_valid].reset_index(drop=True),
@@ -61,9 +59,7 @@ def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
     """The treatment wells of one fold, as ``src/data.py folds`` wrote them."""
     paths = [folds_dir / f"{part}_{fold}.csv" for part in ("train", "valid")]
     if missing := [str(path) for path in paths if not path.exists()]:
-        there = sorted(
-            int(path.stem[6:]) for path in folds_dir.glob("train_*.csv") if path.stem[6:].isdigit()
-        )
+        there = sorted(int(path.stem[6:]) for path in folds_dir.glob("train_*.csv") if path.stem[6:].isdigit())
         raise UserError(
             f"{missing[0]}: no table of fold {fold} (folds there: {there or 'none'}); write them with "
             f"python src/data.py folds --data_root {screen.root} --out_dir {folds_dir}"

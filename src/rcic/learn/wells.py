@@ -19,9 +19,7 @@ def stack_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArr
     return stacked, wells
 
 
-def average_sites(
-    logits: NDArray[np.float32], sites: pd.DataFrame
-) -> tuple[NDArray[np.float32], pd.DataFrame]:
+def average_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArray[np.float32], pd.DataFrame]:
     """Return (N, K) logits, the mean over the sites a well has, and the table of the N wells."""
     stacked, wells = stack_sites(logits, sites)
     return np.nanmean(stacked, axis=1, dtype=np.float64).astype(np.float32), wells

@@ -47,9 +47,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
         size: int | None = None,
     ) -> None:
         if rows.empty:
-            raise UserError(
-                f"{store.root}: no sites to read; check the folds, the cell types and the missing images"
-            )
+            raise UserError(f"{store.root}: no sites to read; check the folds, the cell types and the missing images")
         self.store, self.channels = store, check_channels(channels)
         self.transform = transform
         self._size = size
@@ -86,9 +84,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
         if image.shape[1:] != self._shape:
             (height, width), (high, wide) = image.shape[1:], self._shape
             name = self.store.root / self.store.name(self._sites[row], self.channels[0])
-            raise UserError(
-                f"{name}: {height} x {width} pixels where the first is {high} x {wide}; give data.size"
-            )
+            raise UserError(f"{name}: {height} x {width} pixels where the first is {high} x {wide}; give data.size")
         return image
 
     def preload(self, limit: int = 2**30) -> bool:

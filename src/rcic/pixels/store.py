@@ -124,9 +124,7 @@ def drop_incomplete(
     rows = site_table(wells, sites)
     complete = complete_sites(store, rows, channels)
     if not complete.any():
-        raise UserError(
-            f"{store.root}: none of {len(rows):,} sites has all images of the channels {list(channels)}"
-        )
+        raise UserError(f"{store.root}: none of {len(rows):,} sites has all images of the channels {list(channels)}")
     return rows[complete].reset_index(drop=True), rows[~complete].reset_index(drop=True)
 
 

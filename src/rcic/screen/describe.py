@@ -51,9 +51,7 @@ def describe_text(facts: dict[str, Any]) -> str:
         "Repeated layouts": _repeat_text(facts["repeated_layouts"]),
         "Missing wells": _missing_text(facts),
     }
-    return "\n\n".join(
-        "\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in parts.items()
-    )
+    return "\n\n".join("\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in parts.items())
 
 
 def _counts(screen: Screen, split: str) -> dict[str, int]:
@@ -92,9 +90,7 @@ def _wells_text(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{split:5}{numbers}")
     width = max(len(name) for name in facts["cell_types"])
     lines += ["", "experiments by cell type, train + test"]
-    return lines + [
-        f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()
-    ]
+    return lines + [f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()]
 
 
 def _sirna_text(facts: dict[str, Any]) -> list[str]:
@@ -163,7 +159,5 @@ def _number(count: int, noun: str) -> str:
 def _cut(lines: list[str]) -> list[str]:
     """Return the lines, the last of too many replaced by their number."""
     return (
-        lines
-        if len(lines) <= MOST_LINES
-        else [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1:,} more"]
+        lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1:,} more"]
     )

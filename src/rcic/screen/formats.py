@@ -61,9 +61,7 @@ def _read_kaggle(root: Path) -> pd.DataFrame:
     check_one_form(root, entries)
     cell_types = {name: cell_type_of(name) for name in entries["experiment"].unique()}
     ranks = _natural_ranks(entries["sirna"].unique())
-    entries = entries.assign(
-        cell_type=entries["experiment"].map(cell_types), rank=entries["sirna"].map(ranks)
-    )
+    entries = entries.assign(cell_type=entries["experiment"].map(cell_types), rank=entries["sirna"].map(ranks))
     return entries[ENTRIES]
 
 

@@ -114,9 +114,7 @@ def plates_with_missing_wells(screen: Screen, groups: Groups | None = None) -> l
     for group in range(len(groups.sizes)):
         wells = counts[np.ix_(of_plate == group, groups.of_class == group)]  # (plates, classes) of the group
         expected = int(np.quantile(wells, 0.5, axis=0, method="higher").sum())
-        for row, found in zip(
-            plates[of_plate == group].itertuples(index=False), wells.sum(axis=1), strict=True
-        ):
+        for row, found in zip(plates[of_plate == group].itertuples(index=False), wells.sum(axis=1), strict=True):
             if found < expected:
                 short.append(ShortPlate(str(row[0]), int(row[1]), group, int(found), expected))
     return sorted(short, key=lambda plate: (plate.experiment, plate.plate))

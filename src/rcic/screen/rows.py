@@ -21,9 +21,7 @@ def read_rows(path: Path, required: Sequence[str], others: Collection[str] | Non
     """
     lines = _text(path).split("\n")
     if not lines[0].strip():
-        raise UserError(
-            f"{path}: the file is empty; its first line must name the columns {', '.join(required)}"
-        )
+        raise UserError(f"{path}: the file is empty; its first line must name the columns {', '.join(required)}")
     header = next(csv.reader(lines[:1]))
     _check_header(path, header, required, others)
     _check_fields(path, lines, len(header))
@@ -44,9 +42,7 @@ def row_error(path: Path, line: int, reason: str) -> UserError:
     return UserError(f"{path}, line {line}: {reason}")
 
 
-def refuse(
-    path: Path, rows: pd.DataFrame, bad: pd.Series, reason: str | Callable[[dict[str, str]], str]
-) -> None:
+def refuse(path: Path, rows: pd.DataFrame, bad: pd.Series, reason: str | Callable[[dict[str, str]], str]) -> None:
     """Raise the error of the first row where ``bad`` is true; a callable ``reason`` is told that row."""
     if bad.any():
         place = int(np.argmax(bad.to_numpy()))
@@ -86,9 +82,7 @@ def _text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _check_header(
-    path: Path, header: list[str], required: Sequence[str], others: Collection[str] | None
-) -> None:
+def _check_header(path: Path, header: list[str], required: Sequence[str], others: Collection[str] | None) -> None:
     """Refuse a missing, an unknown or a repeated column."""
     for column in required:
         if column not in header:
@@ -109,9 +103,7 @@ def _check_fields(path: Path, lines: list[str], width: int) -> None:
     if any('"' in line for line in lines):
         counts = [len(row) for row in csv.reader(lines)]
         if len(counts) != len(lines):
-            raise UserError(
-                f"{path}: a quoted field runs over the end of a line, or its quote is never closed"
-            )
+            raise UserError(f"{path}: a quoted field runs over the end of a line, or its quote is never closed")
     for number, (count, line) in enumerate(zip(counts, lines, strict=True), start=1):
         if count != width and line.strip():
             raise row_error(path, number, f"{count} fields where the header has {width}: {line[:80]!r}")

@@ -86,9 +86,7 @@ def read_screen(data_root: str | Path) -> Screen:
     entries = entries.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
     secret = (entries["split"] == "test") & (entries["well_type"] == "treatment")
     names = _class_names(entries[~secret])
-    label = (
-        entries["sirna"].map({name: index for index, name in enumerate(names)}).fillna(-1).astype(np.int64)
-    )
+    label = entries["sirna"].map({name: index for index, name in enumerate(names)}).fillna(-1).astype(np.int64)
     text = {column: "str" for column in WELL_COLUMNS if column not in ("plate", "label")}
     wells = entries.assign(label=label.mask(secret, -1))[WELL_COLUMNS].astype(text)
     told = secret & (entries["sirna"] != "")
@@ -147,8 +145,4 @@ def _class_names(entries: pd.DataFrame) -> list[str]:
 
 def _unknown_sirna(name: str, known: Iterable[str]) -> str:
     """Say that an siRNA is not in the screen."""
-    return (
-        f"sirna {name!r} is not in the screen{nearest(name, known)}"
-        if name
-        else "column 'sirna' has no value"
-    )
+    return f"sirna {name!r} is not in the screen{nearest(name, known)}" if name else "column 'sirna' has no value"

@@ -30,9 +30,7 @@ CELL_TYPES = ("HUVEC", "HEPG2", "RPE", "U2OS")
 TRAITS = (
     Trait("cell_density", "cell", ALL_CHANNELS, 0.22, 0.0, (120.0, 340.0, 95.0, 105.0)),  # per 512 x 512 px
     Trait("cell_size", "cell", ALL_CHANNELS, 0.14, 0.15, (25.0, 15.0, 31.0, 29.0)),  # mean radius
-    Trait(
-        "cell_elongation", "cell", ALL_CHANNELS, 0.20, 0.15, (1.35, 1.10, 1.45, 1.15)
-    ),  # long axis / short axis
+    Trait("cell_elongation", "cell", ALL_CHANNELS, 0.20, 0.15, (1.35, 1.10, 1.45, 1.15)),  # long axis / short axis
     Trait("nucleus_size", "nucleus", 1, 0.16, 0.10, (11.0, 8.0, 12.5, 12.5)),  # mean radius
     Trait("nucleus_elongation", "nucleus", 1, 0.16, 0.08, (1.40, 1.15, 1.50, 1.25)),
     Trait("nucleus_intensity", "nucleus", 1, 0.30, 0.15, (1.0, 1.0, 1.0, 1.0)),
@@ -85,9 +83,7 @@ def base_traits(cell_type: str) -> np.ndarray:
     return np.array([trait.values[CELL_TYPES.index(cell_type)] for trait in TRAITS])
 
 
-def grow(
-    cell_type: str, shift: np.ndarray, effect: np.ndarray, field: float, rng: np.random.Generator
-) -> Population:
+def grow(cell_type: str, shift: np.ndarray, effect: np.ndarray, field: float, rng: np.random.Generator) -> Population:
     """Return the cells of one field of side ``field``, and of a margin around it that cut cells reach into.
 
     shift, effect: (T,) changes of the traits' logarithms, by the batch (all cells alike) and by the siRNA
@@ -97,9 +93,7 @@ def grow(
     margin = 1.35 * mean[TRAIT["cell_size"]]
     density = mean[TRAIT["cell_density"]] * np.exp(effect[TRAIT["cell_density"]]) / 512**2
     count = rng.poisson(density * (field + 2 * margin) ** 2)
-    x, y = _scatter(
-        max(count, 1), cell_type, mean[TRAIT["nucleus_size"]] * _CLOSENESS, field + 2 * margin, rng
-    )
+    x, y = _scatter(max(count, 1), cell_type, mean[TRAIT["nucleus_size"]] * _CLOSENESS, field + 2 * margin, rng)
     response = np.clip(rng.normal(1.0, 0.35, (len(x), 1)), 0.0, 2.0)
     noise = _SPREADS * np.clip(rng.standard_normal((len(x), len(TRAITS))), -2.5, 2.5)
     angle = rng.uniform(0, np.pi) + rng.normal(0, 0.6, len(x))

@@ -36,9 +36,7 @@ def _profile(rng: np.random.Generator) -> np.ndarray:
     first, second = rng.choice(len(_ORGANELLES), 2, replace=False)
     weight = np.full(len(_ORGANELLES), 0.12)
     weight[first], weight[second] = 1.0, 0.5
-    direction = rng.standard_normal(len(TRAITS)) * [
-        weight[_ORGANELLES.index(trait.organelle)] for trait in TRAITS
-    ]
+    direction = rng.standard_normal(len(TRAITS)) * [weight[_ORGANELLES.index(trait.organelle)] for trait in TRAITS]
     return direction * np.sqrt(3.0) / np.linalg.norm(direction)
 
 

@@ -63,9 +63,7 @@ def _test_shifts(count: int, generator: np.random.Generator) -> np.ndarray:
 
 def _repeated_pair(train: pd.DataFrame) -> tuple[int, int]:
     """Return the rows of two train experiments of different shift, if possible of different cell type."""
-    pairs = [
-        (a, b) for a in train.index for b in train.index if a < b and train["shift"][a] != train["shift"][b]
-    ]
+    pairs = [(a, b) for a in train.index for b in train.index if a < b and train["shift"][a] != train["shift"][b]]
     return min(pairs, key=lambda pair: train["cell_type"][pair[0]] == train["cell_type"][pair[1]])
 
 

@@ -82,9 +82,7 @@ def _per_cell(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)[:, None, None]
 
 
-def _ellipse(
-    along: np.ndarray, across: np.ndarray, long_axis: np.ndarray, short_axis: np.ndarray
-) -> np.ndarray:
+def _ellipse(along: np.ndarray, across: np.ndarray, long_axis: np.ndarray, short_axis: np.ndarray) -> np.ndarray:
     """Return the distance from the centre in units of the ellipse's own radius, (n, p, p)."""
     return np.sqrt((along / _per_cell(long_axis)) ** 2 + (across / _per_cell(short_axis)) ** 2)
 
@@ -118,9 +116,7 @@ def _layers(cells: Population, frames: Patches, scale: float, rng: np.random.Gen
     # and membrane.
     rna = 0.8 * er + 0.30 * nucleus + 0.10 * lamella
     wga = 0.30 * lamella * (1 + 0.2 * coarse) + 0.22 * actin + 1.1 * nucleus * (1 + 0.12 * fine)
-    return np.stack(
-        [dna + 0.03 * body, er + 0.06 * lamella, actin, rna, 0.30 * nearby + 0.03 * lamella, wga], axis=1
-    )
+    return np.stack([dna + 0.03 * body, er + 0.06 * lamella, actin, rna, 0.30 * nearby + 0.03 * lamella, wga], axis=1)
 
 
 def _rough(texture: np.ndarray, amount: np.ndarray) -> np.ndarray:
@@ -149,7 +145,8 @@ def _texture(scale: float, size: float) -> np.ndarray:
 
 def _crops(scale: float, size: float, count: int, side: int, rng: np.random.Generator) -> np.ndarray:
     """Return a random crop of texture for each cell, (count, side, side) float32."""
-    windows = sliding_window_view(_texture(scale, size), (side, side), axis=(1, 2))
+    times = -(-side // _BANK)  # a patch wider than a tile: the tile is laid side by side
+    windows = sliding_window_view(np.tile(_texture(scale, size), (1, times, times)), (side, side), axis=(1, 2))
     tile = rng.integers(0, windows.shape[0], count)
     row, column = rng.integers(0, windows.shape[1], (2, count))
     return windows[tile, row, column]

@@ -61,7 +61,7 @@ def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> li
     if workers is None:
         workers = 1 if total < _SMALL else len(os.sched_getaffinity(0))
     rows = []
-    with tqdm(total=total, desc="drawing", unit="site", disable=not progress) as bar:
+    with tqdm(total=total, desc="drawing", unit="site", disable=None if progress else True) as bar:
         for found in _spread_out(jobs, min(workers, len(jobs))):
             rows.extend(found)
             bar.update(len(found) // len(CHANNELS))
@@ -95,18 +95,13 @@ def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
     final = job.root / experiment / f"Plate{plate}"
     if final.is_dir():
         return [
-            row
-            for well, _ in job.wells
-            for site in SITES
-            for row in _rows(job, well, site, _read(job, well, site))
+            row for well, _ in job.wells for site in SITES for row in _rows(job, well, site, _read(job, well, site))
         ]
     half = final.with_name(f".{final.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True)
     try:
-        rows = [
-            row for well, sirna in job.wells for site in SITES for row in _draw(job, half, well, sirna, site)
-        ]
+        rows = [row for well, sirna in job.wells for site in SITES for row in _draw(job, half, well, sirna, site)]
         half.rename(final)
     except BaseException:
         shutil.rmtree(half, ignore_errors=True)
@@ -116,9 +111,7 @@ def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
 
 def _draw(job: PlateJob, folder: Path, well: str, sirna: int, site: int) -> list[dict[str, Any]]:
     """Draw one site into ``folder`` and return the statistics of its images."""
-    images = draw_site(
-        job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, (*job.place, well, site)
-    )
+    images = draw_site(job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, (*job.place, well, site))
     for channel, image in zip(CHANNELS, images, strict=True):
         (folder / f"{well}_s{site}_w{channel}.png").write_bytes(_png(image))
     return _rows(job, well, site, images)
@@ -152,8 +145,6 @@ def _rows(job: PlateJob, well: str, site: int, images: np.ndarray) -> list[dict[
         "well": well,
     }
     return [
-        head
-        | {"site": site, "channel": channel}
-        | {name: value(image) for name, value in _STATISTICS.items()}
+        head | {"site": site, "channel": channel} | {name: value(image) for name, value in _STATISTICS.items()}
         for channel, image in zip(CHANNELS, images, strict=True)
     ]

@@ -20,9 +20,7 @@ VERSION = 1  # raise it with every change that alters a drawn byte
 MARK, BEGUN = "simulated.json", ".simulating.json"
 
 
-def simulate(
-    preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True
-) -> None:
+def simulate(preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True) -> None:
     """Draw the screen ``preset`` into ``out_dir``; the same preset and seed give the same bytes.
 
     workers: processes (default: one a core, one for a small screen). A complete screen is left as it is,
@@ -57,17 +55,13 @@ def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
     marks = [folder / name for name in (MARK, BEGUN) if (folder / name).is_file()]
     if not marks:
         if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(
-                f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder"
-            )
+            raise UserError(f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder")
         return False
     found = _read_mark(marks[0])
     differs = [key for key, value in identity.items() if found.get(key) != value]
     if differs:
         what = ", ".join(differs)
-        raise UserError(
-            f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another"
-        )
+        raise UserError(f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another")
     return marks[0].name == MARK
 
 
@@ -132,9 +126,7 @@ def _write_truth(folder: Path, wells: pd.DataFrame, effect: pd.DataFrame, batch:
     treatment = wells["well_type"] == "treatment"
     _write_csv(folder / "test.csv", wells.loc[treatment & (wells["split"] == "test"), ["id_code", "sirna"]])
     _write_csv(folder / "plates.csv", wells[["experiment", "plate", "group"]].drop_duplicates())
-    _write_csv(
-        folder / "groups.csv", wells.loc[treatment, ["sirna", "group"]].drop_duplicates().sort_values("sirna")
-    )
+    _write_csv(folder / "groups.csv", wells.loc[treatment, ["sirna", "group"]].drop_duplicates().sort_values("sirna"))
     _write_csv(folder / "effects.csv", effect)
     _write_csv(folder / "batches.csv", batch)
 

@@ -59,9 +59,7 @@ def draw_site(
     shift = batch.shift.copy()
     shift[TRAIT["cell_density"]] += density + of_well.normal(0, 0.08)
     light = paint(grow(cell_type, shift, effect, preset.field, rng), preset.pixels, preset.field, rng)
-    seen = _optics(
-        light * (1 / unit).astype(np.float32)[:, None, None], batch.blur, preset.pixels / preset.field
-    )
+    seen = _optics(light * (1 / unit).astype(np.float32)[:, None, None], batch.blur, preset.pixels / preset.field)
     gain, background = (values.astype(np.float32)[:, None, None] for values in (gain, background))
     seen = seen * gain * _illumination(preset.pixels, rng) + background
     noise = rng.standard_normal(seen.shape, dtype=np.float32) * np.sqrt(_READ_NOISE**2 + _SHOT_NOISE * seen)

@@ -52,14 +52,10 @@ def loader_of_pretrainedmodels(name: str) -> Loader:
         from pretrainedmodels import pretrained_settings
 
         state = (
-            read_state(weights_file)
-            if weights_file
-            else _download(name, pretrained_settings[name]["imagenet"]["url"])
+            read_state(weights_file) if weights_file else _download(name, pretrained_settings[name]["imagenet"]["url"])
         )
         if name.startswith("densenet"):  # files of 2017 write "norm.1" where the modules are called "norm1"
-            state = {
-                re.sub(r"(norm|relu|conv)\.([12])\.", r"\1\2.", key): value for key, value in state.items()
-            }
+            state = {re.sub(r"(norm|relu|conv)\.([12])\.", r"\1\2.", key): value for key, value in state.items()}
         network = next(module.network for module in trunk.modules() if hasattr(module, "network"))
         _load_named(network, state, weights_file or name)
 
@@ -77,13 +73,9 @@ def loader_of_encoder(name: str) -> Loader:
         try:
             source = get_encoder(name, in_channels=3, depth=5, weights="imagenet")
         except KeyError as error:
-            raise UserError(
-                f"model {name!r} has no ImageNet weights: set model.pretrained to none"
-            ) from error
+            raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none") from error
         except Exception as error:  # the hub's client has many kinds of "no network"
-            raise _no_download(
-                name, "its ImageNet weights as a state_dict of the 3-channel encoder"
-            ) from error
+            raise _no_download(name, "its ImageNet weights as a state_dict of the 3-channel encoder") from error
         return _load_named(trunk.encoder, source.state_dict(), name)
 
     return load

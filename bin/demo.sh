@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The whole chain on a synthetic screen: tables, folds, stages I-III, prediction, groups, assignment, submission, score.
+# Everything goes below DEMO_ROOT (demo/); a second call skips what is done. `make demo` calls this.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$here"
+root=${DEMO_ROOT:-demo}
+python=${PYTHON:-$here/.venv/bin/python}
+started=$SECONDS
+
+export PYTHON=$python DATA_ROOT=$root/screen LOG_ROOT=$root/logs MODEL=tf_efficientnet_lite0
+export CHANNEL_SETS="[1,2,3,4,5] [1,2,3,4,6]" FOLDS="0 1" JOBS=${JOBS:-2}
+
+say() { printf '\n[%d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
+predict() {
+  "$python" src/inference.py predict-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/$1" --model_name "$MODEL" \
+    --out_dir "$root/predictions/$1"
+}
+score() { "$python" src/inference.py score --data_root "$DATA_ROOT" --predict_root "$root/predictions/$1" "${@:2}"; }
+
+say "a synthetic screen: 24 siRNAs in 4 groups, 4 cell types, 12 train and 4 test experiments"
+"$python" src/data.py simulate --preset demo --out_dir "$DATA_ROOT" --seed "${SEED:-0}"
+"$python" src/data.py describe --data_root "$DATA_ROOT"
+"$python" src/data.py folds --data_root "$DATA_ROOT" --out_dir "$root/csv" --n_folds 4
+
+folds="--set=data.folds_dir=$root/csv,data.pseudo_dir=$root/csv/pseudo"
+say "stage I: control siRNAs, from ImageNet"
+bash bin/train_control.sh --config configs/demo/control.yml -- "$folds"
+say "stage II: all siRNAs, from stage I"
+bash bin/train.sh --config configs/demo/full.yml -- "$folds"
+say "stage II predicts the test wells and its held-out wells; the surest test answers become labels"
+predict full
+"$python" src/inference.py pseudo-label --data_root "$DATA_ROOT" --predict_root "$root/predictions/full" \
+  --out_dir "$root/csv/pseudo" --folds_dir "$root/csv" --min_margin 0.5
+say "stage III: with the pseudo-labelled test wells"
+bash bin/train_pseudo.sh --config configs/demo/pseudo.yml -- "$folds"
+predict pseudo
+say "the submission"
+"$python" src/inference.py ensemble --data_root "$DATA_ROOT" --predict_root "$root/predictions/pseudo" \
+  --out_dir "$root/submission"
+
+truth="--truth=$DATA_ROOT/truth/test.csv"
+say "test experiments, stage II, against the simulated truth"
+score full "$truth"
+say "test experiments, stage III, against the simulated truth"
+score pseudo "$truth"
+say "held-out train experiments, stage III (what you would see on a real screen)"
+score pseudo --split=valid
+say "done: $root/submission/submission.csv"
