@@ -10,7 +10,7 @@ DATA_DIR ?= $(CURDIR)/data
 OUT_DIR ?= $(CURDIR)/out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check build run exec stop clean
+.PHONY: help install demo test test-slow lint check build run exec stop clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,16 +35,17 @@ test: $(INSTALLED)  ## the fast tests
 test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 	$(RUN) -m pytest -m slow -s
 
-check: $(INSTALLED)  ## lint, format, types and the fast tests
+lint: $(INSTALLED)  ## lint, format and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(RUN) -m pytest
+
+check: lint test  ## lint, format, types and the fast tests
 
 build:  ## build the Docker image
 	docker build --file docker/Dockerfile --tag $(IMAGE) .
 
-run:  ## run a shell in the image: make run DATA_DIR=/my/rxrx1 OUT_DIR=/my/out [CMD="make demo"]
+run:  ## run a shell in the image: make run DATA_DIR=/my/rxrx1 OUT_DIR=/my/out [CMD="bash bin/demo.sh"]
 	@bash docker/run.sh "$(IMAGE)" "$(DATA_DIR)" "$(OUT_DIR)" $(CMD)
 
 exec:  ## open a second shell in the running container

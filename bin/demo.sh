@@ -7,6 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
 root=${DEMO_ROOT:-demo}
 python=${PYTHON:-$here/.venv/bin/python}
+command -v "$python" > /dev/null || python=python3
 started=$SECONDS
 
 export PYTHON=$python DATA_ROOT=$root/screen LOG_ROOT=$root/logs MODEL=tf_efficientnet_lite0
