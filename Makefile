@@ -30,7 +30,7 @@ demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two
 	@bash bin/demo.sh
 
 test: $(INSTALLED)  ## the fast tests
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
 
 test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 	$(RUN) -m pytest -m slow -s

@@ -29,6 +29,9 @@ def simulate(out_dir: str, preset: str = "demo", seed: int = 0, workers: int | N
         seed: the same seed gives the same bytes.
         workers: processes that draw; as many as there are cores if not given.
     """
+    if workers is not None:
+        cli.check_least("--workers", workers, 1)
+
     from rcic.simulate.screen import simulate
 
     simulate(preset, Path(out_dir), seed, workers)

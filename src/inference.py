@@ -1,7 +1,7 @@
 """Predict, decide and score: ``python src/inference.py predict-all | ensemble | pseudo-label | score``."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from rcic import cli
 
@@ -11,8 +11,8 @@ def predict_all(
     model_root: str,
     model_name: str,
     out_dir: str,
-    splits: str = "test,valid",
-    device: str = "auto",
+    splits: tuple[Literal["test", "valid"], ...] = ("test", "valid"),
+    device: Literal["auto", "cpu", "cuda"] = "auto",
     batch_size: int = 64,
     workers: int = 0,
     at_once: int = 6,
@@ -32,26 +32,22 @@ def predict_all(
         at_once: networks in memory at once; they share one reading of the images.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
     """
+    for flag, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("at_once", at_once, 1)):
+        cli.check_least(f"--{flag}", number, least)
+
     from rcic.learn.predict import Options, predict_all
     from rcic.learn.runner import pick_device
 
     options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete)
-    predict_all(
-        data_root,
-        model_root,
-        model_name,
-        out_dir,
-        cli.choices("--splits", splits, ("test", "valid")),
-        options,
-    )
+    predict_all(data_root, model_root, model_name, out_dir, splits, options)
 
 
 def ensemble(
     data_root: str,
     predict_root: str,
     out_dir: str,
-    model_names: str | Sequence[str] = (),
-    weights: float | Sequence[float] = (),
+    model_names: tuple[str, ...] = (),
+    weights: tuple[float, ...] = (),
 ) -> None:
     """Average all members, match plates to groups, assign, and write submission.csv, confidence.csv, groups.csv.
 
@@ -63,13 +59,13 @@ def ensemble(
         weights: one a model, e.g. 2,1.
     """
     from rcic.answer import decide, write_submission
+    from rcic.decide.plate_group import groups_text
 
-    decision = decide(data_root, predict_root, cli.names(model_names), cli.numbers(weights))
-    print("\n".join(decision.notes))
-    print(_groups_text(decision.plates))
+    decision = decide(data_root, predict_root, model_names, weights)
+    print("\n".join([*decision.notes, "", groups_text(decision.plates), ""]))
     path = write_submission(decision, out_dir)
     sure = decision.answers["confidence"]
-    print(f"{path}: {len(sure)} wells, median confidence {sure.median():.2f}")
+    print(f"{path}: {len(sure):,} wells, median confidence {sure.median():.2f}")
 
 
 def pseudo_label(
@@ -79,8 +75,8 @@ def pseudo_label(
     folds_dir: str = "csv",
     min_margin: float = 0.0,
     share: float = 1.0,
-    model_names: str | Sequence[str] = (),
-    weights: float | Sequence[float] = (),
+    model_names: tuple[str, ...] = (),
+    weights: tuple[float, ...] = (),
 ) -> None:
     """Write the ensemble's surest answers on test wells as training labels: pseudo.csv, and audit.csv on every well.
 
@@ -96,22 +92,22 @@ def pseudo_label(
     """
     from rcic.answer import decide, write_pseudo
 
-    decision = decide(data_root, predict_root, cli.names(model_names), cli.numbers(weights))
-    audit = write_pseudo(decision, out_dir, folds_dir, float(min_margin), float(share))
+    decision = decide(data_root, predict_root, model_names, weights)
+    audit = write_pseudo(decision, out_dir, folds_dir, min_margin, share)
     print("\n".join(decision.notes))
     for reason, count in audit["reason"].value_counts().items():
-        print(f"{count:6} wells: {reason}")
-    print(f"{Path(out_dir) / 'pseudo.csv'}: {audit['kept'].sum()} of {len(audit)} test wells")
+        print(f"{count:7,} wells: {reason}")
+    print(f"{Path(out_dir) / 'pseudo.csv'}: {audit['kept'].sum():,} of {len(audit):,} test wells")
 
 
 def score(
     data_root: str,
     predict_root: str,
     truth: str | None = None,
-    split: str = "test",
+    split: Literal["test", "valid"] = "test",
     out_dir: str | None = None,
-    model_names: str | Sequence[str] = (),
-    weights: float | Sequence[float] = (),
+    model_names: tuple[str, ...] = (),
+    weights: tuple[float, ...] = (),
 ) -> None:
     """Print the ladder of accuracies, one site to assignment, and write it as OUT_DIR/ladder.json.
 
@@ -119,23 +115,18 @@ def score(
         data_root: the folder with the screen's CSV files.
         predict_root: where predict-all wrote.
         truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables tell.
-        split: test, or valid for the held-out wells of the folds.
-        out_dir: where ladder.json goes; PREDICT_ROOT if not given.
+        split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json).
+        out_dir: where the file goes; PREDICT_ROOT if not given.
         model_names: only these models, e.g. a,b; all if not given.
         weights: one a model, e.g. 2,1.
     """
-    from rcic import answer
+    from rcic import scoring
     from rcic.decide.score import ladder_text
 
-    (split,) = cli.choices("--split", split, ("test", "valid"), most=1)
-    result = answer.score(data_root, predict_root, split, truth, cli.names(model_names), cli.numbers(weights))
-    print(ladder_text(result))
+    result, notes = scoring.score(data_root, predict_root, split, truth, model_names, weights)
+    print("\n".join([*notes, "", ladder_text(result)]))
     path = Path(out_dir or predict_root) / ("ladder.json" if split == "test" else "ladder_valid.json")
-    answer.write_ladder(result, path, {"split": split, "predict_root": predict_root})
-
-
-def _groups_text(plates: "object") -> str:
-    return str(plates)
+    scoring.write_ladder(result, path, {"split": split, "predict_root": predict_root})
 
 
 if __name__ == "__main__":

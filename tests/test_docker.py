@@ -48,7 +48,9 @@ def test_run_gives_the_gpus_when_there_are_any(tmp_path: Path, fake_path: Path) 
 
 
 def test_a_command_is_passed_on(tmp_path: Path, fake_path: Path) -> None:
-    words = make(fake_path, "run", f"DATA_DIR={tmp_path}", f"OUT_DIR={tmp_path}/o", "CMD=bash bin/demo.sh").stdout.split()
+    words = make(
+        fake_path, "run", f"DATA_DIR={tmp_path}", f"OUT_DIR={tmp_path}/o", "CMD=bash bin/demo.sh"
+    ).stdout.split()
     assert words[-3:] == ["rcic", "bash", "bin/demo.sh"]
 
 

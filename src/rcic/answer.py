@@ -1,7 +1,7 @@
-"""From prediction folders to answers in files: submission, confidence, plate groups, pseudo-labels, ladder."""
+"""From prediction folders to answers in files: submission, confidence, plate groups, pseudo-labels."""
 
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from rcic.decide.assign import answers, assign_wells, crowded_plates
 from rcic.decide.blend import log_softmax
 from rcic.decide.plate_group import group_mask, match_groups
 from rcic.decide.pseudo import select
-from rcic.decide.rungs import blend_members
-from rcic.decide.score import Ladder, ladder
+from rcic.decide.rungs import Prediction, blend_members
 from rcic.errors import UserError
 from rcic.files import whole
-from rcic.predictions import inventory, read_predictions
+from rcic.predictions import inventory, model_weights, read_predictions
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.table import Screen, read_screen, read_wells, write_wells
+
+_BLOCK = 2048  # wells averaged together
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Decision:
     groups: Groups
     answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1)
     plates: pd.DataFrame  # experiment, plate, group, margin (nats)
-    notes: list[str]
+    notes: list[str]  # what the ensemble is made of, what is absent, what had to be guessed
 
 
 def decide(
@@ -39,49 +40,37 @@ def decide(
 
     Raises UserError for predictions that do not fit the screen, or weights that are not one a model.
     """
+    by_model = model_weights(models, weights)
     screen = read_screen(data_root)
     wells, groups = screen.select("test", "treatment"), learn_groups(screen)
+    if wells.empty:
+        raise UserError(f"{screen.root}: the screen has no test wells to decide on")
     predictions = read_predictions(predict_root, wells, screen, "test", models)
-    by_model = model_weights(models, weights)
-    logits = np.vstack(
-        [
-            blend_members(predictions, rows, len(wells), by_model)
-            for rows in np.array_split(np.arange(len(wells)), max(1, len(wells) // 1000))
-        ]
-    )
+    logits = _blend(predictions, len(wells), by_model)
     silent = np.isnan(logits[:, 0])
     logits[silent] = 0.0  # every class alike: the assignment gives such a well what is left
     log_probs = log_softmax(logits)
     plates = match_groups(log_probs, wells, groups)
     allowed = group_mask(wells, plates, groups)
     labels = assign_wells(log_probs, wells, allowed, groups.capacity)
-    notes = [inventory(predictions, len(wells))]
-    if silent.any():
-        notes.append(
-            f"{silent.sum()} wells have no prediction at all, first {wells['id_code'][silent.argmax()]}: guessed"
-        )
-    for plate in crowded_plates(wells, allowed, groups.capacity).itertuples():
-        notes.append(
-            f"{plate.experiment} plate {plate.plate}: {plate.wells} wells for {plate.classes} siRNAs, so siRNAs repeat"
-        )
+    notes = inventory(predictions, len(wells), weights=by_model)
+    notes += _well_notes(wells, silent, crowded_plates(wells, allowed, groups.capacity))
     return Decision(screen, groups, answers(log_probs, wells, allowed, labels), plates, notes)
 
 
-def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
-    """Return model -> weight. Raises UserError unless there is one weight for each named model, or none at all."""
-    if weights and len(weights) != len(models):
-        raise UserError(f"--weights: {len(weights)} weights for {len(models)} --model_names; give one a model")
-    return dict(zip(models, map(float, weights), strict=True)) if weights else {}
-
-
 def write_submission(decision: Decision, out_dir: str | Path) -> Path:
-    """Write submission.csv (id_code, sirna), confidence.csv and groups.csv; return the first one's path."""
-    out, table = Path(out_dir), decision.answers
-    table = table.assign(sirna=decision.screen.decode(table["label"]))
-    _write_csv(out / "groups.csv", decision.plates)
-    _write_csv(out / "confidence.csv", table[["id_code", "sirna", "confidence", "margin"]])
-    _write_csv(out / "submission.csv", table[["id_code", "sirna"]])
-    return out / "submission.csv"
+    """Write submission.csv (id_code, sirna), confidence.csv and groups.csv, all or none; return the first's path."""
+    table = decision.answers.assign(sirna=decision.screen.decode(decision.answers["label"]))
+    tables = {
+        "submission.csv": table[["id_code", "sirna"]],
+        "confidence.csv": table[["id_code", "sirna", "confidence", "margin"]],
+        "groups.csv": decision.plates,
+    }
+    with ExitStack() as files:
+        for name, content in tables.items():
+            temporary = files.enter_context(whole(Path(out_dir) / name))
+            content.to_csv(temporary, index=False, float_format="%.6g")
+    return Path(out_dir) / "submission.csv"
 
 
 def write_pseudo(
@@ -89,62 +78,41 @@ def write_pseudo(
 ) -> pd.DataFrame:
     """Write the surest answers as ``pseudo.csv`` and every well's fate as ``audit.csv``; return the audit.
 
-    A well of any ``valid_{k}.csv`` below ``folds_dir`` is refused. Raises UserError if nothing is kept.
+    Raises UserError if nothing is kept, or a kept well is in a ``valid_{k}.csv`` of ``folds_dir`` (or there is none).
     """
     screen, out = decision.screen, Path(out_dir)
-    held_out = [path for path in sorted(Path(folds_dir).glob("valid_*.csv"))]
+    held_out = sorted(Path(folds_dir).glob("valid_*.csv"))
     if not held_out:
         raise UserError(f"{folds_dir}: no valid_*.csv, so it cannot be checked that no validation well gets a label")
     validation = {code for path in held_out for code in read_wells(path, screen)["id_code"]}
     audit = select(decision.answers, min_margin, share, validation, decision.groups.capacity)
     kept = audit[audit["kept"]]
     if kept.empty:
-        raise UserError(f"no answer has a margin of {min_margin:g} nats or more; lower --min_margin")
-    wells = screen.select("test", "treatment").merge(kept[["id_code", "label"]], on="id_code", suffixes=("_old", ""))
-    _write_csv(out / "audit.csv", audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label"))
-    write_wells(out / "pseudo.csv", wells, screen)
+        raise UserError(f"no answer is kept: none has a margin of {min_margin:g} nats; lower --min_margin")
+    wells = screen.select("test", "treatment").drop(columns="label").merge(kept[["id_code", "label"]], on="id_code")
+    with whole(out / "audit.csv") as temporary:
+        told = audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label")
+        told.to_csv(temporary, index=False, float_format="%.6g")
+        write_wells(out / "pseudo.csv", wells, screen)
     return audit
 
 
-def score(
-    data_root: str | Path,
-    predict_root: str | Path,
-    split: str = "test",
-    truth: str | Path | None = None,
-    models: Sequence[str] = (),
-    weights: Sequence[float] = (),
-) -> Ladder:
-    """Return the ladder on the test wells (truth from a file or the screen) or on the held-out train wells.
-
-    Raises UserError where no truth is known.
-    """
-    screen = read_screen(data_root)
-    wells = screen.select("test" if split == "test" else "train", "treatment")
-    labels = _test_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
-    predictions = read_predictions(predict_root, wells, screen, split, models)
-    return ladder(predictions, wells, labels, learn_groups(screen), model_weights(models, weights))
+def _blend(predictions: Sequence[Prediction], n_wells: int, weights: Mapping[str, float]) -> np.ndarray:
+    """Return the ensemble's logits (N, K) float32, NaN where nobody predicted; memory maps are read in blocks."""
+    logits = np.empty((n_wells, predictions[0].logits.shape[1]), np.float32)
+    for start in range(0, n_wells, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, n_wells))
+        logits[rows] = blend_members(predictions, rows, n_wells, weights)
+    return logits
 
 
-def _test_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
-    """Return the label of every test well, (N,) int64, -1 where it is not told."""
-    table = read_wells(path, screen) if path else screen.truth
-    if table is None:
-        raise UserError(
-            f"{screen.root}: its tables do not tell the test labels; give --truth FILE (id_code,sirna), or score the "
-            "held-out wells with --split=valid"
-        )
-    return wells["id_code"].map(table.set_index("id_code")["label"]).fillna(-1).to_numpy(np.int64)
-
-
-def write_ladder(result: Ladder, path: Path, facts: Mapping[str, object]) -> None:
-    """Write a ladder as JSON: ``facts``, chance, plates, and the table's rows."""
-    rows = json.loads(result.table.to_json(orient="records"))
-    plates = {"matched": result.plates_matched, "known": result.plates_known}
-    content = {**facts, "chance": result.chance, "plates": plates, "ladder": rows}
-    with whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with whole(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+def _well_notes(wells: pd.DataFrame, silent: np.ndarray, crowded: pd.DataFrame) -> list[str]:
+    """Return lines on wells that nobody predicted, and on plates whose siRNAs must repeat."""
+    notes = []
+    if silent.any():
+        first = wells["id_code"][silent.argmax()]
+        notes.append(f"{silent.sum():,} wells have no prediction and are guessed, first {first}")
+    for plate in crowded.itertuples():
+        where = f"{plate.experiment} plate {plate.plate}"
+        notes.append(f"{where}: {plate.wells} wells for {plate.classes} siRNAs, so some repeat")
+    return notes

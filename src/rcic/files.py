@@ -1,6 +1,8 @@
 """The names inside a run folder and a prediction folder, and how a file is written: whole, or not at all."""
 
+import contextlib
 import errno
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -8,18 +10,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rcic.errors import UserError
 
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
 CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
+
+_NO_FOLDER = "a part of the path is a file, not a folder"
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would pass the size limit",
+    errno.EIO: "the disk reports an error",
+    errno.EACCES: "no permission to write there",
+    errno.EPERM: "no permission to write there",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.EEXIST: _NO_FOLDER,
+    errno.EISDIR: "a folder of this name is there",
+    errno.ENAMETOOLONG: "the name is too long",
+    None: "the write was cut short, as on a full disk",  # torch's writer does not say why
+}
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` at the end, remove it on any error.
 
-    A reader never sees half a file and an earlier file survives a failed write. Raises UserError when the disk is
-    full or the folder cannot be written.
+    A reader never sees half a file, and an earlier file survives a failed write. Nested, all files are written before
+    the first is renamed. Raises UserError when the disk is full or the folder cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -32,22 +52,26 @@ def whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise write_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as .npy, whole or not at all; UserError as `whole`.
+
+    By way of memory: `np.save` into a file does not notice that the disk is full if less than 4 KB are left to write.
+    """
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    with whole(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def write_error(path: Path, error: OSError) -> Exception:
     """Return the UserError for a failed write of ``path``, or ``error`` itself if it is not about writing."""
-    reasons = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EFBIG: "the file would pass the size limit",
-        errno.EACCES: "no permission to write there",
-        errno.EROFS: "the file system is read-only",
-        errno.ENOTDIR: "a part of the path is a file, not a folder",
-    }
-    if error.errno not in reasons:
+    if error.errno not in _REASONS:
         return error
-    return UserError(f"{path}: not written, {reasons[error.errno]}; nothing was left half-written")
+    return UserError(f"{path}: not written, {_REASONS[error.errno]}; nothing was left half-written")
 
 
 def channel_name(channels: Sequence[int]) -> str:
@@ -76,19 +100,20 @@ _FOLDER = re.compile(r"\[(?P<channels>\d+(,\d+)*)\]/(fold_(?P<fold>\d+)/)?(?P<mo
 def find_members(root: Path, name: str, model: str | None = None) -> list[Member]:
     """Return, sorted, the members below ``root`` whose folder holds the file ``name`` (of ``model`` only, if given)."""
     found = []
-    for path in Path(root).glob(f"[[]*/**/{name}"):
-        folder = path.relative_to(root).as_posix().removesuffix("/" + name)
-        if (match := _FOLDER.fullmatch(folder)) and model in (None, match["model"]):
-            channels = tuple(int(channel) for channel in match["channels"].split(","))
-            found.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
+    for pattern in ("[[]*/*", "[[]*/fold_*/*"):  # not **, which would pass by linked folders
+        for path in Path(root).glob(f"{pattern}/{name}"):
+            folder = path.relative_to(root).as_posix().removesuffix("/" + name)
+            if (match := _FOLDER.fullmatch(folder)) and model in (None, match["model"]):
+                channels = tuple(int(channel) for channel in match["channels"].split(","))
+                found.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
     return sorted(found, key=lambda member: (member.model, member.channels, member.fold or 0))
 
 
 def prediction_files(folder: Path, split: str) -> dict[str, Path]:
     """Return where a member's predictions of ``split`` ("test", or "valid": its held-out wells) stand.
 
-    ``logits`` (N, K) float32 with all sites averaged, ``wells`` its rows (id_code), ``sites`` (N, S, K) float16 with NaN
-    for a site that is not there, ``record`` what they were made with.
+    ``logits`` (N, K) float32 with all sites averaged, ``wells`` its rows (id_code), ``sites`` (N, S, K) float16 with
+    NaN for a site that is not there, ``record`` what they were made with.
     """
     names = {"logits": ".npy", "wells": ".csv", "sites": "_sites.npy", "record": ".json"}
     return {name: folder / f"pred_{split}{ending}" for name, ending in names.items()}

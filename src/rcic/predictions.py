@@ -1,6 +1,6 @@
 """Prediction folders read back: whose they are, which wells they tell, what is absent of the ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,10 @@ import pandas as pd
 from rcic.decide.rungs import Prediction
 from rcic.errors import UserError, nearest
 from rcic.files import Member, channel_name, find_members, prediction_files
+from rcic.screen.rows import read_rows, refuse
 from rcic.screen.table import Screen
+
+_BLOCK = 2048  # rows looked at together: 9 MB of 1,108 classes
 
 
 def read_predictions(
@@ -17,79 +20,115 @@ def read_predictions(
 ) -> list[Prediction]:
     """Return the predictions of ``split`` below ``root`` (of ``models`` only, if given), rows matched to ``wells``.
 
-    Logits are memory maps (n, K). Files of another program are welcome: ``pred_test.npy`` and ``pred_test.csv``
-    (id_code) in ``[1,2,3]/fold_0/MODEL/``; logits of all classes are cut to the treatments. Raises UserError, naming the
-    file, for a folder without predictions, unequal lengths, an unknown or repeated well, or another class count.
+    Logits are memory maps (n, K). Files of another program are welcome: ``pred_test.npy``, numbers of any kind, and
+    ``pred_test.csv`` (id_code), in any order, in ``[1,2,3]/fold_0/MODEL/``; logits of all classes are cut to the
+    treatments. Raises UserError, naming the file, for a folder without predictions, unequal lengths, an unknown or
+    repeated well, another class count, or NaN and infinity.
     """
     root = Path(root)
     name = prediction_files(Path(), split)["logits"].name
     members = find_members(root, name)
+    if not members:
+        raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
     known = sorted({member.model for member in members})
     for model in models:
         if model not in known:
-            raise UserError(
-                f"{root}: no predictions of {model!r}{nearest(model, known)} (there: {', '.join(known) or 'none'})"
-            )
-    if not members:
-        raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
+            raise UserError(f"{root}: no predictions of {model!r} (there: {', '.join(known)}){nearest(model, known)}")
     place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     chosen = [member for member in members if not models or member.model in models]
     return [_read(root, member, split, place, screen) for member in chosen]
 
 
+def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
+    """Return model -> weight, {} for equal ones. Raises UserError unless each named model has one, above 0."""
+    if len(set(models)) < len(models):
+        raise UserError(f"--model_names {','.join(models)}: a model stands twice")
+    if weights and len(weights) != len(models):
+        raise UserError(f"--weights: {len(weights)} for {len(models)} --model_names; name the models, one weight each")
+    if not all(0 < weight < np.inf for weight in weights):
+        raise UserError(f"--weights {','.join(f'{weight:g}' for weight in weights)}: each must be a number above 0")
+    return dict(zip(models, map(float, weights), strict=True)) if weights else {}
+
+
+def inventory(
+    predictions: Sequence[Prediction], n_wells: int, split: str = "test", weights: Mapping[str, float] | None = None
+) -> list[str]:
+    """Return lines that say what the ensemble is made of and what it lacks: channel sets, folds, wells."""
+    lines = []
+    for model in dict.fromkeys(prediction.member.model for prediction in predictions):
+        own = [prediction for prediction in predictions if prediction.member.model == model]
+        lines += _parts(model, [prediction.member for prediction in own])
+        silent = [~prediction.predicted(n_wells) for prediction in own]  # (N,) bool each
+        if split == "valid":  # each member tells the wells of its own fold only
+            told = n_wells - np.all(silent, axis=0).sum()
+            lines.append(f"  {told:,} of {n_wells:,} train wells are held out by one of them")
+            continue
+        for prediction, wells in zip(own, silent, strict=True):
+            if wells.any():
+                lines.append(f"  {prediction.member.folder}: {wells.sum():,} of {n_wells:,} wells are not predicted")
+    if weights:
+        lines.append(f"weights: {', '.join(f'{model} {weight:g}' for model, weight in weights.items())}")
+    return lines
+
+
+def _parts(model: str, members: Sequence[Member]) -> list[str]:
+    """Return a line on a model's channel sets and folds, and one on those of their combinations that are absent."""
+    sets = sorted({member.channels for member in members})
+    folds = sorted({member.fold for member in members if member.fold is not None})
+    between = [fold for fold in range(max(folds, default=0)) if fold not in folds]
+    line = f"{model}: {len(members)} member{'s' * (len(members) > 1)}, channels {' '.join(map(channel_name, sets))}"
+    line += f", fold{'s' * (len(folds) > 1)} {' '.join(map(str, folds))}" if folds else ", no folds"
+    there = {(member.channels, member.fold) for member in members}
+    absent = [f"{channel_name(c)} fold {fold}" for c in sets for fold in folds if (c, fold) not in there]
+    absent += [f"fold {fold}" for fold in between]
+    return [line, f"  absent: {', '.join(absent)}"] if absent else [line]
+
+
 def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Screen) -> Prediction:
+    """Return one member's prediction; ``place`` maps an id_code to its row among all wells."""
     files = prediction_files(root / member.folder, split)
-    logits, codes = _array(files["logits"]), _codes(files["wells"])
-    if logits.ndim != 2 or len(logits) != len(codes):
-        raise UserError(
-            f"{files['logits']}: shape {logits.shape}, but {files['wells'].name} beside it lists {len(codes)} wells"
-        )
+    logits, codes = _array(files["logits"], 2), _codes(files["wells"], place, split)
+    if len(logits) != len(codes):
+        raise UserError(f"{files['logits']}: {len(logits)} rows, but {files['wells'].name} beside it has {len(codes)}")
     allowed = (screen.n_treatments, len(screen.classes))
     if logits.shape[1] not in allowed:
         raise UserError(
             f"{files['logits']}: {logits.shape[1]} classes, but the screen {screen.root} has {allowed[0]} treatments"
             f" ({allowed[1]} siRNAs with the controls)"
         )
-    if (unknown := ~codes.isin(place.index)).any():
-        raise UserError(
-            f"{files['wells']}, line {int(unknown.argmax()) + 2}: {codes[unknown].iloc[0]!r} is not a {split} well"
-        )
-    if (twice := codes.duplicated()).any():
-        raise UserError(f"{files['wells']}, line {int(twice.argmax()) + 2}: {codes[twice].iloc[0]!r} stands twice")
-    sites = _array(files["sites"])[..., : screen.n_treatments] if files["sites"].exists() else None
-    return Prediction(member, logits[:, : screen.n_treatments], sites, place[codes].to_numpy())
+    _check_finite(files["logits"], logits, codes)
+    sites = _array(files["sites"], 3) if files["sites"].exists() else None
+    if sites is not None and (len(sites), sites.shape[2]) != logits.shape:
+        raise UserError(f"{files['sites']}: shape {sites.shape} does not fit {files['logits'].name}, {logits.shape}")
+    cut = slice(screen.n_treatments)
+    return Prediction(member, logits[:, cut], None if sites is None else sites[..., cut], place[codes].to_numpy())
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: Path, n_dims: int) -> np.ndarray:
+    """Return a .npy file of numbers as a memory map."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a readable .npy array; was the copy cut short?") from error
+        raise UserError(f"{path}: not a whole .npy array of numbers: {error}") from error
+    if array.dtype.kind not in "fiu" or array.ndim != n_dims:
+        raise UserError(f"{path}: {array.dtype} of shape {array.shape}, but numbers in {n_dims} dimensions are wanted")
+    return array
 
 
-def _codes(path: Path) -> pd.Series:
+def _codes(path: Path, place: pd.Series, split: str) -> list[str]:
+    """Return the id_codes of a list of wells, each known and there once."""
     if not path.exists():
         raise UserError(f"{path}: not there, so the rows of the .npy beside it are unknown (one column: id_code)")
-    table = pd.read_csv(path, dtype=str)
-    if "id_code" not in table:
-        raise UserError(f"{path}: no column id_code (columns: {', '.join(table.columns)})")
-    return table["id_code"]
+    rows = read_rows(path, ["id_code"], others=None)
+    unknown, twice = ~rows["id_code"].isin(place.index), rows["id_code"].duplicated()
+    refuse(path, rows, unknown, lambda row: f"{row['id_code']!r} is no {split if split == 'test' else 'train'} well")
+    refuse(path, rows, twice, lambda row: f"{row['id_code']!r} stands twice")
+    return rows["id_code"].tolist()
 
 
-def inventory(predictions: Sequence[Prediction], n_wells: int) -> str:
-    """Return, in words, what the ensemble is made of and what it lacks: channel sets, folds, wells."""
-    lines = []
-    for model in dict.fromkeys(prediction.member.model for prediction in predictions):
-        own = [prediction for prediction in predictions if prediction.member.model == model]
-        sets = sorted({prediction.member.channels for prediction in own})
-        folds = sorted({-1 if prediction.member.fold is None else prediction.member.fold for prediction in own})
-        lines.append(f"{model}: {len(own)} members, {len(sets)} channel sets x {len(folds)} folds")
-        there = {(prediction.member.channels, prediction.member.fold) for prediction in own}
-        absent = [f"{channel_name(c)} fold {f}" for c in sets for f in folds if (c, None if f < 0 else f) not in there]
-        if absent:
-            lines.append(f"  absent: {', '.join(absent)}")
-        short = [prediction for prediction in own if prediction.predicted(n_wells).sum() < n_wells]
-        for prediction in short:
-            missing = n_wells - int(prediction.predicted(n_wells).sum())
-            lines.append(f"  {prediction.member.folder}: {missing} of {n_wells} wells are not predicted")
-    return "\n".join(lines)
+def _check_finite(path: Path, logits: np.ndarray, codes: Sequence[str]) -> None:
+    for start in range(0, len(logits), _BLOCK):
+        finite = np.isfinite(logits[start : start + _BLOCK]).all(axis=1)
+        if not finite.all():
+            row = start + int(finite.argmin())
+            raise UserError(f"{path}, row {row} (well {codes[row]}): NaN or infinity among the logits")

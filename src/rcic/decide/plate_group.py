@@ -28,6 +28,7 @@ from rcic.screen.layout import Groups, orders_for
 # Sharpness is counted in units of 1 / (median well's top logit - mean logit), each twice the one before.
 SHARPNESS = 2.0 ** np.arange(1, 7)
 TRUST = np.array([0.05, 0.1, 0.2, 0.4, 0.8, 0.95, 0.99])
+UNSURE = 3.0  # nats: the chosen order is less than 20 times as likely as the next one
 
 
 def match_groups(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups) -> pd.DataFrame:
@@ -57,6 +58,17 @@ def group_mask(wells: pd.DataFrame, matched: pd.DataFrame, groups: Groups) -> np
         well = wells.iloc[missing.argmax()]
         raise UserError(f"{well['experiment']} plate {well['plate']}: its plate group is not known")
     return of_well.to_numpy(dtype=np.int64)[:, None] == groups.of_class  # (N, 1) == (K,)
+
+
+def groups_text(plates: pd.DataFrame) -> str:
+    """Return the table of `match_groups` as lines, one an experiment: its plates' groups, its least plate's margin."""
+    rows = [("experiment", "groups of its plates", "margin (nats)")]
+    for name, part in plates.groupby("experiment"):
+        margin = part["margin"].min()
+        number = "no rival" if np.isinf(margin) else f"{margin:.1f}"
+        rows.append((str(name), " ".join(map(str, part["group"])), number + "  unsure" * bool(margin < UNSURE)))
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return "\n".join(f"{name:{first}}  {order:{second}}  {said}" for name, order, said in rows)
 
 
 def _match_experiment(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rows: np.ndarray) -> pd.DataFrame:

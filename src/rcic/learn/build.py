@@ -17,6 +17,7 @@ from rcic.learn.loaders import ordered_loader, train_loader, usable_sites
 from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.runner import WellRunner, pick_device, rank_and_world
 from rcic.learn.tables import StageTable, stage_table
+from rcic.learn.tensorboard import TensorBoard
 from rcic.pixels.store import PngStore
 from rcic.screen.table import Screen
 
@@ -124,7 +125,7 @@ def _loggers(config: Config, folder: Path) -> dict[str, dl.ILogger]:
     """Return metrics.csv with the console line, and TensorBoard and W&B as the config says."""
     loggers: dict[str, dl.ILogger] = {"metrics": MetricsFile(folder, _title(config))}
     if config.log.tensorboard:
-        loggers["tensorboard"] = dl.TensorboardLogger(logdir=str(folder / "tensorboard"), log_batch_metrics=False)
+        loggers["tensorboard"] = TensorBoard(folder / "tensorboard")
     if config.log.wandb != "off":
         try:
             import wandb  # noqa: F401

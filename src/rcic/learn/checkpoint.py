@@ -31,8 +31,10 @@ def save_checkpoint(
     with whole(path) as temporary:
         try:
             torch.save(content, temporary)
-        except RuntimeError as error:  # torch's zip writer reports a full disk in its own way
-            raise OSError(28, "No space left on device") if _disk_full(error) else error
+        except RuntimeError as error:
+            if not _cut_short(error):
+                raise
+            raise OSError(str(error)) from error  # without an errno: `whole` says that the write was cut short
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -81,6 +83,6 @@ def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where:
         )
 
 
-def _disk_full(error: RuntimeError) -> bool:
-    message = str(error)
-    return "No space left" in message or "PytorchStreamWriter failed" in message or "unexpected pos" in message
+def _cut_short(error: RuntimeError) -> bool:
+    """Tell whether torch's zip writer failed to write, as on a full disk; it does not pass on why."""
+    return "unexpected pos" in str(error) or "PytorchStreamWriter failed" in str(error)

@@ -236,6 +236,14 @@ def _check(config: Config, source: str) -> None:
         "data.size must be at least 16": config.data.size is not None and config.data.size < 16,
         "train.batch_size must be at least 2": config.train.batch_size < 2,
         "train.accumulate must be at least 1": config.train.accumulate < 1,
+        "train.valid_batch_size must be at least 1": config.train.valid_batch_size < 1,
+        "train.seed must lie in 0..4294967295": not 0 <= config.train.seed < 2**32,
+        "data.workers must be 0 or more": config.data.workers < 0,
+        "optim.weight_decay must be 0 or more": not config.optim.weight_decay >= 0,
+        "optim.clip must be above 0, or null": config.optim.clip is not None and not config.optim.clip > 0,
+        "schedule.max_lr, min_lr and frozen_lr must be above 0": not all(
+            rate > 0 for rate in (config.schedule.max_lr, config.schedule.min_lr, config.schedule.frozen_lr)
+        ),
         "schedule.epochs + schedule.frozen_epochs must be at least 1": config.schedule.epochs
         + config.schedule.frozen_epochs
         < 1,

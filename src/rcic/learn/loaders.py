@@ -11,13 +11,14 @@ from rcic.learn.config import Config, to_plain
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.sampler import EpochSampler
-from rcic.pixels.store import PngStore, check_files, drop_incomplete
+from rcic.pixels.store import PngStore, check_channels, check_files, drop_incomplete
 
 
 def usable_sites(
     store: PngStore, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int], drop: bool
 ) -> pd.DataFrame:
     """Return the site table of ``wells``; incomplete sites are an error, or left out (and counted aloud) if ``drop``."""
+    channels = check_channels(channels)  # before files of a channel that cannot be are found missing
     if not drop:
         return check_files(store, wells, sites, channels)
     rows, dropped = drop_incomplete(store, wells, sites, channels)

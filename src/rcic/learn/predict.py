@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
-from rcic.files import BEST, HELD_OUT, Member, find_members, prediction_files, whole
+from rcic.files import BEST, HELD_OUT, Member, find_members, prediction_files, whole, write_array
 from rcic.learn.checkpoint import Checkpoint, check_classes, lay_over, read_checkpoint
 from rcic.learn.infer import predict_sites
 from rcic.learn.loaders import usable_sites
@@ -135,10 +135,8 @@ def _write(folder: Path, split: str, logits: np.ndarray, rows: pd.DataFrame, che
         "screen": checkpoint.meta["screen"],
     }
     files["record"].unlink(missing_ok=True)
-    with whole(files["sites"]) as temporary, temporary.open("wb") as file:
-        np.save(file, by_site.astype(np.float16))
-    with whole(files["logits"]) as temporary, temporary.open("wb") as file:
-        np.save(file, np.nanmean(by_site, axis=1, dtype=np.float64).astype(np.float32))
+    write_array(files["sites"], by_site.astype(np.float16))
+    write_array(files["logits"], np.nanmean(by_site, axis=1, dtype=np.float64).astype(np.float32))
     with whole(files["wells"]) as temporary:
         wells[["id_code"]].to_csv(temporary, index=False)
     with whole(files["record"]) as temporary:

@@ -1,5 +1,6 @@
 """One training from a config to a run folder: skip it if done, refuse what cannot work, record what was used."""
 
+import contextlib
 import json
 import os
 import platform
@@ -90,7 +91,8 @@ def train(config: Config, data_root: str | Path, log_root: str | Path, force: bo
         runner.run()
     except BaseException as error:
         if is_main and (folder / RUN).exists():
-            _write_record(folder, record | {"status": "failed", "reason": str(error) or type(error).__name__})
+            with contextlib.suppress(UserError):  # on a full disk the first error is the one to tell
+                _write_record(folder, record | {"status": "failed", "reason": str(error) or type(error).__name__})
         raise
     if is_main:
         _write_record(folder, record | {"status": "done", "finished": _now(), "best": runner.best})

@@ -10,7 +10,8 @@ from rcic.simulate.stream import stream
 _ORGANELLES = tuple(dict.fromkeys(trait.organelle for trait in TRAITS))
 # Strengths are log-normal about 1 with this spread, so some siRNAs are hard and some easy.
 _STRENGTH_SPREAD = 0.35
-_LARGEST = 1.2  # no trait changes more than exp(1.2) = 3.3-fold
+# No trait changes more than exp(1.2) = 3.3-fold, nor more than three of its own steps: a nucleus grows by 60 % at most.
+_LARGEST = np.minimum(1.2, 3 * STEPS)
 
 
 def effects(preset: Preset, seed: int) -> np.ndarray:

@@ -1,0 +1,70 @@
+"""The program's scripts, run as a user does but within the tests' process: torch is imported once, not forty times."""
+
+import runpy
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from rcic.files import BEST, HELD_OUT, Member
+from rcic.learn.checkpoint import save_checkpoint
+from rcic.learn.models import build_model
+from rcic.screen.table import Screen
+
+SRC = Path(__file__).parents[1] / "src"
+TINY = """stage: full
+model: {name: tiny, pretrained: none}
+data: {workers: 0, folds_dir: FOLDS}
+augment: {shear: 0}
+schedule: {frozen_epochs: 0, epochs: 2, warmup_epochs: 0}
+train: {batch_size: 16, accumulate: 1, precision: fp32}
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """Starts ``src/SCRIPT`` with words; `refuse` expects a mistake that is told in one line."""
+
+    capture: pytest.CaptureFixture[str]
+
+    def run(self, script: str, *words: object) -> str:
+        """Return what the script prints; SystemExit if it fails."""
+        self.capture.readouterr()
+        with patch.object(sys, "argv", [str(SRC / script), *map(str, words)]):
+            runpy.run_path(str(SRC / script), run_name="__main__")
+        return self.capture.readouterr().out
+
+    def refuse(self, script: str, *words: object) -> str:
+        """Return the one line of a script that ends with code 2 and prints nothing else on stderr."""
+        with pytest.raises(SystemExit) as stop:
+            self.run(script, *words)
+        lines = self.capture.readouterr().err.splitlines()
+        assert (stop.value.code, len(lines)) == (2, 1), lines
+        assert lines[0].startswith("error: ")
+        return lines[0].removeprefix("error: ")
+
+
+def save_untrained(
+    root: Path,
+    screen: Screen,
+    member: Member,
+    classes: Sequence[str | int] = (),
+    size: int | None = None,
+    held_out: Sequence[str] = (),
+) -> Path:
+    """Write the run folder of a tiny network with random weights, by default of the screen's classes; return it."""
+    classes = list(classes or screen.classes[: screen.n_treatments])
+    meta = {"stage": "full", "model": member.model, "channels": list(member.channels), "fold": member.fold}
+    meta |= {"size": size, "classes": classes, "screen": screen.fingerprint(), "epoch": 1, "config": {}}
+    folder = root / member.folder
+    save_checkpoint(folder / BEST, build_model(member.model, len(member.channels), len(classes)), meta)
+    (folder / HELD_OUT).write_text("\n".join(["id_code", *held_out]) + "\n")
+    return folder
+
+
+def left_over(folder: Path) -> list[str]:
+    """Return the files and folders that a killed or failed writer could have left behind."""
+    return [str(path) for path in folder.rglob("*") if path.suffix in (".tmp", ".half")]

@@ -1,0 +1,80 @@
+"""The ladder wherever truth is known: a file, the screen's own tables, held-out wells."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rcic.answer import decide, write_submission
+from rcic.errors import UserError
+from rcic.scoring import score, write_ladder
+from tests.predicted import WELLS, write_member
+from tests.screen.tiny import KAGGLE, METADATA, write_tables
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    (tmp_path / "data").mkdir()
+    return write_tables(tmp_path / "data", KAGGLE)
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return tmp_path / "out"
+
+
+def test_the_score_with_a_truth_file(data, root, tmp_path):
+    write_member(root)
+    (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{WELLS[0]},10\n{WELLS[1]},2\n")
+    result, notes = score(data, root, truth=tmp_path / "truth.csv")
+    accuracy = result.table[result.table["scope"] == "all"].set_index("rung")["accuracy"]
+    assert (accuracy["both sites"], accuracy["assignment"]) == (50, 100)
+    assert (result.plates_matched, result.plates_known) == (1, 1)
+    assert notes == ["tiny: 1 member, channels [1,2,3,4,5], fold 0"]
+
+
+def test_a_truth_file_that_does_not_tell(data, root, tmp_path):
+    write_member(root)
+    truth = tmp_path / "truth.csv"
+    for text, message in {
+        "id_code,sirna\nX,10\n": "truth.csv, line 2: well 'X' is not in the screen",
+        f"id_code,sirna\n{WELLS[0]},77\n": "truth.csv, line 2: sirna '77' is not in the screen",
+        f"id_code\n{WELLS[0]}\n": "no column 'sirna'",
+        "id_code,sirna\nRPE-01_1_B03,10\n": "the truth tells none of the predicted wells",
+        f"id_code,sirna\n{WELLS[0]},40\n": "truth.csv, line 2: sirna '40' of U2OS-01_1_B03 is a control's",
+    }.items():
+        truth.write_text(text)
+        with pytest.raises(UserError, match=message):
+            score(data, root, truth=truth)
+    with pytest.raises(UserError, match="its tables do not tell the test labels; give --truth FILE"):
+        score(data, root)
+    with pytest.raises(UserError, match="--truth tells test wells"):
+        score(data, root, "valid", truth)
+
+
+def test_the_score_by_the_screen_s_own_truth(tmp_path, root):
+    (tmp_path / "data").mkdir()
+    data = write_tables(tmp_path / "data", {"metadata.csv": METADATA})
+    write_member(root, logits=np.array([[1.0, 0], [0, 1]]), codes=WELLS[:2])  # s700 and s91; told: s700 and s999
+    result, _ = score(data, root)
+    everyone = result.table[(result.table["scope"] == "all") & (result.table["rung"] == "assignment")]
+    assert everyone[["accuracy", "n_wells"]].to_numpy().tolist() == [[100, 1]]
+    answer = write_submission(decide(data, root), root / "sub").read_text()
+    assert answer == f"id_code,sirna\n{WELLS[0]},s700\n{WELLS[1]},s91\n"
+
+
+def test_the_score_of_held_out_wells(data, root, tmp_path):
+    wells = {"RPE-01": ["1_B03", "1_B04", "2_B03", "2_B04"], "RPE-02": ["1_B03", "1_B04", "2_B03", "2_B04"]}
+    truth = {"RPE-01": [2, 0, 3, 1], "RPE-02": [1, 3, 2, 0]}
+    for fold, (name, labels) in enumerate(truth.items()):
+        logits = np.eye(4)[labels] * 5
+        write_member(root, f"[1]/fold_{fold}/a", logits, [f"{name}_{well}" for well in wells[name]], "valid")
+    result, notes = score(data, root, "valid")
+    accuracy = result.table[result.table["scope"] == "all"].set_index("rung")
+    assert accuracy.loc["assignment", ["accuracy", "n_wells"]].tolist() == [100, 8]
+    assert notes[1] == "  8 of 8 train wells are held out by one of them"
+    write_ladder(result, tmp_path / "ladder.json", {"split": "valid"})
+    content = json.loads((tmp_path / "ladder.json").read_text())
+    assert (content["split"], content["plates"], content["chance"]) == ("valid", {"matched": 4, "known": 4}, 25)
+    assert {row["accuracy"] for row in content["ladder"] if row["rung"] == "folds"} == {None}
