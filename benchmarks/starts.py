@@ -24,7 +24,8 @@ def main() -> None:
     by_seed = results.groupby(["start", "seed"])[["map3", "top1"]].mean()
     print("# What stage I is worth\n")
     print(f"Stage II on the demo screen, held-out experiments, last epoch, {results['fold'].nunique()} folds averaged;")
-    print(f"median (lowest - highest) of {results['seed'].nunique()} seeds, in per cent. Made by `bash benchmarks/starts.sh`.\n")
+    print(f"median (lowest - highest) of {results['seed'].nunique()} seeds, in per cent.")
+    print("Made by `bash benchmarks/starts.sh`.\n")
     print("| stage II starts from | top-1 | MAP@3 |\n|---|---|---|")
     for start, title in TITLES.items():
         cells = []

@@ -35,8 +35,8 @@ def predict_all(
     for flag, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("at_once", at_once, 1)):
         cli.check_least(f"--{flag}", number, least)
 
+    from rcic.learn.engine import pick_device
     from rcic.learn.predict import Options, predict_all
-    from rcic.learn.runner import pick_device
 
     options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete)
     predict_all(data_root, model_root, model_name, out_dir, splits, options)

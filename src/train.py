@@ -30,17 +30,20 @@ def run(
         set: further config values, e.g. --set=schedule.epochs=3,train.batch_size=8.
     """
     from rcic.learn.config import parse_overrides, read_config
-    from rcic.learn.run import train
 
-    overrides = {
+    flags = {
         "data.channels": channels,
         "data.fold": fold,
         "model.name": model,
         "train.seed": seed,
         "train.device": device,
     }
-    given = {key: value for key, value in overrides.items() if value is not None}
-    train(read_config(config, given | parse_overrides(set)), data_root, log_root, force)
+    overrides = {key: value for key, value in flags.items() if value is not None} | parse_overrides(set)
+    resolved = read_config(config, overrides)  # a mistake in it is told before pandas and torch are imported
+
+    from rcic.learn.run import train
+
+    train(resolved, data_root, log_root, force)
 
 
 if __name__ == "__main__":

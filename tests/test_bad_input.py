@@ -21,8 +21,6 @@ from tests.screen.tiny import KAGGLE, write_tables
 
 TRAIN = ["--channels=[1,2]", "--fold=0"]
 
-pytestmark = pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning")  # Catalyst's import
-
 
 @pytest.fixture
 def program(capsys: pytest.CaptureFixture[str]) -> Program:
@@ -205,19 +203,19 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         ("train: [", [], r"{config}, line \d: not valid YAML: .*"),
         ("", ["--set=train.sead=3"], r"--set: unknown key 'train\.sead'; did you mean 'seed'\?"),
         ("", ["--set=train.seed"], r"--set: 'train\.seed' is not of the form key=value"),
-        ("", ["--channels=1,1"], r"{config}: data\.channels must name at least one channel, each once, .*"),
+        ("", ["--channels=1,1"], r"{config}: data\.channels is \[1, 1\], must be some of \[1, .*, each once"),
         ("", ["--channels=1,x"], r"run: --channels is '1,x', of which 'x' must be a whole number"),
         ("", ["--model=tinny"], r"unknown model 'tinny'; did you mean 'tiny'.*"),
         ("", ["--fold=9"], r".*/train_9\.csv: no table of fold 9 \(folds there: \[0, 1\]\); write them with .*"),
         ("", ["--seed=x"], r"run: --seed is 'x', must be a whole number"),
-        ("", ["--seed=-1"], r"{config}: train\.seed must lie in 0\.\.4294967295"),
-        ("", ["--set=data.workers=-1"], r"{config}: data\.workers must be 0 or more"),
-        ("", ["--set=train.valid_batch_size=0"], r"{config}: train\.valid_batch_size must be at least 1"),
-        ("", ["--set=schedule.max_lr=-1"], r"{config}: schedule\.max_lr, min_lr and frozen_lr must be above 0"),
-        ("", ["--set=schedule.min_lr=.nan"], r"{config}: schedule\.max_lr, min_lr and frozen_lr must be above 0"),
-        ("", ["--set=optim.weight_decay=-1"], r"{config}: optim\.weight_decay must be 0 or more"),
-        ("", ["--set=optim.clip=0"], r"{config}: optim\.clip must be above 0, or null"),
-        ("", ["--channels=[1,7]"], r"channels \[1, 7\]: there is no channel 7 \(1 nucleus, .*\)"),
+        ("", ["--seed=-1"], r"{config}: train\.seed is -1, must lie in 0\.\.2147483647"),
+        ("", ["--set=data.workers=-1"], r"{config}: data\.workers is -1, must be at least 0"),
+        ("", ["--set=train.valid_batch_size=0"], r"{config}: train\.valid_batch_size is 0, must be at least 1"),
+        ("", ["--set=schedule.max_lr=-1"], r"{config}: schedule\.max_lr is -1\.0, must be above 0"),
+        ("", ["--set=schedule.min_lr=.nan"], r"--set: schedule\.min_lr is nan, must be a finite number"),
+        ("", ["--set=optim.weight_decay=-1"], r"{config}: optim\.weight_decay is -1\.0, must be at least 0"),
+        ("", ["--set=optim.clip=0"], r"{config}: optim\.clip is 0\.0, must be above 0, or null"),
+        ("", ["--channels=[1,7]"], r"{config}: data\.channels is \[1, 7\], must be some of \[1, .*, each once"),
     ],
 )
 def test_a_bad_config(program, config, small_screen, tmp_path, text, words, message):
@@ -264,20 +262,33 @@ def test_a_checkpoint_cut_short(program, small_screen, models, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("x\n1\n", "line 1: no column 'id_code' in the header 'x'"), ("id_code\nX\n", "line 2: well 'X'")],
+)
+def test_a_list_of_held_out_wells_that_is_broken(program, small_screen, models, tmp_path, text, message):
+    path = models / "[1,2]/fold_0/tiny/valid.csv"
+    path.write_text(text)
+    words = ["--data_root", small_screen, "--model_root", models, "--model_name=tiny", "--out_dir", tmp_path / "out"]
+    assert program.refuse("inference.py", "predict-all", *words, "--splits=valid").startswith(f"{path}, {message}")
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_such_model(program, small_screen, models, tmp_path):
     words = ["--data_root", small_screen, "--model_root", models, "--out_dir", tmp_path / "out"]
     line = program.refuse("inference.py", "predict-all", *words, "--model_name=tinny")
-    assert re.fullmatch(rf"{models}: no trained 'tinny' .*; there: \['tiny'\]", line), line
+    assert re.fullmatch(rf"{models}: no trained 'tinny'; did you mean 'tiny'\? \(.*; models there: tiny\)", line), line
 
 
 # --- a full disk ------------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_while_drawing(program, small_screen, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_while_drawing(program, small_screen, tmp_path, workers):
     """Some images fit and one does not: what is there are whole plates, from which the same command goes on."""
     folder = tmp_path / "screen"
     with nearly_full(1000):
-        line = program.refuse("data.py", "simulate", "--preset=test", "--out_dir", folder, "--workers=1")
+        line = program.refuse("data.py", "simulate", "--preset=test", "--out_dir", folder, f"--workers={workers}")
     assert line.startswith(f"{folder}: not written, the file would pass the size limit")
     assert not left_over(folder)
     for plate in folder.rglob("Plate*"):
@@ -295,10 +306,10 @@ def test_a_full_disk_while_writing_folds(program, small_screen, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("room", "name"), [(300, "config.yml"), (2000, "checkpoints/best.pth"), (36_000, "checkpoints/last.pth")]
+    ("room", "name"), [(300, "run.json"), (2000, "checkpoints/best.pth"), (36_000, "checkpoints/last.pth")]
 )
 def test_a_full_disk_while_training(program, config, small_screen, tmp_path, room, name):
-    """The configuration does not fit, then the first checkpoint, then the one with the optimiser's state."""
+    """The record does not fit, then the first checkpoint, then the one with the optimiser's state."""
     words = ["run", f"--config={config}", "--data_root", small_screen, "--log_root", tmp_path / "logs", *TRAIN]
     with nearly_full(room):
         line = program.refuse("train.py", *words)

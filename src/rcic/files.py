@@ -30,7 +30,7 @@ _REASONS = {
     errno.EEXIST: _NO_FOLDER,
     errno.EISDIR: "a folder of this name is there",
     errno.ENAMETOOLONG: "the name is too long",
-    None: "the write was cut short, as on a full disk",  # torch's writer does not say why
+    None: "the write was cut short, as on a full disk",  # numpy's own writer does not say why
 }
 
 

@@ -1,13 +1,10 @@
-"""The schema of an experiment's YAML: plain data, every key known, every default in sight.
+"""An experiment's YAML: plain data, every key known, every default in sight.
 
-A key that is not in the schema is an error that names the nearest one; so is a value of the wrong type or outside
-its choices. A config can only name registered builders, never an import path.
+A key that is not here is an error that names the nearest one; so is a value of the wrong type, outside its choices or
+out of range. A config can only name registered builders, never an import path.
 """
 
-import dataclasses
 import re
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +13,8 @@ import yaml
 
 from rcic.errors import UserError, nearest
 from rcic.files import whole
+from rcic.learn.rules import check
+from rcic.learn.schema import from_plain, read_yaml, to_plain
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Init:
-    """Weights laid over the network before training: a stage's best of the same model and channel set, or a file."""
+    """Weights laid over the network before training: a file, else a stage's best of the same model and channel set."""
 
     stage: Literal["none", "control", "full"] = "none"
     checkpoint: str | None = None
@@ -63,7 +62,7 @@ class Augment:
     scale: tuple[float, float] = (1.0, 1.0)
     crop: int | None = None
     channel_dropout: float = 0.5
-    extra: tuple[str, ...] = ()
+    extra: tuple[Literal["brightness", "gamma", "blur", "noise", "erase"], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,132 +131,25 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
 
     Raises UserError for a missing or broken file, an unknown key (naming the nearest), a wrong type or value.
     """
-    try:
-        plain = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such config file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
-    config = _build(Config, plain, str(path), "")
+    config = from_plain(Config, read_yaml(path), str(path))
     for key, value in (overrides or {}).items():
         config = override(config, key, value)
-    _check(config, str(path))
+    check(config, str(path))
     return config
 
 
 def override(config: Config, key: str, value: Any) -> Config:
-    """Return ``config`` with one dotted key replaced. Raises UserError as :func:`read_config` does."""
+    """Return ``config`` with one dotted key replaced. Raises UserError for an unknown key or a wrong type."""
     plain = to_plain(config)
     *sections, last = key.split(".")
     node = plain
     for section in sections:
-        node = node.get(section) if isinstance(node, dict) else None
-        if not isinstance(node, dict):
+        inner = node.get(section)
+        if not isinstance(inner, dict):
             raise UserError(f"--set: unknown section in {key!r}{nearest(section, plain)}")
+        node = inner
     node[last] = value
-    return _build(Config, plain, "--set", "")
-
-
-def to_plain(config: Any) -> dict[str, Any]:
-    """Return a config as nested dicts and lists, ready for YAML and JSON."""
-    plain = dataclasses.asdict(config)
-    return typing.cast(dict[str, Any], yaml.safe_load(yaml.safe_dump(_lists(plain))))
-
-
-def write_config(config: Config, path: Path) -> None:
-    """Write the resolved config: reading it back gives an equal one."""
-    with whole(path) as temporary:
-        temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
-
-
-def _lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _build(kind: Any, plain: Any, source: str, prefix: str) -> Any:
-    """Return dataclass ``kind`` from a dict, checking names and types; ``prefix`` is the dotted path so far."""
-    if not isinstance(plain, dict):
-        raise UserError(f"{source}: {prefix.rstrip('.') or 'the file'} must be a mapping, not {plain!r}")
-    hints = typing.get_type_hints(kind)
-    values = {}
-    for key, value in plain.items():
-        if key not in hints:
-            raise UserError(f"{source}: unknown key {prefix + str(key)!r}{nearest(str(key), hints)}")
-        if dataclasses.is_dataclass(hints[key]):
-            values[key] = _build(hints[key], value, source, f"{prefix}{key}.")
-        else:
-            values[key] = _value(hints[key], value, f"{source}: {prefix}{key}")
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """Return ``value`` as the type ``hint``, or raise the UserError that says what was wanted."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if value not in arguments:
-            choices = ", ".join(map(str, arguments))
-            raise UserError(f"{where} is {value!r}, must be one of {choices}{nearest(str(value), map(str, arguments))}")
-        return value
-    if origin is types.UnionType:
-        return None if value is None else _value(arguments[0], value, where)
-    if origin is tuple:
-        fixed = arguments[-1] is not Ellipsis
-        if not isinstance(value, list | tuple) or (fixed and len(value) != len(arguments)):
-            raise UserError(f"{where} is {value!r}, must be a list" + (f" of {len(arguments)}" if fixed else ""))
-        return tuple(_value(arguments[0], item, where) for item in value)
-    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
-        value = _float(value)
-    if type(value) is not hint:
-        raise UserError(f"{where} is {value!r}, must be {hint.__name__}")
-    return value
-
-
-def _float(value: int | str) -> float | str:
-    """YAML 1.1 reads ``5e-4`` as text; take it for the number it is."""
-    try:
-        return float(value)
-    except ValueError:
-        return str(value)
-
-
-def _check(config: Config, source: str) -> None:
-    """Raise UserError for values that no run can have, before anything is opened."""
-    wrong = {
-        "data.channels must name at least one channel, each once, numbered from 1": not config.data.channels
-        or len(set(config.data.channels)) != len(config.data.channels)
-        or min(config.data.channels) < 1,
-        "data.sites must name at least one site": not config.data.sites,
-        "data.size must be at least 16": config.data.size is not None and config.data.size < 16,
-        "train.batch_size must be at least 2": config.train.batch_size < 2,
-        "train.accumulate must be at least 1": config.train.accumulate < 1,
-        "train.valid_batch_size must be at least 1": config.train.valid_batch_size < 1,
-        "train.seed must lie in 0..4294967295": not 0 <= config.train.seed < 2**32,
-        "data.workers must be 0 or more": config.data.workers < 0,
-        "optim.weight_decay must be 0 or more": not config.optim.weight_decay >= 0,
-        "optim.clip must be above 0, or null": config.optim.clip is not None and not config.optim.clip > 0,
-        "schedule.max_lr, min_lr and frozen_lr must be above 0": not all(
-            rate > 0 for rate in (config.schedule.max_lr, config.schedule.min_lr, config.schedule.frozen_lr)
-        ),
-        "schedule.epochs + schedule.frozen_epochs must be at least 1": config.schedule.epochs
-        + config.schedule.frozen_epochs
-        < 1,
-        "schedule.warmup_epochs must be below schedule.epochs": config.schedule.epochs > 0
-        and not 0 <= config.schedule.warmup_epochs < config.schedule.epochs,
-        "schedule.momentum must lie in [0, 1)": not all(0 <= m < 1 for m in config.schedule.momentum),
-        "train.label_smoothing must lie in [0, 1)": not 0 <= config.train.label_smoothing < 1,
-        "augment.channel_dropout must lie in [0, 1]": not 0 <= config.augment.channel_dropout <= 1,
-        "model.dropout must lie in [0, 1)": not 0 <= config.model.dropout < 1,
-        "init.stage control cannot start the control stage": config.stage == "control" and config.init.stage != "none",
-    }
-    for message, is_wrong in wrong.items():
-        if is_wrong:
-            raise UserError(f"{source}: {message}")
+    return from_plain(Config, plain, "--set")
 
 
 def parse_overrides(text: Any) -> dict[str, Any]:
@@ -277,3 +169,9 @@ def parse_overrides(text: Any) -> dict[str, Any]:
         except yaml.YAMLError:
             raise UserError(f"--set: the value of {part!r} is not valid YAML") from None
     return settings
+
+
+def write_config(config: Config, path: Path) -> None:
+    """Write the resolved config: reading it back gives an equal one."""
+    with whole(path) as temporary:
+        temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")

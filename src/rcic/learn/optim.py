@@ -1,6 +1,7 @@
-"""The optimiser, and the learning rate and momentum of every one of its steps."""
+"""The optimiser, and what each of its steps is made of: a group of batches, a learning rate and a momentum."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -9,23 +10,29 @@ from torch import nn
 
 from rcic.learn.config import Optim, Schedule
 
-_OPTIMIZERS = {
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "nadam": torch.optim.NAdam,
     "adamw": torch.optim.AdamW,
     "radam": torch.optim.RAdam,
     "adam": torch.optim.Adam,
 }
+_FUSED = ("adam", "adamw")  # one kernel for all parameters, on CPU and GPU; torch has none for the others
 
 
 def build_optimizer(config: Optim, model: nn.Module, lr: float) -> torch.optim.Optimizer:
     """Return the optimiser over all parameters of ``model``; a parameter without a gradient is left alone."""
-    options = {"fused": True} if config.name in ("adam", "adamw") else {}
+    options = {"fused": True} if config.name in _FUSED else {}
     return _OPTIMIZERS[config.name](model.parameters(), lr=lr, weight_decay=config.weight_decay, **options)
 
 
-def steps_per_epoch(n_batches: int, accumulate: int) -> int:
-    """Return the optimiser steps of an epoch; the last group of batches may be smaller than ``accumulate``."""
-    return math.ceil(n_batches / accumulate)
+def accumulation(n_batches: int, accumulate: int) -> list[tuple[int, bool]]:
+    """Return for each batch of an epoch the size of its group and whether the optimiser steps after it.
+
+    Gradients are averaged over a group of ``accumulate`` batches; the last group may be smaller:
+    ``accumulation(3, 2)`` -> ``[(2, False), (2, True), (1, True)]``.
+    """
+    sizes = [min(accumulate, n_batches - start) for start in range(0, n_batches, accumulate)]
+    return [(size, place == size - 1) for size in sizes for place in range(size)]
 
 
 def schedule_table(config: Schedule, n_steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -41,20 +48,21 @@ def schedule_table(config: Schedule, n_steps: int) -> tuple[NDArray[np.float64],
     step = np.arange(n_cycle)
     rising = np.clip(step / peak, 0, 1) if peak > 0 else np.ones(n_cycle)
     falling = np.clip((step - peak) / max(n_cycle - 1 - peak, 1e-9), 0, 1)
-    lr = np.where(
-        step <= peak,
-        _cosine(config.max_lr / 25, config.max_lr, rising),
-        _cosine(config.max_lr, config.min_lr, falling),
-    )
+    up, down = _cosine(config.max_lr / 25, config.max_lr, rising), _cosine(config.max_lr, config.min_lr, falling)
+    lr = np.where(step <= peak, up, down)
     momentum = np.where(step <= peak, _cosine(high, low, rising), _cosine(low, high, falling))
     return np.r_[np.full(n_frozen, config.frozen_lr), lr], np.r_[np.full(n_frozen, high), momentum]
 
 
 def set_step(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> None:
-    """Give every parameter group this learning rate and momentum (beta 1)."""
+    """Give every parameter group this learning rate and momentum (beta 1), as plain floats.
+
+    A numpy number would make the optimiser's state unreadable for ``torch.load(weights_only=True)``.
+    """
     for group in optimizer.param_groups:
-        group["lr"], group["betas"] = lr, (momentum, group["betas"][1])
+        group["lr"], group["betas"] = float(lr), (float(momentum), group["betas"][1])
 
 
 def _cosine(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return half a cosine wave from ``start`` to ``end``; ``share`` in 0..1 says how far along."""
     return end + (start - end) / 2 * (1 + np.cos(math.pi * share))

@@ -1,23 +1,19 @@
 """Predict test wells and held-out wells with every trained member, and leave the answers as plain files."""
 
-import hashlib
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
-from rcic.files import BEST, HELD_OUT, Member, find_members, prediction_files, whole, write_array
-from rcic.learn.checkpoint import Checkpoint, check_classes, lay_over, read_checkpoint
+from rcic.learn.checkpoint import Checkpoint, lay_over
 from rcic.learn.infer import predict_sites
+from rcic.learn.jobs import Job, finished_members, is_predicted, plan_job, write_predictions
 from rcic.learn.loaders import usable_sites
 from rcic.learn.models import WellClassifier, build_model
-from rcic.learn.wells import stack_sites
 from rcic.pixels.store import PngStore
-from rcic.screen.table import Screen, read_screen
+from rcic.screen.table import read_screen
 
 
 @dataclass(frozen=True)
@@ -42,107 +38,59 @@ def predict_all(
 ) -> None:
     """Write the predictions of every member of ``model_name`` below ``model_root`` that are not there yet.
 
-    Members that read the same wells at the same size share one pass, ``at_once`` at a time, and their files are written
-    after each pass: a killed run goes on where it was. Raises UserError if there is no member, or a checkpoint or an
-    image cannot be used.
+    They are there if they were made from the same checkpoint, screen and choice of sites. Members that read the same
+    sites share one pass, ``at_once`` at a time, and their files are written after each pass: a killed run goes on
+    where it was. Raises UserError if there is no finished member, or a checkpoint or an image cannot be used.
     """
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
-    members = find_members(root, BEST, model_name)
-    if not members:
-        there = sorted({member.model for member in find_members(root, BEST)})
-        raise UserError(
-            f"{root}: no trained {model_name!r} (folders [1,2,...]/fold_K/MODEL/{BEST}); there: {there or 'none'}"
-        )
+    members = finished_members(root, model_name)
     for split in splits:
-        todo = [member for member in members if not _is_there(root, out, member, split)]
-        print(f"{split}: {len(members) - len(todo)} of {len(members)} members are predicted already, {len(todo)} to go")
-        for group in _passes(root, todo, split, options.at_once):
-            _predict_pass(screen, root, out, group, split, options)
+        jobs = [
+            plan_job(screen, root / member.folder, out / member.folder, split, options.sites, options.drop_incomplete)
+            for member in members
+        ]
+        todo = [job for job in jobs if not is_predicted(job)]
+        print(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are predicted already, {len(todo)} to go")
+        _predict(PngStore(screen.root), todo, split, options)
 
 
-def _is_there(root: Path, out: Path, member: Member, split: str) -> bool:
-    """Return whether a member's files are complete and were made from its present checkpoint."""
-    files = prediction_files(out / member.folder, split)
-    if not all(path.exists() for path in files.values()):
-        return False
-    record = json.loads(files["record"].read_text(encoding="utf-8"))
-    return record.get("checkpoint_sha256") == _digest(root / member.folder / BEST)
+def _predict(store: PngStore, jobs: Sequence[Job], split: str, options: Options) -> None:
+    """Predict the jobs, those that read the same sites at the same size together, and write what they say."""
+    for some, rows in _passes(jobs, _site_tables(store, jobs, options)):
+        for start in range(0, len(some), options.at_once):
+            group = some[start : start + options.at_once]
+            networks = [(_network(job.checkpoint), job.channels) for job in group]
+            size, title = group[0].checkpoint.meta["size"], f"{split} x {len(group)} models"
+            logits = predict_sites(
+                networks, rows, store, size, options.device, options.batch_size, options.workers, title
+            )
+            for job, own in zip(group, logits, strict=True):
+                write_predictions(job, own, rows)
 
 
-def _passes(root: Path, members: list[Member], split: str, at_once: int) -> list[tuple[Member, ...]]:
-    """Return the members grouped by what they read: the image size and, for held-out wells, the fold."""
-    groups: dict[tuple[Any, ...], list[Member]] = {}
-    for member in members:
-        size = read_checkpoint(root / member.folder / BEST).meta["size"]
-        groups.setdefault((size, member.fold if split == "valid" else None), []).append(member)
-    return [
-        tuple(group[start : start + at_once]) for group in groups.values() for start in range(0, len(group), at_once)
-    ]
+def _site_tables(store: PngStore, jobs: Sequence[Job], options: Options) -> list[pd.DataFrame]:
+    """Return each job's site table: which sites are complete depends on its own channels, not on who shares a pass."""
+    tables: dict[tuple[str, tuple[int, ...]], pd.DataFrame] = {}
+    keys = [("\n".join(job.wells["id_code"]), job.channels) for job in jobs]
+    for key, job in zip(keys, jobs, strict=True):
+        if key not in tables:
+            tables[key] = usable_sites(store, job.wells, options.sites, job.channels, options.drop_incomplete)
+    return [tables[key] for key in keys]
 
 
-def _predict_pass(
-    screen: Screen, root: Path, out: Path, members: tuple[Member, ...], split: str, options: Options
-) -> None:
-    checkpoints = [read_checkpoint(root / member.folder / BEST) for member in members]
-    networks = [(_network(checkpoint, screen), checkpoint.meta["channels"]) for checkpoint in checkpoints]
-    wells = screen.select("test", "treatment") if split == "test" else _held_out(root / members[0].folder, screen)
-    store = PngStore(screen.root)
-    union = sorted({channel for _, channels in networks for channel in channels})
-    rows = usable_sites(store, wells, options.sites, union, options.drop_incomplete)
-    logits = predict_sites(
-        networks,
-        rows,
-        store,
-        checkpoints[0].meta["size"],
-        options.device,
-        options.batch_size,
-        options.workers,
-        f"{split} x {len(members)} models",
-    )
-    for member, checkpoint, own in zip(members, checkpoints, logits, strict=True):
-        _write(out / member.folder, split, own, rows, checkpoint)
+def _passes(jobs: Sequence[Job], tables: Sequence[pd.DataFrame]) -> list[tuple[list[Job], pd.DataFrame]]:
+    """Return the jobs in groups that read the same sites at the same size, each with its site table."""
+    groups: dict[tuple[int | None, str], tuple[list[Job], pd.DataFrame]] = {}
+    for job, rows in zip(jobs, tables, strict=True):
+        sites = "\n".join(rows["id_code"] + " " + rows["site"].astype(str))
+        groups.setdefault((job.checkpoint.meta["size"], sites), ([], rows))[0].append(job)
+    return list(groups.values())
 
 
-def _network(checkpoint: Checkpoint, screen: Screen) -> WellClassifier:
-    check_classes(checkpoint, screen.classes[: screen.n_treatments], f"the screen {screen.root}")
+def _network(checkpoint: Checkpoint) -> WellClassifier:
+    """Return the network of a checkpoint. Raises UserError if a tensor of it is not in the file."""
     meta = checkpoint.meta
     network = build_model(meta["model"], len(meta["channels"]), len(meta["classes"]))
     if fresh := lay_over(network, checkpoint):
-        raise UserError(f"{checkpoint.path}: lacks {fresh[0]}")
+        raise UserError(f"{checkpoint.path}: lacks {fresh[0]}, or has it in another shape")
     return network
-
-
-def _held_out(folder: Path, screen: Screen) -> pd.DataFrame:
-    """Return the wells that a run was validated on, as its folder says."""
-    path = folder / HELD_OUT
-    if not path.exists():
-        raise UserError(f"{path}: not there, so the held-out wells are unknown; use --splits=test")
-    codes = pd.read_csv(path, dtype={"id_code": str})["id_code"]
-    wells = screen.wells[screen.wells["id_code"].isin(codes)].reset_index(drop=True)
-    if len(wells) != len(codes):
-        raise UserError(f"{path}: {len(codes) - len(wells)} of its wells are not in the screen {screen.root}")
-    return wells
-
-
-def _write(folder: Path, split: str, logits: np.ndarray, rows: pd.DataFrame, checkpoint: Checkpoint) -> None:
-    """Write one member's files, the record last: it marks the others as complete."""
-    by_site, wells = stack_sites(logits, rows)  # (N, S, K)
-    files = prediction_files(folder, split)
-    record = {
-        "checkpoint": BEST,
-        "checkpoint_sha256": _digest(checkpoint.path),
-        "epoch": checkpoint.meta["epoch"],
-        "screen": checkpoint.meta["screen"],
-    }
-    files["record"].unlink(missing_ok=True)
-    write_array(files["sites"], by_site.astype(np.float16))
-    write_array(files["logits"], np.nanmean(by_site, axis=1, dtype=np.float64).astype(np.float32))
-    with whole(files["wells"]) as temporary:
-        wells[["id_code"]].to_csv(temporary, index=False)
-    with whole(files["record"]) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,202 +1,176 @@
 """The Catalyst Runner of a site classifier: its own training step, validation over every rank without padding."""
 
 import contextlib
-import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import DistributedDataParallelKwargs
 from accelerate.utils import broadcast, gather_object
 from catalyst import dl
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rcic.errors import UserError
-from rcic.learn.callbacks import KeepBestAndLast
-from rcic.learn.config import Config, to_plain
+from rcic.learn.config import Config
+from rcic.learn.engine import build_engine
+from rcic.learn.loaders import SiteLoader
 from rcic.learn.models import WellClassifier
-from rcic.learn.optim import build_optimizer, schedule_table, set_step, steps_per_epoch
+from rcic.learn.optim import accumulation, build_optimizer, schedule_table, set_step
+from rcic.learn.schema import to_plain
 from rcic.pixels.batch import channel_dropout, normalize
 
 
-class _Engine:
-    """Catalyst's metric reduction works with accelerate 0.34 only (``AttributeError: TPU`` since 1.0): replaced."""
+class WellRunner(dl.IRunner):
+    """Trains a :class:`WellClassifier` on loaders ``train`` and ``valid`` that are cut by rank already.
 
-    def mean_reduce_ddp_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Return metrics as they are: every rank computes them on all gathered wells."""
-        return metrics
+    Catalyst calls the events; backward, accumulation, clipping, rates and steps, which Catalyst 22.4 gets wrong, are
+    done in :meth:`handle_batch`. No value leaves the device there. Raises UserError when the training loss of an epoch
+    is not finite.
+    """
 
-
-class CpuEngine(_Engine, dl.CPUEngine):
-    """One process, or gloo under ``torchrun``."""
-
-
-class GpuEngine(_Engine, dl.GPUEngine):
-    """One GPU, or nccl under ``torchrun``."""
-
-
-def pick_device(wanted: str) -> str:
-    """Return ``"cuda"`` or ``"cpu"``; ``auto`` takes a GPU if there is one. Raises UserError if none is there."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda was asked for, but torch sees no GPU; use --device auto or cpu")
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
-
-
-class WellRunner(dl.Runner):
-    """Trains a :class:`WellClassifier`; all that Catalyst 22.4 gets wrong about the step is done in ``handle_batch``."""
-
-    def __init__(self, config: Config, model: WellClassifier, loaders: Mapping[str, Any], keeper: KeepBestAndLast):
+    def __init__(self, config: Config, model: WellClassifier, loaders: Mapping[str, SiteLoader]):
         super().__init__(model=model)
-        self.config, self.keeper = config, keeper
-        self._given_model, self._given_loaders = model, dict(loaders)
-        self.extra_callbacks: dict[str, dl.Callback] = {}
-        self.extra_loggers: dict[str, dl.ILogger] = {}
-        self.step = 0
+        self.config = config
+        self.network = model
+        self.given_loaders = dict(loaders)
+        self.given_callbacks: dict[str, dl.Callback] = {}
+        self.make_loggers: Callable[[], dict[str, dl.ILogger]] = dict
+        self.step = 0  # optimiser steps done
+        self.groups = accumulation(len(loaders["train"]), config.train.accumulate)  # of an epoch's batches
+        self.lr, self.momentum = schedule_table(config.schedule, sum(steps for _, steps in self.groups))
 
-    seed = property(lambda self: self.config.train.seed)
-    num_epochs = property(lambda self: self.config.schedule.frozen_epochs + self.config.schedule.epochs)
-    hparams = property(lambda self: to_plain(self.config))
-    best = property(lambda self: self.keeper.best)
+    @property
+    def seed(self) -> int:
+        """The seed that Catalyst sets before every epoch and loader, plus rank and epoch."""
+        return self.config.train.seed
+
+    @property
+    def num_epochs(self) -> int:
+        """Frozen epochs and those of the cycle."""
+        return self.config.schedule.frozen_epochs + self.config.schedule.epochs
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """The whole config, for loggers that keep it."""
+        return to_plain(self.config)
 
     def get_engine(self) -> dl.Engine:
         """CPU or GPU, alone or under torchrun, in the config's precision."""
-        train = self.config.train
-        on_gpu = pick_device(train.device) == "cuda"
-        precision = {"fp32": "no"}.get(train.precision, train.precision)
-        frozen = self.config.schedule.frozen_epochs > 0  # then not every parameter has a gradient
-        ddp = [DistributedDataParallelKwargs(find_unused_parameters=True)] if frozen else []
-        engine = GpuEngine if on_gpu else CpuEngine
-        return engine(mixed_precision=precision, kwargs_handlers=ddp)
+        return build_engine(self.config.train, some_frozen=self.config.schedule.frozen_epochs > 0)
 
     def get_model(self) -> nn.Module:
-        """The classifier, in channels_last and compiled in place if the config says so."""
-        model = self._given_model.to(self.engine.device)
+        """The classifier on its device, in channels_last and compiled in place if the config says so."""
         if self.config.train.channels_last:
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.network.to(memory_format=torch.channels_last)
         if self.config.train.compile:
-            model.compile()
-        return model
+            self.network.compile()
+        return self.network.to(self.engine.device)
 
-    def get_loaders(self) -> dict[str, Any]:
-        """Train and validation loaders, already cut by rank."""
-        return self._given_loaders
-
-    def _setup_loaders(self) -> None:
-        """Skip accelerate's sharding, which pads the validation wells: the samplers shard."""
-        self.loaders = self.get_loaders()
-        n_steps = steps_per_epoch(len(self.loaders["train"]), self.config.train.accumulate)
-        self.lr, self.momentum = schedule_table(self.config.schedule, n_steps)
+    def get_loaders(self) -> dict[str, SiteLoader]:
+        """Train and validation loaders."""
+        return self.given_loaders
 
     def get_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The config's optimiser, at the first step's learning rate."""
+        """The config's optimiser. Its rates come from a table before each step: there is no scheduler."""
         return build_optimizer(self.config.optim, model, float(self.lr[0]))
-
-    def get_criterion(self) -> None:
-        """The loss is computed in ``handle_batch``; Catalyst needs none."""
-
-    def get_scheduler(self, optimizer: torch.optim.Optimizer) -> None:
-        """The rates are a table, applied before each optimiser step; Catalyst's schedulers are not used."""
 
     def get_callbacks(self) -> dict[str, dl.Callback]:
         """The callbacks that the run asked for."""
-        return dict(self.extra_callbacks)
+        return dict(self.given_callbacks)
 
     def get_loggers(self) -> dict[str, dl.ILogger]:
-        """The loggers that the run asked for; Catalyst's console logger is not among them."""
-        return dict(self.extra_loggers)
+        """The loggers that the run asked for, made now: Catalyst asks on the main process, when the run begins."""
+        return self.make_loggers()
+
+    def _setup_loaders(self) -> None:
+        self.loaders = self.get_loaders()  # without accelerate's sharding, which pads the validation wells
 
     def _setup_callbacks(self) -> None:
-        with warnings.catch_warnings():  # "No BackwardCallback were found": the step is in handle_batch
+        with warnings.catch_warnings():  # no callback for criterion, backward and optimiser: see handle_batch
             warnings.filterwarnings("ignore", message="No ``I")
             super()._setup_callbacks()
 
     def on_epoch_start(self, runner: dl.IRunner) -> None:
-        """Tell the samplers the epoch."""
+        """Tell the sampler the epoch."""
         super().on_epoch_start(runner)
-        self._given_loaders["train"].sampler.epoch = self.epoch_step
+        self.given_loaders["train"].sampler.epoch = self.epoch_step  # type: ignore[attr-defined]
 
     def on_loader_start(self, runner: dl.IRunner) -> None:
         """Clear the sums; before validation give every rank the main process' BatchNorm statistics."""
         super().on_loader_start(runner)
-        self.loss_sum = torch.zeros((), device=self.engine.device)
-        self.n_seen = 0
+        self.batch_index = 0
+        self.n_seen, self.loss_sum = 0, torch.zeros((), device=self.engine.device)
+        self.outputs: list[tuple[Tensor, Tensor]] = []  # of validation: rows, logits
         seeds = np.random.SeedSequence((self.seed, self.epoch_step, self.engine.process_index)).generate_state(1)
-        self.chance = torch.Generator().manual_seed(int(seeds[0]))
-        self.logits: list[tuple[Tensor, Tensor]] = []
+        self.chance = torch.Generator(self.engine.device).manual_seed(int(seeds[0]))
         if self.is_valid_loader and self.engine.num_processes > 1:
-            broadcast(list(self.engine.unwrap_model(self.model).buffers()))
-
-    def inputs(self, images: Tensor) -> Tensor:
-        """Return (B, C, H, W) float32 on the device, normalised by image and channel, from uint8 images."""
-        x = normalize(images.to(self.engine.device, non_blocking=True))
-        return x.contiguous(memory_format=torch.channels_last) if self.config.train.channels_last else x
+            broadcast(list(self.network.buffers()))
 
     def handle_batch(self, batch: Mapping[str, Any]) -> None:
-        """One training step, or one batch of validation logits. No value leaves the device here."""
-        labels = batch["target"].to(self.engine.device, non_blocking=True)
-        x = self.inputs(batch["image"])
+        """Take one training step, or keep one batch of validation logits."""
+        labels = batch["target"].to(self.engine.device, non_blocking=True)  # (B,)
+        x = normalize(batch["image"].to(self.engine.device, non_blocking=True))  # (B, C, H, W) float32
         if self.is_train_loader:
             x = channel_dropout(x, self.config.augment.channel_dropout, self.chance)
-            loss = self._learn(x, labels)
-        else:
-            logits = self.engine.unwrap_model(self.model)(x).logits.float()
-            loss = nn.functional.cross_entropy(logits, labels)
-            self.logits.append((batch["row"], logits))
+        if self.config.train.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        loss = self._learn(x, labels) if self.is_train_loader else self._validate(x, labels, batch["row"])
         self.loss_sum += loss.detach() * len(labels)
         self.n_seen += len(labels)
+        self.batch_index += 1
 
     def _learn(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Backward of one batch; at the end of its group of batches clip and step. Returns the batch's mean loss."""
-        accumulate, index = (
-            self.config.train.accumulate,
-            self.loader_batch_step // self.engine.num_processes - 1,
-        )
-        last = index == self.loader_batch_len - 1
-        first_of_group = index - index % accumulate
-        group = min(accumulate, self.loader_batch_len - first_of_group)  # the last group may be smaller
-        steps_now = last or index % accumulate == accumulate - 1
+        """Backward of one batch and, at the end of its group, a step; return the batch's mean loss."""
+        group_size, steps_now = self.groups[self.batch_index]
         smoothing = self.config.train.label_smoothing
         with contextlib.nullcontext() if steps_now else self.engine.no_sync(self.model):
             loss = nn.functional.cross_entropy(self.model(x).logits, labels, label_smoothing=smoothing)
-            self.engine.backward(loss / group)
+            self.engine.backward(loss / group_size)
         if steps_now:
-            if self.config.optim.clip is not None:
-                self.engine.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
-            set_step(self.optimizer, self.lr[self.step], self.momentum[self.step])
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-            self.step += 1
+            self._step()
         return loss
+
+    def _step(self) -> None:
+        if self.config.optim.clip is not None:
+            self.engine.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
+        set_step(self.optimizer, self.lr[self.step], self.momentum[self.step])
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+
+    def _validate(self, x: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+        """Keep the logits of one batch on the device; return its mean loss (without label smoothing)."""
+        logits = self.network(x).logits.float()  # not through DDP: ranks may have unequal numbers of batches
+        self.outputs.append((rows, logits))
+        return nn.functional.cross_entropy(logits, labels)
 
     def on_loader_end(self, runner: dl.IRunner) -> None:
         """Put the mean loss (and the learning rate) among the metrics; stop if the training loss is not finite."""
         sums = gather_object([(float(self.loss_sum), self.n_seen)])
-        self.loader_metrics["loss"] = sum(total for total, _ in sums) / sum(seen for _, seen in sums)
+        loss = sum(total for total, _ in sums) / sum(seen for _, seen in sums)
+        self.loader_metrics["loss"] = loss
         if self.is_train_loader:
             self.loader_metrics["lr"] = float(self.lr[self.step - 1])
-            if not np.isfinite(self.loader_metrics["loss"]):
+            if not np.isfinite(loss):
                 raise UserError(
-                    f"epoch {self.epoch_step}: the training loss is {self.loader_metrics['loss']}, so this run cannot "
-                    "recover; lower schedule.max_lr, set optim.clip, or use precision fp32 or bf16"
+                    f"epoch {self.epoch_step}: the training loss is {loss}, so this run cannot recover; lower "
+                    "schedule.max_lr and schedule.frozen_lr, set optim.clip, or use train.precision fp32 or bf16"
                 )
         super().on_loader_end(runner)
 
-    def gather_logits(self, n_rows: int) -> np.ndarray:
-        """Return the validation logits (R, K) float32 of all ranks, in the order of the site table."""
-        own = (
-            torch.cat([rows for rows, _ in self.logits]).numpy(),
-            torch.cat([x for _, x in self.logits]).cpu().numpy(),
-        )
-        gathered = np.full((n_rows, own[1].shape[1]), np.nan, np.float32)
-        for rows, logits in gather_object([own]):
-            gathered[rows] = logits
+    def on_exception(self, runner: dl.IRunner) -> None:
+        """Close what the loggers hold open, then raise the exception."""
+        try:
+            self.close_log()
+        finally:
+            super().on_exception(runner)
+
+    def gather_logits(self, n_rows: int) -> NDArray[np.float32]:
+        """Return the validation logits (R, K) of all ranks, in the order of the site table of ``n_rows`` rows."""
+        rows, logits = (torch.cat(parts) for parts in zip(*self.outputs, strict=True))
+        gathered = np.full((n_rows, logits.shape[1]), np.nan, np.float32)
+        for some_rows, some_logits in gather_object([(rows.numpy(), logits.cpu().numpy())]):
+            gathered[some_rows] = some_logits
         return gathered
-
-
-def rank_and_world() -> tuple[int, int]:
-    """Return this process' rank and the number of processes, as ``torchrun`` tells; (0, 1) without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))

@@ -1,5 +1,6 @@
 """The wells of a stage: what it trains on, what it is validated on, and what its classes are."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,14 @@ class StageTable:
     valid: pd.DataFrame
     classes: tuple[str | int, ...]
 
+    def fingerprint(self) -> str:
+        """Return the sha256 (hex) of what is learnt and validated: wells, their labels and the classes."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for wells in (self.train, self.valid):
+            pairs = zip(wells["id_code"], wells["label"], strict=True)
+            digest.update("\n".join(f"{code} {label}" for code, label in pairs).encode() + b"\0")
+        return digest.hexdigest()
+
 
 def stage_table(screen: Screen, config: Config) -> StageTable:
     """Return the tables of ``config.stage``; no experiment and no well is in both.
@@ -34,25 +43,19 @@ def stage_table(screen: Screen, config: Config) -> StageTable:
 
 
 def _control(screen: Screen, seed: int) -> StageTable:
-    """All control wells, train's and test's; one experiment of every cell type that has two is held out."""
+    """All control wells, train's and test's; of every cell type with two experiments or more one is held out."""
     wells = screen.select(kind="control")
-    wells = wells.assign(label=wells["label"] - screen.n_treatments)
     if wells.empty:
         raise UserError(f"{screen.root}: no control wells, so stage I (control) has nothing to learn from")
+    wells = wells.assign(label=wells["label"] - screen.n_treatments)
     chooser = np.random.default_rng(seed)
-    held_out = []
-    for _, experiments in wells.groupby("cell_type")["experiment"]:
-        names = sorted(experiments.unique())
-        if len(names) > 1:
-            held_out.append(str(chooser.choice(names)))
-    is_valid = wells["experiment"].isin(held_out)
+    names = [sorted(group.unique()) for _, group in wells.groupby("cell_type")["experiment"]]
+    held_out = [str(chooser.choice(several)) for several in names if len(several) > 1]
     if not held_out:
         raise UserError(f"{screen.root}: no cell type has two experiments, so none can be held out to validate stage I")
-    return StageTable(
-        wells[~is_valid].reset_index(drop=True),
-        wells[is_valid].reset_index(drop=True),
-        screen.classes[screen.n_treatments :],
-    )
+    is_valid = wells["experiment"].isin(held_out)
+    train, valid = (wells[chosen].reset_index(drop=True) for chosen in (~is_valid, is_valid))
+    return StageTable(train, valid, screen.classes[screen.n_treatments :])
 
 
 def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
@@ -64,7 +67,7 @@ def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
             f"{missing[0]}: no table of fold {fold} (folds there: {there or 'none'}); write them with "
             f"python src/data.py folds --data_root {screen.root} --out_dir {folds_dir}"
         )
-    train, valid = (read_wells(path, screen) for path in paths)
+    train, valid = (_read_treatments(path, screen, "train") for path in paths)
     if shared := sorted(set(train["experiment"]) & set(valid["experiment"])):
         raise UserError(
             f"{paths[1]}: experiment {shared[0]} is in {paths[0].name} too; a fold must not share experiments"
@@ -80,9 +83,21 @@ def _with_pseudo(screen: Screen, full: StageTable, pseudo_dir: Path) -> StageTab
             f"{path}: no pseudo-labels; write them with python src/inference.py pseudo-label (see its --help) from the "
             "predictions of stage II"
         )
-    pseudo = read_wells(path, screen)
-    if wrong := sorted(set(pseudo["id_code"]) - set(screen.select("test", "treatment")["id_code"])):
-        raise UserError(
-            f"{path}: {wrong[0]} is not a test well; a training or validation well never gets a pseudo-label"
-        )
+    pseudo = _read_treatments(path, screen, "test")
     return StageTable(pd.concat([full.train, pseudo], ignore_index=True), full.valid, full.classes)
+
+
+def _read_treatments(path: Path, screen: Screen, split: str) -> pd.DataFrame:
+    """Return a table of labelled treatment wells of one split. Raises UserError, naming the first other well."""
+    wells = read_wells(path, screen)
+    right = (wells["split"] == split) & (wells["well_type"] == "treatment")
+    if not right.all():
+        code = wells["id_code"][~right].iloc[0]
+        raise UserError(
+            f"{path}: {code} is not a {split} treatment well"
+            + ("; a training or validation well never gets a pseudo-label" if split == "test" else "")
+        )
+    labelled = (wells["label"] >= 0) & (wells["label"] < screen.n_treatments)
+    if not labelled.all():
+        raise UserError(f"{path}: {wells['id_code'][~labelled].iloc[0]} has no treatment siRNA")
+    return wells

@@ -22,4 +22,9 @@ def stack_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArr
 def average_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArray[np.float32], pd.DataFrame]:
     """Return (N, K) logits, the mean over the sites a well has, and the table of the N wells."""
     stacked, wells = stack_sites(logits, sites)
-    return np.nanmean(stacked, axis=1, dtype=np.float64).astype(np.float32), wells
+    return mean_of_sites(stacked), wells
+
+
+def mean_of_sites(stacked: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (N, K), the mean of (N, S, K) over the sites that are not NaN, summed in float64."""
+    return np.asarray(np.nanmean(stacked, axis=1, dtype=np.float64), np.float32)

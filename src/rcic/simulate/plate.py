@@ -51,6 +51,16 @@ class PlateJob:
         """The number of sites to photograph."""
         return len(self.wells) * len(SITES)
 
+    @property
+    def folder(self) -> Path:
+        """Where the plate's images go."""
+        return self.root / self.place[1] / f"Plate{self.place[2]}"
+
+    @property
+    def half(self) -> Path:
+        """Where they are until all are there."""
+        return self.folder.with_name(f".{self.folder.name}.half")
+
 
 def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> list[dict[str, Any]]:
     """Draw every plate that is not there yet and return the statistics of all images, in the jobs' order.
@@ -74,8 +84,12 @@ def _spread_out(jobs: list[PlateJob], workers: int) -> Iterator[list[dict[str, A
         yield from map(draw_plate, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_begin_worker) as pool:
-        yield from pool.imap(draw_plate, jobs)
+    try:
+        with context.Pool(workers, initializer=_begin_worker) as pool:
+            yield from pool.imap(draw_plate, jobs)
+    finally:  # after an error the pool ends its processes wherever they are
+        for job in jobs:
+            shutil.rmtree(job.half, ignore_errors=True)
 
 
 def _begin_worker() -> None:
@@ -91,20 +105,17 @@ def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
     leaves no half plate (a plate is the unit, not an image: thousands of small synced writes would cost
     more than the drawing).
     """
-    _, experiment, plate = job.place
-    final = job.root / experiment / f"Plate{plate}"
-    if final.is_dir():
+    if job.folder.is_dir():
         return [
             row for well, _ in job.wells for site in SITES for row in _rows(job, well, site, _read(job, well, site))
         ]
-    half = final.with_name(f".{final.name}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
+    shutil.rmtree(job.half, ignore_errors=True)
+    job.half.mkdir(parents=True)
     try:
-        rows = [row for well, sirna in job.wells for site in SITES for row in _draw(job, half, well, sirna, site)]
-        half.rename(final)
+        rows = [row for well, sirna in job.wells for site in SITES for row in _draw(job, job.half, well, sirna, site)]
+        job.half.rename(job.folder)
     except BaseException:
-        shutil.rmtree(half, ignore_errors=True)
+        shutil.rmtree(job.half, ignore_errors=True)
         raise
     return rows
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -12,11 +13,11 @@ from rcic.learn.models import weights as imagenet
 
 @dataclass(frozen=True)
 class Backbone:
-    """A trunk, its number of output channels D, and how ImageNet weights get into it."""
+    """A trunk, its output channels D, and what loads ImageNet weights into it (from a file if one is named)."""
 
     trunk: nn.Module
     width: int
-    load: Callable[[nn.Module, str | None], None]
+    load: Callable[[str | None], None]
 
 
 _BUILDERS: dict[str, Callable[[], Backbone]] = {}
@@ -38,14 +39,12 @@ def known_backbones() -> list[str]:
 
 
 def build_backbone(name: str) -> Backbone:
-    """Return the backbone ``name`` with random imagenet. Raises UserError for an unknown name, with the nearest one."""
-    if name in _BUILDERS:
-        return _BUILDERS[name]()
-    return _segmentation_models_encoder(name)
+    """Return the backbone ``name`` with random weights. Raises UserError for an unknown name, with the nearest one."""
+    return _BUILDERS[name]() if name in _BUILDERS else _encoder(name)
 
 
 class Features(nn.Module):
-    """The convolutional part of a pretrainedmodels network, whose ``features`` may be a method or a module."""
+    """The convolutional part of a pretrainedmodels network."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -53,7 +52,7 @@ class Features(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, D, h, w)."""
-        return self.network.features(image)
+        return self.network.features(image)  # type: ignore[operator]
 
 
 class DeepestFeatures(nn.Module):
@@ -76,7 +75,7 @@ def _pretrainedmodels(name: str) -> Backbone:
         network = pretrainedmodels.__dict__[name](num_classes=1000, pretrained=None)
     width = network.last_linear.in_features
     network.last_linear = nn.Identity()  # the project's own head sits on the pooled features
-    return Backbone(Features(network), width, imagenet.loader_of_pretrainedmodels(name))
+    return Backbone(Features(network), width, partial(imagenet.load_pretrainedmodels, name, network))
 
 
 @register("se_resnext50_32x4d")
@@ -104,20 +103,22 @@ def tf_efficientnet_lite0() -> Backbone:
     import timm
 
     trunk = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0, global_pool="")
-    return Backbone(trunk, int(trunk.num_features), imagenet.load_lite0)
+    return Backbone(trunk, 1280, partial(imagenet.load_lite0, trunk))
 
 
 @register("tiny")
 def tiny() -> Backbone:
-    """Three small convolutions for tests, D = 32. It has no ImageNet imagenet."""
+    """Three small convolutions for tests, D = 32. It has no ImageNet weights."""
     layers: list[nn.Module] = []
     for width_in, width_out in ((3, 8), (8, 16), (16, 32)):
         convolution = nn.Conv2d(width_in, width_out, 3, stride=2, padding=1, bias=False)
         layers += [convolution, nn.BatchNorm2d(width_out), nn.ReLU(inplace=True)]
-    return Backbone(nn.Sequential(*layers), 32, imagenet.no_weights("tiny"))
+    trunk = nn.Sequential(*layers)
+    return Backbone(trunk, 32, partial(imagenet.load_file_only, "tiny", trunk))
 
 
-def _segmentation_models_encoder(name: str) -> Backbone:
+def _encoder(name: str) -> Backbone:
+    """Return an encoder of segmentation-models-pytorch (``tu-NAME``: any of timm's that it can take apart)."""
     from segmentation_models_pytorch.encoders import encoders, get_encoder
 
     if name not in encoders and not name.startswith("tu-"):
@@ -130,4 +131,4 @@ def _segmentation_models_encoder(name: str) -> Backbone:
         encoder = get_encoder(name, in_channels=3, depth=5, weights=None)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"model {name!r} cannot be built: {error}") from error
-    return Backbone(DeepestFeatures(encoder), encoder.out_channels[-1], imagenet.loader_of_encoder(name))
+    return Backbone(DeepestFeatures(encoder), encoder.out_channels[-1], partial(imagenet.load_encoder, name, encoder))

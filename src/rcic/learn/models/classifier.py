@@ -58,6 +58,6 @@ def build_model(
         raise UserError(f"a model needs at least 1 channel and 2 classes, not {in_channels} and {n_classes}")
     backbone = build_backbone(name)
     if pretrained or weights_file:
-        backbone.load(backbone.trunk, weights_file)
+        backbone.load(weights_file)
     widen_stem(backbone.trunk, in_channels)
     return WellClassifier(backbone.trunk, backbone.width, n_classes, dropout)

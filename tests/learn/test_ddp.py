@@ -1,0 +1,120 @@
+"""Two processes under torchrun, on gloo: the numbers of one process, files of one writer, equal weights."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from rcic.decide.metrics import well_metrics
+from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
+from rcic.learn.config import read_config, write_config
+from rcic.learn.infer import predict_sites
+from rcic.learn.loaders import usable_sites
+from rcic.learn.models import build_model
+from rcic.learn.record import read_record
+from rcic.learn.wells import average_sites
+from rcic.pixels.store import PngStore
+from rcic.screen.table import read_screen, read_wells
+from tests.learn.tiny import same_weights, tiny_config, weights_of
+
+ROOT = Path(__file__).parents[2]
+
+# train.py as it is, and each rank's last weights beside it
+LAUNCH = """
+import os, sys, torch
+sys.path.insert(0, "src")
+from rcic.learn.callbacks import KeepBestAndLast
+kept = KeepBestAndLast.on_epoch_end
+def keep(self, runner):
+    kept(self, runner)
+    torch.save(runner.network.state_dict(), os.path.join(os.environ["RANKS_DIR"], "rank%s.pth" % os.environ["RANK"]))
+KeepBestAndLast.on_epoch_end = keep
+from train import cli, run
+cli.main({"run": run})
+"""
+
+
+@pytest.fixture
+def folder(small_screen, folds_dir, tmp_path):
+    """Return the run folder of a training by two processes: a frozen epoch, two of the cycle, 39 validation sites."""
+    tmp = tmp_path
+    root = shutil.copytree(small_screen, tmp / "screen")
+    lost = pd.read_csv(folds_dir / "valid_0.csv").iloc[4]
+    (root / "train" / lost["experiment"] / f"Plate{lost['plate']}" / f"{lost['well']}_s1_w2.png").unlink()
+    (tmp / "launch.py").write_text(LAUNCH)
+    config = tiny_config(
+        folds_dir,
+        data__drop_incomplete=True,
+        schedule__frozen_epochs=1,
+        schedule__epochs=2,
+        train__batch_size=4,
+        train__accumulate=2,
+        train__valid_batch_size=8,
+        optim__clip=1.0,
+        log__tensorboard=True,
+    )
+    write_config(config, tmp / "c.yml")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", tmp / "launch.py"]
+    command += ["run", "--config", tmp / "c.yml", "--data_root", root, "--log_root", tmp / "logs"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "RANKS_DIR": str(tmp)}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    (tmp / "stdout").write_text(result.stdout)
+    return tmp / "logs" / "full" / "[1,2,3,4,5]" / "fold_0" / "tiny"
+
+
+def check_validation_is_that_of_one_process(folder):
+    tmp = folder.parents[4]
+    screen, config = read_screen(tmp / "screen"), read_config(folder / CONFIG)
+    network = build_model("tiny", 5, screen.n_treatments)
+    network.load_state_dict(weights_of(folder / LAST))
+    store = PngStore(screen.root)
+    rows = usable_sites(store, read_wells(folder / HELD_OUT, screen), (1, 2), config.data.channels, drop=True)
+    assert len(rows) == 39  # an odd number for two processes
+    (logits,) = predict_sites([(network, config.data.channels)], rows, store, None)
+    by_well, wells = average_sites(logits, rows)
+    row = pd.read_csv(folder / METRICS).iloc[-1]
+    expected = well_metrics(by_well, wells["label"].to_numpy())
+    assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    loss = nn.functional.cross_entropy(torch.from_numpy(logits), torch.tensor(rows["label"].tolist()))
+    assert row["valid_loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def check_both_end_with_the_weights_that_are_saved(folder):
+    ranks = [torch.load(folder.parents[4] / f"rank{rank}.pth", weights_only=True) for rank in (0, 1)]
+    assert same_weights(*ranks) and same_weights(ranks[0], weights_of(folder / LAST))
+
+
+def check_one_writes_and_speaks(folder):
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    events = [name for name in files if name.startswith("tensorboard")]
+    assert sorted(set(files) - set(events)) == sorted([BEST, LAST, CONFIG, METRICS, RUN, HELD_OUT])
+    assert sorted(name.split("/")[1] for name in events) == ["train", "valid"]
+    lines = (folder.parents[4] / "stdout").read_text().splitlines()
+    assert len([line for line in lines if "validated on" in line]) == 1
+    assert len([line for line in lines if "epoch 3/3" in line]) == 1
+    assert len([line for line in lines if "left out 1 of 40 sites" in line]) == 1
+
+
+def check_the_record_tells_of_both(folder):
+    record = read_record(folder)
+    assert (record["status"], record["processes"]) == ("done", 2)
+    assert json.loads((folder / RUN).read_text())["n_valid_sites"] == 39
+    table = pd.read_csv(folder / METRICS)
+    assert np.isfinite(table.select_dtypes("number").to_numpy()).all() and len(table) == 3
+
+
+def test_two_processes_are_as_one(folder):
+    """One test, since pytest-xdist could hand several to several workers, each with a training of its own."""
+    check_validation_is_that_of_one_process(folder)
+    check_both_end_with_the_weights_that_are_saved(folder)
+    check_one_writes_and_speaks(folder)
+    check_the_record_tells_of_both(folder)

@@ -1,0 +1,168 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rcic.errors import UserError
+from rcic.files import BEST, HELD_OUT, RUN, prediction_files
+from rcic.learn import predict as predict_module
+from rcic.learn.predict import Options, predict_all
+
+SETS = ((1, 2, 3, 4, 5), (1, 2, 3, 4, 6))
+SPLITS = ("test", "valid")
+
+
+@pytest.fixture
+def members(trained, tmp_path):
+    """Return the root of two channel sets x two folds of tiny networks."""
+    for channels in SETS:
+        for fold in (0, 1):
+            trained(data__channels=list(channels), data__fold=fold)
+    return tmp_path / "logs" / "full"
+
+
+@pytest.fixture
+def predict(screen, members, tmp_path):
+    """Return a function that predicts all and returns the folder of predictions."""
+
+    def run(out="out", splits=SPLITS, root=screen.root, model_root=members, **options):
+        predict_all(root, model_root, "tiny", tmp_path / out, splits, Options(**options))
+        return tmp_path / out
+
+    return run
+
+
+def logits_below(folder):
+    return {path.relative_to(folder).as_posix(): np.load(path) for path in sorted(folder.rglob("pred_*.npy"))}
+
+
+def test_every_member_gets_its_files(predict, screen):
+    out = predict()
+    wells = screen.select("test", "treatment")["id_code"].tolist()
+    for channels in SETS:
+        for fold in (0, 1):
+            folder = out / str(list(channels)).replace(" ", "") / f"fold_{fold}" / "tiny"
+            assert {path.name for path in folder.iterdir()} == {
+                f"pred_{split}{end}" for split in SPLITS for end in (".npy", ".csv", ".json", "_sites.npy")
+            }
+            logits, sites = np.load(folder / "pred_test.npy"), np.load(folder / "pred_test_sites.npy")
+            assert logits.dtype == np.float32 and logits.shape == (len(wells), screen.n_treatments)
+            assert sites.dtype == np.float16 and sites.shape == (len(wells), 2, screen.n_treatments)
+            np.testing.assert_allclose(logits, sites.astype(np.float32).mean(1), atol=2e-3)
+            assert pd.read_csv(folder / "pred_test.csv")["id_code"].tolist() == wells
+
+
+def test_held_out_wells_are_each_members_own(predict, folds_dir):
+    out = predict(splits=("valid",))
+    for fold in (0, 1):
+        predicted = pd.read_csv(out / "[1,2,3,4,5]" / f"fold_{fold}" / "tiny" / "pred_valid.csv")["id_code"]
+        assert predicted.tolist() == pd.read_csv(folds_dir / f"valid_{fold}.csv")["id_code"].tolist()
+    assert not list(out.rglob("pred_test*"))
+
+
+def test_neither_batch_nor_company_changes_a_prediction(predict):
+    together = logits_below(predict("together"))
+    for name, options in {"single": {"at_once": 1}, "batches": {"batch_size": 3}, "pairs": {"at_once": 2}}.items():
+        other = logits_below(predict(name, **options))
+        assert other.keys() == together.keys() and len(other) == 16
+        for file, logits in together.items():
+            np.testing.assert_allclose(other[file], logits, atol=2e-3 if "sites" in file else 1e-5, rtol=0)
+
+
+def test_what_is_there_is_skipped_and_what_changed_is_made_anew(predict, members, capsys, monkeypatch):
+    out = predict()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("pred_*")}
+    predict()
+    assert "test: 4 of 4 members are predicted already, 0 to go" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("pred_*")} == before
+    shutil.copy(members / "[1,2,3,4,5]/fold_1/tiny" / BEST, members / "[1,2,3,4,5]/fold_0/tiny" / BEST)
+    (out / "[1,2,3,4,6]/fold_0/tiny/pred_test.csv").unlink()
+    predict()
+    changed = {path for path in before if path.stat().st_mtime_ns != before[path]}
+    assert {path.parent.relative_to(out).as_posix() for path in changed} == {
+        "[1,2,3,4,5]/fold_0/tiny",
+        "[1,2,3,4,6]/fold_0/tiny",
+    }
+    np.testing.assert_array_equal(
+        np.load(out / "[1,2,3,4,5]/fold_0/tiny/pred_test.npy"), np.load(out / "[1,2,3,4,5]/fold_1/tiny/pred_test.npy")
+    )
+    (out / "[1,2,3,4,5]/fold_0/tiny/pred_test.json").write_text("{")
+    predict(splits=("test",))
+    assert "test: 3 of 4 members" in capsys.readouterr().out
+
+
+def test_a_killed_run_goes_on_where_it_was(predict, monkeypatch, capsys):
+    real, calls = predict_module.predict_sites, []
+
+    def fail_on_third(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(predict_module, "predict_sites", fail_on_third)
+    with pytest.raises(KeyboardInterrupt):
+        predict(splits=("test",), at_once=1)
+    predict(splits=("test",), at_once=1)
+    assert "test: 2 of 4 members are predicted already, 2 to go" in capsys.readouterr().out
+
+
+def test_a_well_with_one_site_is_that_site(predict, own_screen, screen, capsys):
+    whole = predict("whole", splits=("test",))
+    well = screen.select("test", "treatment").iloc[3]
+    folder = own_screen / "test" / well["experiment"] / f"Plate{well['plate']}"
+    (folder / f"{well['well']}_s1_w5.png").unlink()
+    with pytest.raises(UserError, match=r"1 of .* images are missing: test/.*_s1_w5.png"):
+        predict("strict", splits=("test",), root=own_screen)
+    assert not (whole.parent / "strict").exists()
+    partial = predict("partial", splits=("test",), root=own_screen, drop_incomplete=True)
+    assert capsys.readouterr().out.count("left out 1 of") == 1
+    for channels, complete in (("[1,2,3,4,5]", False), ("[1,2,3,4,6]", True)):
+        own = channels + "/fold_0/tiny/"
+        now, before = np.load(partial / own / "pred_test.npy"), np.load(whole / own / "pred_test.npy")
+        sites = np.load(partial / own / "pred_test_sites.npy").astype(np.float32)
+        others = [row for row in range(len(now)) if row != 3]
+        np.testing.assert_allclose(now[others], before[others], atol=1e-5)
+        assert np.isnan(sites[3, 0]).any() != complete
+        expected = before[3] if complete else sites[3, 1]
+        np.testing.assert_allclose(now[3], expected, atol=1e-5 if complete else 2e-3)
+
+
+def test_a_training_that_is_not_done_is_left_out_aloud(predict, members, capsys):
+    folder = members / "[1,2,3,4,5]" / "fold_0" / "tiny"
+    record = json.loads((folder / RUN).read_text())
+    (folder / RUN).write_text(json.dumps(record | {"status": "running"}))
+    out = predict(splits=("test",))
+    assert f"left out: {folder}, whose training is running, not done" in capsys.readouterr().out
+    assert len(list(out.rglob("pred_test.npy"))) == 3
+    (folder / RUN).unlink()  # weights from elsewhere, without a record
+    assert len(list(predict(splits=("test",)).rglob("pred_test.npy"))) == 4
+    for path in members.rglob(BEST):
+        (path.parents[1] / RUN).write_text('{"status": "failed"}')
+    with pytest.raises(UserError, match="no training of 'tiny' is finished"):
+        predict("none")
+
+
+def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp_path):
+    with pytest.raises(UserError, match=r"no trained 'tiny' .*; models there: none\)"):
+        predict(model_root=tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"no trained 'tinny'; did you mean 'tiny'\?"):
+        predict_all(screen.root, members, "tinny", tmp_path / "out", SPLITS, Options())
+    trained(stage="control")
+    with pytest.raises(UserError, match=r"best.pth: trained for 3 classes, but the screen .* has 8"):
+        predict(model_root=tmp_path / "logs" / "control")
+    folder = members / "[1,2,3,4,5]" / "fold_0" / "tiny"
+    (folder / HELD_OUT).unlink()
+    with pytest.raises(UserError, match=r"valid.csv: not there, so the held-out wells are unknown; use --splits=test"):
+        predict(splits=("valid",))
+    (folder / BEST).write_bytes((folder / BEST).read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):
+        predict("fresh", splits=("test",))
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_files_are_where_the_next_steps_look(predict):
+    files = prediction_files(predict(splits=("test",)) / "[1,2,3,4,5]/fold_0/tiny", "test")
+    assert all(path.exists() for path in files.values())
