@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 
 from rcic.learn.config import Config
 from rcic.learn.run import run_folder, train
 from rcic.screen.split import write_folds
 from rcic.screen.table import Screen, read_screen
-from tests.learn.tiny import tiny_config
+from tests.learn.tiny import forget_accelerate, tiny_config
 
 Train = Callable[..., Path]
 
@@ -20,9 +19,9 @@ torch.set_num_threads(1)  # these networks are too small to share out
 @pytest.fixture(autouse=True)
 def _fresh_accelerate() -> Iterator[None]:
     """accelerate keeps device and precision for the whole process; here each test is its own process, so to speak."""
-    _forget_accelerate()
+    forget_accelerate()
     yield
-    _forget_accelerate()
+    forget_accelerate()
 
 
 @pytest.fixture(scope="session")
@@ -55,15 +54,10 @@ def trained(small_screen: Path, tmp_path: Path, config: Callable[..., Config]) -
     """Return a function that trains with replaced config values below ``tmp_path`` and returns the run folder."""
 
     def run(log_root: str = "logs", force: bool = False, root: Path = small_screen, **settings: object) -> Path:
-        _forget_accelerate()
+        forget_accelerate()
         chosen = config(**settings)
         folder = train(chosen, root, tmp_path / log_root, force)
         assert folder == run_folder(tmp_path / log_root, chosen)
         return folder
 
     return run
-
-
-def _forget_accelerate() -> None:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()

@@ -9,18 +9,28 @@ from rcic.errors import UserError
 from rcic.files import BEST, HELD_OUT, RUN, prediction_files
 from rcic.learn import predict as predict_module
 from rcic.learn.predict import Options, predict_all
+from rcic.learn.run import train
+from tests.learn.tiny import forget_accelerate, tiny_config
 
 SETS = ((1, 2, 3, 4, 5), (1, 2, 3, 4, 6))
 SPLITS = ("test", "valid")
 
 
-@pytest.fixture
-def members(trained, tmp_path):
-    """Return the root of two channel sets x two folds of tiny networks."""
+@pytest.fixture(scope="module")
+def trained_once(screen, folds_dir, tmp_path_factory):
+    """Return the root of two channel sets x two folds of tiny networks. Read only."""
+    root = tmp_path_factory.mktemp("members")
     for channels in SETS:
         for fold in (0, 1):
-            trained(data__channels=list(channels), data__fold=fold)
-    return tmp_path / "logs" / "full"
+            forget_accelerate()
+            train(tiny_config(folds_dir, data__channels=channels, data__fold=fold), screen.root, root)
+    return root / "full"
+
+
+@pytest.fixture
+def members(trained_once, tmp_path):
+    """Return a copy of the trained networks that a test may change."""
+    return shutil.copytree(trained_once, tmp_path / "logs" / "full")
 
 
 @pytest.fixture

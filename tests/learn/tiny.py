@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.state import AcceleratorState, GradientState
 from catalyst import dl
 from torch import Tensor, nn
 
@@ -75,3 +76,9 @@ def weights_of(path: Path) -> dict[str, Tensor]:
 def shut(model: nn.Module) -> nn.Module:
     """Return the model in evaluation mode, without gradients."""
     return model.eval().requires_grad_(False)
+
+
+def forget_accelerate() -> None:
+    """Let the next training choose device and precision anew, which accelerate keeps for the whole process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
