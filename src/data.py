@@ -25,7 +25,7 @@ def simulate(out_dir: str, preset: str = "demo", seed: int = 0, workers: int | N
 
     Args:
         out_dir: an empty or new folder; a finished screen of the same preset and seed is left alone.
-        preset: test (seconds), demo (the five-minute tour) or bench (for measuring recipes).
+        preset: test (seconds), demo (the ten-minute tour) or bench (for measuring recipes).
         seed: the same seed gives the same bytes.
         workers: processes that draw; as many as there are cores if not given.
     """
