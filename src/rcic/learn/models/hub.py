@@ -18,6 +18,7 @@ def encoder_from_hub(name: str) -> dict[str, Tensor]:
 
     Raises UserError if it has none, or without network: then the message says which file is wanted.
     """
+    from huggingface_hub import constants
     from segmentation_models_pytorch.encoders import get_encoder
 
     repository = _repository(name)
@@ -30,7 +31,7 @@ def encoder_from_hub(name: str) -> dict[str, Tensor]:
     except Exception as error:  # the hub's client has many kinds of "no network"
         raise UserError(
             f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Fetch model.safetensors of "
-            f"https://huggingface.co/{repository} and name it with --set=model.weights_file=FILE, or start without: "
+            f"{constants.ENDPOINT}/{repository} and name it with --set=model.weights_file=FILE, or start without: "
             "--set=model.pretrained=none"
         ) from error
 
