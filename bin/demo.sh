@@ -46,6 +46,8 @@ say "test experiments, stage II, against the simulated truth"
 score full "$truth"
 say "test experiments, stage III, against the simulated truth"
 score pseudo "$truth"
-say "held-out train experiments, stage III (what you would see on a real screen)"
+say "held-out train experiments, stage II (what you would see on a real screen)"
+score full --split=valid
+say "held-out train experiments, stage III"
 score pseudo --split=valid
 say "done: $root/submission/submission.csv"

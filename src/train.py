@@ -13,7 +13,7 @@ def run(
     seed: int | None = None,
     device: str | None = None,
     force: bool = False,
-    set: str | list[str] = "",
+    set: str = "",
 ) -> None:
     """Run one training into LOG_ROOT/STAGE/CHANNELS/fold_K/MODEL/; a finished one is skipped.
 

@@ -152,15 +152,13 @@ def override(config: Config, key: str, value: Any) -> Config:
     return from_plain(Config, plain, "--set")
 
 
-def parse_overrides(text: Any) -> dict[str, Any]:
+def parse_overrides(text: str) -> dict[str, Any]:
     """Return ``{"schedule.epochs": 3}`` from ``"schedule.epochs=3,model.name=tiny"``; values are read as YAML.
 
     A comma parts two settings only where a ``key=`` follows, so that lists can be given. Raises UserError otherwise.
     """
-    if isinstance(text, list | tuple):
-        text = ",".join(map(str, text))
     settings: dict[str, Any] = {}
-    for part in re.split(r",(?=[\w.]+=)", str(text)) if text else []:
+    for part in re.split(r",(?=[\w.]+=)", text) if text else []:
         key, equals, value = part.partition("=")
         if not equals:
             raise UserError(f"--set: {part!r} is not of the form key=value")
