@@ -57,7 +57,6 @@ def test_set_is_parsed_as_yaml():
         "optim.clip": None,
         "model.name": "tiny",
     }
-    assert parse_overrides(("a.b=1", "c.d=x y")) == {"a.b": 1, "c.d": "x y"}
     with pytest.raises(UserError, match="--set: 'epochs' is not of the form key=value"):
         parse_overrides("epochs")
     with pytest.raises(UserError, match="not valid YAML"):
