@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What stage I is worth: stage II from stage I, from ImageNet and from random weights, all else equal, on the demo screen.
-# Three seeds x two folds x three starts; resumable; writes benchmarks/starts.md. About 15 minutes on two cores.
+# Three seeds x two folds x three starts; resumable; writes benchmarks/starts.md. It took 22 minutes on two busy cores.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
