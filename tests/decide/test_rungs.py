@@ -1,6 +1,6 @@
 import numpy as np
 
-from rcic.decide.blend import average
+from rcic.decide.blend import mean_known
 from rcic.decide.rungs import Prediction, blend_members
 from rcic.files import Member
 
@@ -27,7 +27,7 @@ def test_models_count_by_weight_however_many_members_they_have() -> None:
     ]
     rows = np.array([2, 0])
     blend = blend_members(members, rows, 4, {"large": 3})
-    expected = average([average([one, two]), three], [3, 1])
+    expected = mean_known([mean_known([one, two]), three], [3, 1])
     np.testing.assert_allclose(blend, expected[rows], rtol=1e-5)
 
 

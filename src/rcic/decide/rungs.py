@@ -15,15 +15,14 @@ Only members that predicted a well count for it. So held-out wells, which their 
 need no second definition.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
 import pandas as pd
 
 from rcic.decide.assign import assign_wells
-from rcic.decide.blend import check_table
+from rcic.decide.blend import check_table, mean_known
 from rcic.decide.plate_group import group_mask, match_groups
 from rcic.files import Member
 from rcic.screen.layout import Groups
@@ -98,10 +97,10 @@ def blended_shares(
         return np.where(np.isnan(table[:, 0]), np.nan, table.argmax(axis=1) == truth[rows])
 
     return {
-        "one site": _mean(right(table[:, site]) for table in sites for site in range(table.shape[1])),
-        "both sites": _mean(map(right, logits.values())),
-        "channel sets": _mean(map(right, folds.values())),
-        "folds": _mean(map(right, models.values())),
+        "one site": mean_known(right(table[:, site]) for table in sites for site in range(table.shape[1])),
+        "both sites": mean_known(map(right, logits.values())),
+        "channel sets": mean_known(map(right, folds.values())),
+        "folds": mean_known(map(right, models.values())),
         "models": right(blend),
     }, blend
 
@@ -149,20 +148,10 @@ def _folds_a_well(predictions: Sequence[Prediction], model: str, n_wells: int) -
 def _means(tables: Mapping[Member, np.ndarray], key: Callable[[Member], Hashable]) -> dict[Hashable, np.ndarray]:
     """Return the mean of the tables of all members with the same key."""
     return {
-        chosen: _mean(table for member, table in tables.items() if key(member) == chosen)
+        chosen: mean_known(table for member, table in tables.items() if key(member) == chosen)
         for chosen in dict.fromkeys(map(key, tables))
     }
 
 
 def _mean_of_models(models: Mapping[Hashable, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-    return _mean(models.values(), [weights.get(str(model), 1.0) for model in models])
-
-
-def _mean(tables: Iterable[np.ndarray], weights: Iterable[float] = repeat(1.0)) -> np.ndarray:
-    """Return the float64 mean over tables of one shape of what is not NaN; NaN where nothing is left."""
-    total, weight_sum = np.zeros(()), np.zeros(())
-    for table, weight in zip(tables, weights, strict=False):
-        said = ~np.isnan(table)
-        total = total + weight * np.where(said, table, 0).astype(np.float64)
-        weight_sum = weight_sum + weight * said
-    return total / np.where(weight_sum > 0, weight_sum, np.nan)
+    return mean_known(models.values(), [weights.get(str(model), 1.0) for model in models])
