@@ -1,9 +1,10 @@
-"""Predict, decide and score: ``python src/inference.py predict-all | ensemble | pseudo-label | score``."""
+"""Predict, decide and score: ``python src/inference.py predict-all | calibrate | ensemble | ... | score``."""
 
 from pathlib import Path
 from typing import Literal
 
 from rcic import cli
+from rcic.learn.settings import View
 
 
 def predict_all(
@@ -17,13 +18,14 @@ def predict_all(
     workers: int = 0,
     at_once: int = 6,
     drop_incomplete: bool = False,
+    tta: tuple[View, ...] = (),
 ) -> None:
     """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; what is there is skipped.
 
     Args:
         data_root: the folder with the screen's CSV files and images.
         model_root: the run folders of a stage, e.g. logs/pseudo.
-        model_name: the network's name.
+        model_name: the network's name; NAME@ for all cell types' own models of that name.
         out_dir: where the predictions go.
         splits: test, and valid for each member's held-out wells (they make the honest score).
         device: auto, cpu or cuda.
@@ -31,6 +33,7 @@ def predict_all(
         workers: loader processes.
         at_once: networks in memory at once; they share one reading of the images.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
+        tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
     """
     for flag, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("at_once", at_once, 1)):
         cli.check_least(f"--{flag}", number, least)
@@ -38,8 +41,25 @@ def predict_all(
     from rcic.learn.engine import pick_device
     from rcic.learn.predict import Options, predict_all
 
-    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete)
+    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta)
     predict_all(data_root, model_root, model_name, out_dir, splits, options)
+
+
+def calibrate(data_root: str, predict_root: str, model_names: tuple[str, ...] = ()) -> None:
+    """Fit temperatures and weights of models on held-out wells, and write them as PREDICT_ROOT/calibration.json.
+
+    Args:
+        data_root: the folder with the screen's CSV files.
+        predict_root: where predict-all wrote; its pred_valid files are read.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
+    """
+    from rcic import calibration
+
+    result, notes = calibration.calibrate(data_root, predict_root, model_names)
+    print("\n".join([*notes, "", calibration.calibration_text(result)]))
+    path = Path(predict_root) / "calibration.json"
+    calibration.write_calibration(result, path)
+    print(f"\n{path}: for the flag --calibration of ensemble, pseudo-label and score")
 
 
 def ensemble(
@@ -48,6 +68,8 @@ def ensemble(
     out_dir: str,
     model_names: tuple[str, ...] = (),
     weights: tuple[float, ...] = (),
+    calibration: str | None = None,
+    sinkhorn: bool = False,
 ) -> None:
     """Average all members, match plates to groups, assign, and write submission.csv, confidence.csv, groups.csv.
 
@@ -55,13 +77,16 @@ def ensemble(
         data_root: the folder with the screen's CSV files.
         predict_root: where predict-all wrote; folders of other programs' pred_test.npy + pred_test.csv count too.
         out_dir: where the three files go.
-        model_names: only these models, e.g. a,b; all if not given.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
         weights: one a model, e.g. 2,1.
+        calibration: the file that calibrate wrote: temperatures and weights of models, confidence to be believed.
+        sinkhorn: balance each plate before the assignment; confidence then knows what its other wells want.
     """
     from rcic.answer import decide, write_submission
     from rcic.decide.plate_group import groups_text
+    from rcic.predictions import Ensemble
 
-    decision = decide(data_root, predict_root, model_names, weights)
+    decision = decide(data_root, predict_root, Ensemble(model_names, weights, calibration, sinkhorn))
     print("\n".join([*decision.notes, "", groups_text(decision.plates), ""]))
     path = write_submission(decision, out_dir)
     sure = decision.answers["confidence"]
@@ -77,6 +102,8 @@ def pseudo_label(
     share: float = 1.0,
     model_names: tuple[str, ...] = (),
     weights: tuple[float, ...] = (),
+    calibration: str | None = None,
+    sinkhorn: bool = False,
 ) -> None:
     """Write the ensemble's surest answers on test wells as training labels: pseudo.csv, and audit.csv on every well.
 
@@ -87,12 +114,15 @@ def pseudo_label(
         folds_dir: the folds; a well of any validation fold is refused.
         min_margin: nats by which an answer must beat the next allowed one.
         share: at most this part of a plate's wells, the surest first.
-        model_names: only these models, e.g. a,b; all if not given.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
         weights: one a model, e.g. 2,1.
+        calibration: the file that calibrate wrote; margins are then calibrated ones.
+        sinkhorn: balance each plate before the assignment.
     """
     from rcic.answer import decide, write_pseudo
+    from rcic.predictions import Ensemble
 
-    decision = decide(data_root, predict_root, model_names, weights)
+    decision = decide(data_root, predict_root, Ensemble(model_names, weights, calibration, sinkhorn))
     audit = write_pseudo(decision, out_dir, folds_dir, min_margin, share)
     print("\n".join(decision.notes))
     for reason, count in audit["reason"].value_counts().items():
@@ -108,6 +138,8 @@ def score(
     out_dir: str | None = None,
     model_names: tuple[str, ...] = (),
     weights: tuple[float, ...] = (),
+    calibration: str | None = None,
+    sinkhorn: bool = False,
 ) -> None:
     """Print the ladder of accuracies, one site to assignment, and write it as OUT_DIR/ladder.json.
 
@@ -117,17 +149,51 @@ def score(
         truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables tell.
         split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json).
         out_dir: where the file goes; PREDICT_ROOT if not given.
-        model_names: only these models, e.g. a,b; all if not given.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
         weights: one a model, e.g. 2,1.
+        calibration: the file that calibrate wrote; on --split=valid it flatters, as it was fitted on these wells.
+        sinkhorn: balance each plate before the assignment.
     """
     from rcic import scoring
     from rcic.decide.score import ladder_text
+    from rcic.predictions import Ensemble
 
-    result, notes = scoring.score(data_root, predict_root, split, truth, model_names, weights)
-    print("\n".join([*notes, "", ladder_text(result)]))
+    chosen = Ensemble(model_names, weights, calibration, sinkhorn)
+    result = scoring.score(data_root, predict_root, split, truth, chosen)
+    print("\n".join([*result.notes, "", ladder_text(result.ladder), scoring.score_text(result)]))
     path = Path(out_dir or predict_root) / ("ladder.json" if split == "test" else "ladder_valid.json")
-    scoring.write_ladder(result, path, {"split": split, "predict_root": predict_root})
+    facts = {"split": split, "predict_root": predict_root, "calibration": calibration, "sinkhorn": sinkhorn}
+    scoring.write_ladder(result, path, facts)
 
+
+def channels(
+    data_root: str,
+    predict_root: str,
+    truth: str | None = None,
+    split: Literal["test", "valid"] = "test",
+    out_dir: str | None = None,
+    model_names: tuple[str, ...] = (),
+) -> None:
+    """Print the accuracy lost when a channel is absent, by cell type, and write it as OUT_DIR/channels.csv.
+
+    Args:
+        data_root: the folder with the screen's CSV files.
+        predict_root: where predict-all wrote the predictions of several channel sets that lack one channel each.
+        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables tell.
+        split: test, or valid for the held-out wells of the folds (then the file is channels_valid.csv).
+        out_dir: where the file goes; PREDICT_ROOT if not given.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
+    """
+    from rcic import scoring
+    from rcic.decide.channels import importance_text
+
+    table = scoring.channels(data_root, predict_root, split, truth, model_names)
+    print(importance_text(table))
+    name = "channels.csv" if split == "test" else "channels_valid.csv"
+    scoring.write_channels(table, Path(out_dir or predict_root) / name)
+
+
+COMMANDS = (predict_all, calibrate, ensemble, pseudo_label, score, channels)
 
 if __name__ == "__main__":
-    cli.main({"predict_all": predict_all, "ensemble": ensemble, "pseudo_label": pseudo_label, "score": score})
+    cli.main({command.__name__: command for command in COMMANDS})

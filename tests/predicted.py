@@ -26,3 +26,16 @@ def write_member(
     if codes is not None:
         files["wells"].write_text("\n".join(["id_code", *codes]) + "\n")
     return files["logits"]
+
+
+# The train wells of tests.screen.tiny.KAGGLE and their classes (0..3 are the siRNAs 2, 3, 10, 11).
+TRAIN = {"RPE-01": {"1_B03": 2, "1_B04": 0, "2_B03": 3, "2_B04": 1}, "RPE-02": {"1_B03": 1, "1_B04": 3, "2_B03": 2}}
+
+
+def write_held_out(root: Path, model: str = "tiny", scale: float = 1.0, seed: int = 0, channels: str = "[1]") -> None:
+    """Write what a model's two folds say of their held-out experiment: noise, and ``scale`` in the true class."""
+    rng = np.random.default_rng(seed)
+    for fold, (experiment, labels) in enumerate(TRAIN.items()):
+        logits = rng.standard_normal((len(labels), 4)) + scale * np.eye(4)[list(labels.values())]
+        codes = [f"{experiment}_{well}" for well in labels]
+        write_member(root, f"{channels}/fold_{fold}/{model}", logits.astype(np.float32), codes, "valid")

@@ -10,6 +10,7 @@ from rcic import answer
 from rcic.answer import decide, write_pseudo, write_submission
 from rcic.decide.plate_group import groups_text
 from rcic.errors import UserError
+from rcic.predictions import Ensemble
 from tests.disk import nearly_full
 from tests.predicted import LOGITS, WELLS, write_member
 from tests.screen.tiny import KAGGLE, METADATA, write_tables
@@ -34,7 +35,7 @@ def folds(tmp_path) -> Path:
 
 
 def submitted(data: Path, root: Path, **options) -> dict[str, int]:
-    path = write_submission(decide(data, root, **options), root / "sub")
+    path = write_submission(decide(data, root, Ensemble(**options)), root / "sub")
     return pd.read_csv(path).set_index("id_code")["sirna"].to_dict()
 
 
@@ -79,7 +80,7 @@ def test_models_count_by_their_weights(data, root):
     assert submitted(data, root, models=("a", "b"), weights=(3, 1)) == ANSWER
     assert submitted(data, root, models=("b", "a"), weights=(3, 1)) == swapped
     assert submitted(data, root, models=("b",)) == swapped
-    assert decide(data, root, ("a", "b"), (3, 1)).notes[-1] == "weights: a 3, b 1"
+    assert decide(data, root, Ensemble(("a", "b"), (3, 1))).notes[-1] == "weights: a 3, b 1"
 
 
 def test_what_is_missing_is_said_and_guessed(data, root):

@@ -25,8 +25,9 @@ DOORS = {
     "flags": set(),
     "cli": {"flags"},
     "predictions": {"screen", "decide"},
-    "answer": {"screen", "decide", "predictions"},
-    "scoring": {"screen", "decide", "predictions"},
+    "calibration": {"screen", "decide", "predictions"},
+    "answer": {"screen", "decide", "predictions", "calibration"},
+    "scoring": {"screen", "decide", "predictions", "calibration"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}
 WITH_TORCH = {"pixels", "learn", "show"}  # "pixels" because a dataset is torch's

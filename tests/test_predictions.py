@@ -69,6 +69,33 @@ def test_held_out_wells_lie_in_their_own_files(root, screen):
     assert wells["id_code"].iloc[prediction.rows].tolist() == held_out
 
 
+def test_the_record_tells_of_views(root, screen):
+    records = {"a": None, "b": "{}", "c": '{"tta": ["identity"]}', "d": '{"tta": ["identity", "hflip"]}', "e": "[1]"}
+    for model, text in records.items():
+        path = write_member(root, f"[1]/fold_0/{model}")
+        if text is not None:
+            path.with_suffix(".json").write_text(text)
+    assert [prediction.tta for prediction in read(root, screen)] == [False, False, False, True, False]
+
+
+def test_the_networks_of_cell_types_are_named_together_or_alone(root, screen):
+    for model in ("a", "a@RPE", "a@HUVEC+RPE", "a@RPE+knn"):
+        write_member(root, f"[1]/fold_0/{model}")
+    assert [p.member.model for p in read(root, screen, models=("a@",))] == ["a@HUVEC+RPE", "a@RPE"]
+    assert [p.member.model for p in read(root, screen, models=("a@RPE", "a@+knn"))] == ["a@RPE", "a@RPE+knn"]
+    assert model_weights(("a@", "a"), (2, 1)) == {"a@": 2, "a": 1}
+    assert model_weights(("a@RPE", "a"), (2, 1)) == {"a@": 2, "a": 1}
+
+
+def test_the_inventory_takes_the_networks_of_cell_types_together(root, screen):
+    write_member(root, "[1]/fold_0/a@U2OS", LOGITS[:2], WELLS[:2])
+    write_member(root, "[1]/fold_0/a@RPE", LOGITS[1:2], WELLS[1:2])
+    assert inventory(read(root, screen), 3) == [
+        "a@: 2 members, channels [1], fold 0",
+        "  [1]/fold_0/a@: 1 of 3 wells are not predicted",
+    ]
+
+
 BROKEN = {
     "an unknown well": (
         lambda root: write_member(root, codes=[*WELLS[:2], "X"]),
@@ -130,6 +157,10 @@ BROKEN = {
         lambda root: np.save(write_member(root).with_name("pred_test_sites.npy"), np.zeros((2, 2, 4))),
         r"pred_test_sites\.npy: shape \(2, 2, 4\) does not fit pred_test\.npy, \(3, 4\)",
     ),
+    "a broken record": (
+        lambda root: write_member(root).with_suffix(".json").write_text("{"),
+        r"pred_test\.json: not JSON \(.*\); predict anew, or remove it if it is not predict-all's",
+    ),
     "nothing": (lambda root: None, r"out: no pred_test\.npy in folders like .*; run predict-all first"),
 }
 
@@ -178,6 +209,7 @@ def test_the_inventory_of_held_out_wells_counts_them(root, screen):
         (("a", "b"), (1, 0), r"^--weights 1,0: each must be a number above 0$"),
         (("a", "b"), (1, float("nan")), r"^--weights 1,nan: each must be"),
         (("a", "a"), (), r"^--model_names a,a: a model stands twice$"),
+        (("a@RPE", "a@U2OS"), (1, 2), r"^--weights: a@RPE,a@U2OS are networks of one model; name it NAME@"),
     ],
 )
 def test_weights_that_are_none(models, weights, message):

@@ -8,8 +8,8 @@ import pytest
 
 from rcic.answer import decide, write_submission
 from rcic.errors import UserError
-from rcic.scoring import score, write_ladder
-from tests.predicted import WELLS, write_member
+from rcic.scoring import channels, score, write_channels, write_ladder
+from tests.predicted import LOGITS, WELLS, write_member
 from tests.screen.tiny import KAGGLE, METADATA, write_tables
 
 
@@ -27,11 +27,12 @@ def root(tmp_path) -> Path:
 def test_the_score_with_a_truth_file(data, root, tmp_path):
     write_member(root)
     (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{WELLS[0]},10\n{WELLS[1]},2\n")
-    result, notes = score(data, root, truth=tmp_path / "truth.csv")
+    told = score(data, root, truth=tmp_path / "truth.csv")
+    result = told.ladder
     accuracy = result.table[result.table["scope"] == "all"].set_index("rung")["accuracy"]
     assert (accuracy["both sites"], accuracy["assignment"]) == (50, 100)
     assert (result.plates_matched, result.plates_known) == (1, 1)
-    assert notes == ["tiny: 1 member, channels [1,2,3,4,5], fold 0"]
+    assert told.notes == ["tiny: 1 member, channels [1,2,3,4,5], fold 0"]
 
 
 def test_a_truth_file_that_does_not_tell(data, root, tmp_path):
@@ -57,7 +58,7 @@ def test_the_score_by_the_screen_s_own_truth(tmp_path, root):
     (tmp_path / "data").mkdir()
     data = write_tables(tmp_path / "data", {"metadata.csv": METADATA})
     write_member(root, logits=np.array([[1.0, 0], [0, 1]]), codes=WELLS[:2])  # s700 and s91; told: s700 and s999
-    result, _ = score(data, root)
+    result = score(data, root).ladder
     everyone = result.table[(result.table["scope"] == "all") & (result.table["rung"] == "assignment")]
     assert everyone[["accuracy", "n_wells"]].to_numpy().tolist() == [[100, 1]]
     answer = write_submission(decide(data, root), root / "sub").read_text()
@@ -70,11 +71,30 @@ def test_the_score_of_held_out_wells(data, root, tmp_path):
     for fold, (name, labels) in enumerate(truth.items()):
         logits = np.eye(4)[labels] * 5
         write_member(root, f"[1]/fold_{fold}/a", logits, [f"{name}_{well}" for well in wells[name]], "valid")
-    result, notes = score(data, root, "valid")
+    told = score(data, root, "valid")
+    result = told.ladder
     accuracy = result.table[result.table["scope"] == "all"].set_index("rung")
     assert accuracy.loc["assignment", ["accuracy", "n_wells"]].tolist() == [100, 8]
-    assert notes[1] == "  8 of 8 train wells are held out by one of them"
-    write_ladder(result, tmp_path / "ladder.json", {"split": "valid"})
+    assert told.notes[1] == "  8 of 8 train wells are held out by one of them"
+    write_ladder(told, tmp_path / "ladder.json", {"split": "valid"})
     content = json.loads((tmp_path / "ladder.json").read_text())
     assert (content["split"], content["plates"], content["chance"]) == ("valid", {"matched": 4, "known": 4}, 25)
     assert {row["accuracy"] for row in content["ladder"] if row["rung"] == "folds"} == {None}
+
+
+def test_what_a_channel_is_worth(data, root, tmp_path, monkeypatch):
+    monkeypatch.setattr("rcic.scoring._BLOCK", 1)
+    (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{WELLS[0]},10\n{WELLS[1]},10\n")
+    for folder in ("[1,2]/fold_0/a", "[1,3]/fold_0/a"):
+        write_member(root, folder)  # both wells right
+    write_member(root, "[2,3]/fold_0/a", -LOGITS)  # both wrong
+    table = channels(data, root, truth=tmp_path / "truth.csv")
+    everyone = table[table["cell_type"] == "all"].set_index("channel")
+    assert everyone["accuracy_without"].to_dict() == {1: 0, 2: 100, 3: 100}
+    assert everyone["lost"].to_dict() == {1: 100, 2: -50, 3: -50}
+    assert set(table["n_wells"]) == {2}
+    write_channels(table, tmp_path / "channels.csv")
+    assert (tmp_path / "channels.csv").read_text().startswith("cell_type,channel,accuracy_without,")
+    (tmp_path / "truth.csv").write_text("id_code,sirna\nRPE-01_1_B03,10\n")
+    with pytest.raises(UserError, match="the truth tells none of the wells"):
+        channels(data, root, truth=tmp_path / "truth.csv")

@@ -1,6 +1,6 @@
 """From prediction folders to answers in files: submission, confidence, plate groups, pseudo-labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcic.decide.assign import answers, assign_wells, crowded_plates
-from rcic.decide.blend import log_softmax
-from rcic.decide.plate_group import group_mask, match_groups
+from rcic.calibration import for_folds, mix_notes, read_mix
+from rcic.decide.assign import answers, crowded_plates
+from rcic.decide.blend import Mix, log_softmax
+from rcic.decide.prediction import Prediction, blend_members
 from rcic.decide.pseudo import select
-from rcic.decide.rungs import Prediction, blend_members
+from rcic.decide.settle import settle
 from rcic.errors import UserError
 from rcic.files import whole
-from rcic.predictions import inventory, model_weights, read_predictions
+from rcic.predictions import Ensemble, inventory, read_predictions
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.table import Screen, read_screen, read_wells, write_wells
 
@@ -33,29 +34,29 @@ class Decision:
     notes: list[str]  # what the ensemble is made of, what is absent, what had to be guessed
 
 
-def decide(
-    data_root: str | Path, predict_root: str | Path, models: Sequence[str] = (), weights: Sequence[float] = ()
-) -> Decision:
+def decide(data_root: str | Path, predict_root: str | Path, ensemble: Ensemble | None = None) -> Decision:
     """Average the members below ``predict_root``, match plates to groups, mask, assign. Writes nothing.
 
-    Raises UserError for predictions that do not fit the screen, or weights that are not one a model.
+    Confidence is a probability within the plate's group; with a calibration one that can be believed, with
+    ``sinkhorn`` one that knows what the other wells of the plate want. Raises UserError for predictions that do not fit
+    the screen, or weights or a calibration that do not fit the models.
     """
-    by_model = model_weights(models, weights)
+    ensemble = ensemble or Ensemble()
+    mix = read_mix(ensemble)
     screen = read_screen(data_root)
     wells, groups = screen.select("test", "treatment"), learn_groups(screen)
     if wells.empty:
         raise UserError(f"{screen.root}: the screen has no test wells to decide on")
-    predictions = read_predictions(predict_root, wells, screen, "test", models)
-    logits = _blend(predictions, len(wells), by_model)
+    predictions = read_predictions(predict_root, wells, screen, "test", ensemble.models)
+    mix = for_folds(mix, predictions, len(wells))
+    logits = _blend(predictions, len(wells), mix)
     silent = np.isnan(logits[:, 0])
     logits[silent] = 0.0  # every class alike: the assignment gives such a well what is left
-    log_probs = log_softmax(logits)
-    plates = match_groups(log_probs, wells, groups)
-    allowed = group_mask(wells, plates, groups)
-    labels = assign_wells(log_probs, wells, allowed, groups.capacity)
-    notes = inventory(predictions, len(wells), weights=by_model)
-    notes += _well_notes(wells, silent, crowded_plates(wells, allowed, groups.capacity))
-    return Decision(screen, groups, answers(log_probs, wells, allowed, labels), plates, notes)
+    settled = settle(log_softmax(logits), wells, groups, ensemble.sinkhorn)
+    table = answers(settled.log_probs, wells, settled.allowed, settled.labels)
+    notes = inventory(predictions, len(wells), weights=None if mix.temperatures else mix.weights) + mix_notes(mix)
+    notes += _well_notes(wells, silent, crowded_plates(wells, settled.allowed, groups.capacity))
+    return Decision(screen, groups, table, settled.plates, notes)
 
 
 def write_submission(decision: Decision, out_dir: str | Path) -> Path:
@@ -97,12 +98,12 @@ def write_pseudo(
     return audit
 
 
-def _blend(predictions: Sequence[Prediction], n_wells: int, weights: Mapping[str, float]) -> np.ndarray:
+def _blend(predictions: Sequence[Prediction], n_wells: int, mix: Mix) -> np.ndarray:
     """Return the ensemble's logits (N, K) float32, NaN where nobody predicted; memory maps are read in blocks."""
     logits = np.empty((n_wells, predictions[0].logits.shape[1]), np.float32)
     for start in range(0, n_wells, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n_wells))
-        logits[rows] = blend_members(predictions, rows, n_wells, weights)
+        logits[rows] = blend_members(predictions, rows, n_wells, mix)
     return logits
 
 

@@ -16,6 +16,7 @@ from rcic.errors import UserError
 
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
 CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
+PSEUDO = "pseudo"  # folder of the audits of progressive pseudo-labels
 
 _NO_FOLDER = "a part of the path is a file, not a folder"
 _REASONS = {
@@ -79,6 +80,11 @@ def channel_name(channels: Sequence[int]) -> str:
     return "[" + ",".join(str(int(channel)) for channel in channels) + "]"
 
 
+def model_name(name: str, cell_types: Sequence[str] = ()) -> str:
+    """Return a model's folder name: ``densenet121``, or ``densenet121@HUVEC`` of one that learnt a cell type alone."""
+    return name + ("@" + "+".join(sorted(cell_types)) if cell_types else "")
+
+
 @dataclass(frozen=True, order=True)
 class Member:
     """One model of an ensemble: a channel set, a fold (None in the control stage) and an architecture."""
@@ -86,6 +92,12 @@ class Member:
     channels: tuple[int, ...]
     fold: int | None
     model: str
+
+    @property
+    def family(self) -> str:
+        """The name that counts as one model in an ensemble: all cell types' own models ``NAME@...`` are ``NAME@``."""
+        name, at, _ = self.model.partition("@")
+        return name + at
 
     @property
     def folder(self) -> Path:

@@ -1,18 +1,30 @@
 """Prediction folders read back: whose they are, which wells they tell, what is absent of the ensemble."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rcic.decide.rungs import Prediction
+from rcic.decide.prediction import Prediction, model_of
 from rcic.errors import UserError, nearest
 from rcic.files import Member, channel_name, find_members, prediction_files
 from rcic.screen.rows import read_rows, refuse
 from rcic.screen.table import Screen
 
 _BLOCK = 2048  # rows looked at together: 9 MB of 1,108 classes
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Which models answer, and how their answers become one. The first three are as the command line gives them."""
+
+    models: Sequence[str] = ()  # all if not given; "NAME@" is all of NAME's networks that know one cell type each
+    weights: Sequence[float] = ()  # one a model
+    calibration: str | Path | None = None  # the file that `calibrate` wrote
+    sinkhorn: bool = False  # balance each plate before the assignment
 
 
 def read_predictions(
@@ -30,24 +42,32 @@ def read_predictions(
     members = find_members(root, name)
     if not members:
         raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
-    known = sorted({member.model for member in members})
+    known = sorted({member.model for member in members} | {model_of(member.model) for member in members})
     for model in models:
         if model not in known:
             raise UserError(f"{root}: no predictions of {model!r} (there: {', '.join(known)}){nearest(model, known)}")
     place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
-    chosen = [member for member in members if not models or member.model in models]
+    chosen = [member for member in members if not models or {member.model, model_of(member.model)} & set(models)]
     return [_read(root, member, split, place, screen) for member in chosen]
 
 
 def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
-    """Return model -> weight, {} for equal ones. Raises UserError unless each named model has one, above 0."""
+    """Return model -> weight, {} for equal ones. Raises UserError unless each named model has one, above 0.
+
+    Networks of one cell type each are one model, so their weight goes by that model's name (`model_of`).
+    """
     if len(set(models)) < len(models):
         raise UserError(f"--model_names {','.join(models)}: a model stands twice")
     if weights and len(weights) != len(models):
         raise UserError(f"--weights: {len(weights)} for {len(models)} --model_names; name the models, one weight each")
     if not all(0 < weight < np.inf for weight in weights):
         raise UserError(f"--weights {','.join(f'{weight:g}' for weight in weights)}: each must be a number above 0")
-    return dict(zip(models, map(float, weights), strict=True)) if weights else {}
+    names = [model_of(model) for model in models]
+    if weights and len(set(names)) < len(names):
+        raise UserError(
+            f"--weights: {','.join(models)} are networks of one model; name it NAME@ and give it one weight"
+        )
+    return dict(zip(names, map(float, weights), strict=True)) if weights else {}
 
 
 def inventory(
@@ -55,20 +75,29 @@ def inventory(
 ) -> list[str]:
     """Return lines that say what the ensemble is made of and what it lacks: channel sets, folds, wells."""
     lines = []
-    for model in dict.fromkeys(prediction.member.model for prediction in predictions):
-        own = [prediction for prediction in predictions if prediction.member.model == model]
+    for model in dict.fromkeys(model_of(prediction.member.model) for prediction in predictions):
+        own = [prediction for prediction in predictions if model_of(prediction.member.model) == model]
         lines += _parts(model, [prediction.member for prediction in own])
-        silent = [~prediction.predicted(n_wells) for prediction in own]  # (N,) bool each
+        silent = _silent(own, n_wells)
         if split == "valid":  # each member tells the wells of its own fold only
-            told = n_wells - np.all(silent, axis=0).sum()
+            told = n_wells - np.all(list(silent.values()), axis=0).sum()
             lines.append(f"  {told:,} of {n_wells:,} train wells are held out by one of them")
             continue
-        for prediction, wells in zip(own, silent, strict=True):
+        for folder, wells in silent.items():
             if wells.any():
-                lines.append(f"  {prediction.member.folder}: {wells.sum():,} of {n_wells:,} wells are not predicted")
+                lines.append(f"  {folder}: {wells.sum():,} of {n_wells:,} wells are not predicted")
     if weights:
         lines.append(f"weights: {', '.join(f'{model} {weight:g}' for model, weight in weights.items())}")
     return lines
+
+
+def _silent(predictions: Sequence[Prediction], n_wells: int) -> dict[Path, np.ndarray]:
+    """Return the wells (N,) bool that were not predicted, by folder; one cell type's models share that of ``NAME@``."""
+    silent: dict[Path, np.ndarray] = {}
+    for prediction in predictions:
+        folder = prediction.member.folder.with_name(model_of(prediction.member.model))
+        silent[folder] = silent.get(folder, True) & ~prediction.predicted(n_wells)
+    return silent
 
 
 def _parts(model: str, members: Sequence[Member]) -> list[str]:
@@ -101,7 +130,18 @@ def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Scre
     if sites is not None and (len(sites), sites.shape[2]) != logits.shape:
         raise UserError(f"{files['sites']}: shape {sites.shape} does not fit {files['logits'].name}, {logits.shape}")
     cut = slice(screen.n_treatments)
-    return Prediction(member, logits[:, cut], None if sites is None else sites[..., cut], place[codes].to_numpy())
+    sites = None if sites is None else sites[..., cut]
+    return Prediction(member, logits[:, cut], sites, place[codes].to_numpy(), _has_tta(files["record"]))
+
+
+def _has_tta(path: Path) -> bool:
+    """Return whether a record says that logits average more views than the picture as it is; no record: no."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error}); predict anew, or remove it if it is not predict-all's") from error
+    views = record.get("tta") if isinstance(record, dict) else None
+    return views not in (None, [], ["identity"])
 
 
 def _array(path: Path, n_dims: int) -> np.ndarray:

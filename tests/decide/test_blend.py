@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rcic.decide.blend import check_table, log_softmax, mean_known
+from rcic.decide.blend import Mix, check_table, log_softmax, mean_known
 from rcic.errors import UserError
 
 
@@ -65,3 +65,12 @@ def test_log_softmax_is_a_distribution_at_any_scale() -> None:
         assert log_probs.dtype == np.float64
     np.testing.assert_allclose(log_softmax(np.zeros((2, 4))), -np.log(4))
     np.testing.assert_allclose(log_softmax(np.log([[1.0, 3.0]])), np.log([[0.25, 0.75]]))
+
+
+def test_models_are_cooled_then_weighed_then_cooled_together() -> None:
+    one, two = random_logits(2, np.float64)
+    mix = Mix({"a": 3, "b": 1}, {"a": 2, "b": 0.5}, temperature=4)
+    np.testing.assert_allclose(mix.blend({"a": one, "b": two}), (3 * one / 2 + two / 0.5) / 4 / 4, rtol=1e-6)
+    np.testing.assert_array_equal(Mix().blend({"a": one, "b": two}), mean_known([one, two]))
+    one[0] = np.nan
+    np.testing.assert_allclose(mix.blend({"a": one, "b": two})[0], two[0] / 0.5 / 4, rtol=1e-6)

@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rcic.decide.rungs import RUNGS, Prediction
+from rcic.decide.blend import Mix
+from rcic.decide.prediction import Prediction
+from rcic.decide.rungs import RUNGS
 from rcic.decide.score import Ladder, ladder, ladder_text
 from rcic.errors import UserError
 from rcic.files import Member
@@ -48,7 +50,7 @@ def test_every_rung_by_hand() -> None:
     members, wells, truth = members_by_hand()
     result = ladder(members, wells, truth, GROUPS)
     found = accuracy(result)
-    assert list(found) == [rung for rung in RUNGS if rung != "models"]
+    assert list(found) == [rung for rung in RUNGS if rung not in ("TTA", "models")]
     assert found["one site"] == pytest.approx(100 * (1 + 0.5 + 4 * 0.25 + 0.25 + 1) / 8)
     assert found["both sites"] == pytest.approx(100 * (1 + 0.25 + 1 + 0.25) / 4)
     # fold 0: wells 0 and 1 right; 2 (class 1 and 2 at 0.5) and 3 (1 and 3) go to class 1 at the tie
@@ -65,6 +67,27 @@ def test_masks_and_assignments_count_as_decided() -> None:
     assert found["both sites"] == 50  # well 0 says 2, well 1 says 0
     assert found["group mask"] == 75  # well 1 still says 0
     assert found["assignment"] == 100
+
+
+def test_the_confidence_of_the_answers_is_judged() -> None:
+    wells = wells_of({("RPE-01", 1): 2, ("RPE-01", 2): 2})
+    logits = np.log([[3, 1, 9, 9], [1, 3, 1, 1], [1, 1, 3, 1], [1, 1, 1, 3.0]])
+    groups = groups_of((2, 2), ((0, 1),))  # the only order, so every answer is given with 3 : 1
+    member, truth = [Prediction(Member(A, 0, "tiny"), logits)], np.array([0, 0, 2, -1])
+    result = ladder(member, wells, truth, groups)
+    told = result.reliability.dropna()
+    assert told[["count", "confidence", "accuracy"]].to_numpy().ravel().tolist() == pytest.approx([3, 3 / 4, 2 / 3])
+    assert result.calibration_error == pytest.approx(3 / 4 - 2 / 3)
+    cold = ladder(member, wells, truth, groups, Mix(temperatures={"tiny": 0.5}))
+    assert cold.reliability.dropna()["confidence"].tolist() == pytest.approx([9 / 10])
+    assert accuracy(cold) == pytest.approx(accuracy(result), nan_ok=True)
+
+
+def test_balancing_changes_confidence() -> None:
+    members, wells, truth = members_by_hand()
+    plain, balanced = (ladder(members, wells, truth, GROUPS, None, sinkhorn) for sinkhorn in (False, True))
+    assert accuracy(plain) == pytest.approx(accuracy(balanced), nan_ok=True)
+    assert balanced.calibration_error <= plain.calibration_error
 
 
 def test_absent_rungs_are_absent() -> None:
@@ -129,12 +152,12 @@ def test_several_models_and_their_weights() -> None:
         Prediction(Member(A, 0, "poor"), says(1, 2, 3, 0) * 1.5),
     ]
     found = accuracy(ladder(members, wells, np.arange(4), GROUPS))
-    assert list(found) == list(RUNGS)
+    assert list(found) == [rung for rung in RUNGS if rung != "TTA"]
     assert found["models"] == 0
-    assert accuracy(ladder(members, wells, np.arange(4), GROUPS, {"good": 2}))["models"] == 100
+    assert accuracy(ladder(members, wells, np.arange(4), GROUPS, Mix({"good": 2})))["models"] == 100
     for weights in ({"god": 1.0}, {"good": 0.0}, {"good": float("nan")}):
         with pytest.raises(UserError, match="weight"):
-            ladder(members, wells, np.arange(4), GROUPS, weights)
+            ladder(members, wells, np.arange(4), GROUPS, Mix(weights))
 
 
 def test_copies_of_a_fold_and_order_of_wells_change_nothing() -> None:

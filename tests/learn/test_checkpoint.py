@@ -10,7 +10,7 @@ from rcic.errors import UserError
 from rcic.learn.checkpoint import check_classes, lay_over, read_checkpoint, save_checkpoint
 from rcic.learn.models import build_model
 from tests.learn.models.test_weights import Code
-from tests.learn.tiny import same_weights
+from tests.learn.tiny import same_weights, tiny_network
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -22,7 +22,7 @@ def meta(model="tiny", channels=(1, 2), classes=("a", "b", "c")):
 @pytest.fixture
 def saved(tmp_path):
     """Return a tiny network of 2 channels and 3 classes, and its checkpoint read back."""
-    model = build_model("tiny", 2, 3)
+    model = tiny_network(2, 3)
     save_checkpoint(tmp_path / "c" / "best.pth", model, meta(), {"step": 7})
     return model, read_checkpoint(tmp_path / "c" / "best.pth")
 
@@ -35,13 +35,13 @@ def test_what_is_read_is_what_was_saved(saved, tmp_path):
 
 def test_laying_over_the_same_network_leaves_nothing(saved):
     model, checkpoint = saved
-    other = build_model("tiny", 2, 3)
+    other = tiny_network(2, 3)
     assert lay_over(other, checkpoint) == [] and same_weights(dict(other.state_dict()), dict(model.state_dict()))
 
 
 def test_a_head_of_another_size_stays_fresh(saved):
     model, checkpoint = saved
-    other = build_model("tiny", 2, 5)
+    other = tiny_network(2, 5)
     head = other.head.weight.clone()
     assert lay_over(other, checkpoint) == ["head.bias", "head.weight"]
     assert torch.equal(other.head.weight, head)
@@ -53,7 +53,7 @@ def test_other_channels_or_another_network_do_not_fit(saved, tmp_path):
     with pytest.raises(
         UserError, match=r"best.pth: does not fit: it is tiny on channels \[1, 2\]; 1 tensors of the tr"
     ):
-        lay_over(build_model("tiny", 3, 3), checkpoint)
+        lay_over(tiny_network(3, 3), checkpoint)
     with pytest.raises(UserError, match="does not fit: it is tiny"):
         lay_over(build_model("resnet18", 2, 3), checkpoint)
 
@@ -105,7 +105,7 @@ import resource
 from rcic.learn.checkpoint import save_checkpoint
 from rcic.learn.models import build_model
 resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) // 2}, {resource.RLIM_INFINITY}))
-save_checkpoint(__import__("pathlib").Path({str(tmp_path / "c" / "best.pth")!r}), build_model("tiny", 2, 3), {meta()!r})
+save_checkpoint(__import__("pathlib").Path({str(tmp_path / "c" / "best.pth")!r}), tiny_network(2, 3), {meta()!r})
 """
     command = [sys.executable, "-B", "-c", code]
     result = subprocess.run(command, env={"PYTHONPATH": str(SRC)}, capture_output=True, text=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import UserError
-from rcic.learn.config import Augment, Config, override, parse_overrides, read_config, write_config
+from rcic.learn.config import override, parse_overrides, read_config, write_config
+from rcic.learn.settings import Augment, Config
 from rcic.pixels.augment import EXTRAS, KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def test_every_shipped_config_loads_and_round_trips(path, tmp_path):
 def test_the_full_size_configs_are_recipe_a():
     control, full, pseudo = (read_config(ROOT / "configs" / f"{stage}.yml") for stage in ("control", "full", "pseudo"))
     for config in (control, full, pseudo):
-        assert config.schedule.frozen_epochs == 2 and config.train.label_smoothing > 0 and config.optim.name == "nadam"
+        assert config.schedule.frozen_epochs == 2 and config.loss.label_smoothing > 0 and config.optim.name == "nadam"
     assert (control.init.stage, full.init.stage) == ("none", "control") and pseudo.init.stage in ("control", "full")
 
 

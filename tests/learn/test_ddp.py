@@ -18,12 +18,11 @@ from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
 from rcic.learn.config import read_config, write_config
 from rcic.learn.infer import predict_sites
 from rcic.learn.loaders import usable_sites
-from rcic.learn.models import build_model
 from rcic.learn.record import read_record
 from rcic.learn.wells import average_sites
 from rcic.pixels.store import PngStore
 from rcic.screen.table import read_screen, read_wells
-from tests.learn.tiny import same_weights, tiny_config, weights_of
+from tests.learn.tiny import same_weights, tiny_config, tiny_network, weights_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,7 +73,7 @@ def folder(small_screen, folds_dir, tmp_path):
 def check_validation_is_that_of_one_process(folder):
     tmp = folder.parents[4]
     screen, config = read_screen(tmp / "screen"), read_config(folder / CONFIG)
-    network = build_model("tiny", 5, screen.n_treatments)
+    network = tiny_network(5, screen.n_treatments)
     network.load_state_dict(weights_of(folder / LAST))
     store = PngStore(screen.root)
     rows = usable_sites(store, read_wells(folder / HELD_OUT, screen), (1, 2), config.data.channels, drop=True)

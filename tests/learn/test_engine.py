@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from rcic.errors import UserError
-from rcic.learn.config import Train
 from rcic.learn.engine import build_engine, check_precision, pick_device
+from rcic.learn.settings import Train
 
 
 def test_a_device_is_cpu_or_cuda():

@@ -3,10 +3,9 @@ import pytest
 import torch
 
 from rcic.learn.infer import predict_sites
-from rcic.learn.models import build_model
 from rcic.pixels.batch import normalize
 from rcic.pixels.store import PngStore, site_table, sites_of
-from tests.learn.tiny import shut
+from tests.learn.tiny import shut, tiny_network
 
 SETS = ((1, 2, 3, 4, 5), (6, 2), (3,))
 
@@ -17,7 +16,7 @@ def networks():
     made = []
     for seed, channels in enumerate(SETS):
         torch.manual_seed(seed)
-        network = build_model("tiny", len(channels), 4)
+        network = tiny_network(len(channels), 4)
         network(torch.randn(16, len(channels), 24, 24) * 2 + 1)
         made.append((network, channels))
     return made

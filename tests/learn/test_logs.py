@@ -5,8 +5,8 @@ import pytest
 from catalyst.loggers import wandb as catalyst_wandb
 
 from rcic.errors import UserError
-from rcic.learn.config import Log
 from rcic.learn.logs import build_loggers
+from rcic.learn.settings import Log
 
 
 class FakeWandb:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
-from rcic.learn.config import Optim, Schedule
-from rcic.learn.optim import accumulation, build_optimizer, schedule_table, set_step
+from rcic.learn.models import WellClassifier
+from rcic.learn.optim import accumulation, build_optimizer, rate_index, schedule_table, set_step
+from rcic.learn.settings import Optim, Schedule
+from tests.learn.models.small import tiny_model
 
 NAMES = ("nadam", "adamw", "radam", "adam")
 
@@ -55,6 +57,24 @@ def test_a_schedule_may_lack_either_part():
     assert lr[0] == pytest.approx(5e-4) and momentum[0] == pytest.approx(0.85) and (np.diff(lr) < 0).all()
 
 
+def test_steps_fall_to_a_tenth_but_not_below_the_least():
+    schedule = Schedule(frozen_epochs=1, epochs=10, warmup_epochs=2, max_lr=1.0, min_lr=0.005, steps=(0.5, 0.8, 0.9))
+    lr, momentum = schedule_table(schedule, 10)
+    assert lr.shape == momentum.shape == (110,) and (momentum == 0.95).all()
+    assert (lr[:10] == 1e-3).all()
+    assert lr[10] == pytest.approx(1 / 25) and (np.diff(lr[10:30]) > 0).all() and lr[29] == pytest.approx(1)
+    for start, end, rate in ((30, 60, 1.0), (60, 90, 0.1), (90, 100, 0.01), (100, 110, 0.005)):
+        assert lr[start:end].tolist() == pytest.approx([rate] * (end - start))
+
+
+def test_an_epoch_of_any_length_begins_and_ends_where_the_schedule_says():
+    assert [rate_index(epoch, step, 4, 4) for epoch in (1, 2) for step in range(4)] == list(range(8))
+    for n_steps in (1, 2, 3, 5, 9, 40):
+        places = [rate_index(3, step, n_steps, 4) for step in range(n_steps)]
+        assert places[0] == 8 and max(places) <= 11 and places == sorted(places)
+        assert n_steps < 4 or set(places) == {8, 9, 10, 11}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_optimizer_steps_what_has_a_gradient(name):
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
@@ -81,6 +101,42 @@ def test_the_state_after_set_step_is_plain():
     torch.save(optimizer.state_dict(), file)
     file.seek(0)
     torch.load(file, weights_only=True)
+
+
+def test_head_trunk_and_stem_have_rates_of_their_own():
+    model = tiny_model(4, 3, head="neck", width=8)
+    optimizer = build_optimizer(Optim("adamw", trunk_rate=0.5, stem_rate=0.25), model, 1e-3)
+    head, _, stem = optimizer.param_groups
+    assert {id(p) for p in head["params"]} == {id(p) for p in model.head.parameters()}
+    assert len(stem["params"]) == 1 and stem["params"][0] is model.trunk[0].weight
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
+    assert [group["lr"] for group in optimizer.param_groups] == [1e-3, 5e-4, 2.5e-4]
+    set_step(optimizer, np.float64(0.8), 0.9)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.8, 0.4, 0.2])
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    again = build_optimizer(Optim("adamw", trunk_rate=0.5, stem_rate=0.25), model, 1e-3)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    set_step(again, 0.4, 0.9)
+    assert [group["lr"] for group in again.param_groups] == pytest.approx([0.4, 0.2, 0.1])
+
+
+def test_equal_rates_are_one_group_and_unequal_ones_move_by_their_factor():
+    assert len(build_optimizer(Optim(), tiny_model(4, 3), 1e-3).param_groups) == 1
+    moved = {}
+    for rate in (1.0, 0.5):
+        torch.manual_seed(0)
+        model = WellClassifier(torch.nn.Sequential(torch.nn.Conv2d(2, 8, 3)), 8, 3)  # nothing between stem and head
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        optimizer = build_optimizer(Optim("adamw", stem_rate=rate), model, 1e-2)
+        set_step(optimizer, 1e-2, 0.9)
+        torch.manual_seed(0)
+        model(torch.randn(4, 2, 12, 12)).logits.square().sum().backward()
+        optimizer.step()
+        moved[rate] = {key: value - before[key] for key, value in model.state_dict().items()}
+    assert torch.allclose(moved[0.5]["trunk.0.weight"], 0.5 * moved[1.0]["trunk.0.weight"], atol=1e-6)
+    assert torch.equal(moved[0.5]["head.weight"], moved[1.0]["head.weight"])
 
 
 @pytest.mark.parametrize(("n_batches", "size"), list(itertools.product(range(1, 9), range(1, 5))))

@@ -35,7 +35,7 @@ from tests.learn.tiny import tiny_config
         ("train__batch_size", 1, "train.batch_size"),
         ("train__accumulate", 0, "train.accumulate"),
         ("train__valid_batch_size", 0, "train.valid_batch_size"),
-        ("train__label_smoothing", 1.0, "train.label_smoothing"),
+        ("loss__label_smoothing", 1.0, "loss.label_smoothing"),
         ("train__seed", -1, "train.seed"),
     ],
 )

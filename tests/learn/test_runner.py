@@ -11,11 +11,10 @@ from rcic.errors import UserError
 from rcic.files import HELD_OUT, LAST, METRICS
 from rcic.learn.callbacks import FrozenTrunk
 from rcic.learn.checkpoint import lay_over, read_checkpoint
-from rcic.learn.models import build_model
 from rcic.pixels.batch import normalize
 from rcic.pixels.store import PngStore, Site
 from rcic.screen.table import read_wells
-from tests.learn.tiny import Snapshots, same_weights, shut, weights_of
+from tests.learn.tiny import Snapshots, same_weights, shut, tiny_network, weights_of
 from tests.learn.toy import plain_network, plain_training, toy_runner
 
 
@@ -63,7 +62,7 @@ def test_rates_follow_the_table(config):
 
 def test_a_frozen_trunk_keeps_its_weights_and_then_moves(config):
     chosen = config(schedule__frozen_epochs=1, optim__weight_decay=0.1)
-    network = build_model("tiny", 2, 3)
+    network = tiny_network(2, 3)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     snapshots = Snapshots()
     runner = toy_runner(chosen, network)
@@ -86,7 +85,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config):
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_bfloat16_trains_float32_weights(config, channels_last):
     chosen = config(train__precision="bf16", train__channels_last=channels_last)
-    runner = toy_runner(chosen, build_model("tiny", 2, 3)).run()
+    runner = toy_runner(chosen, tiny_network(2, 3)).run()
     assert runner.outputs[0][1].dtype == torch.float32  # logits
     assert np.isfinite(runner.experiment_metrics[1]["train"]["loss"])
     weight = runner.network.trunk[0].weight
@@ -134,7 +133,7 @@ def test_the_same_seed_gives_the_same_weights_with_and_without_workers(trained):
 
 def test_validation_is_every_well_with_its_sites_averaged(trained, screen):
     folder = trained(schedule__epochs=1, train__valid_batch_size=7)
-    network = build_model("tiny", 5, screen.n_treatments)
+    network = tiny_network(5, screen.n_treatments)
     assert lay_over(network, read_checkpoint(folder / LAST)) == []
     shut(network)
     wells, store = read_wells(folder / HELD_OUT, screen), PngStore(screen.root)

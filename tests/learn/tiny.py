@@ -10,9 +10,10 @@ from accelerate.state import AcceleratorState, GradientState
 from catalyst import dl
 from torch import Tensor, nn
 
-from rcic.learn.config import Config
+from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.rules import check
 from rcic.learn.schema import from_plain
+from rcic.learn.settings import Config, Model
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "model": {"name": "tiny", "pretrained": "none"},
@@ -82,3 +83,8 @@ def forget_accelerate() -> None:
     """Let the next training choose device and precision anew, which accelerate keeps for the whole process."""
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
+
+
+def tiny_network(in_channels: int, n_classes: int) -> WellClassifier:
+    """Return the network ``tiny`` with a plain head and random weights."""
+    return build_model(Model(name="tiny", pretrained="none"), in_channels, n_classes)

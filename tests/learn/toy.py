@@ -3,14 +3,16 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from rcic.learn.config import Config
 from rcic.learn.models import WellClassifier
 from rcic.learn.optim import build_optimizer, schedule_table
 from rcic.learn.runner import WellRunner
+from rcic.learn.settings import Config
+from rcic.learn.sites import TrainingSites
 from rcic.pixels.batch import normalize
 from rcic.pixels.sampler import EpochSampler
 
@@ -44,7 +46,15 @@ def toy_runner(config: Config, network: WellClassifier, n: int = 24) -> WellRunn
     """Return a runner on ``n`` training images, without callbacks."""
     data = RandomImages(n)
     train = DataLoader(data, config.train.batch_size, sampler=EpochSampler(n, config.train.seed), drop_last=True)
-    return WellRunner(config, network, {"train": train, "valid": DataLoader(data, 8)})
+    return WellRunner(config, network, {"train": train, "valid": DataLoader(data, 8)}, toy_sites(data))
+
+
+def toy_sites(data: RandomImages) -> TrainingSites:
+    """Return the site tables of images without a screen."""
+    codes = [f"toy_{row}" for row in range(len(data))]
+    facts = {"experiment": "TOY-01", "plate": 1, "well": codes, "cell_type": "TOY", "site": 1, "wanted": True}
+    rows = pd.DataFrame({"id_code": codes, "label": data.labels.numpy(), **facts})
+    return TrainingSites(rows, rows)
 
 
 def plain_training(config: Config, network: WellClassifier, n: int, group: int) -> dict[str, Tensor]:
@@ -59,7 +69,7 @@ def plain_training(config: Config, network: WellClassifier, n: int, group: int) 
         for settings in optimizer.param_groups:
             settings.update(lr=float(rate), betas=(float(beta), 0.999))
         logits = network(normalize(data.images[rows])).logits
-        smoothing = config.train.label_smoothing
+        smoothing = config.loss.label_smoothing
         nn.functional.cross_entropy(logits, data.labels[rows], label_smoothing=smoothing).backward()
         if config.optim.clip:
             nn.utils.clip_grad_norm_(network.parameters(), config.optim.clip)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.augment import EXTRAS, _d4_matrix, _warp, build, d4_view
+from rcic.pixels.augment import BATCH_KEYS, EXTRAS, _d4_matrix, _warp, build, d4_view
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (5, 32, 32), dtype=np.uint8)
 WIDE = np.ascontiguousarray(IMAGE[:, :20])
@@ -108,6 +108,7 @@ def test_every_extra_changes_pixels_of_six_channels(name):
 def test_nothing_to_do_is_no_transform():
     assert build(NOTHING) is None
     assert build({**NOTHING, "scale": [1, 1], "crop": None, "channel_dropout": 0.5, "extra": ()}) is None
+    assert build({**NOTHING, **dict.fromkeys(BATCH_KEYS, 0.5)}) is None
     assert build({**NOTHING, "extra": ["gamma"]}) is not None
 
 
@@ -115,6 +116,7 @@ def test_nothing_to_do_is_no_transform():
     ("settings", "message"),
     [
         ({"shera": 3}, "unknown key 'shera'; did you mean 'shear'"),
+        ({"mixpu": 3}, "unknown key 'mixpu'; did you mean 'mixup'"),
         ({"shear": -1}, r"augment\.shear is -1"),
         ({"shear": 60}, r"augment\.shear is 60"),
         ({"scale": [1.2, 0.8]}, r"augment\.scale is \[1\.2, 0\.8\]"),

@@ -12,7 +12,7 @@ from rcic.errors import UserError
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import META, SampleError, SiteDataset, resize
 from rcic.pixels.sampler import EpochSampler
-from rcic.pixels.store import PngStore, check_files, site_table
+from rcic.pixels.store import PngStore, check_files, site_table, stack_rows
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_png
@@ -191,3 +191,50 @@ def test_the_synthetic_screen_is_complete_and_reads(small_screen):
 
 def test_opencv_leaves_the_cores_to_the_workers():
     assert cv2.getNumThreads() == 1
+
+
+@pytest.mark.parametrize("stacked", [(1, 1), (3,), (0, 1)])
+def test_sites_that_cannot_be_stacked_are_refused(write_root, wells, stacked):
+    with pytest.raises(UserError, match=r"cannot be stacked: name each once, of \[1, 2\]"):
+        SiteDataset(wells, PngStore(write_root()), (1,), stacked=stacked)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_stacked_sample_is_a_well(write_root, wells, loaded):
+    store = PngStore(write_root())
+    dataset = SiteDataset(wells, store, (5, 2), stacked=(2, 1))  # without a column "site"
+    assert dataset.shape == (4, SIZE, SIZE)
+    assert not loaded or dataset.preload()
+    sample = dataset[3]
+    expected = [pixels("RPE-02", "C03", site, channel) for site in (2, 1) for channel in (5, 2)]
+    assert np.array_equal(sample["image"].numpy(), expected)
+    assert (sample["site"], sample["id_code"], sample["target"]) == (0, "RPE-02_1_C03", 1)
+    other = SiteDataset(wells.assign(site=2), store, (5, 2), stacked=(2, 1))[3]
+    assert torch.equal(other.pop("image"), sample.pop("image"))
+    assert other == sample
+
+
+def test_stacked_sites_share_one_geometry(write_root, wells):
+    store, transform = PngStore(write_root()), build({"crop": 16}, seed=2)
+    stacked = SiteDataset(wells, store, (3, 1), transform, stacked=(1, 2))
+    by_site = SiteDataset(wells.assign(site=2), store, (3, 1), transform)  # the same row numbers
+    for row in range(len(wells)):
+        assert torch.equal(stacked[4, row]["image"][2:], by_site[4, row]["image"])
+
+
+def test_a_bad_second_site_is_named(write_root, wells):
+    root = write_root()
+    write_png(root / "train/HUVEC-01/Plate1/C03_s2_w1.png", np.zeros((30, 20), np.uint8))
+    dataset = SiteDataset(wells, PngStore(root), (1,), stacked=(1, 2))
+    with pytest.raises(UserError, match=r"C03_s2_w1\.png: 30 x 20 pixels where the first is 24 x 24"):
+        dataset[1]
+    assert SiteDataset(wells, PngStore(root), (1,), size=8, stacked=(1, 2))[1]["image"].shape == (2, 8, 8)
+
+
+def test_stacked_rows_fit_the_dataset(write_root, wells):
+    complete, _ = stack_rows(site_table(wells), (1, 2))
+    batch = next(
+        iter(DataLoader(SiteDataset(complete, PngStore(write_root()), CHANNELS, stacked=(1, 2)), batch_size=6))
+    )
+    assert batch["image"].shape == (6, 12, SIZE, SIZE)
+    assert batch["site"].tolist() == [0] * 6

@@ -12,6 +12,7 @@ from rcic.pixels.store import (
     drop_incomplete,
     site_table,
     sites_of,
+    stack_rows,
 )
 from tests.pixels.conftest import SIZE, pixels, write_png
 
@@ -110,3 +111,28 @@ def test_a_well_with_one_complete_site_stays(write_root, wells):
     assert len(drop_incomplete(store, wells, channels=(2, 3))[0]) == 12  # only what is used must be there
     with pytest.raises(UserError, match=r"none of 1 sites has all images of the channels \[1\]"):
         drop_incomplete(store, wells[wells["id_code"] == "HUVEC-03_1_C03"], sites=(1,), channels=(1,))
+
+
+def test_wells_with_all_sites_are_stacked(wells):
+    rows = site_table(wells)
+    complete, lacking = stack_rows(rows, (1, 2))
+    assert complete.drop(columns="site").equals(wells)
+    assert complete["site"].tolist() == [0] * len(wells)
+    assert lacking.empty
+    assert list(lacking) == list(rows)
+    assert len(stack_rows(rows[rows["site"] == 2], (2,))[0]) == len(wells)
+
+
+def test_wells_that_lack_a_site_are_told(wells):
+    rows = site_table(wells)
+    some = rows.drop(index=[1, 4]).sample(frac=1, random_state=0)  # a site 2 and a site 1
+    complete, lacking = stack_rows(some, (1, 2))
+    told = set(zip(lacking["id_code"], lacking["site"], strict=True))
+    assert told == {(rows["id_code"][1], 2), (rows["id_code"][4], 1)}
+    assert set(complete["id_code"]) == set(wells["id_code"]) - set(lacking["id_code"])
+    assert complete["id_code"].tolist() == [
+        code for code in some["id_code"].unique() if code in set(complete["id_code"])
+    ]
+    assert complete.index.equals(pd.RangeIndex(len(complete)))
+    with pytest.raises(UserError, match=r"none of 6 wells has all of the sites \[1, 2\], so none can be stacked"):
+        stack_rows(rows[rows["site"] == 1], (1, 2))

@@ -3,12 +3,30 @@
 Letters: N wells, K classes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import repeat
 
 import numpy as np
 
 from rcic.errors import UserError
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How models become one: each one's logits divided by its temperature, averaged by weight, divided once more.
+
+    Models that are not named count 1 and keep their logits as they are. A plain ``Mix()`` is the mean of logits.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)  # by model
+    temperatures: Mapping[str, float] = field(default_factory=dict)  # by model
+    temperature: float = 1.0  # of the whole
+
+    def blend(self, models: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the models' logits, (N, K) each, as one table (N, K) float64; NaN where no model said anything."""
+        cooled = (table / self.temperatures.get(name, 1.0) for name, table in models.items())
+        return mean_known(cooled, [self.weights.get(name, 1.0) for name in models]) / self.temperature
 
 
 def mean_known(tables: Iterable[np.ndarray], weights: Iterable[float] = repeat(1.0)) -> np.ndarray:

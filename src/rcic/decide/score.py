@@ -6,20 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rcic.decide.blend import log_softmax
-from rcic.decide.rungs import RUNGS, Prediction, blended_shares, decided_shares, existing
+from rcic.decide.blend import Mix, log_softmax
+from rcic.decide.prediction import Prediction, model_of
+from rcic.decide.reliability import expected_calibration_error, reliability
+from rcic.decide.rungs import RUNGS, blended_shares, decided_shares, existing
 from rcic.errors import UserError
 from rcic.screen.layout import Groups
+
+_IF_THERE = ("TTA", "models")  # rungs that are not even named where they do not exist
 
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """Accuracies by rung, and how many plates got the right group."""
+    """Accuracies by rung, how many plates got the right group, and how far the answers' confidence can be believed."""
 
     table: pd.DataFrame  # rung, scope ("all", "cell_type", "experiment"), value, accuracy (%), n_wells
     chance: float  # accuracy of a guess among all classes, %
     plates_matched: int
     plates_known: int  # plates whose group the truth tells; 0 if there is but one group
+    reliability: pd.DataFrame  # the assignment's answers, as `rcic.decide.reliability.reliability` bins them
+    calibration_error: float  # expected, 0..1, of the assignment's answers
 
 
 def ladder(
@@ -27,33 +33,39 @@ def ladder(
     wells: pd.DataFrame,
     truth: np.ndarray,
     groups: Groups,
-    weights: Mapping[str, float] | None = None,
+    mix: Mix | None = None,
+    sinkhorn: bool = False,
 ) -> Ladder:
     """Return the accuracies of all rungs over the wells of known truth: all, by cell type, by experiment.
 
     ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices,
-    -1 where unknown; ``weights`` are those of models by name, 1 unless given. An accuracy is the mean over
+    -1 where unknown; ``mix`` says how models become one (the mean of logits unless given), ``sinkhorn`` whether
+    plates are balanced before the assignment. An accuracy is the mean over
     wells of the share of right answers; a rung that does not exist, such as folds where no well was predicted
     by two of them, is NaN with 0 wells. Groups are matched and wells assigned among all predicted wells,
     known or not. Raises UserError for no prediction or truth, arrays that do not fit each other, or NaN or
     infinity in averaged logits.
     """
-    _check(predictions, wells, truth, groups, weights or {})
+    mix = mix or Mix()
+    _check(predictions, wells, truth, groups, mix.weights)
     predicted = np.any([prediction.predicted(len(wells)) for prediction in predictions], axis=0)
     shares, plates = [], []
     for everyone in wells.groupby("experiment").indices.values():
         rows = everyone[predicted[everyone]]
         if (truth[rows] >= 0).any():
             part = wells.iloc[rows]
-            blends, logits = blended_shares(predictions, rows, truth, weights or {})
-            decisions, matched = decided_shares(log_softmax(logits), part, truth[rows], groups)
+            blends, logits = blended_shares(predictions, rows, truth, mix)
+            decisions, matched = decided_shares(log_softmax(logits), part, truth[rows], groups, sinkhorn)
             shares.append(part[["experiment", "cell_type"]].assign(**blends, **decisions)[truth[rows] >= 0])
             plates.append(_compare_plates(matched, part, truth[rows], groups))
     if not shares:
         raise UserError("the truth tells none of the predicted wells; nothing can be scored")
     right = np.concatenate(plates) if len(groups.sizes) > 1 else np.zeros(0)
     rungs = existing(predictions, len(wells), len(groups.sizes))
-    return Ladder(_table(pd.concat(shares), rungs), 100 / len(groups.of_class), int(right.sum()), len(right))
+    told = pd.concat(shares)
+    sure = told["confidence"].to_numpy(), told["assignment"].to_numpy() > 0
+    counts = 100 / len(groups.of_class), int(right.sum()), len(right)
+    return Ladder(_table(told, rungs), *counts, reliability(*sure), expected_calibration_error(*sure))
 
 
 def ladder_text(ladder: Ladder) -> str:
@@ -84,7 +96,7 @@ def _check(
             raise UserError(f"{name}: logits {prediction.logits.shape}, but {(n_rows, n_classes)} is wanted")
         if prediction.sites is not None and prediction.sites[:, 0].shape != (n_rows, n_classes):
             raise UserError(f"{name}: sites {prediction.sites.shape}, but ({n_rows}, sites, {n_classes}) is wanted")
-    models = {prediction.member.model for prediction in predictions}
+    models = {model_of(prediction.member.model) for prediction in predictions}
     for model, weight in weights.items():
         if model not in models or not 0 < weight < np.inf:
             raise UserError(f"weight {weight} of model {model!r}: above 0, of one of {', '.join(sorted(models))}")
@@ -105,7 +117,7 @@ def _table(shares: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
         for value, part in shares.assign(all="all").groupby(scope):
             for rung in RUNGS:
                 known = part[rung].dropna() if rung in rungs else part[rung].iloc[:0]
-                if rung in rungs or rung != "models":
+                if rung in rungs or rung not in _IF_THERE:
                     rows.append((rung, scope, value, 100 * known.mean(), len(known)))
     return pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells"])
 

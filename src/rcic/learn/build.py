@@ -8,19 +8,25 @@ from typing import Any, Literal, cast
 from catalyst.utils.misc import set_global_seed
 
 from rcic.errors import UserError
-from rcic.files import BEST, Member, channel_name
+from rcic.files import BEST, Member, channel_name, model_name
 from rcic.learn.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellValidation
 from rcic.learn.checkpoint import lay_over, read_checkpoint
-from rcic.learn.config import Config
 from rcic.learn.engine import check_precision, pick_device
-from rcic.learn.loaders import train_loader, usable_sites, valid_loader
+from rcic.learn.evaluate import How
+from rcic.learn.loaders import SiteLoader, stacked, train_loader, usable_sites, valid_loader, with_company
 from rcic.learn.logs import build_loggers
+from rcic.learn.metadata import known_values, metadata_of
 from rcic.learn.models import WellClassifier, build_model
+from rcic.learn.pixelnorm import PixelNorm, learn_pixel_norm
+from rcic.learn.progressive import ProgressiveLabels, with_test_sites
 from rcic.learn.ranks import rank_and_world, say
 from rcic.learn.runner import WellRunner
 from rcic.learn.schema import to_plain
+from rcic.learn.settings import Config
+from rcic.learn.sites import TrainingSites
 from rcic.learn.tables import StageTable
 from rcic.pixels.store import PngStore
+from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.table import Screen
 
 
@@ -34,45 +40,85 @@ def build_training(
     device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
     check_precision(config.train.precision, device)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
-    store, data = PngStore(screen.root), config.data
+    store = PngStore(screen.root)
+    sites, known = find_sites(config, screen, table, store)
+    set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
+    model, start = build_network(config, len(table.classes), [len(values) for values in known.values()], log_root)
+    loaders, pixels = _loaders(config, sites, store)
+    runner = WellRunner(config, model, loaders, sites, pixels)
+    meta = _meta(config, table, screen) | {"metadata": known, "pixels": dataclasses.asdict(pixels)}
+    runner.given_callbacks = {
+        "frozen": FrozenTrunk(config.schedule.frozen_epochs),
+        "validation": WellValidation(sites.valid, table.n_answers),
+        "checkpoints": KeepBestAndLast(folder, config.train.monitor, meta),
+        "progress": Progress(_title(config)),
+    }
+    if config.progressive.start:
+        runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, store, known, folder)
+    runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
+    n_valid = int(sites.valid["wanted"].sum())
+    facts = {"start": start, "device": device, "processes": rank_and_world()[1], "n_classes": len(table.classes)}
+    facts |= {"n_train_sites": int((sites.train["label"] >= 0).sum()), "n_valid_sites": n_valid, "absent": table.absent}
+    say(_headline(config, table, facts))
+    _tell_absent(table)
+    return runner, facts
+
+
+def find_sites(
+    config: Config, screen: Screen, table: StageTable, store: PngStore
+) -> tuple[TrainingSites, dict[str, list[str]]]:
+    """Return the site tables of a stage with their metadata, and the metadata values that training knows.
+
+    Raises UserError for missing images, or a screen without the metadata that the config wants.
+    """
+    data, unit = config.data, How(config.model.bn, PixelNorm(config.data.norm)).unit
     train, valid = (
         usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete)
         for wells in (table.train, table.valid)
     )
-    set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
-    model, start = build_network(config, len(table.classes), log_root)
-    loaders = {"train": train_loader(config, train, store), "valid": valid_loader(config, valid, store)}
-    runner = WellRunner(config, model, loaders)
-    runner.given_callbacks = {
-        "frozen": FrozenTrunk(config.schedule.frozen_epochs),
-        "validation": WellValidation(valid),
-        "checkpoints": KeepBestAndLast(folder, config.train.monitor, _meta(config, table, screen)),
-        "progress": Progress(_title(config)),
-    }
-    runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
-    facts = {"start": start, "device": device, "processes": rank_and_world()[1], "n_classes": len(table.classes)}
-    facts |= {"n_train_sites": len(train), "n_valid_sites": len(valid)}
-    say(_headline(config, table, facts))
-    return runner, facts
+    if data.stack_sites:
+        train, valid = stacked(train, data.sites), stacked(valid, data.sites)
+    groups = _plate_groups(config, screen)
+    known = known_values(config.model.metadata, train, groups)
+    valid = with_company(store, screen, valid, unit, config)
+    if config.progressive.start:
+        train = with_test_sites(config, screen, store, train)
+    metadata = metadata_of(train, known, groups), metadata_of(valid, known)
+    return TrainingSites(train, valid, unit, *metadata), known
 
 
-def build_network(config: Config, n_classes: int, log_root: Path) -> tuple[WellClassifier, str]:
+def _plate_groups(config: Config, screen: Screen) -> Groups | None:
+    return learn_groups(screen) if "plate_group" in config.model.metadata else None
+
+
+def _loaders(config: Config, sites: TrainingSites, store: PngStore) -> tuple[dict[str, SiteLoader], PixelNorm]:
+    """Return the two loaders and how pixels are normalised."""
+    train = train_loader(config, sites.train, store)
+    loaders = {"train": train, "valid": valid_loader(config, sites.valid, store, sites.unit)}
+    return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)  # type: ignore[arg-type]
+
+
+def build_network(config: Config, n_classes: int, n_values: list[int], log_root: Path) -> tuple[WellClassifier, str]:
     """Return the network and, in words, where its weights come from.
 
     The order: a checkpoint named in the config, else the best of an earlier stage, else a weight file, else ImageNet,
-    else random. Raises UserError if that is not to be had or does not fit.
+    else random. ``n_values`` are the numbers of known metadata values. Raises UserError if that is not to be had or
+    does not fit.
     """
     path, model = _init_path(config, log_root), config.model
-    pretrained = model.pretrained == "imagenet" and path is None
-    weights_file = model.weights_file if path is None else None
-    network = build_model(model.name, len(config.data.channels), n_classes, pretrained, weights_file, model.dropout)
+    network = build_model(model, in_channels(config), n_classes, config.loss, n_values, load=path is None)
     if path is None:
-        return network, weights_file or ("ImageNet" if pretrained else "random weights")
+        return network, model.weights_file or ("ImageNet" if model.pretrained == "imagenet" else "random weights")
     checkpoint = read_checkpoint(path)
     if tuple(checkpoint.meta["channels"]) != config.data.channels:
         raise UserError(f"{path}: trained on channels {checkpoint.meta['channels']}, not {list(config.data.channels)}")
     fresh = lay_over(network, checkpoint)
     return network, f"{path}" + (" (with a new head)" if fresh else "")
+
+
+def in_channels(config: Config) -> int:
+    """Return the number of the network's input channels: with stacked sites, those of all."""
+    return len(config.data.channels) * (len(config.data.sites) if config.data.stack_sites else 1)
 
 
 def _init_path(config: Config, log_root: Path) -> Path | None:
@@ -92,7 +138,8 @@ def _init_path(config: Config, log_root: Path) -> Path | None:
 
 def _title(config: Config) -> str:
     fold = "" if config.stage == "control" else f" fold {config.data.fold}"
-    return f"{config.stage} {channel_name(config.data.channels)}{fold}"
+    own = f" {'+'.join(config.data.cell_types)}" if config.data.cell_types else ""
+    return f"{config.stage} {channel_name(config.data.channels)}{fold}{own}"
 
 
 def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
@@ -103,11 +150,20 @@ def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
     )
 
 
+def _tell_absent(table: StageTable, n_named: int = 8) -> None:
+    """Say which siRNAs this training will never see."""
+    if not table.absent:
+        return
+    named = ", ".join(map(str, table.absent[:n_named])) + (" ..." if len(table.absent) > n_named else "")
+    says = "have no training well, so their wells cannot be told"
+    say(f"warning: {len(table.absent)} of {len(table.classes)} siRNAs {says}: {named}")
+
+
 def _meta(config: Config, table: StageTable, screen: Screen) -> dict[str, Any]:
     """Return what a checkpoint says of itself, in plain values."""
     return {
         "stage": config.stage,
-        "model": config.model.name,
+        "model": model_name(config.model.name, config.data.cell_types),
         "channels": list(config.data.channels),
         "fold": config.data.fold,
         "size": config.data.size,

@@ -32,17 +32,22 @@ class FrozenTrunk(dl.Callback):
 
 
 class WellValidation(dl.Callback):
-    """Scores the validation wells: all sites of a well averaged, overall, by cell type and by experiment."""
+    """Scores the validation wells: all sites of a well averaged, overall, by cell type and by experiment.
 
-    def __init__(self, sites: pd.DataFrame):
+    Of the classes only the first ``n_answers`` are answers.
+    """
+
+    def __init__(self, sites: pd.DataFrame, n_answers: int):
         super().__init__(order=dl.CallbackOrder.Metric)
-        self.sites = sites
+        self.sites, self.n_answers = sites, n_answers
 
     def on_loader_end(self, runner: "WellRunner") -> None:
         """Put map3, top1 and top3, and map3 and top1 of each group, among the loader's metrics."""
         if not runner.is_valid_loader:
             return
-        logits, wells = average_sites(runner.gather_logits(len(self.sites)), self.sites)  # (N, K)
+        wanted = self.sites["wanted"].to_numpy(bool)
+        logits = runner.gather_logits(len(self.sites))[wanted, : self.n_answers]
+        logits, wells = average_sites(logits, self.sites[wanted].reset_index(drop=True))  # (N, K)
         labels = wells["label"].to_numpy()
         runner.loader_metrics.update(well_metrics(logits, labels))
         for column in ("cell_type", "experiment"):
@@ -68,8 +73,10 @@ class KeepBestAndLast(dl.Callback):
             return
         meta = {**self.meta, "epoch": runner.epoch_step, "metrics": dict(metrics)}
         if is_best:
-            save_checkpoint(self.folder / BEST, runner.network, meta)
+            with runner.averaged():
+                save_checkpoint(self.folder / BEST, runner.network, meta)
         extra = {"optimizer": runner.optimizer.state_dict(), "step": runner.step, "best": self.best}
+        extra["average"] = runner.average.state_dict()
         save_checkpoint(self.folder / LAST, runner.network, meta, extra)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rcic.errors import UserError
 from rcic.files import whole
 
-FORMAT = 1
+FORMAT = 2  # 2: the config within has the sections of settings.py
 
 
 @dataclass(frozen=True)

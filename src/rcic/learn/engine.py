@@ -5,7 +5,7 @@ from accelerate import DistributedDataParallelKwargs
 from catalyst import dl
 
 from rcic.errors import UserError
-from rcic.learn.config import Train
+from rcic.learn.settings import Train
 
 
 class _Engine:

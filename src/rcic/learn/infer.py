@@ -1,6 +1,7 @@
 """One pass over a table of sites for many networks: each site is read once, each network takes its channels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,47 +12,100 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from rcic.learn.evaluate import Gatherer, Group, How, Told, ask, group_codes
+from rcic.learn.metadata import metadata_of
 from rcic.learn.models import WellClassifier
-from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
+from rcic.pixels.sampler import whole_groups
 from rcic.pixels.store import PngStore
 
 
-def predict_sites(
-    networks: Sequence[tuple[WellClassifier, Sequence[int]]],
-    rows: pd.DataFrame,
-    store: PngStore,
-    size: int | None,
-    device: str = "cpu",
-    batch_size: int = 64,
-    workers: int = 0,
-    title: str = "predict",
-) -> list[NDArray[np.float32]]:
-    """Return, for each network and its channel numbers, the logits (R, K) of the R sites of ``rows``.
+@dataclass(frozen=True)
+class Asked:
+    """One network of a pass: its channel numbers, how it is asked, the metadata values it knows."""
 
-    In float32 and without randomness. Networks are in evaluation mode, so neither the batch size nor the other networks
-    change what one says (beyond the last digits: libraries sum in another order). Raises UserError for an image that
-    cannot be read.
+    network: WellClassifier
+    channels: tuple[int, ...]
+    how: How
+    known: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a pass reads. ``rows`` (R sites, columns as a site table's and ``wanted``) stand by experiment and plate.
+
+    ``unit``: plates or experiments that must be read whole, None if sites need no company. ``stacked``: the sites that
+    make one image, none if each is its own.
     """
-    union = sorted({channel for _, channels in networks for channel in channels})
-    picks = [[union.index(channel) for channel in channels] for _, channels in networks]
-    ready = [_on_device(network, device) for network, _ in networks]
-    dataset = SiteDataset(rows, store, union, None, size)
-    loader: DataLoader[dict[str, Any]] = DataLoader(
-        dataset, batch_size=batch_size, num_workers=workers, pin_memory=device == "cuda"
-    )
-    parts: list[list[Tensor]] = [[] for _ in ready]  # they stay on the device: a copy would wait for each batch
-    with torch.inference_mode(), tqdm(total=len(rows), desc=title, unit="site", disable=None, leave=False) as bar:
-        for batch in loader:  # in the order of the rows
-            x = normalize(batch["image"].to(device, non_blocking=True))  # (B, C, H, W) float32
-            for network, pick, part in zip(ready, picks, parts, strict=True):
-                own = x if pick == list(range(len(union))) else x[:, pick]
-                part.append(network(own.contiguous(memory_format=torch.channels_last)).logits)
-            bar.update(len(x))
-    return [torch.cat(part).cpu().numpy() for part in parts]
+
+    rows: pd.DataFrame
+    store: PngStore
+    size: int | None = None
+    unit: str | None = None
+    stacked: tuple[int, ...] = ()
 
 
-def _on_device(network: WellClassifier, device: str) -> WellClassifier:
-    """Return the network ready to predict, its filters in the order in memory that convolutions are fastest with."""
-    network.eval().to(memory_format=torch.channels_last)
-    return network.to(device)
+@dataclass(frozen=True)
+class Answers:
+    """What one network told of the W wanted sites, in the order of the rows."""
+
+    first: NDArray[np.float32]  # (W, K) logits of the first view
+    logits: NDArray[np.float32]  # (W, K) mean over the views
+    embedding: NDArray[np.float32]  # (W, D) mean over the views
+
+
+def predict_sites(
+    asked: Sequence[Asked], reading: Reading, batch_size: int = 64, workers: int = 0, title: str = "predict"
+) -> list[Answers]:
+    """Return the answers of each network. In float32 and without randomness.
+
+    Neither the batch size nor the other networks change what one says (beyond the last digits: libraries sum in another
+    order). Raises UserError for an image that cannot be read.
+    """
+    union = sorted({channel for one in asked for channel in one.channels})
+    picks = [_pick(union, one.channels, len(reading.stacked) or 1) for one in asked]
+    for one in asked:
+        one.network.eval().to(memory_format=torch.channels_last).to(one.how.device)
+    told: list[list[tuple[NDArray[np.int64], Told]]] = [[] for _ in asked]
+    with tqdm(total=len(reading.rows), desc=title, unit="site", disable=None, leave=False) as bar:
+        gatherer = Gatherer(reading.rows, reading.unit)
+        for batch in _loader(reading, union, batch_size, workers, pin=str(asked[0].how.device) == "cuda"):
+            bar.update(len(batch["row"]))
+            if (group := gatherer.add(batch)) is None:
+                continue
+            wanted = group.rows["wanted"].to_numpy(bool)
+            if wanted.any():
+                for one, pick, parts in zip(asked, picks, told, strict=True):
+                    parts.append((group.rows.index.to_numpy()[wanted], _ask(one, pick, group, wanted)))
+    return [_in_order(parts) for parts in told]
+
+
+def _ask(one: Asked, pick: list[int], group: Group, wanted: NDArray[np.bool_]) -> Told:
+    """Return what one network says of a group of which it sees its own channels."""
+    images = group.images if pick == list(range(group.images.shape[1])) else group.images[:, pick]
+    return ask(one.network, Group(group.rows, images, metadata_of(group.rows, one.known)), wanted, one.how)
+
+
+def _pick(union: Sequence[int], channels: Sequence[int], n_sites: int) -> list[int]:
+    """Return the places of ``channels`` in an image of ``n_sites`` times the channels ``union``."""
+    return [site * len(union) + union.index(channel) for site in range(n_sites) for channel in channels]
+
+
+def _loader(
+    reading: Reading, channels: Sequence[int], batch_size: int, workers: int, pin: bool
+) -> DataLoader[dict[str, Any]]:
+    """Return the loader over all rows in order; no batch crosses from one whole plate or experiment to the next."""
+    dataset = SiteDataset(reading.rows, reading.store, channels, None, reading.size, reading.stacked)
+    codes = np.zeros(len(dataset), int) if reading.unit is None else group_codes(reading.rows, reading.unit)
+    return DataLoader(dataset, batch_sampler=whole_groups(codes, batch_size), num_workers=workers, pin_memory=pin)
+
+
+def _in_order(parts: Sequence[tuple[NDArray[np.int64], Told]]) -> Answers:
+    """Return what was told of all groups, by row number."""
+    order = np.argsort(np.concatenate([numbers for numbers, _ in parts]), kind="stable")
+
+    def joined(name: str) -> NDArray[np.float32]:
+        tensors: list[Tensor] = [getattr(told, name) for _, told in parts]
+        return torch.cat(tensors).float().cpu().numpy()[order]
+
+    return Answers(joined("first"), joined("logits"), joined("embedding"))

@@ -3,18 +3,21 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rcic.errors import UserError, nearest
-from rcic.files import BEST, HELD_OUT, Member, find_members, prediction_files, whole, write_array
+from rcic.files import BEST, HELD_OUT, Member, find_members, whole, write_array
 from rcic.learn.checkpoint import Checkpoint, check_classes, read_checkpoint
+from rcic.learn.infer import Answers
 from rcic.learn.ranks import say
 from rcic.learn.record import read_record
+from rcic.learn.schema import from_plain
+from rcic.learn.settings import Config
 from rcic.learn.wells import mean_of_sites, stack_sites
 from rcic.screen.table import Screen, read_wells
 
@@ -28,10 +31,10 @@ class Job:
     files: dict[str, Path]  # as :func:`rcic.files.prediction_files` names them
     made_with: dict[str, Any]  # the record beside the predictions: when it changes, they are made anew
 
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """The channels that the network sees."""
-        return tuple(self.checkpoint.meta["channels"])
+    @cached_property
+    def config(self) -> Config:
+        """The config that the network was trained with."""
+        return from_plain(Config, self.checkpoint.meta["config"], str(self.checkpoint.path))
 
 
 def finished_members(root: Path, model_name: str) -> list[Member]:
@@ -39,9 +42,10 @@ def finished_members(root: Path, model_name: str) -> list[Member]:
 
     Raises UserError if there is none.
     """
-    members = find_members(root, BEST, model_name)
+    everyone = find_members(root, BEST)
+    members = [member for member in everyone if model_name in (member.model, member.family)]
     if not members:
-        there = sorted({member.model for member in find_members(root, BEST)})
+        there = sorted({name for member in everyone for name in (member.model, member.family)})
         raise UserError(
             f"{root}: no trained {model_name!r}{nearest(model_name, there)} (folders [1,2,...]/fold_K/MODEL/{BEST}; "
             f"models there: {', '.join(there) or 'none'})"
@@ -59,24 +63,32 @@ def finished_members(root: Path, model_name: str) -> list[Member]:
 
 
 def plan_job(
-    screen: Screen, folder: Path, files_folder: Path, split: str, sites: tuple[int, ...], drop_incomplete: bool
+    screen: Screen, folder: Path, files: dict[str, Path], split: str, tta: tuple[str, ...], drop_incomplete: bool
 ) -> Job:
-    """Return what to predict with the member in the run folder ``folder``.
+    """Return what to predict with the member in the run folder ``folder``, and into which ``files``.
+
+    ``split`` is test, valid (the member's held-out wells) or train (those it learnt from); an empty ``tta`` leaves the
+    views to the member's config. A cell type's own model predicts that cell type's wells only.
 
     Raises UserError for a checkpoint that does not fit the screen, or held-out wells that are not in it.
     """
     checkpoint = read_checkpoint(folder / BEST)
-    check_classes(checkpoint, screen.classes[: screen.n_treatments], f"the screen {screen.root}")
-    wells = screen.select("test", "treatment") if split == "test" else _held_out(folder, screen)
+    config = from_plain(Config, checkpoint.meta["config"], str(checkpoint.path))
+    n_classes = len(screen.classes) if config.data.controls == "classes" else screen.n_treatments
+    check_classes(checkpoint, screen.classes[:n_classes], f"the screen {screen.root}")
+    wells = _wells(screen, folder, split)
+    if config.data.cell_types:
+        wells = wells[wells["cell_type"].isin(config.data.cell_types)].reset_index(drop=True)
     made_with = {
         "checkpoint": BEST,
         "checkpoint_sha256": _digest(checkpoint.path),
         "epoch": checkpoint.meta["epoch"],
         "screen": screen.fingerprint(),
-        "sites": list(sites),
+        "sites": list(config.data.sites),
+        "tta": list(tta or config.predict.tta),
         "drop_incomplete": drop_incomplete,
     }
-    return Job(checkpoint, wells, prediction_files(files_folder, split), made_with)
+    return Job(checkpoint, wells, files, made_with)
 
 
 def is_predicted(job: Job) -> bool:
@@ -89,19 +101,31 @@ def is_predicted(job: Job) -> bool:
         return False
 
 
-def write_predictions(job: Job, logits: NDArray[np.float32], rows: pd.DataFrame) -> None:
-    """Write the logits (R, K) of the R sites of ``rows``, by well and by site; the record last, as a mark.
+def write_predictions(job: Job, answers: Answers, rows: pd.DataFrame, n_treatments: int) -> None:
+    """Write the logits of the sites of ``rows``, by well and by site; the record last, as a mark.
 
-    Raises UserError if a file cannot be written.
+    Of a network that knows controls, too, only the treatments' are kept. Raises UserError if a file cannot be written.
     """
-    by_site, wells = stack_sites(logits, rows)  # (N, S, K)
+    by_site, wells = stack_sites(answers.first[:, :n_treatments], rows)  # (N, S, K)
+    every_view, _ = stack_sites(answers.logits[:, :n_treatments], rows)
     job.files["record"].unlink(missing_ok=True)
     write_array(job.files["sites"], by_site.astype(np.float16))
-    write_array(job.files["logits"], mean_of_sites(by_site))
+    write_array(job.files["logits"], mean_of_sites(every_view))
     with whole(job.files["wells"]) as temporary:
         wells[["id_code"]].to_csv(temporary, index=False)
     with whole(job.files["record"]) as temporary:
         temporary.write_text(json.dumps(job.made_with, indent=2) + "\n", encoding="utf-8")
+
+
+def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
+    """Return the treatment wells of a split: all test wells, those held out, or the other train wells."""
+    if split == "test":
+        return screen.select("test", "treatment")
+    held_out = _held_out(folder, screen)
+    if split == "valid":
+        return held_out
+    wells = screen.select("train", "treatment")
+    return wells[~wells["experiment"].isin(held_out["experiment"])].reset_index(drop=True)
 
 
 def _held_out(folder: Path, screen: Screen) -> pd.DataFrame:

@@ -1,19 +1,22 @@
-"""Loaders of sites: shuffled and cut by rank for learning, in order and unpadded for validation."""
+"""Loaders of sites: shuffled and cut by rank for learning, whole plates in order and unpadded for evaluation."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch.utils.data import DataLoader
 
 from rcic.errors import UserError
-from rcic.learn.config import Config
+from rcic.learn.evaluate import group_codes
 from rcic.learn.ranks import rank_and_world, say
 from rcic.learn.schema import to_plain
+from rcic.learn.settings import Config
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.sampler import EpochSampler
-from rcic.pixels.store import PngStore, check_files, drop_incomplete
+from rcic.pixels.sampler import EpochSampler, GroupBatches, whole_groups
+from rcic.pixels.store import PngStore, check_files, drop_incomplete, stack_rows
+from rcic.screen.table import Screen
 
 SiteLoader = DataLoader[dict[str, Any]]
 
@@ -36,37 +39,96 @@ def usable_sites(
     return rows
 
 
+def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
+    """Return one row for each well that has all ``sites``, saying which have not. Raises UserError if none has."""
+    wells, lacking = stack_rows(rows, sites)
+    if len(lacking):
+        first = f"{lacking['id_code'].iloc[0]} site {lacking['site'].iloc[0]}"
+        say(f"left out {lacking['id_code'].nunique()} wells that lack a site of {list(sites)}, first {first}")
+    return wells
+
+
+def with_company(store: PngStore, screen: Screen, rows: pd.DataFrame, unit: str | None, how: Config) -> pd.DataFrame:
+    """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
+
+    The column ``wanted`` (bool) tells the two kinds apart. Company are controls and treatments of whatever label; those
+    that lack an image are left out. Rows stand by experiment, plate, well and site.
+    """
+    if unit is None:
+        return rows.assign(wanted=True)
+    keys = ["experiment"] if unit == "experiment" else ["experiment", "plate"]
+    theirs = screen.wells.merge(rows[keys].drop_duplicates(), on=keys)
+    others = theirs[~theirs["id_code"].isin(rows["id_code"])].assign(label=-1)
+    company, _ = drop_incomplete(store, others, how.data.sites, how.data.channels) if len(others) else (rows[:0], None)
+    company = stack_rows(company, how.data.sites)[0] if how.data.stack_sites and len(company) else company
+    both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)
+    return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
+
+
 def train_loader(config: Config, rows: pd.DataFrame, store: PngStore) -> SiteLoader:
-    """Return the shuffled, augmented loader of this rank. Raises UserError for fewer than two sites a process."""
-    rank, world = rank_and_world()
-    transform = build(to_plain(config.augment), config.train.seed)
-    dataset = SiteDataset(rows, store, config.data.channels, transform, config.data.size)
-    sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
-    if len(sampler) < 2:
-        raise UserError(f"{len(dataset)} training sites are too few for {world} processes, each needs two at least")
-    # A last batch smaller than the others would upset BatchNorm, so it is left out unless it is the only one.
-    drop_last = len(sampler) >= config.train.batch_size
-    return _loader(dataset, config, config.train.batch_size, sampler=sampler, drop_last=drop_last)
+    """Return the shuffled, augmented loader of this rank: random batches or, for the ``bn`` of a plate, a plate's each.
 
-
-def valid_loader(config: Config, rows: pd.DataFrame, store: PngStore) -> SiteLoader:
-    """Return the loader of this rank's share of the rows (every ``world``-th), in order, without augmentation.
-
-    Raises UserError if there are fewer rows than processes.
+    Sites without a label sit out. Raises UserError for fewer than two sites a process.
     """
     rank, world = rank_and_world()
-    if len(rows) < world:
-        raise UserError(f"{len(rows)} validation sites are too few for {world} processes")
-    dataset = SiteDataset(rows, store, config.data.channels, None, config.data.size)
-    return _loader(dataset, config, config.train.valid_batch_size, sampler=range(rank, len(dataset), world))
+    epochs = config.schedule.frozen_epochs + config.schedule.epochs
+    transform = build(to_plain(config.augment), config.train.seed, epochs)
+    dataset = _dataset(config, rows, store, transform)
+    labelled = np.flatnonzero(rows["label"].to_numpy() >= 0)  # others wait for a pseudo-label
+    if config.model.bn != "running":
+        groups = group_codes(rows, config.model.bn)
+        batches = GroupBatches(groups, config.train.batch_size, config.train.seed, rank, world)
+        batches.rows = labelled
+        if len(batches) == 0:
+            raise UserError(f"{len(rows)} training sites are too few for batches of one {config.model.bn} each")
+        return _loader(dataset, config, batch_sampler=batches)
+    sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
+    sampler.rows = labelled
+    if len(sampler) < 2:
+        raise UserError(f"{len(labelled)} training sites are too few for {world} processes, each needs two at least")
+    # A last batch smaller than the others would upset BatchNorm, so it is left out unless it is the only one.
+    drop_last = len(sampler) >= config.train.batch_size
+    return _loader(dataset, config, batch_size=config.train.batch_size, sampler=sampler, drop_last=drop_last)
 
 
-def _loader(dataset: SiteDataset, config: Config, batch_size: int, **options: Any) -> SiteLoader:
-    if config.data.cache and not dataset.preload():
+def order_of(loader: SiteLoader) -> EpochSampler | GroupBatches:
+    """Return what decides the order of a training loader."""
+    own = loader.batch_sampler if isinstance(loader.batch_sampler, GroupBatches) else loader.sampler
+    assert isinstance(own, EpochSampler | GroupBatches)
+    return own
+
+
+def valid_loader(config: Config, rows: pd.DataFrame, store: PngStore, unit: str | None) -> SiteLoader:
+    """Return the loader of this rank's share of the rows, in order, without augmentation.
+
+    The share is every ``world``-th row or, where ``unit`` (plate, experiment) must be read whole, every ``world``-th of
+    those. Raises UserError if there are fewer than processes.
+    """
+    rank, world = rank_and_world()
+    dataset = _dataset(config, rows, store, None)
+    if unit is None:
+        if len(rows) < world:
+            raise UserError(f"{len(rows)} validation sites are too few for {world} processes")
+        own = range(rank, len(dataset), world)
+        return _loader(dataset, config, batch_size=config.train.valid_batch_size, sampler=own)
+    groups = group_codes(rows, unit)
+    if (n_groups := len(np.unique(groups))) < world:
+        raise UserError(f"validation has {n_groups} {unit}s, too few for {world} processes that take whole ones")
+    return _loader(dataset, config, batch_sampler=whole_groups(groups, config.train.valid_batch_size, rank, world))
+
+
+def _dataset(config: Config, rows: pd.DataFrame, store: PngStore, transform: Any) -> SiteDataset:
+    data = config.data
+    sites = data.sites if data.stack_sites else ()
+    dataset = SiteDataset(rows, store, data.channels, transform, data.size, sites)
+    if data.cache and not dataset.preload():
         say(f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time")
+    return dataset
+
+
+def _loader(dataset: SiteDataset, config: Config, **options: Any) -> SiteLoader:
     return DataLoader(
         dataset,
-        batch_size=batch_size,
         num_workers=config.data.workers,
         pin_memory=config.train.device == "cuda",
         persistent_workers=config.data.workers > 0,

@@ -10,7 +10,7 @@ from catalyst.loggers.wandb import WandbLogger
 from tqdm import tqdm
 
 from rcic.files import METRICS, whole
-from rcic.learn.config import Log
+from rcic.learn.settings import Log
 from rcic.learn.tensorboard import TensorBoard
 
 if TYPE_CHECKING:

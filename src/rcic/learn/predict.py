@@ -1,31 +1,38 @@
 """Predict test wells and held-out wells with every trained member, and leave the answers as plain files."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from rcic.errors import UserError
+from rcic.files import prediction_files
 from rcic.learn.checkpoint import Checkpoint, lay_over
-from rcic.learn.infer import predict_sites
+from rcic.learn.evaluate import How
+from rcic.learn.infer import Answers, Asked, Reading, predict_sites
 from rcic.learn.jobs import Job, finished_members, is_predicted, plan_job, write_predictions
-from rcic.learn.loaders import usable_sites
+from rcic.learn.loaders import stacked, usable_sites, with_company
 from rcic.learn.models import WellClassifier, build_model
+from rcic.learn.pixelnorm import PixelNorm
+from rcic.learn.settings import Config
 from rcic.pixels.store import PngStore
-from rcic.screen.table import read_screen
+from rcic.screen.table import Screen, read_screen
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to predict: the device, sites at once, loader processes, networks in memory at once, incomplete sites."""
+    """How to predict: the device, sites at once, loader processes, networks in memory at once, incomplete sites.
+
+    ``tta`` replaces each config's list of views.
+    """
 
     device: str = "cpu"
     batch_size: int = 64
     workers: int = 0
     at_once: int = 6
     drop_incomplete: bool = False
-    sites: tuple[int, ...] = (1, 2)
+    tta: tuple[str, ...] = ()
 
 
 def predict_all(
@@ -38,59 +45,88 @@ def predict_all(
 ) -> None:
     """Write the predictions of every member of ``model_name`` below ``model_root`` that are not there yet.
 
-    They are there if they were made from the same checkpoint, screen and choice of sites. Members that read the same
-    sites share one pass, ``at_once`` at a time, and their files are written after each pass: a killed run goes on
-    where it was. Raises UserError if there is no finished member, or a checkpoint or an image cannot be used.
+    ``NAME@`` are all of ``NAME``'s cell types' own models, each of which predicts the wells of its cell type. They are
+    there if they were made from the same checkpoint, screen, sites and views. Members that read the same sites share
+    one pass, ``at_once`` at a time, and their files are written after each pass: a killed run goes on where it was.
+    Raises UserError if there is no finished member, or a checkpoint or an image cannot be used.
     """
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = finished_members(root, model_name)
     for split in splits:
         jobs = [
-            plan_job(screen, root / member.folder, out / member.folder, split, options.sites, options.drop_incomplete)
+            plan_job(
+                screen,
+                root / member.folder,
+                prediction_files(out / member.folder, split),
+                split,
+                options.tta,
+                options.drop_incomplete,
+            )
             for member in members
         ]
         todo = [job for job in jobs if not is_predicted(job)]
         print(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are predicted already, {len(todo)} to go")
-        _predict(PngStore(screen.root), todo, split, options)
+        for some, answers, rows in answers_of(PngStore(screen.root), screen, todo, split, options):
+            for job, own in zip(some, answers, strict=True):
+                write_predictions(job, own, rows, screen.n_treatments)
 
 
-def _predict(store: PngStore, jobs: Sequence[Job], split: str, options: Options) -> None:
-    """Predict the jobs, those that read the same sites at the same size together, and write what they say."""
-    for some, rows in _passes(jobs, _site_tables(store, jobs, options)):
+def answers_of(
+    store: PngStore, screen: Screen, jobs: Sequence[Job], title: str, options: Options
+) -> Iterator[tuple[Sequence[Job], list[Answers], pd.DataFrame]]:
+    """Yield some jobs at a time, what each one's network says, and the site table (W rows) that it says it of."""
+    for some, reading in _passes(jobs, [_reading(store, screen, job, options) for job in jobs]):
         for start in range(0, len(some), options.at_once):
             group = some[start : start + options.at_once]
-            networks = [(_network(job.checkpoint), job.channels) for job in group]
-            size, title = group[0].checkpoint.meta["size"], f"{split} x {len(group)} models"
-            logits = predict_sites(
-                networks, rows, store, size, options.device, options.batch_size, options.workers, title
-            )
-            for job, own in zip(group, logits, strict=True):
-                write_predictions(job, own, rows)
+            asked = [_asked(job, options) for job in group]
+            said = f"{title} x {len(group)} models"
+            answers = predict_sites(asked, reading, options.batch_size, options.workers, said)
+            rows = reading.rows[reading.rows["wanted"]].reset_index(drop=True)
+            yield group, answers, rows
 
 
-def _site_tables(store: PngStore, jobs: Sequence[Job], options: Options) -> list[pd.DataFrame]:
-    """Return each job's site table: which sites are complete depends on its own channels, not on who shares a pass."""
-    tables: dict[tuple[str, tuple[int, ...]], pd.DataFrame] = {}
-    keys = [("\n".join(job.wells["id_code"]), job.channels) for job in jobs]
-    for key, job in zip(keys, jobs, strict=True):
-        if key not in tables:
-            tables[key] = usable_sites(store, job.wells, options.sites, job.channels, options.drop_incomplete)
-    return [tables[key] for key in keys]
+def _reading(store: PngStore, screen: Screen, job: Job, options: Options) -> Reading:
+    """Return what a job reads: which sites are complete depends on its own channels, not on who shares a pass."""
+    config = job.config
+    data = replace(config.data, drop_incomplete=options.drop_incomplete)
+    rows = usable_sites(store, job.wells, data.sites, data.channels, data.drop_incomplete)
+    rows = stacked(rows, data.sites) if data.stack_sites else rows
+    unit = How(config.model.bn, PixelNorm(data.norm)).unit
+    rows = with_company(store, screen, rows, unit, config)
+    return Reading(rows, store, data.size, unit, data.sites if data.stack_sites else ())
 
 
-def _passes(jobs: Sequence[Job], tables: Sequence[pd.DataFrame]) -> list[tuple[list[Job], pd.DataFrame]]:
-    """Return the jobs in groups that read the same sites at the same size, each with its site table."""
-    groups: dict[tuple[int | None, str], tuple[list[Job], pd.DataFrame]] = {}
-    for job, rows in zip(jobs, tables, strict=True):
-        sites = "\n".join(rows["id_code"] + " " + rows["site"].astype(str))
-        groups.setdefault((job.checkpoint.meta["size"], sites), ([], rows))[0].append(job)
+def _passes(jobs: Sequence[Job], readings: Sequence[Reading]) -> list[tuple[list[Job], Reading]]:
+    """Return the jobs in groups that read the same sites in the same way, each with its reading."""
+    groups: dict[tuple[object, ...], tuple[list[Job], Reading]] = {}
+    for job, reading in zip(jobs, readings, strict=True):
+        rows = reading.rows
+        sites = "\n".join(rows["id_code"] + " " + rows["site"].astype(str) + " " + rows["wanted"].astype(str))
+        key = (reading.size, reading.unit, reading.stacked, sites)
+        groups.setdefault(key, ([], reading))[0].append(job)
     return list(groups.values())
 
 
-def _network(checkpoint: Checkpoint) -> WellClassifier:
+def _asked(job: Job, options: Options) -> Asked:
+    """Return the network of a job and how it is asked."""
+    config, meta = job.config, job.checkpoint.meta
+    how = How(
+        config.model.bn,
+        PixelNorm(**meta["pixels"]),
+        options.tta or config.predict.tta,
+        config.augment.crop,
+        options.device,
+        options.batch_size,
+    )
+    return Asked(_network(job.checkpoint, config), config.data.channels, how, meta["metadata"])
+
+
+def _network(checkpoint: Checkpoint, config: Config) -> WellClassifier:
     """Return the network of a checkpoint. Raises UserError if a tensor of it is not in the file."""
-    meta = checkpoint.meta
-    network = build_model(meta["model"], len(meta["channels"]), len(meta["classes"]))
+    meta, data = checkpoint.meta, config.data
+    n_channels = len(data.channels) * (len(data.sites) if data.stack_sites else 1)
+    n_values = [len(values) for values in meta["metadata"].values()]
+    network = build_model(config.model, n_channels, len(meta["classes"]), config.loss, n_values, load=False)
     if fresh := lay_over(network, checkpoint):
         raise UserError(f"{checkpoint.path}: lacks {fresh[0]}, or has it in another shape")
     return network

@@ -7,7 +7,7 @@ from rcic.learn.schema import flat, to_plain
 from rcic.screen.plate import CHANNELS, SITES
 
 if TYPE_CHECKING:
-    from rcic.learn.config import Augment, Config, Data, Model, Optim, Schedule, Train
+    from rcic.learn.settings import Augment, Config, Data, Loss, Model, Optim, Progressive, Schedule, Train
 
 Rule = tuple[str, str, bool]  # key, what it must be, whether it is
 
@@ -16,34 +16,63 @@ STAGES = ("control", "full", "pseudo")  # each can start the later ones
 
 def check(config: "Config", source: str) -> None:
     """Raise the UserError of the first rule that ``config`` breaks; ``source`` begins it."""
-    earlier = STAGES[: STAGES.index(config.stage)]
     rules = [
-        ("init.stage", "must be an earlier stage or none", config.init.stage in ("none", *earlier)),
+        *_init(config),
         *_model(config.model),
+        *_loss(config.loss),
         *_data(config.data),
         *_augment(config.augment),
+        *_mixing(config),
         *_optim(config.optim),
         *_schedule(config.schedule),
         *_train(config.train),
+        *_progressive(config),
     ]
     for key, wanted, holds in rules:
         if not holds:
             raise UserError(f"{source}: {key} is {flat(to_plain(config))[key]!r}, {wanted}")
 
 
+def _init(config: "Config") -> list[Rule]:
+    earlier = STAGES[: STAGES.index(config.stage)]
+    same = (config.stage,) if config.data.cell_types else ()  # a cell type's own model starts from the common one
+    return [("init.stage", "must be an earlier stage or none", config.init.stage in ("none", *earlier, *same))]
+
+
 def _model(model: "Model") -> list[Rule]:
-    is_name = bool(model.name.strip(".")) and "/" not in model.name
+    is_name = bool(model.name.strip(".")) and not set("/@+") & set(model.name)
     return [
-        ("model.name", "must be a name, not a path", is_name),
+        ("model.name", "must be a name, not a path, without @ and +", is_name),
         ("model.dropout", "must lie in [0, 1)", 0 <= model.dropout < 1),
+        ("model.width", "must be at least 2", model.width >= 2),
+        ("model.bn_momentum", "must lie in (0, 1]", 0 < model.bn_momentum <= 1),
+        ("model.metadata", "must name each kind once", len(set(model.metadata)) == len(model.metadata)),
+        ("model.metadata_width", "must be at least 1", model.metadata_width >= 1),
+        ("model.metadata_dropout", "must lie in [0, 1]", 0 <= model.metadata_dropout <= 1),
     ]
+
+
+def _loss(loss: "Loss") -> list[Rule]:
+    return [
+        ("loss.ce", "must be at least 0, and above 0 without loss.margin", loss.ce > 0 or _has_margin(loss)),
+        ("loss.label_smoothing", "must lie in [0, 1)", 0 <= loss.label_smoothing < 1),
+        ("loss.margin_weight", "must be above 0", loss.margin_weight > 0),
+        ("loss.scale", "must be above 0", loss.scale > 0),
+        ("loss.angle", "must lie in [0, 1.5]", 0 <= loss.angle <= 1.5),
+    ]
+
+
+def _has_margin(loss: "Loss") -> bool:
+    return loss.ce == 0 and loss.margin != "none"
 
 
 def _data(data: "Data") -> list[Rule]:
     return [
         ("data.channels", f"must be some of {list(CHANNELS)}, each once", _some_of(CHANNELS, data.channels)),
         ("data.sites", f"must be some of {list(SITES)}, each once", _some_of(SITES, data.sites)),
+        ("data.stack_sites", "needs two of data.sites", not data.stack_sites or len(data.sites) > 1),
         ("data.fold", "must be at least 0", data.fold >= 0),
+        ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
         ("data.size", "must be at least 16, or null", data.size is None or data.size >= 16),
         ("data.workers", "must be at least 0", data.workers >= 0),
     ]
@@ -51,11 +80,32 @@ def _data(data: "Data") -> list[Rule]:
 
 def _augment(augment: "Augment") -> list[Rule]:
     low, high = augment.scale
+    start, crop = augment.crop_start, augment.crop
+    grows = start is None or (crop is not None and 16 <= start <= crop)
     return [
         ("augment.shear", "must lie in [0, 45] degrees", 0 <= augment.shear <= 45),
         ("augment.scale", "must be [low, high] with 0 < low <= high", 0 < low <= high),
-        ("augment.crop", "must be at least 16, or null", augment.crop is None or augment.crop >= 16),
+        ("augment.crop", "must be at least 16, or null", crop is None or crop >= 16),
+        ("augment.crop_start", "must be at least 16 and at most augment.crop, or null", grows),
+        ("augment.scale_crop", "must be 0 (off) or lie in (0, 1]", 0 <= augment.scale_crop <= 1),
+        ("augment.gain", "must be at least 0", augment.gain >= 0),
+        ("augment.bias", "must be at least 0", augment.bias >= 0),
+        ("augment.erase", "must lie in [0, 1]", 0 <= augment.erase <= 1),
         ("augment.channel_dropout", "must lie in [0, 1]", 0 <= augment.channel_dropout <= 1),
+    ]
+
+
+def _mixing(config: "Config") -> list[Rule]:
+    augment, loss = config.augment, config.loss
+    mixup = augment.mixup
+    told = loss.margin == "none" or loss.mixed != "refuse" or augment.cutmix + mixup == 0
+    margin = f"but loss.margin {loss.margin} takes one label a sample: choose larger or weighted, or set augment.cutmix"
+    return [
+        ("augment.cutmix", "must lie in [0, 1]", 0 <= augment.cutmix <= 1),
+        ("augment.mixup", "must be at least 0 and, with augment.cutmix, at most 1", 0 <= mixup <= 1 - augment.cutmix),
+        ("augment.mix_alpha", "must be above 0", augment.mix_alpha > 0),
+        ("augment.mix_from", "must lie in [0, 1]", 0 <= augment.mix_from <= 1),
+        ("loss.mixed", f"{margin} and augment.mixup 0", told),
     ]
 
 
@@ -63,6 +113,8 @@ def _optim(optim: "Optim") -> list[Rule]:
     return [
         ("optim.weight_decay", "must be at least 0", optim.weight_decay >= 0),
         ("optim.clip", "must be above 0, or null", optim.clip is None or optim.clip > 0),
+        ("optim.trunk_rate", "must be above 0", optim.trunk_rate > 0),
+        ("optim.stem_rate", "must be above 0", optim.stem_rate > 0),
     ]
 
 
@@ -70,6 +122,7 @@ def _schedule(schedule: "Schedule") -> list[Rule]:
     some = schedule.epochs + schedule.frozen_epochs > 0
     warm = schedule.epochs == 0 or 0 <= schedule.warmup_epochs < schedule.epochs
     momentum = all(0 <= value < 1 for value in schedule.momentum)
+    steps = list(schedule.steps) == sorted(schedule.steps) and all(0 < share < 1 for share in schedule.steps)
     return [
         ("schedule.frozen_epochs", "must be at least 0", schedule.frozen_epochs >= 0),
         ("schedule.epochs", "must be at least 0, and 1 without frozen_epochs", schedule.epochs >= 0 and some),
@@ -78,6 +131,7 @@ def _schedule(schedule: "Schedule") -> list[Rule]:
         ("schedule.max_lr", "must be above 0", schedule.max_lr > 0),
         ("schedule.min_lr", "must be at least 0 and at most schedule.max_lr", 0 <= schedule.min_lr <= schedule.max_lr),
         ("schedule.momentum", "must lie in [0, 1)", momentum),
+        ("schedule.steps", "must be shares of the cycle between 0 and 1, rising", steps),
     ]
 
 
@@ -86,8 +140,28 @@ def _train(train: "Train") -> list[Rule]:
         ("train.batch_size", "must be at least 2 (BatchNorm)", train.batch_size >= 2),
         ("train.accumulate", "must be at least 1", train.accumulate >= 1),
         ("train.valid_batch_size", "must be at least 1", train.valid_batch_size >= 1),
-        ("train.label_smoothing", "must lie in [0, 1)", 0 <= train.label_smoothing < 1),
         ("train.seed", "must lie in 0..2147483647", 0 <= train.seed < 2**31),
+        ("train.ema", "must lie in [0, 1)", 0 <= train.ema < 1),
+        ("train.swa_epochs", "must be at least 0, and 0 with train.ema", train.swa_epochs == 0 or _swa(train)),
+    ]
+
+
+def _swa(train: "Train") -> bool:
+    return train.swa_epochs > 0 and train.ema == 0
+
+
+def _progressive(config: "Config") -> list[Rule]:
+    progressive: Progressive = config.progressive
+    n_epochs = config.schedule.frozen_epochs + config.schedule.epochs
+    return [
+        ("progressive.start", "must lie in 0..all epochs", 0 <= progressive.start <= n_epochs),
+        (
+            "progressive.start",
+            "has no meaning in stage I",
+            progressive.start == 0 or config.stage != "control",
+        ),
+        ("progressive.first", "must lie in (0, progressive.last]", 0 < progressive.first <= progressive.last),
+        ("progressive.last", "must lie in (0, 1]", 0 < progressive.last <= 1),
     ]
 
 

@@ -5,11 +5,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rcic.errors import UserError
-from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, Member, whole
-from rcic.learn.config import Config, write_config
+from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PSEUDO, Member, model_name, whole
+from rcic.learn.config import write_config
 from rcic.learn.ranks import is_main, say
 from rcic.learn.record import read_record, recorded, surroundings
 from rcic.learn.schema import flat, read_yaml, to_plain
+from rcic.learn.settings import Config
 from rcic.learn.tables import StageTable, stage_table
 from rcic.screen.table import read_screen
 
@@ -26,9 +27,10 @@ _HARMLESS = (
 
 
 def run_folder(log_root: str | Path, config: Config) -> Path:
-    """Return ``LOG/{stage}/[1,2,3,4,5]/fold_K/MODEL``; the control stage has no fold."""
+    """Return ``LOG/{stage}/[1,2,3,4,5]/fold_K/MODEL`` (``MODEL@HUVEC`` for a cell type's own); stage I has no fold."""
     fold = None if config.stage == "control" else config.data.fold
-    return Path(log_root) / config.stage / Member(config.data.channels, fold, config.model.name).folder
+    name = model_name(config.model.name, config.data.cell_types)
+    return Path(log_root) / config.stage / Member(config.data.channels, fold, name).folder
 
 
 def train(config: Config, data_root: str | Path, log_root: str | Path, force: bool = False) -> Path:
@@ -89,7 +91,8 @@ def _begin(folder: Path, config: Config, table: StageTable) -> None:
     """Clear what an earlier training left in the folder; write the config and the held-out wells."""
     for name in (BEST, LAST, METRICS):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    for name in ("tensorboard", PSEUDO):
+        shutil.rmtree(folder / name, ignore_errors=True)
     write_config(config, folder / CONFIG)
     with whole(folder / HELD_OUT) as temporary:
         table.valid.to_csv(temporary, columns=["id_code", "label"], index=False)

@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rcic.errors import UserError
-from rcic.learn.config import Config
+from rcic.learn.average import build_average
 from rcic.learn.engine import build_engine
-from rcic.learn.loaders import SiteLoader
+from rcic.learn.evaluate import How, ask
+from rcic.learn.loaders import SiteLoader, order_of
+from rcic.learn.loss import Targets
 from rcic.learn.models import WellClassifier
 from rcic.learn.optim import accumulation, build_optimizer, schedule_table, set_step
+from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.schema import to_plain
-from rcic.pixels.batch import channel_dropout, normalize
+from rcic.learn.settings import Config
+from rcic.learn.sites import LossWatch, TrainingSites
+from rcic.pixels.batch import augment_batch, normalize
+from rcic.pixels.mix import mix_batch
 
 
 class WellRunner(dl.IRunner):
@@ -30,16 +36,27 @@ class WellRunner(dl.IRunner):
     is not finite.
     """
 
-    def __init__(self, config: Config, model: WellClassifier, loaders: Mapping[str, SiteLoader]):
+    def __init__(
+        self,
+        config: Config,
+        model: WellClassifier,
+        loaders: Mapping[str, SiteLoader],
+        sites: TrainingSites,
+        pixels: PixelNorm | None = None,
+    ):
         super().__init__(model=model)
         self.config = config
         self.network = model
         self.given_loaders = dict(loaders)
         self.given_callbacks: dict[str, dl.Callback] = {}
         self.make_loggers: Callable[[], dict[str, dl.ILogger]] = dict
+        self.sites, self.pixels = sites, pixels or PixelNorm()
+        self.order = order_of(loaders["train"])
+        self.augment = to_plain(config.augment)
+        self.average = build_average(config.train)
         self.step = 0  # optimiser steps done
-        self.groups = accumulation(len(loaders["train"]), config.train.accumulate)  # of an epoch's batches
-        self.lr, self.momentum = schedule_table(config.schedule, sum(steps for _, steps in self.groups))
+        self.planned_steps = sum(steps for _, steps in accumulation(len(loaders["train"]), config.train.accumulate))
+        self.lr, self.momentum = schedule_table(config.schedule, self.planned_steps)
 
     @property
     def seed(self) -> int:
@@ -50,6 +67,13 @@ class WellRunner(dl.IRunner):
     def num_epochs(self) -> int:
         """Frozen epochs and those of the cycle."""
         return self.config.schedule.frozen_epochs + self.config.schedule.epochs
+
+    @property
+    def how(self) -> How:
+        """How validation asks the network: one view, the training precision."""
+        train = self.config.train
+        bn, device = self.config.model.bn, self.engine.device
+        return How(bn, self.pixels, ("identity",), None, device, train.valid_batch_size, train.channels_last)
 
     @property
     def hparams(self) -> dict[str, Any]:
@@ -95,56 +119,97 @@ class WellRunner(dl.IRunner):
     def on_epoch_start(self, runner: dl.IRunner) -> None:
         """Tell the sampler the epoch."""
         super().on_epoch_start(runner)
-        self.given_loaders["train"].sampler.epoch = self.epoch_step  # type: ignore[attr-defined]
+        self.order.epoch = self.epoch_step
 
     def on_loader_start(self, runner: dl.IRunner) -> None:
         """Clear the sums; before validation give every rank the main process' BatchNorm statistics."""
         super().on_loader_start(runner)
-        self.batch_index = 0
+        self.batch_index, self.step_index = 0, 0
+        self.groups = accumulation(
+            len(self.given_loaders["train"]), self.config.train.accumulate
+        )  # rows may have grown
+        self.steps_in_epoch = sum(steps for _, steps in self.groups)
         self.n_seen, self.loss_sum = 0, torch.zeros((), device=self.engine.device)
+        self.watch = LossWatch(self.engine.device)
         self.outputs: list[tuple[Tensor, Tensor]] = []  # of validation: rows, logits
         seeds = np.random.SeedSequence((self.seed, self.epoch_step, self.engine.process_index)).generate_state(1)
         self.chance = torch.Generator(self.engine.device).manual_seed(int(seeds[0]))
-        if self.is_valid_loader and self.engine.num_processes > 1:
-            broadcast(list(self.network.buffers()))
+        self.coin = np.random.default_rng(seeds)
+        if self.is_valid_loader:
+            if self.engine.num_processes > 1:
+                broadcast(list(self.network.buffers()))
+            self.gatherer = self.sites.gatherer()
 
     def handle_batch(self, batch: Mapping[str, Any]) -> None:
         """Take one training step, or keep one batch of validation logits."""
-        labels = batch["target"].to(self.engine.device, non_blocking=True)  # (B,)
-        x = normalize(batch["image"].to(self.engine.device, non_blocking=True))  # (B, C, H, W) float32
         if self.is_train_loader:
-            x = channel_dropout(x, self.config.augment.channel_dropout, self.chance)
-        if self.config.train.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
-        loss = self._learn(x, labels) if self.is_train_loader else self._validate(x, labels, batch["row"])
-        self.loss_sum += loss.detach() * len(labels)
-        self.n_seen += len(labels)
+            loss, n = self._learn(batch)
+        else:
+            loss, n = self._validate(batch)
+        self.loss_sum += loss.detach() * n
+        self.n_seen += n
         self.batch_index += 1
 
-    def _learn(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Backward of one batch and, at the end of its group, a step; return the batch's mean loss."""
+    def _prepared(self, batch: Mapping[str, Any]) -> tuple[tuple[Any, ...], Targets]:
+        """Return what goes into the network, on its device, and the targets: normalised, augmented, perhaps mixed."""
+        device, settings, metadata = self.engine.device, self.config.augment, None
+        stats = batch["stats"].to(device, non_blocking=True) if "stats" in batch else None
+        x = normalize(batch["image"].to(device, non_blocking=True), stats)  # (B, C, H, W) float32
+        x = augment_batch(x, self.augment, self.chance)
+        labels = self.sites.labels(batch).to(device, non_blocking=True)  # (B,)
+        metadata = self.sites.metadata(batch["row"], device)
+        order, share = None, 1.0
+        if self.epoch_step - 1 >= settings.mix_from * self.num_epochs:
+            x, order, share = mix_batch(x, self.coin, settings.cutmix, settings.mixup, settings.mix_alpha)
+        if self.config.train.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        targets = Targets(labels) if order is None else Targets(labels, labels[order], share)
+        return (x, metadata, order, share), targets
+
+    def _learn(self, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
+        """Backward of one batch and, at the end of its group, a step; return the batch's mean loss and size."""
+        inputs, targets = self._prepared(batch)
         group_size, steps_now = self.groups[self.batch_index]
-        smoothing = self.config.train.label_smoothing
         with contextlib.nullcontext() if steps_now else self.engine.no_sync(self.model):
-            loss = nn.functional.cross_entropy(self.model(x).logits, labels, label_smoothing=smoothing)
+            loss = self.network.loss(self.model(*inputs), targets)
             self.engine.backward(loss / group_size)
+        self.watch.note(loss, batch["row"])
         if steps_now:
             self._step()
-        return loss
+        return loss, len(targets.labels)
 
     def _step(self) -> None:
         if self.config.optim.clip is not None:
             self.engine.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
-        set_step(self.optimizer, self.lr[self.step], self.momentum[self.step])
+        place = self._place()
+        set_step(self.optimizer, self.lr[place], self.momentum[place])
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.average.update_step(self.network)
         self.step += 1
+        self.step_index += 1
+        self.rate = float(self.lr[place])
 
-    def _validate(self, x: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
-        """Keep the logits of one batch on the device; return its mean loss (without label smoothing)."""
-        logits = self.network(x).logits.float()  # not through DDP: ranks may have unequal numbers of batches
-        self.outputs.append((rows, logits))
-        return nn.functional.cross_entropy(logits, labels)
+    def _place(self) -> int:
+        """Return the row of the tables of rates for this step; an epoch of more steps than planned goes on slower."""
+        done = self.step_index * self.planned_steps // self.steps_in_epoch
+        return (self.epoch_step - 1) * self.planned_steps + done
+
+    def _validate(self, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
+        """Keep the logits of one batch, or of the plate that it completes; return their mean loss and number."""
+        group = self.gatherer.add(batch)
+        if group is None:
+            return torch.zeros((), device=self.engine.device), 0
+        wanted = group.rows["wanted"].to_numpy(bool)
+        with self.averaged():  # not through DDP: ranks have unequal numbers of batches
+            logits = ask(self.network, group, wanted, self.how).logits.float()
+        labels = torch.from_numpy(group.rows["label"].to_numpy(np.int64)[wanted]).to(logits.device)
+        self.outputs.append((torch.from_numpy(group.rows.index.to_numpy(np.int64)[wanted]), logits))
+        return nn.functional.cross_entropy(logits, labels), len(labels)
+
+    def averaged(self) -> contextlib.AbstractContextManager[Any]:
+        """Within the block the network has its averaged weights, if the config averages any."""
+        return self.average.applied(self.network)
 
     def on_loader_end(self, runner: dl.IRunner) -> None:
         """Put the mean loss (and the learning rate) among the metrics; stop if the training loss is not finite."""
@@ -152,13 +217,20 @@ class WellRunner(dl.IRunner):
         loss = sum(total for total, _ in sums) / sum(seen for _, seen in sums)
         self.loader_metrics["loss"] = loss
         if self.is_train_loader:
-            self.loader_metrics["lr"] = float(self.lr[self.step - 1])
-            if not np.isfinite(loss):
-                raise UserError(
-                    f"epoch {self.epoch_step}: the training loss is {loss}, so this run cannot recover; lower "
-                    "schedule.max_lr and schedule.frozen_lr, set optim.clip, or use train.precision fp32 or bf16"
-                )
+            self.loader_metrics["lr"] = self.rate
+            self._check_loss(loss)
+            self.average.update_epoch(self.network, self.epoch_step, self.num_epochs)
         super().on_loader_end(runner)
+
+    def _check_loss(self, loss: float) -> None:
+        """Raise UserError, naming the first bad batch of the epoch, if a training loss was not finite."""
+        if np.isfinite(loss) and self.watch.bad_batch is None:
+            return
+        raise UserError(
+            f"epoch {self.epoch_step}{self.watch.told(self.sites.train)}: the training loss is {loss}, so this "
+            "run cannot recover; lower schedule.max_lr and schedule.frozen_lr, set optim.clip, or use train.precision "
+            "fp32 or bf16"
+        )
 
     def on_exception(self, runner: dl.IRunner) -> None:
         """Close what the loggers hold open, then raise the exception."""

@@ -1,14 +1,14 @@
 """The wells of a stage: what it trains on, what it is validated on, and what its classes are."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError
-from rcic.learn.config import Config
+from rcic.errors import UserError, nearest
+from rcic.learn.settings import Config
 from rcic.screen.table import Screen, read_wells
 
 PSEUDO_TABLE = "pseudo.csv"
@@ -16,11 +16,21 @@ PSEUDO_TABLE = "pseudo.csv"
 
 @dataclass(frozen=True)
 class StageTable:
-    """Wells of a stage. ``label`` in both tables counts from 0 to ``len(classes) - 1``."""
+    """Wells of a stage. ``label`` in both tables counts from 0 to ``len(classes) - 1``.
+
+    Validation wells have one of the first ``n_answers`` classes: with controls as further classes, a treatment's.
+    """
 
     train: pd.DataFrame
     valid: pd.DataFrame
     classes: tuple[str | int, ...]
+    n_answers: int
+
+    @property
+    def absent(self) -> list[str | int]:
+        """The siRNAs of which no training well is left: they can never be answered rightly."""
+        there = set(self.train["label"])
+        return [name for label, name in enumerate(self.classes) if label not in there]
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of what is learnt and validated: wells, their labels and the classes."""
@@ -37,9 +47,14 @@ def stage_table(screen: Screen, config: Config) -> StageTable:
     Raises UserError for a fold or pseudo table that is missing or broken, or that leaks validation wells.
     """
     if config.stage == "control":
-        return _control(screen, config.train.seed)
-    table = _full(screen, Path(config.data.folds_dir), config.data.fold)
-    return table if config.stage == "full" else _with_pseudo(screen, table, Path(config.data.pseudo_dir))
+        table = _control(screen, config.train.seed)
+    else:
+        table = _full(screen, Path(config.data.folds_dir), config.data.fold)
+    if config.stage == "pseudo":
+        table = _with_pseudo(screen, table, Path(config.data.pseudo_dir))
+    if config.stage != "control" and config.data.controls == "classes":
+        table = _with_controls(screen, table)
+    return _of_cell_types(screen, table, config) if config.data.cell_types else table
 
 
 def _control(screen: Screen, seed: int) -> StageTable:
@@ -55,7 +70,8 @@ def _control(screen: Screen, seed: int) -> StageTable:
         raise UserError(f"{screen.root}: no cell type has two experiments, so none can be held out to validate stage I")
     is_valid = wells["experiment"].isin(held_out)
     train, valid = (wells[chosen].reset_index(drop=True) for chosen in (~is_valid, is_valid))
-    return StageTable(train, valid, screen.classes[screen.n_treatments :])
+    classes = screen.classes[screen.n_treatments :]
+    return StageTable(train, valid, classes, len(classes))
 
 
 def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
@@ -72,7 +88,7 @@ def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
         raise UserError(
             f"{paths[1]}: experiment {shared[0]} is in {paths[0].name} too; a fold must not share experiments"
         )
-    return StageTable(train, valid, screen.classes[: screen.n_treatments])
+    return StageTable(train, valid, screen.classes[: screen.n_treatments], screen.n_treatments)
 
 
 def _with_pseudo(screen: Screen, full: StageTable, pseudo_dir: Path) -> StageTable:
@@ -84,7 +100,34 @@ def _with_pseudo(screen: Screen, full: StageTable, pseudo_dir: Path) -> StageTab
             "predictions of stage II"
         )
     pseudo = _read_treatments(path, screen, "test")
-    return StageTable(pd.concat([full.train, pseudo], ignore_index=True), full.valid, full.classes)
+    return replace(full, train=pd.concat([full.train, pseudo], ignore_index=True))
+
+
+def _with_controls(screen: Screen, table: StageTable) -> StageTable:
+    """The table and, as further classes, all control wells: train's, the held-out experiments' and test's.
+
+    A control's label is known on every plate, so it gives nothing away. Source: the winner of RCIC (1,139 classes).
+    """
+    controls = screen.select(kind="control")
+    if controls.empty:
+        raise UserError(f"{screen.root}: no control wells, but data.controls is classes; set it apart")
+    return replace(table, train=pd.concat([table.train, controls], ignore_index=True), classes=screen.classes)
+
+
+def _of_cell_types(screen: Screen, table: StageTable, config: Config) -> StageTable:
+    """The wells of ``data.cell_types`` alone. Raises UserError for a cell type without training or held-out wells."""
+    chosen, known = config.data.cell_types, sorted(screen.wells["cell_type"].unique())
+    for name in chosen:
+        if name not in known:
+            raise UserError(f"data.cell_types: no {name!r} in the screen ({', '.join(known)}){nearest(name, known)}")
+    train, valid = (
+        wells[wells["cell_type"].isin(chosen)].reset_index(drop=True) for wells in (table.train, table.valid)
+    )
+    if train.empty or valid.empty:
+        verb = "trains on" if train.empty else "holds out"
+        where = "stage I" if config.stage == "control" else f"fold {config.data.fold}"
+        raise UserError(f"data.cell_types: {where} {verb} no well of {', '.join(chosen)}; choose another fold")
+    return replace(table, train=train, valid=valid)
 
 
 def _read_treatments(path: Path, screen: Screen, split: str) -> pd.DataFrame:

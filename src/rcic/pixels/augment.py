@@ -1,9 +1,10 @@
 """Random views of one sample, uint8 (C, H, W) on the CPU.
 
-The geometry - one of the eight flips and turns, a shear, a zoom and the crop - is a single affine map, drawn
-here and applied with one ``cv2.warpAffine`` a channel: each pixel is interpolated once, and six channels of
-256 pixels take 1.2 ms where the same steps as albumentations transforms take 4.9. With flips and turns alone
-no pixel is interpolated. The defaults (and channel dropout) are those of the competition's 4th place.
+The geometry - one of the eight flips and turns, a shear, a zoom and the crop (:mod:`rcic.pixels.crop`) - is a
+single affine map, drawn here and applied with one ``cv2.warpAffine`` a channel: each pixel is interpolated once,
+and six channels of 256 pixels take 1.2 ms where the same steps as albumentations transforms take 4.9. With flips
+and turns alone no pixel is interpolated. The defaults (and channel dropout) are those of the competition's 4th
+place.
 
 ``extra`` names transforms of pixel values, which come from albumentations (:data:`EXTRAS`). That package has
 a random state of its own, so it is seeded from the sample's generator before each call (0.04-0.09 ms); and it
@@ -20,6 +21,7 @@ import cv2
 import numpy as np
 
 from rcic.errors import UserError, nearest
+from rcic.pixels.crop import Crop, crop_of
 
 # Our name -> albumentations' class and its arguments. In the competition the 41st place used brightness and
 # gamma, the 64th erasing (Zhong et al., arXiv 1708.04896). Normalising per image undoes most of brightness.
@@ -30,7 +32,9 @@ EXTRAS: dict[str, tuple[str, dict[str, Any]]] = {
     "noise": ("GaussNoise", {"std_range": (0.005, 0.02), "p": 0.3}),
     "erase": ("Erasing", {"scale": (0.02, 0.2), "p": 0.5}),
 }
-KEYS = ("d4", "shear", "scale", "crop", "channel_dropout", "extra")
+KEYS = ("d4", "shear", "scale", "crop", "crop_start", "extra")
+# Keys of the same section that are not for one sample: of rcic.pixels.batch, then of rcic.pixels.mix.
+BATCH_KEYS = ("scale_crop", "gain", "bias", "erase", "channel_dropout", "cutmix", "mixup", "mix_alpha", "mix_from")
 
 
 @dataclass(frozen=True)
@@ -40,57 +44,49 @@ class SampleTransform:
     d4: bool
     shear: float  # degrees, uniform in +-shear
     scale: tuple[float, float]  # zoom, uniform between the two; above 1 magnifies
-    crop: int | None  # pixels, square
+    crop: Crop | None
     seed: int
     pixel_values: Any = None  # an albumentations.Compose
 
     def __call__(self, image: np.ndarray, epoch: int, row: int) -> np.ndarray:
         """Return the view of ``image`` (C, H, W) uint8 that belongs to a row of the table in an epoch.
 
-        It is contiguous, (C, H, W) or (C, crop, crop) uint8. Raises UserError if the crop is larger than the
-        image.
+        It is contiguous, (C, H, W) or (C, side, side) uint8 with the crop's side of that epoch. Raises UserError
+        if the crop, at its largest, is larger than the image.
         """
         rng = np.random.default_rng((self.seed, epoch, row))
         height, width = image.shape[1:]
         view = int(rng.integers(8 if height == width else 4)) if self.d4 else 0
         shear, zoom = np.tan(np.radians(rng.uniform(-self.shear, self.shear))), rng.uniform(*self.scale)
-        window = self._window(rng, height, width)
+        whole = slice(0, height), slice(0, width)
+        window = whole if self.crop is None else self.crop.window(rng, (height, width), epoch)
         if shear == 0 and zoom == 1:
             image = np.ascontiguousarray(d4_view(image, view)[:, *window])
         else:
             image = _warp(image, _d4_matrix(view) @ np.array([[1, shear], [0, 1]]) / zoom, window)
         return image if self.pixel_values is None else _seeded(self.pixel_values, image, rng)
 
-    def _window(self, rng: np.random.Generator, height: int, width: int) -> tuple[slice, slice]:
-        """Return the rows and columns that are kept."""
-        if self.crop is None:
-            return slice(0, height), slice(0, width)
-        if self.crop > min(height, width):
-            raise UserError(f"augment.crop {self.crop} is larger than the images, {height} x {width} pixels")
-        top, left = rng.integers((height - self.crop + 1, width - self.crop + 1)).tolist()
-        return slice(top, top + self.crop), slice(left, left + self.crop)
 
-
-def build(settings: Mapping[str, Any], seed: int = 0) -> SampleTransform | None:
+def build(settings: Mapping[str, Any], seed: int = 0, n_epochs: int = 1) -> SampleTransform | None:
     """Return the transform of a config's ``augment`` section, None when it changes nothing.
 
-    Keys, all optional: ``d4`` (true), ``shear`` (10 degrees), ``scale`` ([1, 1]), ``crop`` (null), ``extra``
-    (names of :data:`EXTRAS`, applied in their order). ``channel_dropout`` is allowed but not used here: it
-    comes after normalising (:func:`rcic.pixels.batch.channel_dropout`). Raises UserError for an unknown key,
-    an unknown name or a value out of range.
+    Keys, all optional: ``d4`` (true), ``shear`` (10 degrees), ``scale`` ([1, 1]), ``crop`` (null), ``crop_start``
+    (null: as ``crop``; else the crop's side in epoch 1, from where it grows to ``crop`` in epoch ``n_epochs``),
+    ``extra`` (names of :data:`EXTRAS`, applied in their order). :data:`BATCH_KEYS` are allowed but not used here:
+    they come after normalising. Raises UserError for an unknown key, an unknown name or a value out of range.
     """
+    known = (*KEYS, *BATCH_KEYS)
     for key in settings:
-        if key not in KEYS:
-            raise UserError(f"augment: unknown key {key!r}{nearest(str(key), KEYS)}")
-    scale, crop = tuple(settings.get("scale", (1.0, 1.0))), settings.get("crop")
-    shear, extra = settings.get("shear", 10.0), tuple(settings.get("extra", ()))
+        if key not in known:
+            raise UserError(f"augment: unknown key {key!r}{nearest(str(key), known)}")
+    scale, shear = tuple(settings.get("scale", (1.0, 1.0))), settings.get("shear", 10.0)
     if not 0 <= shear <= 45:
         raise UserError(f"augment.shear is {shear!r}, must lie in [0, 45] degrees")
     if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
         raise UserError(f"augment.scale is {list(scale)}, must be [low, high] with 0 < low <= high")
-    if crop is not None and (type(crop) is not int or crop < 1):
-        raise UserError(f"augment.crop is {crop!r}, must be a number of pixels or null")
-    transform = SampleTransform(bool(settings.get("d4", True)), shear, scale, crop, seed, _compose(extra))
+    crop = crop_of(settings.get("crop"), settings.get("crop_start"), n_epochs)
+    values = _compose(tuple(settings.get("extra", ())))
+    transform = SampleTransform(bool(settings.get("d4", True)), shear, scale, crop, seed, values)
     return None if transform == SampleTransform(False, 0.0, (1.0, 1.0), None, seed) else transform
 
 

@@ -89,6 +89,23 @@ def site_table(wells: pd.DataFrame, sites: Sequence[int] = SITES) -> pd.DataFram
     return rows.assign(site=np.tile(np.array(sites, dtype=np.int64), len(wells)))
 
 
+def stack_rows(rows: pd.DataFrame, sites: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the wells of a site table that have all of ``sites``, and the sites that the other wells lack.
+
+    Both have a RangeIndex and the columns of ``rows``. A well is one row, at the place of its first site, with
+    ``site`` 0: the table of a SiteDataset with ``stacked``. A lacking site is a row of its well with its own number.
+    Sites other than ``sites`` are ignored. Raises UserError if no well has them all.
+    """
+    wells = rows.drop_duplicates("id_code")
+    there = set(zip(rows["id_code"], rows["site"], strict=True))
+    wanted = site_table(wells, sites)
+    has = np.array([pair in there for pair in zip(wanted["id_code"], wanted["site"], strict=True)], dtype=bool)
+    complete = has.reshape(len(wells), len(sites)).all(1)
+    if not complete.any():
+        raise UserError(f"none of {len(wells):,} wells has all of the sites {list(sites)}, so none can be stacked")
+    return wells[complete].assign(site=0).reset_index(drop=True), wanted[~has].reset_index(drop=True)
+
+
 def complete_sites(store: PngStore, rows: pd.DataFrame, channels: Sequence[int]) -> np.ndarray:
     """Return for each row of a site table whether all its channels' files exist, (N,) bool."""
     return np.array([not names for names in _absent(store, rows, channels)], dtype=bool)

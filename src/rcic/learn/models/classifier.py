@@ -1,63 +1,114 @@
-"""The classifier of a site: trunk, average pool, dropout, one linear head."""
+"""The classifier of a site: trunk, pooling, head, and the loss that they are trained with."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from rcic.errors import UserError
+from rcic.learn.loss import Targets, cross_entropy, larger, margin_loss
 from rcic.learn.models.backbone import build_backbone
+from rcic.learn.models.heads import Head, pool
+from rcic.learn.models.margin import AdaCos
 from rcic.learn.models.stem import widen_stem
+from rcic.learn.settings import Loss, Model
 
 
 class Output(NamedTuple):
-    """What one forward pass gives: logits (B, K) and the embedding (B, D) they were read from."""
+    """What one forward pass gives: logits (B, K) and the embedding (B, E) they were read from."""
 
     logits: Tensor
     embedding: Tensor
 
 
 class WellClassifier(nn.Module):
-    """(B, C, H, W) normalised float images -> :class:`Output`. Any H and W that the trunk can halve."""
+    """(B, C, H, W) normalised float images -> :class:`Output`. Any H and W that the trunk can halve.
 
-    def __init__(self, trunk: nn.Module, width: int, n_classes: int, dropout: float = 0.0):
+    ``width``: the trunk's output channels D. ``n_values``: how many values of each of ``model.metadata`` are known.
+    While ``trunk_frozen`` only the head learns. Raises UserError for a loss without anything to learn from.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        width: int,
+        n_classes: int,
+        model: Model = Model(),  # noqa: B008 (frozen)
+        loss: Loss = Loss(),  # noqa: B008 (frozen)
+        n_values: Sequence[int] = (),
+    ):
         super().__init__()
         self.trunk = trunk
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(width, n_classes)
+        self.pooling, self.loss_settings = model.pool, loss
+        self.head = Head(2 * width if model.pool == "concat" else width, n_classes, model, loss, n_values)
         self.trunk_frozen = False
 
-    def forward_features(self, image: Tensor) -> Tensor:
-        """Return the embedding (B, D): the trunk's feature map averaged over its pixels."""
+    def forward_features(
+        self, image: Tensor, metadata: Tensor | None = None, order: Tensor | None = None, share: float = 1.0
+    ) -> Tensor:
+        """Return the embedding (B, E) of images and their metadata (B, M) int64; None: all unknown.
+
+        ``order`` (B,) and ``share`` say how the images were mixed: metadata is mixed in the same ratio.
+        """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_frozen):
-            return self.trunk(image).mean(dim=(2, 3))
+            features = pool(self.trunk(image), self.pooling)
+        return self.head.embedding(features, metadata, order, share)
 
     def forward_head(self, embedding: Tensor) -> Tensor:
-        """Return the logits (B, K) of an embedding (B, D)."""
-        return self.head(self.dropout(embedding))
+        """Return the logits (B, K) of an embedding (B, E)."""
+        return self.head(embedding)
 
-    def forward(self, image: Tensor) -> Output:
-        """Return logits and embedding from one pass."""
-        embedding = self.forward_features(image)
+    def forward(
+        self, image: Tensor, metadata: Tensor | None = None, order: Tensor | None = None, share: float = 1.0
+    ) -> Output:
+        """Return logits and embedding from one pass; the arguments are those of :meth:`forward_features`."""
+        embedding = self.forward_features(image, metadata, order, share)
+        if self.training and self.head.weight is not None and self.head.margin is not None:
+            # only the loss reads the margin's classes, but DDP looks for them behind what forward returns
+            embedding = embedding + 0 * self.head.margin.weight.sum().to(embedding.dtype)
         return Output(self.forward_head(embedding), embedding)
+
+    def loss(self, output: Output, targets: Targets) -> Tensor:
+        """Return the batch's loss: ``ce`` times cross entropy plus ``margin_weight`` times the margin loss.
+
+        In training mode AdaCos' scale moves on first. Raises UserError for mixed labels that the margin refuses.
+        """
+        settings, margin = self.loss_settings, self.head.margin
+        if margin is None:
+            return settings.ce * cross_entropy(output.logits, targets, settings.label_smoothing)
+        if isinstance(margin, AdaCos) and self.training:
+            margin.adapt(output.embedding, larger(targets))
+        by_angle = margin_loss(lambda labels: margin.losses(output.embedding, labels), targets, settings)
+        total = settings.margin_weight * by_angle
+        if settings.ce > 0:
+            total = total + settings.ce * cross_entropy(output.logits, targets, settings.label_smoothing)
+        return total
 
 
 def build_model(
-    name: str,
+    settings: Model,
     in_channels: int,
     n_classes: int,
-    pretrained: bool = False,
-    weights_file: str | None = None,
-    dropout: float = 0.0,
+    loss: Loss = Loss(),  # noqa: B008 (frozen)
+    n_values: Sequence[int] = (),
+    *,
+    load: bool = True,
 ) -> WellClassifier:
-    """Return a classifier on the backbone ``name``, with ImageNet weights if ``pretrained`` (or a file of them).
+    """Return the classifier that ``settings`` and ``loss`` describe, with ImageNet weights if they ask for them.
 
-    Raises UserError for an unknown name, weights that do not fit, or weights that cannot be had.
+    ``n_values[i]``: how many values of ``settings.metadata[i]`` are known. ``load`` False: shapes only, for weights
+    that come from a checkpoint. Raises UserError for an unknown name, weights that do not fit or cannot be had, a stem
+    that cannot be widened so, metadata without values, or a loss without anything to learn from.
     """
     if in_channels < 1 or n_classes < 2:
         raise UserError(f"a model needs at least 1 channel and 2 classes, not {in_channels} and {n_classes}")
-    backbone = build_backbone(name)
-    if pretrained or weights_file:
-        backbone.load(weights_file)
-    widen_stem(backbone.trunk, in_channels)
-    return WellClassifier(backbone.trunk, backbone.width, n_classes, dropout)
+    backbone = build_backbone(settings.name)
+    if load and (settings.pretrained == "imagenet" or settings.weights_file):
+        backbone.load(settings.weights_file)
+    widen_stem(backbone.trunk, in_channels, settings.stem)
+    network = WellClassifier(backbone.trunk, backbone.width, n_classes, settings, loss, n_values)
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = settings.bn_momentum
+    return network

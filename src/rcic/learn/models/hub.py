@@ -1,12 +1,12 @@
-"""Weights of segmentation-models-pytorch's encoders, from the hub where they are kept."""
+"""Weights of timm's networks and segmentation-models-pytorch's encoders, from the hub where they are kept."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from rcic.errors import UserError
 
@@ -18,16 +18,28 @@ def encoder_from_hub(name: str) -> dict[str, Tensor]:
 
     Raises UserError if it has none, or without network: then the message says which file is wanted.
     """
-    from huggingface_hub import constants
     from segmentation_models_pytorch.encoders import get_encoder
 
-    repository = _repository(name)
+    return _fetch(name, _repository(name), lambda: get_encoder(name, in_channels=3, depth=5, weights="imagenet"))
+
+
+def timm_from_hub(name: str) -> dict[str, Tensor]:
+    """Return the ImageNet state_dict of timm's network ``name``. Raises UserError as :func:`encoder_from_hub` does."""
+    import timm
+
+    return _fetch(name, _repository(f"tu-{name}"), lambda: timm.create_model(name, pretrained=True))
+
+
+def _fetch(name: str, repository: str | None, make: Callable[[], nn.Module]) -> dict[str, Tensor]:
+    """Return the state_dict of the network that ``make`` downloads. Raises UserError without repository or network."""
+    from huggingface_hub import constants
+
     if repository is None:
         raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none")
     try:
         with warnings.catch_warnings(), _quick_hub():
             warnings.simplefilter("ignore")  # on how `weights` is spelt for encoders of timm
-            return get_encoder(name, in_channels=3, depth=5, weights="imagenet").state_dict()
+            return make().state_dict()
     except Exception as error:  # the hub's client has many kinds of "no network"
         raise UserError(
             f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Fetch model.safetensors of "

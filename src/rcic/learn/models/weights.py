@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rcic.errors import UserError
-from rcic.learn.models.hub import encoder_from_hub
+from rcic.learn.models.hub import encoder_from_hub, timm_from_hub
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
@@ -66,6 +66,15 @@ def load_encoder(name: str, encoder: nn.Module, weights_file: str | None) -> Non
         own = {_timm_name(key): key for key in encoder.state_dict()}
         state = {own.get(_timm_name(key), key): value for key, value in state.items()}
     _copy(state, encoder, weights_file)
+
+
+def load_timm(name: str, trunk: nn.Module, weights_file: str | None) -> None:
+    """Load a network of timm from its hub, or from a file as the hub has it.
+
+    Raises UserError for a file that does not fit, or without network.
+    """
+    state = read_state(weights_file) if weights_file else timm_from_hub(name)
+    _copy(state, trunk, weights_file or name)
 
 
 def load_lite0(trunk: nn.Module, weights_file: str | None) -> None:

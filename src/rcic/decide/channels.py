@@ -1,0 +1,108 @@
+"""Which channel matters: accuracy lost by the models that were trained without it.
+
+Letters: N wells, C channels (all that any set holds).
+
+The C channel sets of C - 1 channels each (5 of 6 in recipe A) are one family, trained alike but for the channel left
+out. So the sets that hold channel c, all but one, stand for "with c", the one without it for "without c"; a model of
+fewer inputs is compared with its like, never with one of all channels.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from rcic.errors import UserError
+from rcic.screen.plate import CHANNEL_NAMES
+
+Channels = tuple[int, ...]
+
+COLUMNS = ["cell_type", "channel", "accuracy_without", "accuracy_with", "lost", "n_wells", "spread"]
+
+
+def channel_importance(tables: Mapping[Channels, np.ndarray], wells: pd.DataFrame) -> pd.DataFrame:
+    """Return what each channel is worth: COLUMNS, for "all" wells first, then by cell type; channels in order.
+
+    ``tables`` maps a channel set to the share of right answers of each well, (N,) float 0..1, NaN where unknown;
+    ``wells`` has N rows with a column cell_type. Accuracies are in %, over the n_wells that every set of the family
+    knows: ``accuracy_without`` of the set that lacks the channel, ``accuracy_with`` the mean of the others, ``lost``
+    the second less the first, in points. ``spread`` is the standard error of ``lost`` over wells, each paired with
+    itself (NaN for one well); it knows the draw of wells, not that of seeds or experiments. Sets of other sizes are not
+    used. If the set without a channel is not there, the channel's numbers are NaN, n_wells 0, and the others'
+    means go over the sets left. Raises UserError for fewer than two sets of the family, a set that stands
+    twice, a table of another length or outside 0..1, or no well that all know.
+    """
+    without = _family(tables, len(wells))  # channel -> (N,)
+    known = ~np.isnan(list(without.values())).any(axis=0)
+    if not known.any():
+        raise UserError("no well is known to all channel sets, so channels cannot be compared")
+    rows = []
+    cell_types = wells["cell_type"].to_numpy()
+    for name in ["all", *np.unique(cell_types[known])]:
+        chosen = known & ((cell_types == name) | (name == "all"))
+        rows += [(name, channel, *_loss(without, channel, chosen)) for channel in _channels(tables)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def importance_text(table: pd.DataFrame) -> str:
+    """Return the table of `channel_importance` as lines: points lost +- spread, a row a channel, by cell type."""
+    scopes = list(dict.fromkeys(table["cell_type"]))
+    rows = [["", *scopes], ["wells", *(f"{table.loc[table['cell_type'] == s, 'n_wells'].max():,}" for s in scopes)]]
+    absent = []
+    for channel in table["channel"].unique():
+        part = table[table["channel"] == channel]
+        name = f"{channel} {CHANNEL_NAMES.get(channel, '')}".strip()
+        cells = part.set_index("cell_type").loc[scopes]
+        rows.append([name, *map(_cell, cells["lost"], cells["spread"])])
+        absent += [name] * bool(part["n_wells"].max() == 0)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["Accuracy lost without a channel, in points of % of wells (+- standard error over wells)", ""]
+    lines += ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    lines += [f"{name}: left out, no predictions of the set without it" for name in absent]
+    return "\n".join(lines)
+
+
+def _family(tables: Mapping[Channels, np.ndarray], n_wells: int) -> dict[int, np.ndarray]:
+    """Return the tables of the sets that lack one channel, by that channel, checked."""
+    channels = _channels(tables)
+    without: dict[int, np.ndarray] = {}
+    for chosen, right in tables.items():
+        absent = [channel for channel in channels if channel not in chosen]
+        if right.shape != (n_wells,) or (right < 0).any() or (right > 1).any():
+            raise UserError(
+                f"channels {chosen}: one share of right answers, 0..1, is wanted for each of {n_wells} wells"
+            )
+        if len(absent) == 1 and absent[0] in without:
+            raise UserError(f"channels {chosen}: the set stands twice")
+        if len(absent) == 1:
+            without[absent[0]] = right
+    if len(without) < 2:
+        given = " ".join(map(str, tables)) or "none"
+        raise UserError(
+            f"channel sets {given}: which channel matters needs two sets or more that lack one of all channels"
+        )
+    return without
+
+
+def _channels(tables: Mapping[Channels, np.ndarray]) -> list[int]:
+    """Return all channels of all sets, sorted."""
+    return sorted(set().union(*tables))
+
+
+def _loss(
+    without: Mapping[int, np.ndarray], channel: int, chosen: np.ndarray
+) -> tuple[float, float, float, int, float]:
+    """Return accuracy without and with ``channel``, what is lost, the wells and the spread, over ``chosen`` (N,)."""
+    if channel not in without:
+        return np.nan, np.nan, np.nan, 0, np.nan
+    lacking = without[channel][chosen]
+    holding = np.mean([right[chosen] for other, right in without.items() if other != channel], axis=0)
+    gap, n_wells = holding - lacking, int(chosen.sum())
+    spread = 100 * gap.std(ddof=1) / np.sqrt(n_wells) if n_wells > 1 else np.nan
+    return 100 * lacking.mean(), 100 * holding.mean(), 100 * gap.mean(), n_wells, spread
+
+
+def _cell(lost: float, spread: float) -> str:
+    if np.isnan(lost):
+        return "-"
+    return f"{lost:+.2f}" if np.isnan(spread) else f"{lost:+.2f} +- {spread:.2f}"

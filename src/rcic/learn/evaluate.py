@@ -1,0 +1,154 @@
+"""What a network says of sites, without randomness: group by group where statistics of a plate are needed.
+
+Letters: R sites, n of them in one group, W of the n wanted, C channels, K classes, D numbers of an embedding.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rcic.learn.models import Output, WellClassifier
+from rcic.learn.norm import own_statistics
+from rcic.learn.pixelnorm import PixelNorm
+from rcic.pixels.batch import normalize
+from rcic.pixels.views import views
+
+KEYS = {"plate": ["experiment", "plate"], "experiment": ["experiment"]}
+
+
+@dataclass(frozen=True)
+class How:
+    """How one network is to be asked."""
+
+    bn: str = "running"
+    pixels: PixelNorm = field(default_factory=PixelNorm)
+    tta: tuple[str, ...] = ("identity",)
+    crop: int | None = None
+    device: str | torch.device = "cpu"
+    batch_size: int = 64
+    channels_last: bool = True
+
+    @property
+    def unit(self) -> str | None:
+        """Whose sites must be read together: ``"plate"``, ``"experiment"`` or, if no site needs another, None."""
+        wanted = {self.bn, self.pixels.by}
+        return next((unit for unit in ("experiment", "plate") if unit in wanted), None)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a network told of W sites: the first view's logits, the mean of all views, their mean embedding."""
+
+    first: Tensor  # (W, K)
+    logits: Tensor  # (W, K)
+    embedding: Tensor  # (W, D)
+
+
+def group_codes(rows: pd.DataFrame, unit: str | None) -> NDArray[np.int64]:
+    """Return the number of each row's plate or experiment, (R,) int64, 0 upwards in the order of the names."""
+    if unit is None:
+        return np.arange(len(rows), dtype=np.int64)
+    return np.asarray(rows.groupby(KEYS[unit], sort=True).ngroup(), np.int64)
+
+
+@dataclass
+class Group:
+    """Sites that are judged together: their rows of the site table and their pixels."""
+
+    rows: pd.DataFrame  # (n,)
+    images: Tensor  # (n, C, H, W) uint8
+    metadata: Tensor | None = None  # (n, M) int64
+
+    def part(self, numbers: NDArray[np.int64]) -> "Group":
+        """Return some of its sites."""
+        if len(numbers) == len(self.images):
+            return self
+        metadata = None if self.metadata is None else self.metadata[numbers]
+        return Group(self.rows.iloc[numbers], self.images[numbers], metadata)
+
+
+class Gatherer:
+    """Puts a loader's batches together to whole groups. ``rows`` (R sites) is the loader's site table."""
+
+    def __init__(self, rows: pd.DataFrame, unit: str | None, metadata: Tensor | None = None):
+        self.rows, self.metadata = rows, metadata
+        self.codes = group_codes(rows, unit) if unit else None
+        self.waiting: list[tuple[Tensor, Tensor]] = []  # row numbers, images
+
+    def add(self, batch: Mapping[str, Any]) -> Group | None:
+        """Return the group that this batch completes, None if more of it is to come."""
+        self.waiting.append((batch["row"], batch["image"]))
+        n_rows = sum(len(row) for row, _ in self.waiting)
+        whole = n_rows if self.codes is None else np.sum(self.codes == self.codes[int(batch["row"][0])])
+        if n_rows < whole:
+            return None
+        row, images = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
+        self.waiting = []
+        metadata = None if self.metadata is None else self.metadata[row]
+        return Group(self.rows.iloc[row.numpy()], images, metadata)
+
+
+def ask(network: WellClassifier, group: Group, wanted: NDArray[np.bool_], how: How) -> Told:
+    """Return what ``network`` says of the ``wanted`` (n,) bool sites of a group; the others lend their statistics.
+
+    The network is in evaluation mode afterwards. Neither ``how.batch_size`` nor the order of the group's sites matters,
+    if statistics are the plate's: sites are taken in the order of their names.
+    """
+    order = np.lexsort([group.rows[name].to_numpy() for name in ("site", "well", "plate", "experiment")])
+    group, wanted = group.part(order), wanted[order]
+    stats = how.pixels.of(group.rows, group.images)
+    told: list[Told] = []
+    places: list[NDArray[np.int64]] = []
+    units = [np.arange(len(order))] if how.bn == "running" else list(_units(group.rows, how.bn))
+    for numbers in units:
+        part, own = group.part(numbers), None if stats is None else stats[numbers]
+        chosen = np.flatnonzero(wanted[numbers])
+        if len(chosen):
+            told.append(_ask_unit(network, part, own, chosen, how))
+            places.append(order[numbers[chosen]])
+    back = torch.from_numpy(np.argsort(np.concatenate(places), kind="stable"))
+    return Told(*(torch.cat([getattr(one, name) for one in told])[back] for name in ("first", "logits", "embedding")))
+
+
+def _units(rows: pd.DataFrame, bn: str) -> Iterator[NDArray[np.int64]]:
+    codes = group_codes(rows, bn)
+    for code in range(codes.max() + 1):
+        yield np.flatnonzero(codes == code)
+
+
+def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chosen: NDArray[np.int64], how: How) -> Told:
+    """Return what is told of the ``chosen`` site numbers of one plate (or experiment, or batch)."""
+
+    def images(numbers: NDArray[np.int64]) -> Tensor:
+        own = None if stats is None else stats[numbers].to(how.device, non_blocking=True)
+        return normalize(group.images[numbers].to(how.device, non_blocking=True), own)
+
+    def run(x: Tensor, numbers: NDArray[np.int64]) -> Output:
+        metadata = None if group.metadata is None else group.metadata[numbers].to(how.device)
+        x = x.contiguous(memory_format=torch.channels_last) if how.channels_last else x
+        return network(x, metadata)
+
+    network.eval()
+    with torch.no_grad():
+        fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers))
+        with nullcontext() if how.bn == "running" else fixed:
+            parts = [
+                _ask_views([run(view, some) for view in views(images(some), how.tta, how.crop)])
+                for some in np.array_split(chosen, -(-len(chosen) // how.batch_size))
+            ]
+    return Told(*(torch.cat([getattr(part, name) for part in parts]) for name in ("first", "logits", "embedding")))
+
+
+def _ask_views(outputs: Sequence[Output]) -> Told:
+    """Return the first view's logits and the means over the views."""
+    if len(outputs) == 1:
+        return Told(outputs[0].logits, outputs[0].logits, outputs[0].embedding)
+    logits, embeddings = (torch.stack(parts).mean(0) for parts in zip(*outputs, strict=True))
+    return Told(outputs[0].logits, logits, embeddings)

@@ -1,0 +1,113 @@
+"""From feature map to logits: pooling, metadata joined to the features, what makes the embedding, classifiers.
+
+All of it but the pooling, which has no parameters, sits under ``head`` of the network: the names that may differ
+between a checkpoint and the network it starts.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rcic.errors import UserError
+from rcic.learn.loss import check_loss
+from rcic.learn.models.margin import build_margin
+from rcic.learn.settings import Loss, Model
+
+
+def pool(features: Tensor, how: str) -> Tensor:
+    """Return (B, D, h, w) averaged over its pixels, (B, D); ``concat`` joins the maximum to it, (B, 2 D)."""
+    mean = features.mean(dim=(2, 3))
+    return torch.cat([mean, features.amax(dim=(2, 3))], dim=1) if how == "concat" else mean
+
+
+class Metadata(nn.Module):
+    """(B, M) int64, 0 = unknown and i = the i-th known value + 1, -> (B, ``width``), one block for each of the M kinds.
+
+    ``onehot``: as many numbers as known values, all zero for an unknown one (or one out of range). ``learned``: a
+    vector of ``model.metadata_width`` for each value and one for unknown (recipe C). While training each value is
+    forgotten with the chance ``model.metadata_dropout``, so that "unknown" is learnt, too.
+    """
+
+    def __init__(self, settings: Model, n_values: Sequence[int]):
+        super().__init__()
+        if len(settings.metadata) != len(n_values):
+            raise UserError(f"model.metadata is {list(settings.metadata)}, but {len(n_values)} of them have values")
+        self.n_values, self.dropout = tuple(n_values), settings.metadata_dropout
+        self.tables: nn.ModuleList | None = None
+        self.width = sum(self.n_values)
+        if settings.metadata_form == "learned":
+            self.tables = nn.ModuleList(nn.Embedding(n + 1, settings.metadata_width) for n in self.n_values)
+            self.width = len(self.n_values) * settings.metadata_width
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the blocks side by side, (B, ``width``) float."""
+        if self.training and self.dropout > 0:
+            values = values * (torch.rand(values.shape, device=values.device) >= self.dropout)
+        if self.tables is not None:
+            return torch.cat([table(column) for table, column in zip(self.tables, values.T, strict=True)], dim=1)
+        known = [torch.arange(1, n + 1, device=values.device) for n in self.n_values]
+        return torch.cat([column[:, None] == own for column, own in zip(values.T, known, strict=True)], dim=1).float()
+
+
+class Head(nn.Module):
+    """Pooled features (B, D) and metadata (B, M) -> embedding (B, E) -> logits (B, K).
+
+    ``linear``: the embedding is the features themselves. ``neck``: BN-FC-ReLU-BN-FC-BN (recipe F). ``linear_bn``:
+    FC-BN-ReLU (recipe B). Metadata joins after the neck's first BN: in a batch from one plate it is constant, and BN
+    would make it 0. Dropout comes last. ``weight`` and ``bias`` are those of the linear classifier, None where
+    ``loss.ce`` is 0; ``margin`` is the classifier by angles, None without.
+    """
+
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(self, width: int, n_classes: int, settings: Model, loss: Loss, n_values: Sequence[int] = ()):
+        super().__init__()
+        check_loss(loss)
+        self.metadata = Metadata(settings, n_values) if settings.metadata or n_values else None
+        self.norm = nn.BatchNorm1d(width) if settings.head == "neck" else nn.Identity()
+        joined = width + (self.metadata.width if self.metadata else 0)
+        self.embed, self.in_features = _embedding(settings, joined)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.weight = self.bias = None
+        if loss.ce > 0:
+            self.weight, self.bias = nn.Linear(self.in_features, n_classes).parameters()
+        self.margin = build_margin(self.in_features, n_classes, loss) if loss.margin != "none" else None
+
+    def embedding(
+        self, features: Tensor, metadata: Tensor | None = None, order: Tensor | None = None, share: float = 1.0
+    ) -> Tensor:
+        """Return what the classifiers read (B, E). Metadata that is configured but not given is unknown.
+
+        Of images that were mixed, each with number ``order`` (B,), metadata is mixed in the same ratio: ``share`` of
+        its own.
+        """
+        x = self.norm(features)
+        if self.metadata is not None:
+            if metadata is None:
+                metadata = torch.zeros(len(x), len(self.metadata.n_values), dtype=torch.int64, device=x.device)
+            joined = self.metadata(metadata).to(x.dtype)
+            if order is not None:
+                joined = share * joined + (1 - share) * joined[order]
+            x = torch.cat([x, joined], dim=1)
+        return self.dropout(self.embed(x))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Return the logits (B, K): linear, or scale times cosine where there is no linear classifier."""
+        if self.weight is not None:
+            return F.linear(embedding, self.weight, self.bias)
+        assert self.margin is not None
+        return self.margin.logits(embedding)
+
+
+def _embedding(settings: Model, width_in: int) -> tuple[nn.Module, int]:
+    """Return the layers between the joined features and the classifiers, and their number of outputs."""
+    width = settings.width
+    if settings.head == "linear":
+        return nn.Identity(), width_in
+    if settings.head == "linear_bn":
+        return nn.Sequential(nn.Linear(width_in, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()), width
+    layers = (nn.Linear(width_in, width), nn.ReLU(), nn.BatchNorm1d(width))
+    return nn.Sequential(*layers, nn.Linear(width, width, bias=False), nn.BatchNorm1d(width)), width

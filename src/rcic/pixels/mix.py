@@ -1,0 +1,55 @@
+"""Two images as one sample: CutMix and mixup of a batch with itself in another order.
+
+The caller mixes labels and metadata with the same order and share. What is random is drawn on the CPU, so that the
+share is a plain number and nothing waits for the batch's device.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def mix_batch(
+    x: Tensor, rng: np.random.Generator, cutmix: float, mixup: float, alpha: float = 1.0
+) -> tuple[Tensor, Tensor | None, float]:
+    """Return the batch (B, C, H, W) float, mixed or not, the order (B,) int64 and the share of the images themselves.
+
+    ``cutmix`` and ``mixup`` are the chances that the batch is mixed in that way, together at most 1. Image i then
+    has ``share`` of itself and 1 - ``share`` of image ``order[i]``; the share is drawn from Beta(``alpha``,
+    ``alpha``). The order lies on the batch's device; it is None, the share 1 and the batch ``x`` itself, if nothing
+    was mixed. ``x`` is never written to.
+    """
+    if cutmix + mixup == 0:
+        return x, None, 1.0
+    chance, share = rng.random(), float(rng.beta(alpha, alpha))
+    order = torch.from_numpy(rng.permutation(len(x))).to(x.device, non_blocking=True)
+    box = _box(rng, x.shape[2], x.shape[3], share)
+    if chance < cutmix:
+        return cut_mix(x, order, box)
+    if chance < cutmix + mixup:
+        return x.index_select(0, order).lerp_(x, share), order, share  # Zhang et al., arXiv 1710.09412
+    return x, None, 1.0
+
+
+def cut_mix(x: Tensor, order: Tensor, box: tuple[slice, slice]) -> tuple[Tensor, Tensor | None, float]:
+    """Return :func:`mix_batch`'s answer for a box (rows, columns) that is taken from the other image.
+
+    CutMix (Yun et al., arXiv 1905.04899); the share is that of the pixels outside the box.
+    """
+    rows, columns = box
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    if height * width == 0:
+        return x, None, 1.0
+    mixed = x.clone()
+    mixed[:, :, rows, columns] = x[:, :, rows, columns].index_select(0, order)
+    return mixed, order, 1 - height * width / (x.shape[2] * x.shape[3])
+
+
+def _box(rng: np.random.Generator, height: int, width: int, share: float) -> tuple[slice, slice]:
+    """Return rows and columns of a box of 1 - ``share`` of the area about any point, cut off at the image's edges."""
+    sides = (np.sqrt(1 - share) * np.array([height, width])).round()
+    centre = rng.random(2) * (height, width)
+    (top, left), (bottom, right) = (
+        np.clip((centre + half).round().astype(int), 0, (height, width)).tolist() for half in (-sides / 2, sides / 2)
+    )
+    return slice(top, bottom), slice(left, right)

@@ -1,0 +1,189 @@
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rcic.decide import knn
+from rcic.decide.knn import Bank, by_cell_type, centre, centre_scores, centres_by_cell_type, neighbour_scores
+from rcic.errors import UserError
+from tests.decide.tables import wells_of
+
+
+def random_case(seed: int, n: int = 23, m: int = 60, d: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return queries (n, d), bank (m, d) and its labels, 0..6."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)), rng.standard_normal((m, d)), rng.integers(0, 7, m)
+
+
+def slow_scores(queries: np.ndarray, bank: np.ndarray, labels: np.ndarray, n_classes: int, k: int) -> np.ndarray:
+    """Return the votes as the module's text defines them, one query at a time."""
+    scores = []
+    for query in queries:
+        cosines = [query @ well / np.linalg.norm(query) / np.linalg.norm(well) for well in bank]
+        nearest = np.argsort([-cosine for cosine in cosines], kind="stable")[:k]
+        votes: Counter[int] = Counter()
+        for row in nearest:
+            votes[labels[row]] += 1 / (1 + np.exp(-cosines[row]))
+        total = sum(votes.values()) + 0.5
+        scores.append([np.log((votes[c] + 0.5 / n_classes) / total) for c in range(n_classes)])
+    return np.array(scores)
+
+
+# ---- wrong input
+
+
+@pytest.mark.parametrize("score", [lambda *case: neighbour_scores(*case, 3), centre_scores])
+def test_wrong_bank_or_queries(score) -> None:
+    queries, bank, labels = random_case(0)
+    with pytest.raises(UserError, match="queries: NaN or infinity in 1 of 23 wells, first in row 4"):
+        score(np.where(np.arange(23)[:, None] == 4, np.nan, queries), bank, labels, 7)
+    with pytest.raises(UserError, match="bank: NaN or infinity in 60 of 60"):
+        score(queries, np.full_like(bank, np.inf), labels, 7)
+    with pytest.raises(UserError, match=r"queries: shape \(8,\)"):
+        score(queries[0], bank, labels, 7)
+    with pytest.raises(UserError, match="sizes differ"):
+        score(queries[:, :3], bank, labels, 7)
+    with pytest.raises(UserError, match="sizes differ"):
+        score(queries, bank, labels[:3], 7)
+    with pytest.raises(UserError, match=r"bank labels 0\.\.6, but classes are 0\.\.5"):
+        score(queries, bank, labels, 6)
+    with pytest.raises(UserError, match="no well of known class"):
+        score(queries, bank[:0], labels[:0], 7)
+
+
+def test_wrong_numbers() -> None:
+    queries, bank, labels = random_case(0)
+    with pytest.raises(UserError, match="k 0"):
+        neighbour_scores(queries, bank, labels, 7, 0)
+    with pytest.raises(UserError, match="scale -1"):
+        centre_scores(queries, bank, labels, 7, -1)
+    with pytest.raises(UserError, match="each needs its cell type"):
+        by_cell_type(queries, np.full(3, "RPE"), Bank(bank, labels, np.full(60, "RPE"), 7))
+    wells = wells_of({("RPE-01", 1): 3})
+    with pytest.raises(UserError, match="embeddings of 2 wells, 3 wells, 3 marks"):
+        centre(np.zeros((2, 4)), wells)
+    with pytest.raises(UserError, match="embeddings: NaN or infinity in 1 of 3 wells"):
+        centre(np.array([[0.0], [np.nan], [1]]), wells)
+
+
+# ---- centring
+
+
+def test_every_plate_has_mean_zero_and_keeps_its_spread() -> None:
+    wells = wells_of({("RPE-01", 1): 5, ("RPE-01", 2): 7, ("RPE-02", 1): 1}).sample(frac=1, random_state=0)
+    rng = np.random.default_rng(0)
+    embeddings = rng.standard_normal((13, 4)) + 100 * wells["plate"].to_numpy()[:, None]
+    centred = centre(embeddings, wells)
+    plates = [wells["experiment"].to_numpy(), wells["plate"].to_numpy()]
+    np.testing.assert_allclose(pd.DataFrame(centred).groupby(plates).mean(), 0, atol=1e-12)
+    np.testing.assert_allclose(
+        pd.DataFrame(centred).groupby(plates).std(), pd.DataFrame(embeddings).groupby(plates).std()
+    )
+    shifted = embeddings + rng.standard_normal((2, 4))[wells["plate"] - 1]  # any shift of a plate is undone
+    np.testing.assert_allclose(centre(shifted, wells), centred, atol=1e-12)
+    assert centre(embeddings.astype(np.float32), wells).dtype == np.float32
+    assert centre(embeddings.astype(int), wells).dtype == np.float64
+
+
+def test_reference_wells_define_the_mean_by_hand() -> None:
+    wells = wells_of({("RPE-01", 1): 3, ("RPE-01", 2): 2})
+    embeddings = np.array([[1.0], [3], [8], [10], [20]])
+    marks = np.array([True, True, False, False, False])  # the second plate has none
+    assert centre(embeddings, wells, marks).ravel().tolist() == [-1, 1, 6, -5, 5]
+    assert centre(embeddings, wells).ravel().tolist() == [-3, -1, 4, -5, 5]
+    assert embeddings.ravel().tolist() == [1, 3, 8, 10, 20]
+
+
+# ---- neighbours
+
+
+def test_votes_by_hand() -> None:
+    bank = np.array([[1.0, 0], [0, 2], [-3, 0]])
+    scores = neighbour_scores(np.array([[5.0, 0]]), bank, np.array([0, 2, 2]), 3, 2)
+    near, side = 1 / (1 + np.exp(-1)), 0.5
+    total = near + side + 0.5
+    np.testing.assert_allclose(np.exp(scores), [[(near + 1 / 6) / total, (1 / 6) / total, (side + 1 / 6) / total]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("k", [1, 5, 59, 60, 1000])
+def test_as_one_query_at_a_time(seed: int, k: int) -> None:
+    queries, bank, labels = random_case(seed)
+    scores = neighbour_scores(queries, bank, labels, 9, k)
+    np.testing.assert_allclose(scores, slow_scores(queries, bank, labels, 9, k))
+    np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1)
+    assert scores.dtype == np.float64
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 100])
+def test_ties_go_by_row_whatever_the_block(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    queries = rng.standard_normal((20, 33)).astype(np.float32)
+    bank = np.repeat(rng.standard_normal((4, 33)), 10, axis=0).astype(np.float32)  # ten alike of each
+    labels = np.tile(np.arange(10), 4)
+    expected = neighbour_scores(queries, bank, labels, 10, 3)
+    assert set(expected.argmax(axis=1)) <= {0, 1, 2}
+    assert ((expected > -2).sum(axis=1) == 3).all()  # the first three of the nearest ten
+    monkeypatch.setattr(knn, "_BLOCK", block)
+    monkeypatch.setattr(knn, "_PAIRS", 3 * block)
+    np.testing.assert_array_equal(neighbour_scores(queries, bank, labels, 10, 3), expected)
+
+
+def test_length_does_not_matter_and_order_of_queries_neither() -> None:
+    queries, bank, labels = random_case(1)
+    scores = neighbour_scores(queries, bank, labels, 7, 10)
+    order = np.random.default_rng(0).permutation(23)
+    np.testing.assert_array_equal(neighbour_scores(queries[order], bank, labels, 7, 10), scores[order])
+    np.testing.assert_allclose(neighbour_scores(8 * queries, 2 * bank, labels, 7, 10), scores)
+    assert np.isfinite(neighbour_scores(np.zeros((1, 8)), bank, labels, 7, 10)).all()
+
+
+def test_a_cell_type_sees_its_own_wells_only() -> None:
+    queries, bank, labels = random_case(2)
+    asked, known = np.array(["RPE", "U2OS", "NEW"])[np.arange(23) % 3], np.array(["RPE", "U2OS"])[np.arange(60) % 2]
+    wells = Bank(bank, labels, known, 7)
+    votes = by_cell_type(queries, asked, wells, {"RPE": 4}, default=9)
+    angles = centres_by_cell_type(queries, asked, wells, 5)
+    for name, k in (("RPE", 4), ("U2OS", 9)):
+        here = asked == name, known == name
+        own = queries[here[0]], bank[here[1]], labels[here[1]], 7
+        np.testing.assert_array_equal(votes[here[0]], neighbour_scores(*own, k))
+        np.testing.assert_array_equal(angles[here[0]], centre_scores(*own, 5))
+    assert np.isnan(votes[asked == "NEW"]).all()
+    assert np.isnan(angles[asked == "NEW"]).all()
+
+
+def test_plates_that_are_off_centre_are_told_apart_after_centring() -> None:
+    rng = np.random.default_rng(0)
+    wells = wells_of({("RPE-01", plate): 40 for plate in range(1, 9)})
+    labels = np.tile(np.arange(20), 16)
+    signal = rng.standard_normal((20, 32))[labels] + 0.7 * rng.standard_normal((320, 32))
+    shifted = signal + 10 * rng.standard_normal((9, 32))[wells["plate"]]
+    asked = (wells["plate"] == 8).to_numpy()
+    right = []
+    for table in (shifted, centre(shifted, wells)):
+        for scores in (
+            neighbour_scores(table[asked], table[~asked], labels[~asked], 20, 14),
+            centre_scores(table[asked], table[~asked], labels[~asked], 20),
+        ):
+            right.append((scores.argmax(axis=1) == labels[asked]).mean())
+    assert max(right[:2]) < 0.6
+    assert min(right[2:]) > 0.95
+
+
+# ---- centres
+
+
+def test_centres_by_hand() -> None:
+    bank = np.array([[3.0, 0], [0, 5], [0, -1]])  # class 0 lies between right and up, class 3 below
+    scores = centre_scores(np.array([[2.0, 0], [0, 1]]), bank, np.array([0, 0, 3]), 4, scale=10)
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(scores, 10 * np.array([[half, 0, 0, 0], [half, -1, -1, -1]]), atol=1e-12)
+
+
+def test_a_class_without_wells_is_never_ahead() -> None:
+    queries, bank, labels = random_case(3)
+    scores = centre_scores(queries, bank, labels, 12)
+    assert (scores[:, 7:] == scores.min(axis=1, keepdims=True)).all()
+    assert np.abs(scores).max() <= 30 * (1 + 1e-12)
