@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 from rcic import cli
-from rcic.learn.settings import View
 
 
 def predict_all(
@@ -18,7 +17,7 @@ def predict_all(
     workers: int = 0,
     at_once: int = 6,
     drop_incomplete: bool = False,
-    tta: tuple[View, ...] = (),
+    tta: tuple[str, ...] = (),
 ) -> None:
     """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; what is there is skipped.
 
@@ -35,14 +34,78 @@ def predict_all(
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
     """
-    for flag, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("at_once", at_once, 1)):
-        cli.check_least(f"--{flag}", number, least)
+    _check_sizes(batch_size, workers, at_once)
 
     from rcic.learn.engine import pick_device
     from rcic.learn.predict import Options, predict_all
 
     options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta)
     predict_all(data_root, model_root, model_name, out_dir, splits, options)
+
+
+def embed_all(
+    data_root: str,
+    model_root: str,
+    model_name: str,
+    out_dir: str,
+    splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "valid", "test"),
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    batch_size: int = 64,
+    workers: int = 0,
+    at_once: int = 6,
+    drop_incomplete: bool = False,
+    tta: tuple[str, ...] = (),
+) -> None:
+    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/emb_train.npy ... for every trained member; what is there is skipped.
+
+    Args:
+        data_root: the folder with the screen's CSV files and images.
+        model_root: the run folders of a stage, e.g. logs/full.
+        model_name: the network's name; NAME@ for all cell types' own models of that name.
+        out_dir: where the embeddings go.
+        splits: train for the wells each member learnt from, valid for its held-out wells, test.
+        device: auto, cpu or cuda.
+        batch_size: sites at once.
+        workers: loader processes.
+        at_once: networks in memory at once; they share one reading of the images.
+        drop_incomplete: leave out sites that lack a channel instead of stopping.
+        tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
+    """
+    _check_sizes(batch_size, workers, at_once)
+
+    from rcic.learn.embed import embed_all
+    from rcic.learn.engine import pick_device
+    from rcic.learn.predict import Options
+
+    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta)
+    embed_all(data_root, model_root, model_name, out_dir, splits, options)
+
+
+def neighbours(
+    data_root: str,
+    embed_root: str,
+    out_dir: str,
+    kind: Literal["knn", "centres"] = "knn",
+    k: tuple[str, ...] = (),
+    centred: Literal["plate", "off"] = "plate",
+    scale: float | None = None,
+    model_names: tuple[str, ...] = (),
+) -> None:
+    """Write what wells say that lie near by embedding, as predictions of a model MODEL+knn (or MODEL+centres).
+
+    Args:
+        data_root: the folder with the screen's CSV files.
+        embed_root: where embed-all wrote.
+        out_dir: where the predictions go; in predict-all's folder they blend with the networks' own.
+        kind: the vote of the nearest train wells of the same cell type, or cosines to class centres.
+        k: how many vote, one number or e.g. HUVEC=100,RPE=30; else 100 HUVEC, 15 U2OS, 30 of others.
+        centred: plate takes each plate's mean off its embeddings, off leaves them.
+        scale: the factor of cosines to centres, 30 if not given.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
+    """
+    from rcic.neighbours import Likeness, neighbours
+
+    neighbours(data_root, embed_root, out_dir, Likeness(kind, k, centred, scale), model_names)
 
 
 def calibrate(data_root: str, predict_root: str, model_names: tuple[str, ...] = ()) -> None:
@@ -193,7 +256,12 @@ def channels(
     scoring.write_channels(table, Path(out_dir or predict_root) / name)
 
 
-COMMANDS = (predict_all, calibrate, ensemble, pseudo_label, score, channels)
+def _check_sizes(batch_size: int, workers: int, at_once: int) -> None:
+    for flag, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("at_once", at_once, 1)):
+        cli.check_least(f"--{flag}", number, least)
+
+
+COMMANDS = (predict_all, embed_all, neighbours, calibrate, ensemble, pseudo_label, score, channels)
 
 if __name__ == "__main__":
     cli.main({command.__name__: command for command in COMMANDS})

@@ -3,7 +3,7 @@
 import runpy
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest.mock import patch
 
@@ -12,6 +12,9 @@ import pytest
 from rcic.files import BEST, HELD_OUT, Member
 from rcic.learn.checkpoint import save_checkpoint
 from rcic.learn.models import build_model
+from rcic.learn.pixelnorm import PixelNorm
+from rcic.learn.schema import to_plain
+from rcic.learn.settings import Config, Data, Model
 from rcic.screen.table import Screen
 
 SRC = Path(__file__).parents[1] / "src"
@@ -57,10 +60,13 @@ def save_untrained(
 ) -> Path:
     """Write the run folder of a tiny network with random weights, by default of the screen's classes; return it."""
     classes = list(classes or screen.classes[: screen.n_treatments])
+    model = Model(name=member.model, pretrained="none")
+    config = Config(model=model, data=Data(channels=member.channels, fold=member.fold or 0, size=size))
     meta = {"stage": "full", "model": member.model, "channels": list(member.channels), "fold": member.fold}
-    meta |= {"size": size, "classes": classes, "screen": screen.fingerprint(), "epoch": 1, "config": {}}
+    meta |= {"size": size, "classes": classes, "screen": screen.fingerprint(), "epoch": 1, "config": to_plain(config)}
+    meta |= {"metadata": {}, "pixels": asdict(PixelNorm())}
     folder = root / member.folder
-    save_checkpoint(folder / BEST, build_model(member.model, len(member.channels), len(classes)), meta)
+    save_checkpoint(folder / BEST, build_model(model, len(member.channels), len(classes)), meta)
     (folder / HELD_OUT).write_text("\n".join(["id_code", *held_out]) + "\n")
     return folder
 

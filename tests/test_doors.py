@@ -24,10 +24,13 @@ DOORS = {
     "files": set(),
     "flags": set(),
     "cli": {"flags"},
-    "predictions": {"screen", "decide"},
+    "arrays": {"screen"},
+    "predictions": {"screen", "decide", "arrays"},
     "calibration": {"screen", "decide", "predictions"},
     "answer": {"screen", "decide", "predictions", "calibration"},
     "scoring": {"screen", "decide", "predictions", "calibration"},
+    "embeddings": {"screen", "decide", "predictions", "arrays"},
+    "neighbours": {"screen", "decide", "embeddings", "arrays"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}
 WITH_TORCH = {"pixels", "learn", "show"}  # "pixels" because a dataset is torch's

@@ -11,6 +11,7 @@ from rcic.errors import UserError
 from rcic.files import Member, channel_name, find_members, prediction_files, whole, write_array, write_error
 from rcic.learn.checkpoint import read_checkpoint, save_checkpoint
 from rcic.learn.models import build_model
+from rcic.learn.settings import Model
 from tests.disk import nearly_full
 
 
@@ -69,7 +70,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_earlier_file(tmp_path, kind, roo
 @pytest.mark.parametrize("room", [0, 2000, 20_000])
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, room):
     path, meta = tmp_path / "best.pth", {"epoch": 1}
-    model = build_model("tiny", 2, 3)
+    model = build_model(Model(name="tiny", pretrained="none"), 2, 3)
     save_checkpoint(path, model, meta)
     assert path.stat().st_size > 20_000
     with nearly_full(room), pytest.raises(UserError, match=f"^{path}: not written, [^\n]*$"):

@@ -159,7 +159,7 @@ BROKEN = {
     ),
     "a broken record": (
         lambda root: write_member(root).with_suffix(".json").write_text("{"),
-        r"pred_test\.json: not JSON \(.*\); predict anew, or remove it if it is not predict-all's",
+        r"pred_test\.json: not JSON \(.*\); make it anew, or remove it if it is another program's",
     ),
     "nothing": (lambda root: None, r"out: no pred_test\.npy in folders like .*; run predict-all first"),
 }

@@ -14,6 +14,7 @@ import torch
 from rcic.files import Member
 from rcic.learn.checkpoint import lay_over, read_checkpoint
 from rcic.learn.models import build_model
+from rcic.learn.settings import Model
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.store import PngStore, site_table
@@ -95,7 +96,7 @@ def test_the_complete_sites_are_predicted(program, real, models, tmp_path):
     screen = read_screen(real)
     rows = site_table(screen.select("test", "treatment"), (1,))
     assert wells == rows["id_code"].tolist()
-    network = build_model("tiny", 6, 1108).eval()
+    network = build_model(Model(name="tiny", pretrained="none"), 6, 1108).eval()
     lay_over(network, read_checkpoint(models / "all" / ALL.folder / "checkpoints/best.pth"))
     image = SiteDataset(rows, PngStore(real), ALL.channels)[7]["image"][None]  # (1, 6, 512, 512) uint8
     with torch.inference_mode():

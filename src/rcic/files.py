@@ -1,11 +1,13 @@
 """The names inside a run folder and a prediction folder, and how a file is written: whole, or not at all."""
 
 import contextlib
+import csv
 import errno
 import io
+import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,23 @@ def write_array(path: Path, array: np.ndarray) -> None:
         temporary.write_bytes(content.getbuffer())
 
 
+def write_well_rows(
+    files: Mapping[str, Path], arrays: Mapping[str, np.ndarray], codes: Iterable[str], record: Mapping[str, object]
+) -> None:
+    """Write ``arrays`` (one row a well) by their names among ``files``, the wells' id_codes, and last the record.
+
+    ``files`` is what `prediction_files` or `embedding_files` returns. The record marks the others as whole: an earlier
+    one is removed first. UserError as `whole`.
+    """
+    files["record"].unlink(missing_ok=True)
+    for name, array in arrays.items():
+        write_array(files[name], array)
+    with whole(files["wells"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([["id_code"], *([code] for code in codes)])
+    with whole(files["record"]) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
 def write_error(path: Path, error: OSError) -> Exception:
     """Return the UserError for a failed write of ``path``, or ``error`` itself if it is not about writing."""
     if error.errno not in _REASONS:
@@ -92,12 +111,6 @@ class Member:
     channels: tuple[int, ...]
     fold: int | None
     model: str
-
-    @property
-    def family(self) -> str:
-        """The name that counts as one model in an ensemble: all cell types' own models ``NAME@...`` are ``NAME@``."""
-        name, at, _ = self.model.partition("@")
-        return name + at
 
     @property
     def folder(self) -> Path:
@@ -129,3 +142,13 @@ def prediction_files(folder: Path, split: str) -> dict[str, Path]:
     """
     names = {"logits": ".npy", "wells": ".csv", "sites": "_sites.npy", "record": ".json"}
     return {name: folder / f"pred_{split}{ending}" for name, ending in names.items()}
+
+
+def embedding_files(folder: Path, split: str) -> dict[str, Path]:
+    """Return where a member's embeddings of ``split`` ("train": the wells it learnt from, "valid", "test") stand.
+
+    ``embeddings`` (N, D) float32 with sites and views averaged, ``wells`` its rows (id_code), ``record`` what they were
+    made with.
+    """
+    names = {"embeddings": ".npy", "wells": ".csv", "record": ".json"}
+    return {name: folder / f"emb_{split}{ending}" for name, ending in names.items()}

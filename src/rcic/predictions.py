@@ -1,6 +1,5 @@
 """Prediction folders read back: whose they are, which wells they tell, what is absent of the ensemble."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rcic.arrays import read_array, read_record, read_well_rows
 from rcic.decide.prediction import Prediction, model_of
 from rcic.errors import UserError, nearest
 from rcic.files import Member, channel_name, find_members, prediction_files
-from rcic.screen.rows import read_rows, refuse
 from rcic.screen.table import Screen
-
-_BLOCK = 2048  # rows looked at together: 9 MB of 1,108 classes
 
 
 @dataclass(frozen=True)
@@ -39,16 +36,23 @@ def read_predictions(
     """
     root = Path(root)
     name = prediction_files(Path(), split)["logits"].name
-    members = find_members(root, name)
-    if not members:
+    if not (members := find_members(root, name)):
         raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
+    place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
+    chosen = of_models(members, models, f"{root}: no predictions")
+    return [_read(root, member, split, place, screen) for member in chosen]
+
+
+def of_models(members: Sequence[Member], models: Sequence[str], absent: str) -> list[Member]:
+    """Return the members of ``models`` (all if none are given; ``NAME@``: all of NAME's cell types' own models).
+
+    Raises UserError, beginning with the words ``absent``, for a model that no member is of.
+    """
     known = sorted({member.model for member in members} | {model_of(member.model) for member in members})
     for model in models:
         if model not in known:
-            raise UserError(f"{root}: no predictions of {model!r} (there: {', '.join(known)}){nearest(model, known)}")
-    place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
-    chosen = [member for member in members if not models or {member.model, model_of(member.model)} & set(models)]
-    return [_read(root, member, split, place, screen) for member in chosen]
+            raise UserError(f"{absent} of {model!r} (there: {', '.join(known)}){nearest(model, known)}")
+    return [member for member in members if not models or {member.model, model_of(member.model)} & set(models)]
 
 
 def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
@@ -116,17 +120,14 @@ def _parts(model: str, members: Sequence[Member]) -> list[str]:
 def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Screen) -> Prediction:
     """Return one member's prediction; ``place`` maps an id_code to its row among all wells."""
     files = prediction_files(root / member.folder, split)
-    logits, codes = _array(files["logits"], 2), _codes(files["wells"], place, split)
-    if len(logits) != len(codes):
-        raise UserError(f"{files['logits']}: {len(logits)} rows, but {files['wells'].name} beside it has {len(codes)}")
+    logits, codes = read_well_rows(files["logits"], place, split, "logits")
     allowed = (screen.n_treatments, len(screen.classes))
     if logits.shape[1] not in allowed:
         raise UserError(
             f"{files['logits']}: {logits.shape[1]} classes, but the screen {screen.root} has {allowed[0]} treatments"
             f" ({allowed[1]} siRNAs with the controls)"
         )
-    _check_finite(files["logits"], logits, codes)
-    sites = _array(files["sites"], 3) if files["sites"].exists() else None
+    sites = read_array(files["sites"], 3) if files["sites"].exists() else None
     if sites is not None and (len(sites), sites.shape[2]) != logits.shape:
         raise UserError(f"{files['sites']}: shape {sites.shape} does not fit {files['logits'].name}, {logits.shape}")
     cut = slice(screen.n_treatments)
@@ -136,39 +137,5 @@ def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Scre
 
 def _has_tta(path: Path) -> bool:
     """Return whether a record says that logits average more views than the picture as it is; no record: no."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); predict anew, or remove it if it is not predict-all's") from error
-    views = record.get("tta") if isinstance(record, dict) else None
+    views = read_record(path).get("tta")
     return views not in (None, [], ["identity"])
-
-
-def _array(path: Path, n_dims: int) -> np.ndarray:
-    """Return a .npy file of numbers as a memory map."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a whole .npy array of numbers: {error}") from error
-    if array.dtype.kind not in "fiu" or array.ndim != n_dims:
-        raise UserError(f"{path}: {array.dtype} of shape {array.shape}, but numbers in {n_dims} dimensions are wanted")
-    return array
-
-
-def _codes(path: Path, place: pd.Series, split: str) -> list[str]:
-    """Return the id_codes of a list of wells, each known and there once."""
-    if not path.exists():
-        raise UserError(f"{path}: not there, so the rows of the .npy beside it are unknown (one column: id_code)")
-    rows = read_rows(path, ["id_code"], others=None)
-    unknown, twice = ~rows["id_code"].isin(place.index), rows["id_code"].duplicated()
-    refuse(path, rows, unknown, lambda row: f"{row['id_code']!r} is no {split if split == 'test' else 'train'} well")
-    refuse(path, rows, twice, lambda row: f"{row['id_code']!r} stands twice")
-    return rows["id_code"].tolist()
-
-
-def _check_finite(path: Path, logits: np.ndarray, codes: Sequence[str]) -> None:
-    for start in range(0, len(logits), _BLOCK):
-        finite = np.isfinite(logits[start : start + _BLOCK]).all(axis=1)
-        if not finite.all():
-            row = start + int(finite.argmin())
-            raise UserError(f"{path}, row {row} (well {codes[row]}): NaN or infinity among the logits")

@@ -9,6 +9,7 @@ import torch
 from rcic.errors import UserError
 from rcic.learn.checkpoint import check_classes, lay_over, read_checkpoint, save_checkpoint
 from rcic.learn.models import build_model
+from tests.learn.models.small import bare
 from tests.learn.models.test_weights import Code
 from tests.learn.tiny import same_weights, tiny_network
 
@@ -55,14 +56,14 @@ def test_other_channels_or_another_network_do_not_fit(saved, tmp_path):
     ):
         lay_over(tiny_network(3, 3), checkpoint)
     with pytest.raises(UserError, match="does not fit: it is tiny"):
-        lay_over(build_model("resnet18", 2, 3), checkpoint)
+        lay_over(build_model(bare("resnet18"), 2, 3), checkpoint)
 
 
 def test_a_deeper_network_does_not_start_a_shallower_one(tmp_path):
     """Every tensor of se_resnext50 has a namesake of the same shape in se_resnext101."""
-    save_checkpoint(tmp_path / "deep.pth", build_model("se_resnext101_32x4d", 2, 3), meta("se_resnext101_32x4d"))
+    save_checkpoint(tmp_path / "deep.pth", build_model(bare("se_resnext101_32x4d"), 2, 3), meta("se_resnext101_32x4d"))
     with pytest.raises(UserError, match=r"deep.pth: does not fit: it is se_resnext101_32x4d"):
-        lay_over(build_model("se_resnext50_32x4d", 2, 3), read_checkpoint(tmp_path / "deep.pth"))
+        lay_over(build_model(bare("se_resnext50_32x4d"), 2, 3), read_checkpoint(tmp_path / "deep.pth"))
 
 
 def test_other_classes_are_refused(saved):
@@ -104,8 +105,10 @@ def test_a_failed_write_leaves_the_earlier_checkpoint(saved, tmp_path):
 import resource
 from rcic.learn.checkpoint import save_checkpoint
 from rcic.learn.models import build_model
+from rcic.learn.settings import Model
 resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) // 2}, {resource.RLIM_INFINITY}))
-save_checkpoint(__import__("pathlib").Path({str(tmp_path / "c" / "best.pth")!r}), tiny_network(2, 3), {meta()!r})
+model = build_model(Model("tiny", "none"), 2, 3)
+save_checkpoint(__import__("pathlib").Path({str(tmp_path / "c" / "best.pth")!r}), model, {meta()!r})
 """
     command = [sys.executable, "-B", "-c", code]
     result = subprocess.run(command, env={"PYTHONPATH": str(SRC)}, capture_output=True, text=True)

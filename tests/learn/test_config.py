@@ -8,7 +8,7 @@ import pytest
 from rcic.errors import UserError
 from rcic.learn.config import override, parse_overrides, read_config, write_config
 from rcic.learn.settings import Augment, Config
-from rcic.pixels.augment import EXTRAS, KEYS
+from rcic.pixels.augment import BATCH_KEYS, EXTRAS, KEYS
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 )
 def test_every_shipped_config_loads_and_round_trips(path, tmp_path):
     config = read_config(path)
-    assert config.stage == path.stem
+    if "recipes" not in path.parts:
+        assert config.stage == path.stem
     write_config(config, tmp_path / "config.yml")
     assert read_config(tmp_path / "config.yml") == config
 
@@ -31,7 +32,7 @@ def test_the_full_size_configs_are_recipe_a():
 
 
 def test_augment_has_the_keys_and_names_of_the_pixels():
-    assert set(Augment.__dataclass_fields__) == set(KEYS)
+    assert set(Augment.__dataclass_fields__) == {*KEYS, *BATCH_KEYS} and not set(KEYS) & set(BATCH_KEYS)
     (names, _) = typing.get_args(typing.get_type_hints(Augment)["extra"])
     assert set(typing.get_args(names)) == set(EXTRAS)
 

@@ -176,3 +176,89 @@ def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp
 def test_files_are_where_the_next_steps_look(predict):
     files = prediction_files(predict(splits=("test",)) / "[1,2,3,4,5]/fold_0/tiny", "test")
     assert all(path.exists() for path in files.values())
+
+
+VIEWS = ("identity", "transpose", "rot90")
+
+
+def test_views_are_averaged_and_the_sites_keep_the_first(predict):
+    """The ladder's first rungs are without views."""
+    member = "[1,2,3,4,5]/fold_0/tiny/"
+    single = [np.load(predict(view, ("test",), tta=(view,)) / member / "pred_test.npy") for view in VIEWS]
+    out = predict(splits=("test",), tta=VIEWS)
+    logits, sites = (np.load(out / member / f"pred_test{end}.npy") for end in ("", "_sites"))
+    np.testing.assert_allclose(logits, np.mean(single, axis=0), atol=1e-5)
+    np.testing.assert_allclose(sites.astype(np.float32).mean(1), single[0], atol=2e-3)
+    assert np.abs(single[0] - single[1]).max() > 1e-4
+
+
+def test_other_views_are_another_prediction(predict, capsys):
+    out = predict(splits=("test",))
+    record = json.loads((out / "[1,2,3,4,5]/fold_0/tiny/pred_test.json").read_text())
+    assert record["tta"] == ["identity"]
+    predict(splits=("test",), tta=VIEWS)
+    assert "test: 0 of 4 members" in capsys.readouterr().out.splitlines()[-1]
+    predict(splits=("test",), tta=VIEWS)
+    assert "test: 4 of 4 members" in capsys.readouterr().out
+    predict(splits=("test",))  # the config's own
+    assert "test: 0 of 4 members" in capsys.readouterr().out
+
+
+def test_the_configs_views_are_taken_unless_others_are_given(trained, screen, tmp_path):
+    folder = trained(predict__tta=["identity", "crops"], augment__crop=32)
+    for name, tta in (("config", ()), ("given", ("identity", "crops")), ("one", ("identity",))):
+        predict_all(screen.root, folder.parents[2], "tiny", tmp_path / name, ("test",), Options(tta=tta))
+    config, given, one = (logits_below(tmp_path / name) for name in ("config", "given", "one"))
+    file = "[1,2,3,4,5]/fold_0/tiny/pred_test.npy"
+    np.testing.assert_array_equal(config[file], given[file])
+    assert np.abs(config[file] - one[file]).max() > 1e-4
+
+
+def test_cell_types_own_models_predict_their_own_wells(trained, screen, tmp_path, capsys):
+    for name in ("HUVEC", "RPE"):
+        folder = trained(data__cell_types=[name])
+    predict_all(screen.root, folder.parents[2], "tiny@", tmp_path / "out", SPLITS, Options())
+    for split in SPLITS:
+        seen = []
+        for name in ("HUVEC", "RPE"):
+            codes = pd.read_csv(tmp_path / f"out/[1,2,3,4,5]/fold_0/tiny@{name}/pred_{split}.csv")["id_code"].tolist()
+            assert codes and all(code.startswith(name) for code in codes)
+            seen += codes
+        if split == "test":
+            assert sorted(seen) == sorted(screen.select("test", "treatment")["id_code"])
+    predict_all(screen.root, folder.parents[2], "tiny@RPE", tmp_path / "one", ("test",), Options())
+    assert [path.parent.name for path in (tmp_path / "one").rglob("pred_test.npy")] == ["tiny@RPE"]
+    with pytest.raises(UserError, match=r"no trained 'tiny'; did you mean 'tiny@'"):
+        predict_all(screen.root, folder.parents[2], "tiny", tmp_path / "out", SPLITS, Options())
+
+
+@pytest.mark.parametrize("bn", ["running", "plate"])
+def test_stacked_sites_are_one_answer_a_well(trained, screen, tmp_path, bn):
+    folder = trained(data__stack_sites=True, data__channels=[1, 2, 3, 4, 5, 6], model__bn=bn)
+    predict_all(screen.root, folder.parents[2], "tiny", tmp_path / "out", SPLITS, Options(batch_size=5))
+    out = tmp_path / "out" / "[1,2,3,4,5,6]" / "fold_0" / "tiny"
+    logits, sites = np.load(out / "pred_test.npy"), np.load(out / "pred_test_sites.npy")
+    wells = screen.select("test", "treatment")["id_code"].tolist()
+    assert logits.shape == (len(wells), screen.n_treatments) and sites.shape == (len(wells), 1, screen.n_treatments)
+    assert pd.read_csv(out / "pred_test.csv")["id_code"].tolist() == wells and np.isfinite(logits).all()
+
+
+def test_plate_statistics_come_from_all_wells_and_only_treatments_are_answered(trained, screen, own_screen, tmp_path):
+    """A prediction does not depend on batch or pass, but on the control wells of its plate."""
+    settings = {"model__bn": "plate", "data__controls": "classes", "model__metadata": ["cell_type", "experiment"]}
+    folder = trained(model__head="neck", model__width=16, **settings)
+    for name, options in {"a": {}, "b": {"batch_size": 3, "at_once": 1}}.items():
+        predict_all(screen.root, folder.parents[2], "tiny", tmp_path / name, SPLITS, Options(**options))
+    for path in own_screen.glob("test/*/Plate1/*"):
+        wells = screen.select("test", "treatment")
+        if path.name.split("_")[0] not in set(wells[wells["plate"] == 1]["well"]):
+            path.unlink()
+    predict_all(own_screen, folder.parents[2], "tiny", tmp_path / "c", SPLITS, Options())
+    one, other, fewer = (logits_below(tmp_path / name) for name in "abc")
+    wells, file = screen.select("test", "treatment"), "[1,2,3,4,5]/fold_0/tiny/pred_test.npy"
+    assert one[file].shape == (len(wells), screen.n_treatments)
+    for name, logits in one.items():
+        np.testing.assert_array_equal(logits, other[name])
+    first = (wells["plate"] == 1).to_numpy()
+    np.testing.assert_array_equal(one[file][~first], fewer[file][~first])
+    assert (np.abs(one[file][first] - fewer[file][first]).max(1) > 1e-3).all()

@@ -37,6 +37,36 @@ from tests.learn.tiny import tiny_config
         ("train__valid_batch_size", 0, "train.valid_batch_size"),
         ("loss__label_smoothing", 1.0, "loss.label_smoothing"),
         ("train__seed", -1, "train.seed"),
+        ("model__name", "tiny@RPE", "model.name is 'tiny@RPE', must be a name, not a path, without @ and +"),
+        ("model__width", 1, "model.width is 1, must be at least 2"),
+        ("model__bn_momentum", 0, "model.bn_momentum"),
+        ("model__metadata", ["cell_type", "cell_type"], "model.metadata"),
+        ("model__metadata_width", 0, "model.metadata_width"),
+        ("model__metadata_dropout", 1.1, "model.metadata_dropout"),
+        ("loss__ce", 0, "loss.ce is 0.0, must be at least 0, and above 0 without loss.margin"),
+        ("loss__margin_weight", 0, "loss.margin_weight"),
+        ("loss__scale", 0, "loss.scale"),
+        ("loss__angle", 1.6, "loss.angle"),
+        ("data__cell_types", ["RPE", "RPE"], "data.cell_types"),
+        ("augment__crop_start", 32, "augment.crop_start is 32, must be at least 16 and at most augment.crop"),
+        ("augment__scale_crop", 1.5, "augment.scale_crop"),
+        ("augment__gain", -0.1, "augment.gain"),
+        ("augment__bias", -0.1, "augment.bias"),
+        ("augment__erase", 1.1, "augment.erase"),
+        ("augment__cutmix", 1.1, "augment.cutmix"),
+        ("augment__mixup", -0.1, "augment.mixup"),
+        ("augment__mix_alpha", 0, "augment.mix_alpha"),
+        ("augment__mix_from", 1.1, "augment.mix_from"),
+        ("optim__trunk_rate", 0, "optim.trunk_rate"),
+        ("optim__stem_rate", 0, "optim.stem_rate"),
+        ("schedule__steps", [0.8, 0.5], "schedule.steps"),
+        ("schedule__steps", [1.0], "schedule.steps"),
+        ("train__ema", 1.0, "train.ema"),
+        ("train__swa_epochs", -1, "train.swa_epochs"),
+        ("progressive__start", 2, "progressive.start is 2, must lie in 0..all epochs"),
+        ("progressive__first", 0, "progressive.first"),
+        ("progressive__last", 1.1, "progressive.last"),
+        ("predict__tta", ["identity", "crops"], "predict.tta"),
     ],
 )
 def test_a_value_out_of_range_is_refused(setting, value, message):
@@ -54,3 +84,43 @@ def test_only_earlier_stages_can_start_a_stage():
 
 def test_frozen_epochs_alone_are_a_schedule():
     assert tiny_config(Path("csv"), schedule__frozen_epochs=1, schedule__epochs=0).schedule.epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data__stack_sites": True, "data__sites": [1]}, "data.stack_sites is True, needs two of data.sites"),
+        ({"augment__cutmix": 0.6, "augment__mixup": 0.5}, "augment.mixup is 0.5, must be at least 0 and, with augment"),
+        ({"augment__crop": 32, "augment__crop_start": 48}, "augment.crop_start is 48, must be at least 16 and at most"),
+        ({"train__ema": 0.9, "train__swa_epochs": 1}, "train.swa_epochs is 1, must be at least 0, and 0 with"),
+        ({"progressive__first": 0.8, "progressive__last": 0.5}, "progressive.first is 0.8, must lie in (0, prog"),
+        ({"stage": "control", "progressive__start": 1}, "progressive.start is 1, has no meaning in stage I"),
+        ({"model__stem": "repeat"}, "model.stem is 'repeat', needs three, six or twelve channels"),
+        (
+            {"model__metadata": ["cell_type"], "model__head": "linear_bn", "model__bn": "plate"},
+            "model.metadata is ['cell_type'], is cancelled by linear_bn's BatchNorm",
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(settings, message):
+    with pytest.raises(UserError) as error:
+        tiny_config(Path("csv"), **settings)
+    assert str(error.value).startswith(f"test: {message}") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mixing", [{"augment__cutmix": 0.5}, {"augment__mixup": 0.5}])
+@pytest.mark.parametrize("margin", ["arcface", "cosface", "adacos"])
+def test_a_margin_refuses_mixed_labels_unless_told_how(margin, mixing):
+    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', but loss.margin \w+ takes one label a sample"):
+        tiny_config(Path("csv"), loss__margin=margin, **mixing)
+    for how in ("larger", "weighted"):
+        assert tiny_config(Path("csv"), loss__margin=margin, loss__mixed=how, **mixing).loss.mixed == how
+    assert tiny_config(Path("csv"), loss__margin=margin).loss.mixed == "refuse"
+    assert tiny_config(Path("csv"), **mixing).loss.margin == "none"
+
+
+def test_a_cell_types_own_model_starts_from_the_same_stage():
+    own = tiny_config(Path("csv"), init__stage="full", data__cell_types=["HUVEC"])
+    assert own.init.stage == "full"
+    with pytest.raises(UserError, match=r"init.stage is 'full', must be an earlier stage or none"):
+        tiny_config(Path("csv"), stage="control", init__stage="full", data__cell_types=["HUVEC"])

@@ -111,7 +111,8 @@ def test_a_damaged_image_stops_the_run_in_one_line(trained, own_screen, folds_di
 
 
 def test_a_loss_that_is_not_finite_is_recorded(trained, tmp_path):
-    with pytest.raises(UserError, match=r"^epoch 1: the training loss is nan, so this run cannot recover") as error:
+    message = r"^epoch 1, batch \d of 3 \(.* site \d and 4 more\): the training loss is nan, so this run cannot recover"
+    with pytest.raises(UserError, match=message) as error:
         trained(schedule__max_lr=1e30)
     (record,) = (tmp_path / "logs").rglob(RUN)
     assert files_below(record.parent) == {RUN, CONFIG, HELD_OUT}
@@ -153,7 +154,7 @@ def test_later_stages_start_from_earlier_ones(trained, screen):
 
 def test_the_start_is_the_earlier_stages_best(trained, screen, config, tmp_path):
     control = trained(stage="control")
-    network, _ = build_network(config(init__stage="control"), screen.n_treatments, tmp_path / "logs")
+    network, _ = build_network(config(init__stage="control"), screen.n_treatments, [], tmp_path / "logs")
     best = weights_of(control / BEST)
     own = network.state_dict()
     assert all(own[key].equal(best[key]) for key in own if key.startswith("trunk."))

@@ -9,9 +9,14 @@ from torch import nn
 from rcic.decide.metrics import well_metrics
 from rcic.errors import UserError
 from rcic.files import HELD_OUT, LAST, METRICS
+from rcic.learn.build import build_training
 from rcic.learn.callbacks import FrozenTrunk
 from rcic.learn.checkpoint import lay_over, read_checkpoint
+from rcic.learn.predict import Options, predict_all
+from rcic.learn.record import read_record
+from rcic.learn.tables import stage_table
 from rcic.pixels.batch import normalize
+from rcic.pixels.mix import mix_batch
 from rcic.pixels.store import PngStore, Site
 from rcic.screen.table import read_wells
 from tests.learn.tiny import Snapshots, same_weights, shut, tiny_network, weights_of
@@ -78,7 +83,10 @@ def test_a_frozen_trunk_keeps_its_weights_and_then_moves(config):
 
 def test_a_loss_that_is_not_finite_stops_the_run(config):
     runner = toy_runner(config(schedule__max_lr=1e30, schedule__min_lr=1e30), plain_network(), n=48)
-    with pytest.raises(UserError, match=r"^epoch 1: the training loss is (nan|inf), so this run cannot recover; lower"):
+    message = (
+        r"^epoch 1, batch 2 of 6 \(.* and 4 more\): the training loss is (nan|inf), so this run cannot recover; low"
+    )
+    with pytest.raises(UserError, match=message):
         runner.run()
 
 
@@ -107,14 +115,14 @@ def test_a_compiled_network_learns_the_same(config):
     assert close(compiled.network.state_dict(), plain.network.state_dict(), atol=1e-4)
 
 
-def test_channel_dropout_is_for_training_only_and_follows_the_seed(config, monkeypatch):
+def test_augmentation_of_the_batch_is_for_training_only_and_follows_the_seed(config, monkeypatch):
     seen = []
 
-    def note(batch, p, generator):
-        seen.append((p, torch.rand(4, generator=generator)))
+    def note(batch, settings, generator):
+        seen.append((settings["channel_dropout"], torch.rand(4, generator=generator)))
         return batch
 
-    monkeypatch.setattr("rcic.learn.runner.channel_dropout", note)
+    monkeypatch.setattr("rcic.learn.runner.augment_batch", note)
     for seed in (0, 0, 1):
         toy_runner(config(train__seed=seed, schedule__epochs=2), plain_network()).run()
     chances = torch.stack([chance for _, chance in seen]).view(3, 2, 3, 4)  # runs, epochs, batches
@@ -158,3 +166,98 @@ def test_the_validation_batch_size_changes_nothing(trained):
     tables = [pd.read_csv(trained(f"v{size}", train__valid_batch_size=size) / METRICS) for size in (1, 3, 64)]
     for table in tables[1:]:
         pd.testing.assert_frame_equal(table.drop(columns="seconds"), tables[0].drop(columns="seconds"), rtol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["cutmix", "mixup"])
+def test_labels_and_metadata_are_mixed_with_the_images(screen, config, tmp_path, monkeypatch, how):
+    chosen = config(model__metadata=["experiment"], model__head="neck", train__batch_size=6, **{f"augment__{how}": 1.0})
+    runner, _ = build_training(chosen, screen, stage_table(screen, chosen), tmp_path, tmp_path / "run")
+    seen = {"mixed": [], "asked": [], "targets": []}
+    forward, loss = runner.network.head.embedding, runner.network.loss
+
+    def mixing(x, *arguments):
+        seen["mixed"].append((x, *mix_batch(x, *arguments)))
+        return seen["mixed"][-1][1:]
+
+    def embedding(features, *arguments):
+        if runner.network.training:
+            seen["asked"].append(arguments)
+        return forward(features, *arguments)
+
+    def taking(output, targets):
+        seen["targets"].append(targets)
+        return loss(output, targets)
+
+    monkeypatch.setattr("rcic.learn.runner.mix_batch", mixing)
+    monkeypatch.setattr(runner.network.head, "embedding", embedding)
+    monkeypatch.setattr(runner.network, "loss", taking)
+    order = list(_orders(runner))
+    runner.run()
+    table, metadata = runner.sites.train, runner.sites.train_metadata
+    assert len(seen["targets"]) == len(seen["asked"]) == len(order) > 2
+    assert sum(mix[2] is not None for mix in seen["mixed"]) > 1
+    for rows, (x, mixed, own_order, share), asked, targets in zip(order, *seen.values(), strict=True):
+        labels = torch.tensor(table["label"].to_numpy()[rows])
+        assert torch.equal(targets.labels, labels) and torch.equal(asked[0], metadata[rows])
+        assert asked[1] is own_order and asked[2] == share
+        if own_order is None:
+            assert targets.other is None and mixed is x
+        else:
+            assert torch.equal(targets.other, labels[own_order]) and targets.share == share and 0 <= share < 1
+
+
+def _orders(runner):
+    """Return the row numbers of the batches of epoch 1."""
+    runner.order.epoch = 1
+    return [batch["row"].tolist() for batch in runner.given_loaders["train"]]
+
+
+@pytest.mark.parametrize(("mix_from", "first"), [(0.0, 1), (0.5, 3), (0.6, 4), (1.0, None)])
+def test_mixing_begins_after_a_part_of_the_epochs(config, monkeypatch, mix_from, first):
+    epochs = set()
+
+    def note(x, *_arguments):
+        epochs.add(runner.epoch_step)
+        return x, None, 1.0
+
+    monkeypatch.setattr("rcic.learn.runner.mix_batch", note)
+    chosen = config(augment__cutmix=0.5, augment__mix_from=mix_from, schedule__epochs=4)
+    runner = toy_runner(chosen, plain_network())
+    runner.run()
+    assert epochs == (set() if first is None else set(range(first, 5)))
+
+
+def test_a_single_bad_batch_is_named(config, monkeypatch):
+    """Accumulation, sum and mean of the epoch would hide which one it was."""
+    network, calls = plain_network(), []
+    loss = network.loss
+
+    def bad_once(output, targets):
+        calls.append(targets)
+        return loss(output, targets) * (float("inf") if len(calls) == 5 else 1.0)
+
+    monkeypatch.setattr(network, "loss", bad_once)
+    runner = toy_runner(config(train__batch_size=4, train__accumulate=2, schedule__epochs=2), network)
+    rows = _orders(runner)[4]
+    named = ", ".join(f"toy_{row} site 1" for row in rows)
+    with pytest.raises(UserError, match=rf"^epoch 1, batch 5 of 6 \({named}\): the training loss is (nan|inf), so"):
+        runner.run()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model__bn": "plate", "train__ema": 0.5},
+        {"model__bn": "experiment", "data__controls": "classes"},
+        {"model__bn": "plate", "data__norm": "experiment", "data__stack_sites": True},
+        {"data__norm": "cell_type", "model__metadata": ["cell_type"], "model__head": "neck"},
+    ],
+)
+def test_validation_says_what_predict_all_says(trained, screen, tmp_path, settings):
+    folder = trained(schedule__epochs=2, train__valid_batch_size=5, **settings)
+    predict_all(screen.root, folder.parents[2], "tiny", tmp_path / "out", ("valid",), Options(batch_size=9))
+    out = tmp_path / "out" / folder.relative_to(folder.parents[2])
+    wells = read_wells(out / "pred_valid.csv", screen)
+    expected = well_metrics(np.load(out / "pred_valid.npy"), wells["label"].to_numpy())
+    row = pd.read_csv(folder / METRICS).iloc[read_record(folder)["best"]["epoch"] - 1]
+    assert len(wells) == 20 and {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)

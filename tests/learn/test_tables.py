@@ -120,3 +120,60 @@ def test_a_pseudo_label_is_a_treatment(screen, config, pseudo_dir):
     (pseudo_dir / "pseudo.csv").unlink()
     with pytest.raises(UserError, match=r"pseudo.csv: no pseudo-labels; write them with python src/inference.py"):
         stage_table(screen, chosen)
+
+
+def test_controls_are_further_classes_of_training_alone(screen, config):
+    full, table = stage_table(screen, config()), stage_table(screen, config(data__controls="classes"))
+    assert table.classes == screen.classes and len(table.classes) > full.n_answers == table.n_answers
+    assert table.valid.equals(full.valid) and (table.valid["label"] < table.n_answers).all()
+    controls = table.train[table.train["label"] >= table.n_answers]
+    assert sorted(controls["id_code"]) == sorted(screen.select(kind="control")["id_code"])
+    assert table.train[table.train["label"] < table.n_answers]["id_code"].tolist() == full.train["id_code"].tolist()
+    named = [table.classes[label] for label in controls["label"]]
+    assert named == screen.decode(screen.wells.set_index("id_code")["label"][controls["id_code"]])
+    assert set(controls["split"]) == {"train", "test"} and set(table.valid["experiment"]) & set(controls["experiment"])
+    assert table.fingerprint() != full.fingerprint()
+
+
+def test_controls_as_classes_need_controls(screen, config):
+    few = replace(screen, wells=screen.wells[screen.wells["well_type"] == "treatment"])
+    with pytest.raises(UserError, match=r"no control wells, but data.controls is classes; set it apart"):
+        stage_table(few, config(data__controls="classes"))
+
+
+def test_stage_one_has_its_classes_whatever_controls_says(screen, config):
+    apart, classes = (stage_table(screen, config(stage="control", data__controls=how)) for how in ("apart", "classes"))
+    assert apart.fingerprint() == classes.fingerprint()
+
+
+def test_absent_classes_are_those_without_a_training_well(screen, config):
+    table = stage_table(screen, config())
+    assert table.absent == []
+    lost = table.train[~table.train["label"].isin([2, 5])]
+    assert replace(table, train=lost).absent == [table.classes[2], table.classes[5]]
+
+
+def test_a_cell_types_own_tables(screen, config):
+    full = stage_table(screen, config())
+    for names in (["HUVEC"], ["RPE"], ["RPE", "HUVEC"]):
+        own = stage_table(screen, config(data__cell_types=names))
+        for part in ("train", "valid"):
+            wells = getattr(full, part)
+            expected = wells[wells["cell_type"].isin(names)]["id_code"].tolist()
+            assert getattr(own, part)["id_code"].tolist() == expected and expected
+        assert own.classes == full.classes
+    pseudo = stage_table(screen, config(data__controls="classes", data__cell_types=["RPE"]))
+    assert set(pseudo.train["cell_type"]) == {"RPE"} and pseudo.classes == screen.classes
+
+
+def test_a_cell_type_that_is_not_there_or_not_in_the_fold(screen, config, folds_dir, tmp_path):
+    with pytest.raises(
+        UserError, match=r"data.cell_types: no 'HUVAC' in the screen \(HUVEC, RPE\); did you mean 'HUVEC'"
+    ):
+        stage_table(screen, config(data__cell_types=["HUVAC"]))
+    for path in folds_dir.glob("*_0.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for part, verb in (("valid", "holds out"), ("train", "trains on")):
+        edit(tmp_path / f"{part}_0.csv", lambda table: table[~table["experiment"].str.startswith("RPE")])
+        with pytest.raises(UserError, match=f"data.cell_types: fold 0 {verb} no well of RPE; choose another fold"):
+            stage_table(screen, config(data__cell_types=["RPE"], data__folds_dir=str(tmp_path)))

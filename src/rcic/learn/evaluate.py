@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rcic.learn.models import Output, WellClassifier
-from rcic.learn.norm import own_statistics
+from rcic.learn.norm import SITES_AT_ONCE, own_statistics
 from rcic.learn.pixelnorm import PixelNorm
 from rcic.pixels.batch import normalize
 from rcic.pixels.views import views
@@ -25,7 +25,7 @@ KEYS = {"plate": ["experiment", "plate"], "experiment": ["experiment"]}
 
 @dataclass(frozen=True)
 class How:
-    """How one network is to be asked."""
+    """How one network is to be asked. With a plate's or an experiment's statistics ``batch_size`` has no meaning."""
 
     bn: str = "running"
     pixels: PixelNorm = field(default_factory=PixelNorm)
@@ -67,8 +67,8 @@ class Group:
     metadata: Tensor | None = None  # (n, M) int64
 
     def part(self, numbers: NDArray[np.int64]) -> "Group":
-        """Return some of its sites."""
-        if len(numbers) == len(self.images):
+        """Return some of its sites, in the order of their numbers."""
+        if np.array_equal(numbers, np.arange(len(self.images))):
             return self
         metadata = None if self.metadata is None else self.metadata[numbers]
         return Group(self.rows.iloc[numbers], self.images[numbers], metadata)
@@ -135,13 +135,15 @@ def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chose
         x = x.contiguous(memory_format=torch.channels_last) if how.channels_last else x
         return network(x, metadata)
 
+    # A matrix product of other rows differs in its last bits, so a plate is always cut in the same way.
+    at_once = how.batch_size if how.bn == "running" else SITES_AT_ONCE
     network.eval()
     with torch.no_grad():
         fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers))
         with nullcontext() if how.bn == "running" else fixed:
             parts = [
                 _ask_views([run(view, some) for view in views(images(some), how.tta, how.crop)])
-                for some in np.array_split(chosen, -(-len(chosen) // how.batch_size))
+                for some in np.array_split(chosen, -(-len(chosen) // at_once))
             ]
     return Told(*(torch.cat([getattr(part, name) for part in parts]) for name in ("first", "logits", "embedding")))
 

@@ -16,7 +16,7 @@ from rcic.learn.evaluate import Gatherer, Group, How, Told, ask, group_codes
 from rcic.learn.metadata import metadata_of
 from rcic.learn.models import WellClassifier
 from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.sampler import whole_groups
+from rcic.pixels.sampler import WholeGroups
 from rcic.pixels.store import PngStore
 
 
@@ -97,7 +97,7 @@ def _loader(
     """Return the loader over all rows in order; no batch crosses from one whole plate or experiment to the next."""
     dataset = SiteDataset(reading.rows, reading.store, channels, None, reading.size, reading.stacked)
     codes = np.zeros(len(dataset), int) if reading.unit is None else group_codes(reading.rows, reading.unit)
-    return DataLoader(dataset, batch_sampler=whole_groups(codes, batch_size), num_workers=workers, pin_memory=pin)
+    return DataLoader(dataset, batch_sampler=WholeGroups(codes, batch_size), num_workers=workers, pin_memory=pin)
 
 
 def _in_order(parts: Sequence[tuple[NDArray[np.int64], Told]]) -> Answers:

@@ -1,4 +1,4 @@
-"""What there is to predict: one member, one split; what it reads, where it writes, and whether it was done before."""
+"""What a network is to be asked: one member, one split; what it reads, where it writes, whether it was done before."""
 
 import hashlib
 import json
@@ -9,27 +9,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from rcic.decide.prediction import model_of
 from rcic.errors import UserError, nearest
-from rcic.files import BEST, HELD_OUT, Member, find_members, whole, write_array
+from rcic.files import BEST, HELD_OUT, Member, find_members, write_well_rows
 from rcic.learn.checkpoint import Checkpoint, check_classes, read_checkpoint
 from rcic.learn.infer import Answers
 from rcic.learn.ranks import say
 from rcic.learn.record import read_record
 from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config
-from rcic.learn.wells import mean_of_sites, stack_sites
+from rcic.learn.wells import average_sites, mean_of_sites, stack_sites
 from rcic.screen.table import Screen, read_wells
 
 
 @dataclass(frozen=True)
 class Job:
-    """One member's prediction of one split."""
+    """One member's answers on one split."""
 
     checkpoint: Checkpoint
     wells: pd.DataFrame
-    files: dict[str, Path]  # as :func:`rcic.files.prediction_files` names them
-    made_with: dict[str, Any]  # the record beside the predictions: when it changes, they are made anew
+    files: dict[str, Path]  # as :func:`rcic.files.prediction_files` or :func:`rcic.files.embedding_files` names them
+    made_with: dict[str, Any]  # the record beside the answers: when it changes, they are made anew
 
     @cached_property
     def config(self) -> Config:
@@ -43,9 +45,9 @@ def finished_members(root: Path, model_name: str) -> list[Member]:
     Raises UserError if there is none.
     """
     everyone = find_members(root, BEST)
-    members = [member for member in everyone if model_name in (member.model, member.family)]
+    members = [member for member in everyone if model_name in (member.model, model_of(member.model))]
     if not members:
-        there = sorted({name for member in everyone for name in (member.model, member.family)})
+        there = sorted({name for member in everyone for name in (member.model, model_of(member.model))})
         raise UserError(
             f"{root}: no trained {model_name!r}{nearest(model_name, there)} (folders [1,2,...]/fold_K/MODEL/{BEST}; "
             f"models there: {', '.join(there) or 'none'})"
@@ -91,7 +93,7 @@ def plan_job(
     return Job(checkpoint, wells, files, made_with)
 
 
-def is_predicted(job: Job) -> bool:
+def is_answered(job: Job) -> bool:
     """Return whether a job's files are complete and were made with the same things."""
     if not all(path.exists() for path in job.files.values()):
         return False
@@ -102,19 +104,20 @@ def is_predicted(job: Job) -> bool:
 
 
 def write_predictions(job: Job, answers: Answers, rows: pd.DataFrame, n_treatments: int) -> None:
-    """Write the logits of the sites of ``rows``, by well and by site; the record last, as a mark.
+    """Write the logits of the sites of ``rows``, by well and by site.
 
     Of a network that knows controls, too, only the treatments' are kept. Raises UserError if a file cannot be written.
     """
     by_site, wells = stack_sites(answers.first[:, :n_treatments], rows)  # (N, S, K)
     every_view, _ = stack_sites(answers.logits[:, :n_treatments], rows)
-    job.files["record"].unlink(missing_ok=True)
-    write_array(job.files["sites"], by_site.astype(np.float16))
-    write_array(job.files["logits"], mean_of_sites(every_view))
-    with whole(job.files["wells"]) as temporary:
-        wells[["id_code"]].to_csv(temporary, index=False)
-    with whole(job.files["record"]) as temporary:
-        temporary.write_text(json.dumps(job.made_with, indent=2) + "\n", encoding="utf-8")
+    arrays: dict[str, NDArray[Any]] = {"sites": by_site.astype(np.float16), "logits": mean_of_sites(every_view)}
+    write_well_rows(job.files, arrays, wells["id_code"], job.made_with)
+
+
+def write_embeddings(job: Job, answers: Answers, rows: pd.DataFrame) -> None:
+    """Write the embeddings (N, D) float32 of the wells of ``rows``. Raises UserError if a file cannot be written."""
+    embeddings, wells = average_sites(answers.embedding, rows)
+    write_well_rows(job.files, {"embeddings": embeddings}, wells["id_code"], job.made_with)
 
 
 def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:

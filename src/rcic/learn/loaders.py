@@ -14,8 +14,8 @@ from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.sampler import EpochSampler, GroupBatches, whole_groups
-from rcic.pixels.store import PngStore, check_files, drop_incomplete, stack_rows
+from rcic.pixels.sampler import EpochSampler, GroupBatches, WholeGroups
+from rcic.pixels.store import PngStore, check_files, complete_sites, drop_incomplete, site_table, stack_rows
 from rcic.screen.table import Screen
 
 SiteLoader = DataLoader[dict[str, Any]]
@@ -52,15 +52,20 @@ def with_company(store: PngStore, screen: Screen, rows: pd.DataFrame, unit: str 
     """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
 
     The column ``wanted`` (bool) tells the two kinds apart. Company are controls and treatments of whatever label; those
-    that lack an image are left out. Rows stand by experiment, plate, well and site.
+    that lack an image are left out aloud. Rows stand by experiment, plate, well and site.
     """
     if unit is None:
         return rows.assign(wanted=True)
     keys = ["experiment"] if unit == "experiment" else ["experiment", "plate"]
     theirs = screen.wells.merge(rows[keys].drop_duplicates(), on=keys)
     others = theirs[~theirs["id_code"].isin(rows["id_code"])].assign(label=-1)
-    company, _ = drop_incomplete(store, others, how.data.sites, how.data.channels) if len(others) else (rows[:0], None)
-    company = stack_rows(company, how.data.sites)[0] if how.data.stack_sites and len(company) else company
+    company = site_table(others, how.data.sites)
+    company = company[complete_sites(store, company, how.data.channels)]
+    if how.data.stack_sites:
+        n_sites = company.groupby("id_code")["site"].transform("size")
+        company = company[n_sites == len(how.data.sites)].drop_duplicates("id_code").assign(site=0)
+    if lost := len(others) - company["id_code"].nunique():
+        say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack an image")
     both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)
     return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
 
@@ -114,7 +119,7 @@ def valid_loader(config: Config, rows: pd.DataFrame, store: PngStore, unit: str 
     groups = group_codes(rows, unit)
     if (n_groups := len(np.unique(groups))) < world:
         raise UserError(f"validation has {n_groups} {unit}s, too few for {world} processes that take whole ones")
-    return _loader(dataset, config, batch_sampler=whole_groups(groups, config.train.valid_batch_size, rank, world))
+    return _loader(dataset, config, batch_sampler=WholeGroups(groups, config.train.valid_batch_size, rank, world))
 
 
 def _dataset(config: Config, rows: pd.DataFrame, store: PngStore, transform: Any) -> SiteDataset:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-SITES_AT_ONCE = 128  # of one group in a forward pass of the first pass; fixed, so that no option changes a prediction
+SITES_AT_ONCE = 128  # of one group in a forward pass; fixed, so that no option changes a prediction
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
@@ -42,14 +42,15 @@ def own_statistics(network: nn.Module, n_sites: int, forward: Callable[[np.ndarr
 
     ``forward(numbers)`` runs the network on the sites of these numbers (0..n-1). It is called once for every portion,
     in training mode of BatchNorm alone; the portions' means and variances are then pooled, which is exact for the first
-    BatchNorm and, up to :data:`SITES_AT_ONCE` sites, for all. Afterwards the network is as it was, in evaluation mode.
+    BatchNorm and, up to :data:`SITES_AT_ONCE` sites, for all. A single site has no variance: it is judged by the
+    running statistics. Afterwards the network is as it was, in evaluation mode.
     """
     layers = batch_norms(network)
     momenta = [layer.momentum for layer in layers]
     buffers = [[buffer.clone() for buffer in layer.buffers()] for layer in layers]
     network.eval()
     try:
-        if layers:
+        if layers and n_sites > 1:
             _measure(layers, n_sites, forward)
         yield
     finally:

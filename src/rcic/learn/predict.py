@@ -1,7 +1,7 @@
 """Predict test wells and held-out wells with every trained member, and leave the answers as plain files."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +11,12 @@ from rcic.files import prediction_files
 from rcic.learn.checkpoint import Checkpoint, lay_over
 from rcic.learn.evaluate import How
 from rcic.learn.infer import Answers, Asked, Reading, predict_sites
-from rcic.learn.jobs import Job, finished_members, is_predicted, plan_job, write_predictions
+from rcic.learn.jobs import Job, finished_members, is_answered, plan_job, write_predictions
 from rcic.learn.loaders import stacked, usable_sites, with_company
 from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.pixelnorm import PixelNorm
-from rcic.learn.settings import Config
+from rcic.learn.schema import from_plain
+from rcic.learn.settings import Config, Predict
 from rcic.pixels.store import PngStore
 from rcic.screen.table import Screen, read_screen
 
@@ -24,7 +25,7 @@ from rcic.screen.table import Screen, read_screen
 class Options:
     """How to predict: the device, sites at once, loader processes, networks in memory at once, incomplete sites.
 
-    ``tta`` replaces each config's list of views.
+    ``tta`` replaces each config's list of views. Raises UserError for a view that there is not.
     """
 
     device: str = "cpu"
@@ -33,6 +34,9 @@ class Options:
     at_once: int = 6
     drop_incomplete: bool = False
     tta: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        from_plain(Predict, {"tta": self.tta}, "--tta")
 
 
 def predict_all(
@@ -53,29 +57,34 @@ def predict_all(
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = finished_members(root, model_name)
     for split in splits:
-        jobs = [
-            plan_job(
-                screen,
-                root / member.folder,
-                prediction_files(out / member.folder, split),
-                split,
-                options.tta,
-                options.drop_incomplete,
-            )
-            for member in members
-        ]
-        todo = [job for job in jobs if not is_predicted(job)]
-        print(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are predicted already, {len(todo)} to go")
-        for some, answers, rows in answers_of(PngStore(screen.root), screen, todo, split, options):
-            for job, own in zip(some, answers, strict=True):
-                write_predictions(job, own, rows, screen.n_treatments)
+        places = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
+        for job, answers, rows in unanswered(screen, places, split, options):
+            write_predictions(job, answers, rows, screen.n_treatments)
+
+
+def unanswered(
+    screen: Screen, places: Mapping[Path, dict[str, Path]], split: str, options: Options, verb: str = "predicted"
+) -> Iterator[tuple[Job, Answers, pd.DataFrame]]:
+    """Yield each job of ``split`` that is still to do, what its network says, and the site table that it says it of.
+
+    ``places`` maps run folders to the files that the answers belong in; whoever takes an answer writes it before the
+    next. Says how many are ``verb`` already. Raises UserError as `predict_all`.
+    """
+    jobs = [
+        plan_job(screen, folder, files, split, options.tta, options.drop_incomplete) for folder, files in places.items()
+    ]
+    todo = [job for job in jobs if not is_answered(job)]
+    print(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are {verb} already, {len(todo)} to go")
+    for some, answers, rows in answers_of(PngStore(screen.root), screen, todo, split, options):
+        for job, own in zip(some, answers, strict=True):
+            yield job, own, rows
 
 
 def answers_of(
     store: PngStore, screen: Screen, jobs: Sequence[Job], title: str, options: Options
 ) -> Iterator[tuple[Sequence[Job], list[Answers], pd.DataFrame]]:
     """Yield some jobs at a time, what each one's network says, and the site table (W rows) that it says it of."""
-    for some, reading in _passes(jobs, [_reading(store, screen, job, options) for job in jobs]):
+    for some, reading in _passes(jobs, _readings(store, screen, jobs, options)):
         for start in range(0, len(some), options.at_once):
             group = some[start : start + options.at_once]
             asked = [_asked(job, options) for job in group]
@@ -85,14 +94,35 @@ def answers_of(
             yield group, answers, rows
 
 
-def _reading(store: PngStore, screen: Screen, job: Job, options: Options) -> Reading:
-    """Return what a job reads: which sites are complete depends on its own channels, not on who shares a pass."""
-    config = job.config
-    data = replace(config.data, drop_incomplete=options.drop_incomplete)
-    rows = usable_sites(store, job.wells, data.sites, data.channels, data.drop_incomplete)
+def _readings(store: PngStore, screen: Screen, jobs: Sequence[Job], options: Options) -> list[Reading]:
+    """Return what each job reads. The files are looked at once for jobs that read the same channels of the same wells.
+
+    Which sites are complete depends on a job's own channels, not on who shares a pass.
+    """
+    made: dict[tuple[object, ...], Reading] = {}
+    keys = [_read_with(job) for job in jobs]
+    for key, job in zip(keys, jobs, strict=True):
+        if key not in made:
+            made[key] = _reading(store, screen, job, options.drop_incomplete)
+    return [made[key] for key in keys]
+
+
+def _read_with(job: Job) -> tuple[object, ...]:
+    """Return all that decides what a job reads."""
+    data = job.config.data
+    return data.channels, data.sites, data.stack_sites, data.size, _unit(job.config), "\n".join(job.wells["id_code"])
+
+
+def _unit(config: Config) -> str | None:
+    return How(config.model.bn, PixelNorm(config.data.norm)).unit
+
+
+def _reading(store: PngStore, screen: Screen, job: Job, drop: bool) -> Reading:
+    """Return what a job reads, and says which sites are left out."""
+    data, unit = job.config.data, _unit(job.config)
+    rows = usable_sites(store, job.wells, data.sites, data.channels, drop)
     rows = stacked(rows, data.sites) if data.stack_sites else rows
-    unit = How(config.model.bn, PixelNorm(data.norm)).unit
-    rows = with_company(store, screen, rows, unit, config)
+    rows = with_company(store, screen, rows, unit, job.config)
     return Reading(rows, store, data.size, unit, data.sites if data.stack_sites else ())
 
 

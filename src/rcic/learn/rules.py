@@ -18,6 +18,7 @@ def check(config: "Config", source: str) -> None:
     """Raise the UserError of the first rule that ``config`` breaks; ``source`` begins it."""
     rules = [
         *_init(config),
+        *_together(config),
         *_model(config.model),
         *_loss(config.loss),
         *_data(config.data),
@@ -39,13 +40,26 @@ def _init(config: "Config") -> list[Rule]:
     return [("init.stage", "must be an earlier stage or none", config.init.stage in ("none", *earlier, *same))]
 
 
+def _together(config: "Config") -> list[Rule]:
+    """Rules on keys of different sections."""
+    model, crops = config.model, "crops" in config.predict.tta
+    cancelled = model.head == "linear_bn" and model.metadata and model.bn != "running"
+    tiled = model.stem != "repeat" or len(config.data.channels) % 3 == 0
+    return [
+        ("model.stem", "needs three, six or twelve channels: RGB filters are repeated whole", tiled),
+        ("model.metadata", "is cancelled by linear_bn's BatchNorm, as a plate has but one; use neck", not cancelled),
+        ("predict.tta", "has crops, which need augment.crop", not crops or config.augment.crop is not None),
+    ]
+
+
 def _model(model: "Model") -> list[Rule]:
+    momentum = model.bn_momentum
     is_name = bool(model.name.strip(".")) and not set("/@+") & set(model.name)
     return [
         ("model.name", "must be a name, not a path, without @ and +", is_name),
         ("model.dropout", "must lie in [0, 1)", 0 <= model.dropout < 1),
         ("model.width", "must be at least 2", model.width >= 2),
-        ("model.bn_momentum", "must lie in (0, 1]", 0 < model.bn_momentum <= 1),
+        ("model.bn_momentum", "must lie in (0, 1], or be null", momentum is None or 0 < momentum <= 1),
         ("model.metadata", "must name each kind once", len(set(model.metadata)) == len(model.metadata)),
         ("model.metadata_width", "must be at least 1", model.metadata_width >= 1),
         ("model.metadata_dropout", "must lie in [0, 1]", 0 <= model.metadata_dropout <= 1),

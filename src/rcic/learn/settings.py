@@ -17,6 +17,7 @@ class Model:
     ``stem``: how RGB filters become those of more channels. ``pool``: the mean of the feature map, or mean and maximum.
     ``head``: from pooled features to the embedding (nothing, BN-FC-ReLU-BN-FC-BN, or FC-BN-ReLU of ``width``).
     ``bn``: whose statistics BatchNorm uses; with ``plate`` or ``experiment`` a batch comes from one of them, too.
+    ``bn_momentum``: how fast running averages follow (null: as the network has it).
     ``metadata``: what is joined to the features, one-hot or as learned vectors of ``metadata_width``;
     ``metadata_dropout`` is the chance that a training sample's is "unknown", which is what a new experiment's is.
     """
@@ -30,7 +31,7 @@ class Model:
     head: Literal["linear", "neck", "linear_bn"] = "linear"
     width: int = 512
     bn: Literal["running", "plate", "experiment"] = "running"
-    bn_momentum: float = 0.1
+    bn_momentum: float | None = None
     metadata: tuple[Where, ...] = ()
     metadata_form: Literal["onehot", "learned"] = "onehot"
     metadata_width: int = 128

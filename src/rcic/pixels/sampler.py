@@ -39,8 +39,9 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
     """Yield batches of (epoch, row), each of one group's rows only, shuffled by (seed, epoch).
 
     ``groups`` (R,) is the group of each row: a plate, say, whose own statistics BatchNorm then sees. A group's rows are
-    cut into the fewest batches of at most ``batch_size``, as equal as can be; a group of one row, which has no
-    variance, sits out. Each rank of ``world`` gets equally many batches; up to ``world - 1`` sit out an epoch, others each time.
+    cut into the fewest batches of at most ``batch_size`` (one more rather than leave a row alone), as equal as can be;
+    a group of one row, which has no variance, sits out. Each rank of ``world`` gets equally many batches; up to
+    ``world - 1`` sit out an epoch, others each time.
     """
 
     def __init__(
@@ -73,14 +74,25 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
         return [self.rows[part] for part in np.split(order, cuts) if len(part) > 1]
 
     def _n_batches(self, n_rows: int) -> int:
-        return -(-n_rows // self.batch_size)
+        return min(-(-n_rows // self.batch_size), n_rows // 2)
 
 
-def whole_groups(groups: NDArray[np.int64], batch_size: int, rank: int = 0, world: int = 1) -> list[list[int]]:
-    """Return the batches, in order, in which a rank reads every ``world``-th group whole, without shuffling.
+class WholeGroups(Sampler[list[int]]):
+    """Yield the batches, in order, in which a rank reads every ``world``-th group whole, without shuffling.
 
     ``groups`` (R,) must be sorted, so that a group's rows stand together; no batch crosses from one to the next.
     """
-    cuts = np.flatnonzero(np.diff(groups)) + 1
-    own = np.split(np.arange(len(groups)), cuts)[rank::world]
-    return [rows[start : start + batch_size].tolist() for rows in own for start in range(0, len(rows), batch_size)]
+
+    def __init__(self, groups: NDArray[np.int64], batch_size: int, rank: int = 0, world: int = 1) -> None:
+        cuts = np.flatnonzero(np.diff(groups)) + 1
+        own = np.split(np.arange(len(groups)), cuts)[rank::world]
+        self.batch_size = batch_size
+        self.batches = [
+            part[start : start + batch_size].tolist() for part in own for start in range(0, len(part), batch_size)
+        ]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)

@@ -86,7 +86,7 @@ PRESETS = {
             negative_wells=2,
             train={"HUVEC": 5, "RPE": 3},
             test={"HUVEC": 2, "RPE": 2},
-            effect=1.6,
+            effect=2.6,
         ),
     )
 }

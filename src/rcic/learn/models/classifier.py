@@ -108,7 +108,8 @@ def build_model(
         backbone.load(settings.weights_file)
     widen_stem(backbone.trunk, in_channels, settings.stem)
     network = WellClassifier(backbone.trunk, backbone.width, n_classes, settings, loss, n_values)
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = settings.bn_momentum
+    if settings.bn_momentum is not None:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = settings.bn_momentum
     return network

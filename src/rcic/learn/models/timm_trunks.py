@@ -28,13 +28,13 @@ def densenetblur121d() -> Backbone:
 
 @register("densenet_small")
 def densenet_small() -> Backbone:
-    """DenseNet of 26 dense layers (growth 24), for 64-128 px on a CPU; D = 306. No ImageNet weights."""
+    """DenseNet of 16 dense layers (growth 16), for 64-128 px on a CPU; D = 136. No ImageNet weights."""
     return _small_densenet("densenet_small")
 
 
 @register("densenetblur_small")
 def densenetblur_small() -> Backbone:
-    """``densenet_small`` with blur in the pooling of stem and transitions, as in recipe D; D = 306. No ImageNet."""
+    """``densenet_small`` with blur in the pooling of stem and transitions, as in recipe D; D = 136. No ImageNet."""
     from timm.layers import BlurPool2d
 
     return _small_densenet("densenetblur_small", aa_layer=BlurPool2d, aa_stem_only=False)
@@ -42,12 +42,12 @@ def densenetblur_small() -> Backbone:
 
 @register("se_resnext_small")
 def se_resnext_small() -> Backbone:
-    """Squeeze-and-excitation ResNeXt of 8 blocks at half the width of the 50, for a CPU; D = 1,024. No ImageNet."""
+    """Squeeze-and-excitation ResNeXt of 4 blocks at half the width of the 50, for a CPU; D = 1,024. No ImageNet."""
     from timm.models.resnet import Bottleneck, ResNet
 
     trunk = ResNet(
         Bottleneck,  # type: ignore[arg-type]
-        layers=(2, 2, 2, 2),
+        layers=(1, 1, 1, 1),
         num_classes=0,
         global_pool="",
         cardinality=16,
@@ -68,5 +68,5 @@ def _by_name(name: str) -> nn.Module:
 def _small_densenet(name: str, **options: Any) -> Backbone:
     from timm.models.densenet import DenseNet
 
-    trunk = DenseNet(growth_rate=24, block_config=(4, 8, 8, 6), num_classes=0, global_pool="", **options)
+    trunk = DenseNet(growth_rate=16, block_config=(2, 4, 6, 4), num_classes=0, global_pool="", **options)
     return Backbone(trunk, trunk.num_features, partial(imagenet.load_file_only, name, trunk))

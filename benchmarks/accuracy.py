@@ -1,0 +1,181 @@
+"""Train, predict and score every recipe on the bench screen, side by side: ``python benchmarks/accuracy.py --help``.
+
+Resumable: each command that succeeded leaves a mark in the work folder and is not run again. Two chains run at a time,
+one thread each. When all is done, or as far as it is, ``accuracy_table.py`` writes benchmarks/accuracy.md.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from accuracy_rows import CHAINS, Chain
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = Path("configs/recipes/bench")
+SEEDS = (0, 1, 2)
+Command = list[str]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The work folder and what is in it."""
+
+    work: Path
+
+    @property
+    def screen(self) -> str:
+        """The simulated screen."""
+        return str(self.work / "screen")
+
+    @property
+    def folds(self) -> str:
+        """The folds by experiment."""
+        return str(self.work / "csv")
+
+    def place(self, chain: Chain, seed: int) -> Path:
+        """Where a chain's runs and predictions of one seed are."""
+        return self.work / "chains" / chain.name / str(seed)
+
+
+def screen_commands(bench: Bench) -> list[Command]:
+    """Return what must be done once: the screen and its folds."""
+    return [
+        ["src/data.py", "simulate", "--preset=bench", f"--out_dir={bench.screen}", "--seed=0", "--workers=2"],
+        ["src/data.py", "folds", f"--data_root={bench.screen}", f"--out_dir={bench.folds}", "--n_folds=5"],
+    ]
+
+
+def chain_commands(bench: Bench, chain: Chain, seed: int) -> Iterator[Command]:
+    """Yield the commands of a chain in order: every stage is trained, then predicted and scored."""
+    place = bench.place(chain, seed)
+    for file in chain.configs:
+        stage, model = stage_and_model(file)
+        if stage == "pseudo":
+            predictions = [f"--predict_root={place}/pred/full", f"--out_dir={place}/pseudo", f"--folds_dir={bench.folds}"]
+            yield ["src/inference.py", "pseudo-label", f"--data_root={bench.screen}", *predictions]
+        for channels in chain.sets:
+            yield train(bench, chain, seed, file, f"--channels={channels}")
+        if stage != "control":
+            yield predict(bench, place, stage, model, stage)
+            yield score(bench, place, stage)
+    if chain.own_cell_types:
+        yield from own_cell_types(bench, chain, seed)
+    if chain.neighbours:
+        yield from neighbours(bench, place, stage, model)
+    yield from calibrated(bench, place, stage)
+
+
+def stage_and_model(file: str) -> tuple[str, str]:
+    """Return the stage and the network's name of a recipe's bench form."""
+    config = yaml.safe_load((ROOT / RECIPES / file).read_text(encoding="utf-8"))
+    return config["stage"], config["model"]["name"]
+
+
+def train(bench: Bench, chain: Chain, seed: int, file: str, *flags: str) -> Command:
+    """Return one training's command."""
+    place = bench.place(chain, seed)
+    settings = [f"data.folds_dir={bench.folds}", f"data.pseudo_dir={place}/pseudo", *chain.set]
+    common = [f"--config={RECIPES / file}", f"--data_root={bench.screen}", f"--log_root={place}/logs", "--fold=0"]
+    return ["src/train.py", "run", *common, f"--seed={seed}", *flags, f"--set={','.join(settings)}"]
+
+
+def predict(bench: Bench, place: Path, stage: str, model: str, out: str) -> Command:
+    """Return the prediction of a stage's test and held-out wells."""
+    where = [f"--model_root={place}/logs/{stage}", f"--model_name={model}", f"--out_dir={place}/pred/{out}"]
+    return ["src/inference.py", "predict-all", f"--data_root={bench.screen}", *where]
+
+
+def score(bench: Bench, place: Path, out: str, name: str = "", *flags: str) -> Command:
+    """Return the scoring of predictions on the test wells, into score/NAME/ladder.json."""
+    truth = f"--truth={bench.screen}/truth/test.csv"
+    where = [f"--predict_root={place}/pred/{out}", f"--out_dir={place}/score/{name or out}"]
+    return ["src/inference.py", "score", f"--data_root={bench.screen}", truth, *where, *flags]
+
+
+def own_cell_types(bench: Bench, chain: Chain, seed: int) -> Iterator[Command]:
+    """Yield a training from the common model for each cell type, and what these models say."""
+    place, (stage, model) = bench.place(chain, seed), stage_and_model(chain.own_cell_types)
+    for cell_type in ("HUVEC", "RPE"):
+        command = train(bench, chain, seed, chain.own_cell_types, "--channels=[1,2,3,4,5,6]")
+        yield [*command[:-1], f"{command[-1]},data.cell_types=[{cell_type}]"]
+    yield predict(bench, place, stage, f"{model}@", "own")
+    yield score(bench, place, "own")
+
+
+def neighbours(bench: Bench, place: Path, stage: str, model: str) -> Iterator[Command]:
+    """Yield embeddings and the scores of their neighbours and class centres, centred per plate and not."""
+    where = [f"--model_root={place}/logs/{stage}", f"--model_name={model}", f"--out_dir={place}/embeddings"]
+    yield ["src/inference.py", "embed-all", f"--data_root={bench.screen}", *where]
+    for kind in ("knn", "centres"):
+        for centred in ("plate", "off"):
+            out = f"{kind}_{centred}"
+            flags = [f"--kind={kind}", f"--centred={centred}", f"--out_dir={place}/pred/{out}"]
+            roots = [f"--data_root={bench.screen}", f"--embed_root={place}/embeddings"]
+            yield ["src/inference.py", "neighbours", *roots, *flags]
+            yield score(bench, place, out)
+
+
+def calibrated(bench: Bench, place: Path, stage: str) -> Iterator[Command]:
+    """Yield the calibration on held-out wells and the scores with it, with Sinkhorn, and with both."""
+    yield ["src/inference.py", "calibrate", f"--data_root={bench.screen}", f"--predict_root={place}/pred/{stage}"]
+    file = f"--calibration={place}/pred/{stage}/calibration.json"
+    yield score(bench, place, stage, "calibrated", file)
+    yield score(bench, place, stage, "sinkhorn", "--sinkhorn=True")
+    yield score(bench, place, stage, "both", file, "--sinkhorn=True")
+
+
+def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: str) -> bool:
+    """Run commands one after the other, those that succeeded before left out; return whether all did."""
+    for command in commands:
+        mark = bench.work / "done" / hashlib.sha256(" ".join(command).encode()).hexdigest()[:16]
+        if mark.exists():
+            continue
+        begin = time.monotonic()
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        result = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        seconds = time.monotonic() - begin
+        name = " ".join(command[:2]) + next((f" {word}" for word in command if word.startswith("--config")), "")
+        print(f"{title}: {name}: {seconds:.0f} s" + ("" if result.returncode == 0 else " FAILED"), flush=True)
+        if result.returncode:
+            print("\n".join((result.stdout + result.stderr).splitlines()[-15:]), " ".join(command), flush=True)
+            return False
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(f"{seconds:.1f} {' '.join(command)}\n", encoding="utf-8")
+    return True
+
+
+def main() -> None:
+    """Read the command line and run what is not done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work_dir", type=Path, default=Path("bench"), help="everything goes there (bench)")
+    parser.add_argument("--only", default="", help="chains to run, by name, parted by commas (all)")
+    parser.add_argument("--seeds", default="0,1,2", help="seeds of the trainings (0,1,2)")
+    parser.add_argument("--jobs", type=int, default=2, help="chains at a time (2)")
+    options = parser.parse_args()
+    bench = Bench(options.work_dir.resolve())
+    chosen = [chain for chain in CHAINS if not options.only or chain.name in options.only.split(",")]
+    if not run(bench, screen_commands(bench), "screen"):
+        sys.exit(1)
+    work = [
+        (chain, seed)
+        for seed in map(int, options.seeds.split(","))
+        for chain in chosen
+        if chain.seeds is None or seed in chain.seeds
+    ]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = pool.map(lambda one: run(bench, chain_commands(bench, *one), f"{one[0].name} seed {one[1]}"), work)
+    sys.exit(0 if all(list(results)) else 1)
+
+
+if __name__ == "__main__":
+    main()

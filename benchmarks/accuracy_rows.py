@@ -1,0 +1,66 @@
+"""What `make bench-accuracy` trains: one chain of stages for each recipe, and for each ingredient of the best one left out."""
+
+from dataclasses import dataclass, field
+
+BEST = ("best.yml",)
+CHANNELS = "[1,2,3,4,5,6]"
+SETS = ("[1,2,3,4,5]", "[1,2,3,4,6]", "[1,2,3,5,6]", "[1,2,4,5,6]", "[1,3,4,5,6]", "[2,3,4,5,6]")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The trainings of one recipe, in order; each file of configs/recipes/bench is a stage.
+
+    ``set`` is laid over every one of them. ``own_cell_types``: a last training for each cell type from the common model.
+    ``neighbours``: embeddings and their neighbours, too. ``sets``: which channel sets are trained.
+    """
+
+    name: str
+    title: str
+    configs: tuple[str, ...]
+    set: tuple[str, ...] = ()
+    own_cell_types: str = ""
+    neighbours: bool = False
+    sets: tuple[str, ...] = (CHANNELS,)
+    seeds: tuple[int, ...] | None = None  # all if None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: the predictions of a chain's stage, perhaps of some models only, or a blend of chains."""
+
+    title: str
+    chain: str
+    stage: str = "full"
+    models: str = ""
+    blend: tuple[str, ...] = field(default=())  # further chains whose predictions join
+
+
+A = ("a_control_full_pseudo.control.yml", "a_control_full_pseudo.full.yml")
+A_PSEUDO = "a_control_full_pseudo.pseudo.yml"
+
+CHAINS = (
+    Chain("a", "A: control, full, pseudo", (*A, A_PSEUDO)),
+    Chain("best", "best", BEST, neighbours=True),
+    Chain("a_plate", "A with BatchNorm by plate", A, ("model.bn=plate",)),
+    Chain("f", "F: ArcFace, CutMix, progressive", ("f_densenet161_arcface_cutmix.yml",)),
+    Chain("best_running", "best, running BatchNorm", BEST, ("model.bn=running",)),
+    Chain("d", "D: blur-pool, CosFace", ("d_blurpool_densenet121_cosface.yml",)),
+    Chain("c", "C: AdaCos, metadata, CutMix late", ("c_efficientnet_b3_adacos.yml",)),
+    Chain(
+        "b",
+        "B: neighbours of embeddings",
+        ("b_densenet201_knn.yml",),
+        own_cell_types="b_densenet201_knn.finetune.yml",
+        neighbours=True,
+    ),
+    Chain("e", "E: EfficientNet", ("e_blend_plate_mask.yml",)),
+    Chain("a_scratch", "A without stage I", (A[1],), ("init.stage=none",)),
+    Chain("a_experiment", "A with BatchNorm by experiment", A, ("model.bn=experiment",)),
+    Chain("best_apart", "best without controls as classes", BEST, ("data.controls=apart",)),
+    Chain("best_labels", "best without progressive pseudo-labels", BEST, ("progressive.start=0",)),
+    Chain("best_margin", "best without margin loss", BEST, ("loss.margin=none", "loss.ce=1")),
+    Chain("best_cutmix", "best without CutMix", BEST, ("augment.cutmix=0",)),
+    Chain("best_ema", "best without averaged weights", BEST, ("train.ema=0",)),
+    Chain("best_sets", "best, six channel sets", BEST, sets=SETS, seeds=(0,)),
+)

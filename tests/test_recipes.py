@@ -1,0 +1,225 @@
+"""The shipped recipes: every file is a config, its story's commands can be typed, and its network trains."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+import runpy
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from rcic import flags
+from rcic.files import METRICS, PSEUDO, RUN
+from rcic.learn.config import read_config
+from rcic.learn.rules import STAGES
+from rcic.learn.run import train
+from rcic.learn.schema import flat, to_plain
+from rcic.learn.settings import Config
+from rcic.screen.split import write_folds
+from rcic.screen.table import read_screen
+from tests.learn.tiny import forget_accelerate
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT / "configs" / "recipes"
+FULL, BENCH = sorted(RECIPES.glob("*.yml")), sorted((RECIPES / "bench").glob("*.yml"))
+SIZES = {"schedule.epochs": 1, "schedule.frozen_epochs": 0, "schedule.warmup_epochs": 0, "data.workers": 0}
+SIZES |= {"train.precision": "fp32", "train.device": "cpu", "log.tensorboard": False}
+OF_A_BENCH = r"(model\.(name|pretrained|width|dropout|bn_momentum)|data\.(channels|size|workers|cache)|augment\.crop.*)"
+OF_A_BENCH += r"|(optim|schedule|train|log)\..*|progressive\.start"
+STUB = '#!/usr/bin/env bash\nprintf "%s\\t" "$@" >> "$CALLS"\nprintf "\\n" >> "$CALLS"\n'
+
+
+def chain(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Return the files by recipe (the name up to the first dot), each after those that it may start from."""
+
+    def place(path: Path) -> tuple[int, bool]:
+        config = read_config(path)
+        return STAGES.index(config.stage), config.init.stage != "none"
+
+    found: dict[str, list[Path]] = {}
+    for path in sorted(files, key=place):
+        found.setdefault(path.name.partition(".")[0], []).append(path)
+    return found
+
+
+def named(path: Path) -> str:
+    return path.relative_to(RECIPES).as_posix()
+
+
+def story(path: Path) -> dict[str, list[str]]:
+    """Return the lines of each part of the comment on top."""
+    parts: dict[str, list[str]] = {"": []}
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        if label := re.match(r"# ([A-Z][a-z]+)(  |$)", line):
+            parts[label[1]] = last = [line[2 + len(label[1]) :].strip()]
+        elif line.startswith("#  "):
+            last.append(line[4:])
+    return parts
+
+
+# --- what the files say ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*FULL, *BENCH], ids=named)
+def test_every_recipe_is_a_config_with_its_story(path):
+    told = story(path)
+    assert {"Source", "Changed", "Run", "Cost", "Feeds"} <= told.keys()
+    if path.parent == RECIPES:
+        assert "Expect" in told
+        assert "Not run at full size by this project" in " ".join(" ".join(told["Cost"]).split())
+    assert all(len(line) <= 120 for line in path.read_text().splitlines())
+    read_config(path)
+
+
+@pytest.mark.parametrize("name", [path.name for path in FULL])
+def test_a_bench_form_is_the_same_recipe(name):
+    """But for network, image size, optimiser and epochs."""
+    one, other = (flat(to_plain(read_config(folder / name))) for folder in (RECIPES, RECIPES / "bench"))
+    assert [key for key in one if one[key] != other[key] and not re.fullmatch(OF_A_BENCH, key)] == []
+    assert other["model.pretrained"] == "none"
+    assert bool(one["progressive.start"]) == bool(other["progressive.start"])
+
+
+def test_every_recipe_has_a_bench_form_and_a_line_in_the_documents():
+    assert [path.name for path in FULL] == [path.name for path in BENCH]
+    table = (ROOT / "docs" / "recipes.md").read_text()
+    assert [path.name for path in FULL if f"`{path.name}`" not in table] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_recipe_a_is_what_the_stages_do_by_default(stage):
+    assert read_config(RECIPES / f"a_control_full_pseudo.{stage}.yml") == read_config(ROOT / f"configs/{stage}.yml")
+
+
+# --- the commands of a story ----------------------------------------------------------------------------------------
+
+
+def calls_of(path: Path, tmp_path: Path) -> list[list[str]]:
+    """Return the words of every call of Python when bash runs a story's commands with a Python that takes notes."""
+    stub, notes = tmp_path / "python", tmp_path / "calls"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": str(stub), "CALLS": str(notes)}
+    commands = "\n".join(["set -euo pipefail", *story(path)["Run"]])
+    done = subprocess.run(["bash", "-c", commands], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = notes.read_text().splitlines()
+    notes.unlink()
+    return [line.rstrip("\t").split("\t") for line in lines]
+
+
+@cache
+def script(name: str) -> Mapping[str, Any]:
+    return runpy.run_path(str(ROOT / "src" / name))
+
+
+def read_call(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the command of a call and the values of its flags, as the program reads them."""
+    command = script(Path(words[0]).name)[words[1].replace("-", "_")]
+    given = flags.fire_words({command.__name__: command}, words[1:])[1:]
+    read = flags.readers(command)
+    texts = dict(word.removeprefix("--").split("=", 1) for word in given)
+    return words[1], {key: read[key](text) for key, text in texts.items()}
+
+
+@pytest.mark.parametrize("files", [*chain(FULL).values(), *chain(BENCH).values()], ids=lambda files: named(files[-1]))
+def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
+    """Every flag is read, every training resolved; what a command reads an earlier one has written."""
+    trained: dict[str, set[str]] = {}
+    written: set[str] = set()
+
+    def note(config: Config, data_root: str, log_root: str, force: bool) -> None:
+        assert config.init.stage == "none" or f"{log_root}/{config.init.stage}" in trained
+        trained.setdefault(f"{log_root}/{config.stage}", set()).add(config.model.name)
+        resolved.append(config)
+
+    monkeypatch.setattr("rcic.learn.run.train", note)
+    for path in files:
+        resolved: list[Config] = []
+        for words in calls_of(path, tmp_path):
+            name, values = read_call(words)
+            if name == "run":
+                script("train.py")["run"](**values)
+            if root := values.get("model_root"):
+                assert values["model_name"].removesuffix("@") in trained[root]
+            sources = {values[key] for key in ("predict_root", "embed_root") if key in values}
+            assert sources <= written
+            written |= {values["out_dir"]} if "out_dir" in values else set()
+        own = read_config(path)
+        assert own in [unmoved(config, own) for config in resolved]
+
+
+def unmoved(config: Config, own: Config) -> Config:
+    """Return the config with the fold, channels and cell types of ``own``, which the commands go through."""
+    data, there = config.data, own.data
+    data = dataclasses.replace(data, fold=there.fold, channels=there.channels, cell_types=there.cell_types)
+    return dataclasses.replace(config, data=data)
+
+
+# --- a training of each ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def root(small_screen, tmp_path_factory) -> Path:
+    """Return a screen of two train experiments a cell type and one test experiment each, two control wells a plate.
+
+    Beside it, in ``csv``, are its folds and ``pseudo.csv``, two pseudo-labels.
+    """
+    folder = tmp_path_factory.mktemp("recipes") / "screen"
+    folder.mkdir()
+    for split in ("train", "test"):
+        (folder / split).symlink_to(small_screen / split)
+        wells = pd.read_csv(small_screen / f"{split}.csv")
+        kept = ~wells["experiment"].isin(["HUVEC-03"]) if split == "train" else wells["experiment"] != ""
+        wells[kept].to_csv(folder / f"{split}.csv", index=False)
+        controls = pd.read_csv(small_screen / f"{split}_controls.csv")
+        controls = controls[controls["experiment"].isin(wells["experiment"][kept])]
+        controls.groupby(["experiment", "plate"]).head(2).to_csv(folder / f"{split}_controls.csv", index=False)
+    screen = read_screen(folder)
+    write_folds(screen, folder.parent / "csv", n_folds=2, seed=0)
+    some = screen.select("test", "treatment")["id_code"].iloc[:2]
+    pd.DataFrame({"id_code": some, "sirna": [0, 1]}).to_csv(folder.parent / "csv" / "pseudo.csv", index=False)
+    return folder
+
+
+def small(path: Path, root: Path, side: int, **more: Any) -> Config:
+    """Return a recipe's config, everything of it switched on from the first epoch, with sizes for a test."""
+    own = read_config(path)
+    sizes = SIZES | {"data.size": side, "data.folds_dir": str(root.parent / "csv"), "model.pretrained": "none"}
+    sizes |= {"data.pseudo_dir": str(root.parent / "csv"), "augment.mix_from": 0.0}
+    sizes |= {"augment.crop": side, "augment.crop_start": side // 2} if own.augment.crop else {}
+    sizes |= {"progressive.start": 1} if own.progressive.start else {}
+    return read_config(path, sizes | more)
+
+
+def train_chain(files: Sequence[Path], root: Path, tmp_path: Path, side: int, **more: Any) -> None:
+    torch.set_num_threads(1)
+    for path in files:
+        forget_accelerate()
+        config = small(path, root, side, **more)
+        folder = train(config, root, tmp_path, force=True)
+        assert json.loads((folder / RUN).read_text())["status"] == "done"
+        assert math.isfinite(pd.read_csv(folder / METRICS)["train_loss"].iloc[-1])
+        assert (folder / PSEUDO / "epoch_001.csv").exists() == bool(config.progressive.start)
+    forget_accelerate()
+
+
+@pytest.mark.parametrize("files", chain(BENCH).values(), ids=lambda files: named(files[-1]))
+def test_a_bench_form_trains_an_epoch(files, root, tmp_path):
+    train_chain(files, root, tmp_path, side=32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", chain(FULL).values(), ids=lambda files: named(files[-1]))
+def test_a_recipe_at_full_size_trains_a_step(files, root, tmp_path):
+    train_chain(files, root, tmp_path, side=64, **{"train.batch_size": 16})
