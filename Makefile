@@ -10,10 +10,10 @@ DATA_DIR ?= $(CURDIR)/data
 OUT_DIR ?= $(CURDIR)/out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint check build run exec stop clean
+.PHONY: help install demo test test-slow bench-accuracy lint check build run exec stop clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 install: $(INSTALLED)  ## set up .venv with everything in requirements.txt
 
@@ -34,6 +34,11 @@ test: $(INSTALLED)  ## the fast tests
 
 test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 	$(RUN) -m pytest -m slow -s
+
+bench-accuracy: $(INSTALLED)  ## every recipe on the simulated bench screen, hours on two cores, resumable
+	$(RUN) benchmarks/accuracy.py
+	$(RUN) benchmarks/accuracy_table.py bench > bench/accuracy.md
+	cp bench/accuracy.md benchmarks/accuracy.md
 
 lint: $(INSTALLED)  ## lint, format and types
 	$(VENV)/bin/ruff check .

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from accuracy_rows import CHAINS, Chain
+from accuracy_rows import BLEND, CELL_TYPES, CHAINS, CHANNELS, Chain
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = Path("configs/recipes/bench")
-SEEDS = (0, 1, 2)
 Command = list[str]
 
 
@@ -49,7 +48,7 @@ def screen_commands(bench: Bench) -> list[Command]:
     """Return what must be done once: the screen and its folds."""
     return [
         ["src/data.py", "simulate", "--preset=bench", f"--out_dir={bench.screen}", "--seed=0", "--workers=2"],
-        ["src/data.py", "folds", f"--data_root={bench.screen}", f"--out_dir={bench.folds}", "--n_folds=5"],
+        ["src/data.py", "folds", f"--data_root={bench.screen}", f"--out_dir={bench.folds}", "--n_folds=4"],
     ]
 
 
@@ -59,15 +58,28 @@ def chain_commands(bench: Bench, chain: Chain, seed: int) -> Iterator[Command]:
     for file in chain.configs:
         stage, model = stage_and_model(file)
         if stage == "pseudo":
-            predictions = [f"--predict_root={place}/pred/full", f"--out_dir={place}/pseudo", f"--folds_dir={bench.folds}"]
-            yield ["src/inference.py", "pseudo-label", f"--data_root={bench.screen}", *predictions]
+            where = [f"--predict_root={place}/pred/full", f"--out_dir={place}/pseudo", f"--folds_dir={bench.folds}"]
+            yield ["src/inference.py", "pseudo-label", f"--data_root={bench.screen}", *where]
         for channels in chain.sets:
-            yield train(bench, chain, seed, file, f"--channels={channels}")
+            for cell_type in CELL_TYPES if chain.by_cell_type else ("",):
+                yield train(bench, chain, seed, file, channels, cell_type)
         if stage != "control":
-            yield predict(bench, place, stage, model, stage)
+            yield predict(bench, place, stage, model + "@" * chain.by_cell_type, stage)
             yield score(bench, place, stage)
-    if chain.own_cell_types:
-        yield from own_cell_types(bench, chain, seed)
+    if chain.finetune:
+        for cell_type in CELL_TYPES:
+            yield train(bench, chain, seed, chain.finetune, CHANNELS, cell_type)
+        yield predict(bench, place, stage, f"{model}@", "own")
+        yield score(bench, place, "own")
+    if len(chain.sets) > 1:
+        truth = f"--truth={bench.screen}/truth/test.csv"
+        yield [
+            "src/inference.py",
+            "channels",
+            f"--data_root={bench.screen}",
+            f"--predict_root={place}/pred/{stage}",
+            truth,
+        ]
     if chain.neighbours:
         yield from neighbours(bench, place, stage, model)
     yield from calibrated(bench, place, stage)
@@ -79,12 +91,14 @@ def stage_and_model(file: str) -> tuple[str, str]:
     return config["stage"], config["model"]["name"]
 
 
-def train(bench: Bench, chain: Chain, seed: int, file: str, *flags: str) -> Command:
-    """Return one training's command."""
+def train(bench: Bench, chain: Chain, seed: int, file: str, channels: str, cell_type: str = "") -> Command:
+    """Return one training's command, of one cell type alone if it is named."""
     place = bench.place(chain, seed)
     settings = [f"data.folds_dir={bench.folds}", f"data.pseudo_dir={place}/pseudo", *chain.set]
-    common = [f"--config={RECIPES / file}", f"--data_root={bench.screen}", f"--log_root={place}/logs", "--fold=0"]
-    return ["src/train.py", "run", *common, f"--seed={seed}", *flags, f"--set={','.join(settings)}"]
+    settings += [f"data.cell_types=[{cell_type}]"] if cell_type else []
+    where = [f"--config={RECIPES / file}", f"--data_root={bench.screen}", f"--log_root={place}/logs"]
+    what = ["--fold=0", f"--channels={channels}", f"--seed={seed}", f"--set={','.join(settings)}"]
+    return ["src/train.py", "run", *where, *what]
 
 
 def predict(bench: Bench, place: Path, stage: str, model: str, out: str) -> Command:
@@ -98,16 +112,6 @@ def score(bench: Bench, place: Path, out: str, name: str = "", *flags: str) -> C
     truth = f"--truth={bench.screen}/truth/test.csv"
     where = [f"--predict_root={place}/pred/{out}", f"--out_dir={place}/score/{name or out}"]
     return ["src/inference.py", "score", f"--data_root={bench.screen}", truth, *where, *flags]
-
-
-def own_cell_types(bench: Bench, chain: Chain, seed: int) -> Iterator[Command]:
-    """Yield a training from the common model for each cell type, and what these models say."""
-    place, (stage, model) = bench.place(chain, seed), stage_and_model(chain.own_cell_types)
-    for cell_type in ("HUVEC", "RPE"):
-        command = train(bench, chain, seed, chain.own_cell_types, "--channels=[1,2,3,4,5,6]")
-        yield [*command[:-1], f"{command[-1]},data.cell_types=[{cell_type}]"]
-    yield predict(bench, place, stage, f"{model}@", "own")
-    yield score(bench, place, "own")
 
 
 def neighbours(bench: Bench, place: Path, stage: str, model: str) -> Iterator[Command]:
@@ -130,6 +134,20 @@ def calibrated(bench: Bench, place: Path, stage: str) -> Iterator[Command]:
     yield score(bench, place, stage, "calibrated", file)
     yield score(bench, place, stage, "sinkhorn", "--sinkhorn=True")
     yield score(bench, place, stage, "both", file, "--sinkhorn=True")
+
+
+def blended(bench: Bench, seed: int) -> Iterator[Command]:
+    """Yield recipe E's blend of several architectures, whose predictions are there, weighted on held-out wells."""
+    place = bench.work / "chains" / "e" / str(seed)
+    for name in BLEND:
+        source = bench.work / "chains" / name / str(seed) / "pred" / "full"
+        for folder in source.glob("[[]*/fold_*/*"):
+            link = place / "pred" / "blend" / folder.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(folder, target_is_directory=True)
+    yield ["src/inference.py", "calibrate", f"--data_root={bench.screen}", f"--predict_root={place}/pred/blend"]
+    yield score(bench, place, "blend", "blend", f"--calibration={place}/pred/blend/calibration.json")
 
 
 def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: str) -> bool:
@@ -174,7 +192,12 @@ def main() -> None:
     ]
     with ThreadPoolExecutor(options.jobs) as pool:
         results = pool.map(lambda one: run(bench, chain_commands(bench, *one), f"{one[0].name} seed {one[1]}"), work)
-    sys.exit(0 if all(list(results)) else 1)
+    done = all(list(results))
+    if not options.only:
+        done &= all(
+            [run(bench, blended(bench, seed), f"blend seed {seed}") for seed in map(int, options.seeds.split(","))]
+        )
+    sys.exit(0 if done else 1)
 
 
 if __name__ == "__main__":

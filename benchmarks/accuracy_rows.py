@@ -1,8 +1,10 @@
-"""What `make bench-accuracy` trains: one chain of stages for each recipe, and for each ingredient of the best one left out."""
+"""What `make bench-accuracy` trains: a chain of stages for each recipe, and for each ingredient of the best left out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 BEST = ("best.yml",)
+BLEND = ("a", "d", "e")  # recipe E blends several architectures
+CELL_TYPES = ("HUVEC", "RPE")  # of the bench screen
 CHANNELS = "[1,2,3,4,5,6]"
 SETS = ("[1,2,3,4,5]", "[1,2,3,4,6]", "[1,2,3,5,6]", "[1,2,4,5,6]", "[1,3,4,5,6]", "[2,3,4,5,6]")
 
@@ -11,29 +13,20 @@ SETS = ("[1,2,3,4,5]", "[1,2,3,4,6]", "[1,2,3,5,6]", "[1,2,4,5,6]", "[1,3,4,5,6]
 class Chain:
     """The trainings of one recipe, in order; each file of configs/recipes/bench is a stage.
 
-    ``set`` is laid over every one of them. ``own_cell_types``: a last training for each cell type from the common model.
-    ``neighbours``: embeddings and their neighbours, too. ``sets``: which channel sets are trained.
+    ``set`` is laid over every one of them. ``by_cell_type``: each training once a cell type. ``finetune``: a last
+    training for each cell type from the common model. ``neighbours``: embeddings and their neighbours, too. ``sets``:
+    which channel sets are trained. ``seeds``: all if None.
     """
 
     name: str
     title: str
     configs: tuple[str, ...]
     set: tuple[str, ...] = ()
-    own_cell_types: str = ""
+    by_cell_type: bool = False
+    finetune: str = ""
     neighbours: bool = False
     sets: tuple[str, ...] = (CHANNELS,)
-    seeds: tuple[int, ...] | None = None  # all if None
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: the predictions of a chain's stage, perhaps of some models only, or a blend of chains."""
-
-    title: str
-    chain: str
-    stage: str = "full"
-    models: str = ""
-    blend: tuple[str, ...] = field(default=())  # further chains whose predictions join
+    seeds: tuple[int, ...] | None = None
 
 
 A = ("a_control_full_pseudo.control.yml", "a_control_full_pseudo.full.yml")
@@ -45,13 +38,13 @@ CHAINS = (
     Chain("a_plate", "A with BatchNorm by plate", A, ("model.bn=plate",)),
     Chain("f", "F: ArcFace, CutMix, progressive", ("f_densenet161_arcface_cutmix.yml",)),
     Chain("best_running", "best, running BatchNorm", BEST, ("model.bn=running",)),
-    Chain("d", "D: blur-pool, CosFace", ("d_blurpool_densenet121_cosface.yml",)),
+    Chain("d", "D: blur-pool, CosFace", ("d_blurpool_densenet121_cosface.yml",), by_cell_type=True),
     Chain("c", "C: AdaCos, metadata, CutMix late", ("c_efficientnet_b3_adacos.yml",)),
     Chain(
         "b",
         "B: neighbours of embeddings",
         ("b_densenet201_knn.yml",),
-        own_cell_types="b_densenet201_knn.finetune.yml",
+        finetune="b_densenet201_knn.finetune.yml",
         neighbours=True,
     ),
     Chain("e", "E: EfficientNet", ("e_blend_plate_mask.yml",)),

@@ -35,7 +35,11 @@ NORMS = [
     ("best, running", "best_running", "full"),
     ("best, by plate", "best", "full"),
 ]
-STAGES = [("full from random weights", "a_scratch", "full"), ("control, full", "a", "full"), ("and pseudo", "a", "pseudo")]
+STAGES = [
+    ("full from random weights", "a_scratch", "full"),
+    ("control, full", "a", "full"),
+    ("and pseudo", "a", "pseudo"),
+]
 LIKENESS = [
     (f"{TITLES[name].split(':')[0]}, {title}", name, score)
     for name in ("b", "best")
@@ -116,9 +120,16 @@ def calibration_rows(results: Results, chains: Sequence[str]) -> str:
     """Return the calibration error and the accuracies that are decided with each choice."""
     body = []
     for chain in chains:
-        for title, score in (("plain", "full"), ("temperature", "calibrated"), ("Sinkhorn", "sinkhorn"), ("both", "both")):
+        for title, score in (
+            ("plain", "full"),
+            ("temperature", "calibrated"),
+            ("Sinkhorn", "sinkhorn"),
+            ("both", "both"),
+        ):
             ladders = results.ladders(chain, score)
-            errors = [100 * (one["calibration_error"]["after"] or one["calibration_error"]["before"]) for one in ladders]
+            errors = [
+                100 * (one["calibration_error"]["after"] or one["calibration_error"]["before"]) for one in ladders
+            ]
             decided = [spread(results.accuracies(chain, score, rung)) for rung in ("group mask", "assignment")]
             body.append([f"{TITLES[chain].split(':')[0]}, {title}", spread(errors), *decided])
     return table(["", "expected calibration error", "group mask", "assignment"], body)

@@ -48,7 +48,7 @@ def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
     return wells
 
 
-def with_company(store: PngStore, screen: Screen, rows: pd.DataFrame, unit: str | None, how: Config) -> pd.DataFrame:
+def with_company(store: PngStore, screen: Screen, rows: pd.DataFrame, unit: str | None, config: Config) -> pd.DataFrame:
     """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
 
     The column ``wanted`` (bool) tells the two kinds apart. Company are controls and treatments of whatever label; those
@@ -59,11 +59,11 @@ def with_company(store: PngStore, screen: Screen, rows: pd.DataFrame, unit: str 
     keys = ["experiment"] if unit == "experiment" else ["experiment", "plate"]
     theirs = screen.wells.merge(rows[keys].drop_duplicates(), on=keys)
     others = theirs[~theirs["id_code"].isin(rows["id_code"])].assign(label=-1)
-    company = site_table(others, how.data.sites)
-    company = company[complete_sites(store, company, how.data.channels)]
-    if how.data.stack_sites:
+    company = site_table(others, config.data.sites)
+    company = company[complete_sites(store, company, config.data.channels)]
+    if config.data.stack_sites:
         n_sites = company.groupby("id_code")["site"].transform("size")
-        company = company[n_sites == len(how.data.sites)].drop_duplicates("id_code").assign(site=0)
+        company = company[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
     if lost := len(others) - company["id_code"].nunique():
         say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack an image")
     both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)

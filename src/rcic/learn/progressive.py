@@ -97,12 +97,12 @@ class ProgressiveLabels(dl.Callback):
     def _ask(self, runner: "WellRunner") -> NDArray[np.float32]:
         """Return the logits (R, K) of the test sites, NaN for their company, gathered from every rank."""
         parts = []
-        for batch in self.loader:
-            if (group := self.gatherer.add(batch)) is not None:
-                wanted = group.rows["wanted"].to_numpy(bool)
-                with runner.averaged():
+        with runner.averaged():
+            for batch in self.loader:
+                if (group := self.gatherer.add(batch)) is not None:
+                    wanted = group.rows["wanted"].to_numpy(bool)
                     logits = ask(runner.network, group, wanted, runner.how).logits.float().cpu().numpy()
-                parts.append((group.rows.index.to_numpy()[wanted], logits))
+                    parts.append((group.rows.index.to_numpy()[wanted], logits))
         runner.network.train()
         all_parts = gather_object(parts)
         result = np.full((len(self.rows), all_parts[0][1].shape[1]), np.nan, np.float32)

@@ -37,7 +37,8 @@ def check(config: "Config", source: str) -> None:
 def _init(config: "Config") -> list[Rule]:
     earlier = STAGES[: STAGES.index(config.stage)]
     same = (config.stage,) if config.data.cell_types else ()  # a cell type's own model starts from the common one
-    return [("init.stage", "must be an earlier stage or none", config.init.stage in ("none", *earlier, *same))]
+    wanted = "must be an earlier stage or none (or, with data.cell_types, the same stage)"
+    return [("init.stage", wanted, config.init.stage in ("none", *earlier, *same))]
 
 
 def _together(config: "Config") -> list[Rule]:

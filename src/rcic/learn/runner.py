@@ -54,6 +54,7 @@ class WellRunner(dl.IRunner):
         self.order = order_of(loaders["train"])
         self.augment = to_plain(config.augment)
         self.average = build_average(config.train)
+        self.borrowed = contextlib.ExitStack()  # the averaged weights, while they are validated
         self.step = 0  # optimiser steps done
         self.planned_steps = sum(steps for _, steps in accumulation(len(loaders["train"]), config.train.accumulate))
         self.lr, self.momentum = schedule_table(config.schedule, self.planned_steps)
@@ -137,7 +138,8 @@ class WellRunner(dl.IRunner):
         self.coin = np.random.default_rng(seeds)
         if self.is_valid_loader:
             if self.engine.num_processes > 1:
-                broadcast(list(self.network.buffers()))
+                broadcast([*self.network.buffers(), *self.average.weights.values()])
+            self.borrowed.enter_context(self.averaged())
             self.gatherer = self.sites.gatherer()
 
     def handle_batch(self, batch: Mapping[str, Any]) -> None:
@@ -201,8 +203,7 @@ class WellRunner(dl.IRunner):
         if group is None:
             return torch.zeros((), device=self.engine.device), 0
         wanted = group.rows["wanted"].to_numpy(bool)
-        with self.averaged():  # not through DDP: ranks have unequal numbers of batches
-            logits = ask(self.network, group, wanted, self.how).logits.float()
+        logits = ask(self.network, group, wanted, self.how).logits.float()  # not through DDP: ranks differ in batches
         labels = torch.from_numpy(group.rows["label"].to_numpy(np.int64)[wanted]).to(logits.device)
         self.outputs.append((torch.from_numpy(group.rows.index.to_numpy(np.int64)[wanted]), logits))
         return nn.functional.cross_entropy(logits, labels), len(labels)
@@ -213,6 +214,7 @@ class WellRunner(dl.IRunner):
 
     def on_loader_end(self, runner: dl.IRunner) -> None:
         """Put the mean loss (and the learning rate) among the metrics; stop if the training loss is not finite."""
+        self.borrowed.close()
         sums = gather_object([(float(self.loss_sum), self.n_seen)])
         loss = sum(total for total, _ in sums) / sum(seen for _, seen in sums)
         self.loader_metrics["loss"] = loss

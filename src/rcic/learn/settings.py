@@ -58,9 +58,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class Init:
-    """Weights laid over the network before training: a file, else a stage's best of the same model and channel set."""
+    """Weights laid over the network before training: a file, else a stage's best of the same model and channel set.
 
-    stage: Literal["none", "control", "full"] = "none"
+    A cell type's own model may start from the common one of its own stage.
+    """
+
+    stage: Literal["none", "control", "full", "pseudo"] = "none"
     checkpoint: str | None = None
 
 
