@@ -1,4 +1,4 @@
-"""What `make bench-accuracy` trains: a chain of stages for each recipe, and for each ingredient of the best left out."""
+"""What `make bench-accuracy` trains: a chain of stages for each recipe, and for each ingredient of best left out."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Train recipe A's three backbones at 512 px in fp32 and bf16 and write benchmarks/gpu.md: ``python benchmarks/gpu.py``.
+"""Train recipe A's backbones at 512 px in fp32 and bf16 and write benchmarks/gpu.md: ``python benchmarks/gpu.py``.
 
 A simulated screen, a few hundred steps a training: the loss curves must agree within what another seed changes, and the
 table says how many images a second each precision learns from. Resumable: a finished training is not run again.
