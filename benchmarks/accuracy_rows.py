@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-BEST = ("best.yml",)
+BEST = ("best.control.yml", "best.yml")
 BLEND = ("a", "d", "e")  # recipe E blends several architectures
 CELL_TYPES = ("HUVEC", "RPE")  # of the bench screen
 CHANNELS = "[1,2,3,4,5,6]"
@@ -50,10 +50,13 @@ CHAINS = (
     Chain("e", "E: EfficientNet", ("e_blend_plate_mask.yml",)),
     Chain("a_scratch", "A without stage I", (A[1],), ("init.stage=none",)),
     Chain("a_experiment", "A with BatchNorm by experiment", A, ("model.bn=experiment",)),
-    Chain("best_apart", "best without controls as classes", BEST, ("data.controls=apart",)),
+    Chain("best_scratch", "best without stage I", BEST[1:], ("init.stage=none",)),
     Chain("best_labels", "best without progressive pseudo-labels", BEST, ("progressive.start=0",)),
     Chain("best_margin", "best without margin loss", BEST, ("loss.margin=none", "loss.ce=1")),
-    Chain("best_cutmix", "best without CutMix", BEST, ("augment.cutmix=0",)),
+    Chain("best_linear", "best without neck", BEST, ("model.head=linear",)),
     Chain("best_ema", "best without averaged weights", BEST, ("train.ema=0",)),
+    Chain("best_cutmix", "best with CutMix", BEST, ("augment.cutmix=0.5", "loss.mixed=weighted")),
+    Chain("best_classes", "best with controls as classes", BEST, ("data.controls=classes",)),
+    Chain("best_celltype", "best with the cell type joined", BEST, ("model.metadata=[cell_type]",)),
     Chain("best_sets", "best, six channel sets", BEST, sets=SETS, seeds=(0,)),
 )

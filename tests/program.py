@@ -2,13 +2,16 @@
 
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from rcic import flags
 from rcic.files import BEST, HELD_OUT, Member
 from rcic.learn.checkpoint import save_checkpoint
 from rcic.learn.models import build_model
@@ -48,6 +51,21 @@ class Program:
         assert (stop.value.code, len(lines)) == (2, 1), lines
         assert lines[0].startswith("error: ")
         return lines[0].removeprefix("error: ")
+
+
+@cache
+def script(name: str) -> Mapping[str, Any]:
+    """Return what a script of ``src/`` defines."""
+    return runpy.run_path(str(SRC / name))
+
+
+def read_call(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the command of a call (script, command, flags) and its flags' values, as the program reads them."""
+    command = script(Path(words[0]).name)[words[1].replace("-", "_")]
+    given = flags.fire_words({command.__name__: command}, words[1:])[1:]
+    read = flags.readers(command)
+    texts = dict(word.removeprefix("--").split("=", 1) for word in given)
+    return words[1], {key: read[key](text) for key, text in texts.items()}
 
 
 def save_untrained(

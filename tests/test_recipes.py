@@ -5,10 +5,8 @@ import json
 import math
 import os
 import re
-import runpy
 import subprocess
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import pandas as pd
 import pytest
 import torch
 
-from rcic import flags
 from rcic.files import METRICS, PSEUDO, RUN
 from rcic.learn.config import read_config
 from rcic.learn.rules import STAGES
@@ -26,6 +23,7 @@ from rcic.learn.settings import Config
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate
+from tests.program import read_call, script
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "configs" / "recipes"
@@ -116,20 +114,6 @@ def calls_of(path: Path, tmp_path: Path) -> list[list[str]]:
     lines = notes.read_text().splitlines()
     notes.unlink()
     return [line.rstrip("\t").split("\t") for line in lines]
-
-
-@cache
-def script(name: str) -> Mapping[str, Any]:
-    return runpy.run_path(str(ROOT / "src" / name))
-
-
-def read_call(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return the command of a call and the values of its flags, as the program reads them."""
-    command = script(Path(words[0]).name)[words[1].replace("-", "_")]
-    given = flags.fire_words({command.__name__: command}, words[1:])[1:]
-    read = flags.readers(command)
-    texts = dict(word.removeprefix("--").split("=", 1) for word in given)
-    return words[1], {key: read[key](text) for key, text in texts.items()}
 
 
 @pytest.mark.parametrize("files", [*chain(FULL).values(), *chain(BENCH).values()], ids=lambda files: named(files[-1]))
