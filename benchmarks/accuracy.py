@@ -9,7 +9,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -151,21 +150,23 @@ def blended(bench: Bench, seed: int) -> Iterator[Command]:
 
 
 def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: str) -> bool:
-    """Run commands one after the other, those that succeeded before left out; return whether all did."""
+    """Run commands one after the other, those that succeeded before left out; return whether all did.
+
+    The mark of a command holds its CPU seconds, user and system: other work on the machine does not count.
+    """
     for command in commands:
         mark = bench.work / "done" / hashlib.sha256(" ".join(command).encode()).hexdigest()[:16]
         if mark.exists():
             continue
-        begin = time.monotonic()
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        result = subprocess.run(
-            [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-        seconds = time.monotonic() - begin
+        timed = ["bash", "-c", 'TIMEFORMAT="%U %S"; time "$@"', "bash", sys.executable, *command]
+        result = subprocess.run(timed, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        *said, times = result.stderr.splitlines()
+        seconds = sum(map(float, times.split()))
         name = " ".join(command[:2]) + next((f" {word}" for word in command if word.startswith("--config")), "")
         print(f"{title}: {name}: {seconds:.0f} s" + ("" if result.returncode == 0 else " FAILED"), flush=True)
         if result.returncode:
-            print("\n".join((result.stdout + result.stderr).splitlines()[-15:]), " ".join(command), flush=True)
+            print("\n".join([*result.stdout.splitlines(), *said][-15:]), " ".join(command), flush=True)
             return False
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(f"{seconds:.1f} {' '.join(command)}\n", encoding="utf-8")

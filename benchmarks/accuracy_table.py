@@ -58,7 +58,7 @@ The simulated `bench` screen (seed 0): 96 siRNAs in four groups, HUVEC 5 + 2 and
 Accuracy in % of the treatment wells of the four test experiments. Each training learns from six train experiments
 (fold 0 of 4) at 96 px. Median (lowest - highest) of the trainings' seeds {seeds}; chance is 1.0. *Raw* is the last rung
 before the plate-group mask. Rates and epochs were chosen on another draw of the screen (seed 1). Made by
-`make bench-accuracy`; its commands took {hours:.1f} hours if added up, two ran at a time."""
+`make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two ran at a time."""
 
 
 class Results:
@@ -82,13 +82,15 @@ class Results:
             found += values[:1]
         return found
 
-    def minutes(self, chain: str, config: str) -> list[float]:
-        """Return how long the trainings of a chain took, summed over its stages, for each seed, in minutes."""
+    def minutes(self, chain: str, score: str) -> list[float]:
+        """Return the CPU minutes of the trainings behind a score, summed over stages, for each seed."""
+        later = {".pseudo.yml": "pseudo", ".finetune.yml": "own"}  # stages that other scores do not need
         total: dict[str, float] = {}
         for mark in (self.work / "done").glob("*"):
             seconds, _, command = mark.read_text(encoding="utf-8").partition(" ")
             place = f"chains/{chain}/"
-            if place in command and command.startswith("src/train.py") and config in command:
+            needed = all(score == name or ending not in command for ending, name in later.items())
+            if place in command and command.startswith("src/train.py") and needed:
                 seed = command.partition(place)[2].partition("/")[0]
                 total[seed] = total.get(seed, 0) + float(seconds) / 60
         return list(total.values())
@@ -114,8 +116,8 @@ def ladder_rows(results: Results, rows: Sequence[tuple[str, str, str]]) -> str:
     body = []
     for title, chain, score in rows:
         cells = [spread(results.accuracies(chain, score, rung)) for rung in ("raw", *RUNGS)]
-        body.append([title, *cells, spread(results.minutes(chain, ""))])
-    return table(["recipe", "raw", *RUNGS, "training, minutes"], body)
+        body.append([title, *cells, spread(results.minutes(chain, score))])
+    return table(["recipe", "raw", *RUNGS, "training, CPU minutes"], body)
 
 
 def cell_type_rows(results: Results, rows: Sequence[tuple[str, str, str]]) -> str:

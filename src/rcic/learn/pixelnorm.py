@@ -1,7 +1,7 @@
 """Over which pixels the mean and variance of a channel become 0 and 1: an image, a plate, ... or all of training.
 
-A plate's and an experiment's statistics are their own: in training those of the wells learnt from, at evaluation those of
-all wells. Those of a cell type and the global ones are training's: they travel in the checkpoint.
+A plate's and an experiment's statistics are their own: in training those of the wells learnt from, at evaluation those
+of all its wells. Those of a cell type and the global ones are training's: they travel in the checkpoint.
 """
 
 from dataclasses import dataclass, field
