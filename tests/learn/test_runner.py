@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config):
 def test_bfloat16_trains_float32_weights(config, channels_last):
     chosen = config(train__precision="bf16", train__channels_last=channels_last)
     runner = toy_runner(chosen, tiny_network(2, 3)).run()
-    assert runner.outputs[0][1].dtype == torch.float32  # logits
+    assert runner.answers.outputs[0][1].dtype == torch.float32  # logits
     assert np.isfinite(runner.experiment_metrics[1]["train"]["loss"])
     weight = runner.network.trunk[0].weight
     assert weight.dtype == torch.float32
@@ -122,7 +122,7 @@ def test_augmentation_of_the_batch_is_for_training_only_and_follows_the_seed(con
         seen.append((settings["channel_dropout"], torch.rand(4, generator=generator)))
         return batch
 
-    monkeypatch.setattr("rcic.learn.runner.augment_batch", note)
+    monkeypatch.setattr("rcic.learn.inputs.augment_batch", note)
     for seed in (0, 0, 1):
         toy_runner(config(train__seed=seed, schedule__epochs=2), plain_network()).run()
     chances = torch.stack([chance for _, chance in seen]).view(3, 2, 3, 4)  # runs, epochs, batches
@@ -188,7 +188,7 @@ def test_labels_and_metadata_are_mixed_with_the_images(screen, config, tmp_path,
         seen["targets"].append(targets)
         return loss(output, targets)
 
-    monkeypatch.setattr("rcic.learn.runner.mix_batch", mixing)
+    monkeypatch.setattr("rcic.learn.inputs.mix_batch", mixing)
     monkeypatch.setattr(runner.network.head, "embedding", embedding)
     monkeypatch.setattr(runner.network, "loss", taking)
     order = list(_orders(runner))
@@ -220,7 +220,7 @@ def test_mixing_begins_after_a_part_of_the_epochs(config, monkeypatch, mix_from,
         epochs.add(runner.epoch_step)
         return x, None, 1.0
 
-    monkeypatch.setattr("rcic.learn.runner.mix_batch", note)
+    monkeypatch.setattr("rcic.learn.inputs.mix_batch", note)
     chosen = config(augment__cutmix=0.5, augment__mix_from=mix_from, schedule__epochs=4)
     runner = toy_runner(chosen, plain_network())
     runner.run()

@@ -46,7 +46,7 @@ class WellValidation(dl.Callback):
         if not runner.is_valid_loader:
             return
         wanted = self.sites["wanted"].to_numpy(bool)
-        logits = runner.gather_logits(len(self.sites))[wanted, : self.n_answers]
+        logits = runner.answers.logits()[wanted, : self.n_answers]
         logits, wells = average_sites(logits, self.sites[wanted].reset_index(drop=True))  # (N, K)
         labels = wells["label"].to_numpy()
         runner.loader_metrics.update(well_metrics(logits, labels))

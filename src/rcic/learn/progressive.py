@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from accelerate.utils import gather_object
 from catalyst import dl
 from numpy.typing import NDArray
 
@@ -19,7 +18,8 @@ from rcic.decide.blend import log_softmax
 from rcic.decide.progressive import choose, share_at
 from rcic.errors import UserError
 from rcic.files import PSEUDO, whole
-from rcic.learn.evaluate import Gatherer, How, ask
+from rcic.learn.answers import SiteAnswers
+from rcic.learn.evaluate import Gatherer, How
 from rcic.learn.loaders import stacked, usable_sites, valid_loader, with_company
 from rcic.learn.metadata import metadata_of
 from rcic.learn.pixelnorm import PixelNorm
@@ -96,16 +96,9 @@ class ProgressiveLabels(dl.Callback):
 
     def _ask(self, runner: "WellRunner") -> NDArray[np.float32]:
         """Return the logits (R, K) of the test sites, NaN for their company, gathered from every rank."""
-        parts = []
+        answers = SiteAnswers(runner.network, self.gatherer, runner.how)
         with runner.averaged():
             for batch in self.loader:
-                if (group := self.gatherer.add(batch)) is not None:
-                    wanted = group.rows["wanted"].to_numpy(bool)
-                    logits = ask(runner.network, group, wanted, runner.how).logits.float().cpu().numpy()
-                    parts.append((group.rows.index.to_numpy()[wanted], logits))
+                answers.add(batch)
         runner.network.train()
-        all_parts = gather_object(parts)
-        result = np.full((len(self.rows), all_parts[0][1].shape[1]), np.nan, np.float32)
-        for numbers, logits in all_parts:
-            result[numbers] = logits
-        return result
+        return answers.logits()

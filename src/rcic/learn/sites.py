@@ -1,5 +1,6 @@
 """What the runner knows of the sites it learns from and is validated on, besides their pixels."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rcic.errors import UserError
 from rcic.learn.evaluate import Gatherer
 
 
@@ -58,6 +60,18 @@ class LossWatch:
         """The number of the first bad batch, from 0; None if there is none. Waits for the device."""
         number = int(self.first)
         return None if number < 0 else number
+
+    def check(self, loss: float, epoch: int, table: pd.DataFrame) -> None:
+        """Raise UserError, naming the first bad batch, if an epoch's mean ``loss`` or that of any batch is not finite.
+
+        ``table`` is the training rows'.
+        """
+        if math.isfinite(loss) and self.bad_batch is None:
+            return
+        raise UserError(
+            f"epoch {epoch}{self.told(table)}: the training loss is {loss}, so this run cannot recover; lower "
+            "schedule.max_lr and schedule.frozen_lr, set optim.clip, or use train.precision fp32 or bf16"
+        )
 
     def told(self, table: pd.DataFrame, n_named: int = 4) -> str:
         """Return words on the bad batch and its first sites, empty without one; ``table`` is the training rows'."""
