@@ -6,6 +6,7 @@ one thread each. When all is done, or as far as it is, ``accuracy_table.py`` wri
 
 import argparse
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def chain_commands(bench: Bench, chain: Chain, seed: int) -> Iterator[Command]:
             truth,
         ]
     if chain.neighbours:
-        yield from neighbours(bench, place, stage, model)
+        yield from neighbours(bench, place, stage, model + "@" * bool(chain.finetune))
     yield from calibrated(bench, place, stage)
 
 
@@ -96,7 +97,7 @@ def train(bench: Bench, chain: Chain, seed: int, file: str, channels: str, cell_
     settings = [f"data.folds_dir={bench.folds}", f"data.pseudo_dir={place}/pseudo", *chain.set]
     settings += [f"data.cell_types=[{cell_type}]"] if cell_type else []
     where = [f"--config={RECIPES / file}", f"--data_root={bench.screen}", f"--log_root={place}/logs"]
-    what = ["--fold=0", f"--channels={channels}", f"--seed={seed}", f"--set={','.join(settings)}"]
+    what = ["--fold=0", f"--channels={channels}", f"--seed={seed}", f"--set={','.join(settings)}", "--force=True"]
     return ["src/train.py", "run", *where, *what]
 
 
@@ -149,28 +150,40 @@ def blended(bench: Bench, seed: int) -> Iterator[Command]:
     yield score(bench, place, "blend", "blend", f"--calibration={place}/pred/blend/calibration.json")
 
 
-def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: str) -> bool:
-    """Run commands one after the other, those that succeeded before left out; return whether all did.
+def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: str, configs: Sequence[str] = ()) -> bool:
+    """Run commands one after the other; return whether all succeeded. The first failure ends them.
 
-    The mark of a command holds its CPU seconds, user and system: other work on the machine does not count.
+    A command leaves a mark: itself, its CPU seconds (other work on the machine does not count) and the hash of
+    ``configs``, the recipe's files. If it succeeded before with the same files it is left out.
     """
+    texts = b"".join((ROOT / RECIPES / name).read_bytes() for name in configs)
+    made_with = hashlib.sha256(texts).hexdigest()
     for command in commands:
-        mark = bench.work / "done" / hashlib.sha256(" ".join(command).encode()).hexdigest()[:16]
-        if mark.exists():
+        mark = bench.work / "done" / f"{hashlib.sha256(' '.join(command).encode()).hexdigest()[:16]}.json"
+        if mark.exists() and json.loads(mark.read_text(encoding="utf-8"))["configs"] == made_with:
             continue
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        timed = ["bash", "-c", 'TIMEFORMAT="%U %S"; time "$@"', "bash", sys.executable, *command]
-        result = subprocess.run(timed, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        *said, times = result.stderr.splitlines()
-        seconds = sum(map(float, times.split()))
-        name = " ".join(command[:2]) + next((f" {word}" for word in command if word.startswith("--config")), "")
-        print(f"{title}: {name}: {seconds:.0f} s" + ("" if result.returncode == 0 else " FAILED"), flush=True)
-        if result.returncode:
-            print("\n".join([*result.stdout.splitlines(), *said][-15:]), " ".join(command), flush=True)
+        seconds = timed(command, title)
+        if seconds is None:
             return False
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(f"{seconds:.1f} {' '.join(command)}\n", encoding="utf-8")
+        facts = {"seconds": round(seconds, 1), "configs": made_with, "command": " ".join(command)}
+        mark.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return True
+
+
+def timed(command: Command, title: str) -> float | None:
+    """Run one command on one thread, say how it went, and return its CPU seconds, None if it failed."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = ["bash", "-c", 'TIMEFORMAT="%U %S"; time "$@"', "bash", sys.executable, *command]
+    result = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    *said, times = result.stderr.splitlines()
+    seconds = sum(map(float, times.split()))
+    name = " ".join(command[:2]) + next((f" {word}" for word in command if word.startswith("--config")), "")
+    print(f"{title}: {name}: {seconds:.0f} s" + ("" if result.returncode == 0 else " FAILED"), flush=True)
+    if result.returncode:
+        print("\n".join([*result.stdout.splitlines(), *said][-15:]), " ".join(command), flush=True)
+        return None
+    return seconds
 
 
 def main() -> None:
@@ -181,23 +194,25 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2", help="seeds of the trainings (0,1,2)")
     parser.add_argument("--jobs", type=int, default=2, help="chains at a time (2)")
     options = parser.parse_args()
-    bench = Bench(options.work_dir.resolve())
-    chosen = [chain for chain in CHAINS if not options.only or chain.name in options.only.split(",")]
-    if not run(bench, screen_commands(bench), "screen"):
-        sys.exit(1)
-    work = [
-        (chain, seed)
-        for seed in map(int, options.seeds.split(","))
-        for chain in chosen
-        if chain.seeds is None or seed in chain.seeds
-    ]
-    with ThreadPoolExecutor(options.jobs) as pool:
-        results = pool.map(lambda one: run(bench, chain_commands(bench, *one), f"{one[0].name} seed {one[1]}"), work)
-    done = all(list(results))
-    if not options.only:
-        done &= all(
-            [run(bench, blended(bench, seed), f"blend seed {seed}") for seed in map(int, options.seeds.split(","))]
+    bench, seeds = Bench(options.work_dir.resolve()), [int(seed) for seed in options.seeds.split(",")]
+    wanted = options.only.split(",") if options.only else [chain.name for chain in CHAINS]
+    if unknown := set(wanted) - {chain.name for chain in CHAINS}:
+        parser.error(
+            f"--only: no chain {sorted(unknown)[0]!r} (there are: {', '.join(chain.name for chain in CHAINS)})"
         )
+    chosen = [chain for chain in CHAINS if chain.name in wanted]
+    work = [(chain, seed) for seed in seeds for chain in chosen if chain.seeds is None or seed in chain.seeds]
+
+    def run_chain(chain: Chain, seed: int) -> bool:
+        files = (*chain.configs, chain.finetune) if chain.finetune else chain.configs
+        return run(bench, chain_commands(bench, chain, seed), f"{chain.name} seed {seed}", files)
+
+    done = run(bench, screen_commands(bench), "screen")
+    with ThreadPoolExecutor(options.jobs) as pool:
+        done = done and all(list(pool.map(lambda one: run_chain(*one), work)))
+    if done and not options.only:
+        files = [file for chain in CHAINS if chain.name in BLEND for file in chain.configs]
+        done = all([run(bench, blended(bench, seed), f"blend seed {seed}", files) for seed in seeds])
     sys.exit(0 if done else 1)
 
 

@@ -29,7 +29,6 @@ def train(options: argparse.Namespace, model: str, precision: str, seed: int) ->
         "data.size": options.size,
         "data.folds_dir": options.work_dir / "csv",
         "data.workers": options.workers,
-        "data.cache": True,
         "schedule.frozen_epochs": 0,
         "schedule.epochs": options.epochs,
         "schedule.warmup_epochs": 1,
