@@ -62,10 +62,11 @@ LIKENESS = [
 ABOUT = """\
 The simulated `bench` screen (seed 0): 96 siRNAs in four groups, HUVEC 5 + 2 and RPE 3 + 2 experiments, 128 px.
 Accuracy in % of the treatment wells of the four test experiments. Each training learns from six train experiments
-(fold 0 of 4), crops of 64 px of images brought to 96. Median (lowest - highest) of the trainings' seeds {seeds}; chance
-is 1.0. *Raw* is the last rung before the plate-group mask. Rates, epochs and what `best` is made of were chosen on
-another draw of the screen (seed 1); `best` here has no growing crop, and no row has temperature or Sinkhorn but where it
-is said. Made by `make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two ran at a time."""
+(fold 0 of 4), crops of 64 px of images brought to 96. Median (lowest - highest) of the trainings' seeds {seeds};
+chance is 1.0. *Raw* is the last rung before the plate-group mask. Rates, epochs and what makes up `best` were
+chosen on another draw of the screen (seed 1). `best` has no growing crop here, and a row has temperature or
+Sinkhorn only where it says so. Made by `make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two
+ran at a time."""
 
 
 class Results:
