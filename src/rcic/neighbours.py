@@ -34,10 +34,11 @@ def neighbours(
 ) -> None:
     """Write the scores of each member's test and held-out wells as predictions of a model ``MODEL+knn|+centres``.
 
-    The bank is what the member learnt from: a well is compared with labelled train wells of its own cell type, each
-    embedded by the same network. Wells of a cell type without bank wells are left out, aloud. What is there already and
-    was made from the same embeddings in the same way stays. Raises UserError for flags that do not fit, no embeddings
-    (of ``models``, if given) or embeddings that do not fit the screen or the bank.
+    The bank are the labelled train treatments that the member learnt from (no control, no pseudo-labelled well): a well
+    is compared with those of its own cell type, each embedded by the same network. Wells of a cell type without bank
+    wells are left out, aloud. What is there already and was made from the same embeddings in the same way stays. Raises
+    UserError for flags that do not fit, no embeddings (of ``models``, if given) or embeddings that do not fit the
+    screen or the bank.
     """
     screen, root = read_screen(data_root), Path(embed_root)
     facts = {"screen": screen.fingerprint(), "kind": how.kind, "centred": how.centred}

@@ -8,10 +8,10 @@ from catalyst import dl
 
 from rcic.errors import UserError
 from rcic.files import BEST, HELD_OUT, LAST, METRICS
-from rcic.learn.build import build_network, build_training, find_sites, in_channels
+from rcic.learn.build import build_training, find_sites
 from rcic.learn.checkpoint import read_checkpoint
 from rcic.learn.record import read_record
-from rcic.learn.settings import Config
+from rcic.learn.start import build_network, starting_checkpoint
 from rcic.learn.tables import stage_table
 from rcic.pixels.store import PngStore
 from tests.learn.tiny import Snapshots, same_weights, weights_of
@@ -122,11 +122,6 @@ def test_both_sites_are_one_sample(runner, settings):
     assert stacking.network.trunk[0].weight.shape[1] == 12
 
 
-def test_input_channels_are_those_of_all_stacked_sites(config):
-    assert in_channels(config()) == 5 and in_channels(config(data__stack_sites=True)) == 10
-    assert in_channels(config(data__channels=[1], data__sites=[2])) == 1
-
-
 @pytest.mark.parametrize("bn", ["plate", "experiment"])
 def test_controls_lend_their_statistics_to_validation(screen, config, bn):
     chosen = config(model__bn=bn)
@@ -145,12 +140,30 @@ def test_metadata_of_a_held_out_experiment_is_unknown(screen, config):
     assert sites.valid_metadata[:, [0, 2]].eq(0).all() and (sites.valid_metadata[:, 1] > 0).all()
 
 
+def test_control_wells_make_no_experiment_known(screen, config):
+    """Of held-out and test experiments controls are learnt from, but nobody could tell of their wells afterwards."""
+    settings = {"model__metadata": ["experiment"], "model__head": "neck"}
+    apart, classes = (config(data__controls=how, **settings) for how in ("apart", "classes"))
+    _, expected = find_sites(apart, screen, stage_table(screen, apart), PngStore(screen.root))
+    sites, known = find_sites(classes, screen, stage_table(screen, classes), PngStore(screen.root))
+    assert known == expected
+    unknown = ~sites.train["experiment"].isin(known["experiment"]).to_numpy()
+    assert unknown.any() and np.array_equal((sites.train_metadata == 0)[:, 0].numpy(), unknown)
+    assert sites.valid_metadata.eq(0).all()
+
+
+def test_stage_one_knows_the_experiments_of_its_control_wells(screen, config):
+    chosen = config(stage="control", model__metadata=["experiment"], model__head="neck")
+    sites, known = find_sites(chosen, screen, stage_table(screen, chosen), PngStore(screen.root))
+    assert known["experiment"] == sorted(sites.train["experiment"].unique()) and (sites.train_metadata > 0).all()
+
+
 @pytest.mark.parametrize("name", ["linear", "neck"])
 def test_a_cell_types_own_model_starts_from_the_common_one(trained, screen, config, tmp_path, name):
     common = trained(model__head=name)
     settings = {"model__head": name, "init__stage": "full", "data__cell_types": ["HUVEC"]}
     chosen = config(**settings)
-    network, start = build_network(chosen, screen.n_treatments, [], tmp_path / "logs")
+    network, start = build_network(chosen, screen.n_treatments, [], starting_checkpoint(chosen, tmp_path / "logs"))
     assert start == str(common / BEST) and same_weights(dict(network.state_dict()), weights_of(common / BEST))
     own = trained(**settings)
     assert own == common.parent / "tiny@HUVEC" and read_record(own)["start"] == str(common / BEST)
@@ -181,9 +194,15 @@ def test_an_absent_class_is_reported(screen, config, folds_dir, tmp_path, traine
     assert [str(name) for name in read_record(folder)["absent"]] == [lost]
 
 
-def test_a_network_knows_its_channels_and_classes(config, tmp_path):
-    chosen: Config = config(data__stack_sites=True, model__metadata=["cell_type"], model__head="neck", model__width=16)
-    network, start = build_network(chosen, 7, [3], tmp_path)
-    assert start == "random weights"
-    output = network(torch.zeros(2, 10, 16, 16), torch.tensor([[0], [3]]))
-    assert output.logits.shape == (2, 7) and output.embedding.shape == (2, 16)
+def test_a_class_whose_images_are_missing_is_absent(screen, own_screen, folds_dir, trained, capsys):
+    """Its wells are in the table, but none of them has an image left."""
+    wells = pd.read_csv(folds_dir / "train_0.csv", dtype=str)
+    lost = wells["sirna"].iloc[0]
+    for row in wells[wells["sirna"] == lost].itertuples():
+        for path in (own_screen / "train" / row.experiment / f"Plate{row.plate}").glob(f"{row.well}_*_w1.png"):
+            path.unlink()
+    folder = trained(root=own_screen, data__drop_incomplete=True)
+    assert f"warning: 1 of 8 siRNAs have no training well, so their wells cannot be told: {lost}\n" in (
+        capsys.readouterr().out
+    )
+    assert [str(name) for name in read_record(folder)["absent"]] == [lost]

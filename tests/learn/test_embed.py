@@ -133,7 +133,7 @@ def test_what_is_there_is_skipped_and_what_changed_is_made_anew(embed, members, 
     embed(splits=("test",))
     changed = {path for path in before if path.stat().st_mtime_ns != before[path]}
     assert changed == set(embedding_files(out / FOLDER.format(0), "test").values())
-    embed(tta=("hflip",))
+    embed(tta=("identity", "hflip"))
     assert capsys.readouterr().out.count("0 of 2 members are embedded already, 2 to go") == 3
 
 

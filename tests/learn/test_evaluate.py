@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from rcic.learn.evaluate import Gatherer, Group, How, ask, group_codes
+from rcic.learn.evaluate import Gatherer, Group, How, ask, group_codes, unit_of
 from rcic.learn.models import WellClassifier
 from rcic.learn.pixelnorm import PixelNorm
-from rcic.learn.settings import Model
+from rcic.learn.settings import Config, Data, Model
 from rcic.pixels.sampler import WholeGroups
 from tests.learn.models.small import tiny_model
 
@@ -65,6 +65,16 @@ def test_neither_batch_size_nor_order_changes_a_bit(head, bn, dtype):
     place = np.flatnonzero(wanted).searchsorted(order[wanted[order]])
     for name in ("first", "logits", "embedding"):
         assert torch.equal(getattr(again, name), getattr(told, name)[place])
+
+
+@pytest.mark.parametrize(("side", "n"), [(16, 80), (256, 32)])
+def test_large_images_go_in_small_portions(side, n):
+    own, group = network().float(), group_of(sites(plates=(1,), wells=40), torch.uint8)
+    group = Group(group.rows, group.images[:, :, :1, :1].expand(-1, -1, side, side))
+    seen = []
+    own.trunk.register_forward_hook(lambda _layer, inputs, _output: seen.append(len(inputs[0])))
+    ask(own, group, everyone(group), How("plate"))
+    assert max(seen) <= n and sum(seen) == 160 and len(seen) == 2 * -(-80 // n)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
@@ -194,6 +204,7 @@ def test_the_network_is_left_in_evaluation_mode_and_otherwise_as_it_was():
 )
 def test_the_unit_that_must_be_read_whole(bn, norm, unit):
     assert How(bn, PixelNorm(norm)).unit == unit
+    assert unit_of(Config(model=Model(bn=bn), data=Data(norm=norm))) == unit
 
 
 def test_plates_of_a_number_are_told_apart_by_their_experiment():

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from rcic.errors import UserError
@@ -209,3 +210,6 @@ def test_plates_of_one_site_make_no_batch(screen, config):
     wells = screen.select("train", "treatment").drop_duplicates(["experiment", "plate"]).head(3)
     with pytest.raises(UserError, match=r"3 training sites are too few for batches of one plate each"):
         train_loader(config(model__bn="plate", data__sites=[1]), site_table(wells, (1,)), PngStore(screen.root))
+    others = pd.concat([site_table(wells, (1,)), site_table(wells_of(screen, 9), (2,)).assign(label=-1)])
+    with pytest.raises(UserError, match=r"^3 training sites are too few"):  # those without a label do not count
+        train_loader(config(model__bn="plate"), others.reset_index(drop=True), PngStore(screen.root))

@@ -40,6 +40,11 @@ def test_a_margin_takes_the_larger_share_or_both():
     assert each == pytest.approx((0.7 * 20 + 0.5 * 10 + 0.5 * 20 + 0.9 * 20 + 0.1 * 10) / 4)
 
 
+def test_a_share_that_is_a_number_needs_no_tensor():
+    assert larger(Targets(LABELS, OTHER, 0.5)) is LABELS and larger(Targets(LABELS, OTHER, 0.49)) is OTHER
+    assert larger(Targets(LABELS)) is LABELS
+
+
 def test_plain_labels_give_torchs_cross_entropy_to_the_last_bit():
     for smoothing in (0.0, 0.1):
         expected = F.cross_entropy(LOGITS, LABELS, label_smoothing=smoothing)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from rcic.learn.models import build_model
-from rcic.learn.norm import SITES_AT_ONCE, batch_norms, own_statistics, portions
+from rcic.learn.norm import MOST, batch_norms, own_statistics, portions, sites_at_once
 from tests.learn.models.small import bare, tiny_model
 
 
@@ -35,9 +35,21 @@ def test_portions_hold_every_site_once(n):
     parts = portions(n)
     assert sorted(np.concatenate(parts).tolist()) == list(range(n))
     sizes = [len(part) for part in parts]
-    assert max(sizes) <= SITES_AT_ONCE and max(sizes) - min(sizes) <= 1 and len(parts) == -(-n // SITES_AT_ONCE)
+    assert max(sizes) <= MOST and max(sizes) - min(sizes) <= 1 and len(parts) == -(-n // MOST)
     assert all(np.array_equal(one, other) for one, other in zip(parts, portions(n), strict=True))
     assert all((np.diff(part) > 0).all() for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n"), [((16, 16), 128), ((96, 96), 128), ((128, 128), 128), ((192, 192), 56), ((128, 256), 64)]
+)
+def test_larger_images_go_in_smaller_portions(shape, n):
+    assert sites_at_once(*shape) == n
+
+
+@pytest.mark.parametrize("side", [256, 384, 512, 2048])
+def test_a_portion_is_never_too_small_for_statistics(side):
+    assert sites_at_once(side, side) == 32
 
 
 def test_a_portion_is_a_mix_of_the_plate():
@@ -45,7 +57,7 @@ def test_a_portion_is_a_mix_of_the_plate():
 
 
 @pytest.mark.parametrize("head", ["linear", "neck", "linear_bn"])
-@pytest.mark.parametrize("n", [2, 9, SITES_AT_ONCE])
+@pytest.mark.parametrize("n", [2, 9, MOST])
 def test_statistics_of_a_plate_are_those_of_one_batch(head, n):
     """In training mode of BatchNorm a whole plate in one pass is normalised by its own mean and variance."""
     network, plate = used(tiny_model(2, 3, head=head, width=8)), images(n)
@@ -78,6 +90,16 @@ def test_the_first_layer_sees_all_portions():
             torch.testing.assert_close(layer.running_mean, maps.mean((0, 2, 3)), rtol=1e-12, atol=1e-12)
             torch.testing.assert_close(layer.running_var, maps.var((0, 2, 3), correction=0), rtol=1e-12, atol=0)
     assert seen == [100, 100, 100]
+
+
+def test_no_portion_is_larger_than_allowed():
+    network, plate, seen = used(tiny_model(2, 3)), images(70), []
+    with (
+        torch.no_grad(),
+        own_statistics(network, 70, lambda numbers: (seen.append(len(numbers)), network(plate[numbers])), 32),
+    ):
+        pass
+    assert seen == [24, 23, 23]
 
 
 @pytest.mark.parametrize("where", ["first pass", "block", "nowhere"])

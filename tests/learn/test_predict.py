@@ -184,12 +184,20 @@ VIEWS = ("identity", "transpose", "rot90")
 def test_views_are_averaged_and_the_sites_keep_the_first(predict):
     """The ladder's first rungs are without views."""
     member = "[1,2,3,4,5]/fold_0/tiny/"
-    single = [np.load(predict(view, ("test",), tta=(view,)) / member / "pred_test.npy") for view in VIEWS]
+    plain = np.load(predict("plain", ("test",)) / member / "pred_test.npy")
+    pairs = [np.load(predict(view, ("test",), tta=("identity", view)) / member / "pred_test.npy") for view in VIEWS[1:]]
+    single = [plain, *(2 * pair - plain for pair in pairs)]
     out = predict(splits=("test",), tta=VIEWS)
     logits, sites = (np.load(out / member / f"pred_test{end}.npy") for end in ("", "_sites"))
     np.testing.assert_allclose(logits, np.mean(single, axis=0), atol=1e-5)
     np.testing.assert_allclose(sites.astype(np.float32).mean(1), single[0], atol=2e-3)
     assert np.abs(single[0] - single[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("tta", [("hflip",), ("hflip", "identity"), ("identity", "hflip", "hflip")])
+def test_views_that_no_config_could_have_are_refused(tta):
+    with pytest.raises(UserError, match=f"^--tta is {','.join(tta)}, must begin with identity .* each view once$"):
+        Options(tta=tta)
 
 
 def test_other_views_are_another_prediction(predict, capsys):

@@ -134,6 +134,16 @@ def test_a_screen_without_test_wells_has_nothing_to_choose(screen, config, tmp_p
         build_training(chosen, few, stage_table(few, chosen), tmp_path, tmp_path / "run")
 
 
+def test_the_test_wells_files_are_looked_at_once(config, screen, own_screen, tmp_path, capsys):
+    lost = screen.select("test", "treatment").iloc[0]
+    folder = own_screen / "test" / lost["experiment"] / f"Plate{lost['plate']}"
+    (folder / f"{lost['well']}_s1_w2.png").unlink()
+    chosen = config(progressive__start=1, data__drop_incomplete=True)
+    damaged = replace(screen, root=own_screen)
+    build_training(chosen, damaged, stage_table(damaged, chosen), tmp_path, tmp_path / "run")
+    assert capsys.readouterr().out.count("left out 1 of") == 1
+
+
 def test_sites_with_metadata_and_pixel_norm(run):
     runner, _, _ = run(
         model__metadata=["cell_type", "experiment", "plate_group"], model__head="neck", data__norm="plate"

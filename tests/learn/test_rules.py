@@ -56,7 +56,7 @@ from tests.learn.tiny import tiny_config
         ("augment__cutmix", 1.1, "augment.cutmix"),
         ("augment__mixup", -0.1, "augment.mixup"),
         ("augment__mix_alpha", 0, "augment.mix_alpha"),
-        ("augment__mix_from", 1.1, "augment.mix_from"),
+        ("augment__mix_from", 1.0, "augment.mix_from is 1.0, must lie in [0, 1)"),
         ("optim__trunk_rate", 0, "optim.trunk_rate"),
         ("optim__stem_rate", 0, "optim.stem_rate"),
         ("schedule__steps", [0.8, 0.5], "schedule.steps"),
@@ -66,7 +66,11 @@ from tests.learn.tiny import tiny_config
         ("progressive__start", 2, "progressive.start is 2, must lie in 0..all epochs"),
         ("progressive__first", 0, "progressive.first"),
         ("progressive__last", 1.1, "progressive.last"),
-        ("predict__tta", ["identity", "crops"], "predict.tta"),
+        ("predict__tta", ["identity", "crops"], "predict.tta is ['identity', 'crops'], has crops"),
+        ("predict__tta", [], "predict.tta is [], must begin with identity"),
+        ("predict__tta", ["hflip"], "predict.tta is ['hflip'], must begin with identity"),
+        ("predict__tta", ["hflip", "identity"], "must begin with identity (which the answers by site keep)"),
+        ("predict__tta", ["identity", "hflip", "hflip"], "and name each view once"),
     ],
 )
 def test_a_value_out_of_range_is_refused(setting, value, message):
@@ -95,6 +99,10 @@ def test_frozen_epochs_alone_are_a_schedule():
         ({"train__ema": 0.9, "train__swa_epochs": 1}, "train.swa_epochs is 1, must be at least 0, and 0 with"),
         ({"progressive__first": 0.8, "progressive__last": 0.5}, "progressive.first is 0.8, must lie in (0, prog"),
         ({"stage": "control", "progressive__start": 1}, "progressive.start is 1, has no meaning in stage I"),
+        (
+            {"stage": "pseudo", "progressive__start": 1},
+            "progressive.start is 1, has no meaning in the pseudo stage: its",
+        ),
         ({"model__stem": "repeat"}, "model.stem is 'repeat', needs three, six or twelve channels"),
         (
             {"model__metadata": ["cell_type"], "model__head": "linear_bn", "model__bn": "plate"},

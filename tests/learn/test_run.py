@@ -8,12 +8,12 @@ import yaml
 from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
 from rcic.learn import run as run_module
-from rcic.learn.build import build_network
 from rcic.learn.callbacks import WellValidation
 from rcic.learn.config import read_config
 from rcic.learn.record import read_record
 from rcic.learn.run import run_folder
 from rcic.learn.schema import flat, to_plain
+from rcic.learn.start import build_network, starting_checkpoint
 from rcic.screen.table import write_wells
 from tests.learn.tiny import same_weights, weights_of
 
@@ -49,6 +49,14 @@ def test_a_finished_run_is_skipped(trained, capsys):
     assert trained() == folder and f"{folder}: done already, skipped" in capsys.readouterr().out
     assert trained(train__valid_batch_size=3, data__workers=1, log__tensorboard=True) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_other_views_are_no_other_training_but_are_said(trained, capsys):
+    folder = trained()
+    capsys.readouterr()
+    assert trained(predict__tta=["identity", "hflip"]) == folder
+    said = "predict.tta was identity in training, and predict-all keeps to that; give it --tta=identity,hflip"
+    assert capsys.readouterr().out.splitlines() == [f"{folder}: {said}", f"{folder}: done already, skipped"]
 
 
 def test_a_finished_run_of_another_config_is_not_overwritten_unless_forced(trained):
@@ -154,7 +162,8 @@ def test_later_stages_start_from_earlier_ones(trained, screen):
 
 def test_the_start_is_the_earlier_stages_best(trained, screen, config, tmp_path):
     control = trained(stage="control")
-    network, _ = build_network(config(init__stage="control"), screen.n_treatments, [], tmp_path / "logs")
+    chosen = config(init__stage="control")
+    network, _ = build_network(chosen, screen.n_treatments, [], starting_checkpoint(chosen, tmp_path / "logs"))
     best = weights_of(control / BEST)
     own = network.state_dict()
     assert all(own[key].equal(best[key]) for key in own if key.startswith("trunk."))

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
+from rcic.errors import UserError
 from rcic.learn.sites import LossWatch, TrainingSites
 
 TABLE = pd.DataFrame({"id_code": [f"HUVEC-01_1_B{row:02d}" for row in range(12)], "site": [1, 2] * 6})
@@ -28,6 +29,34 @@ def test_without_a_bad_batch_there_is_nothing_to_tell():
     assert (watch.bad_batch, watch.told(TABLE)) == (None, "")
     watch.note(torch.tensor(1e30), torch.arange(2))
     assert (watch.bad_batch, watch.told(TABLE)) == (None, "")
+
+
+def test_every_rank_names_the_first_bad_batch_of_all(monkeypatch):
+    """A step of DDP takes a rank's NaN to the others, whose own batches are bad from then on."""
+    watches = [LossWatch("cpu"), LossWatch("cpu"), LossWatch("cpu")]
+    for rank, losses in enumerate([(0.5, 0.1, 0.2), (0.5, float("nan"), 0.2), (0.5, 0.1, float("nan"))]):
+        for number, loss in enumerate(losses):
+            watches[rank].note(torch.tensor(loss), torch.tensor([3 * rank + number]))
+    gathered = [(watch.bad_batch, watch.told(TABLE)) for watch in watches]
+    monkeypatch.setattr("rcic.learn.sites.gather_object", lambda _own: gathered)
+    for watch in watches:
+        with pytest.raises(UserError, match=r"^epoch 4, batch 2 of 3 \(HUVEC-01_1_B04 site 1\): the training loss is"):
+            watch.check(0.3, 4, TABLE)
+
+
+def test_a_finite_epoch_passes_and_a_sum_that_is_not_has_no_batch():
+    watch = LossWatch("cpu")
+    watch.note(torch.tensor(0.5), torch.arange(2))
+    watch.check(0.5, 1, TABLE)
+    with pytest.raises(UserError, match=r"^epoch 1: the training loss is inf, so this run cannot recover"):
+        watch.check(float("inf"), 1, TABLE)
+
+
+def test_sites_without_a_label_are_numbered_anew():
+    own = sites()
+    own.train.loc[[3, 7], "label"] = -1
+    assert own.unlabelled["id_code"].tolist() == ["HUVEC-01_1_B03", "HUVEC-01_1_B07"]
+    assert own.unlabelled.index.tolist() == [0, 1]
 
 
 def test_new_labels_replace_those_of_the_table():

@@ -146,11 +146,11 @@ def test_stage_one_has_its_classes_whatever_controls_says(screen, config):
     assert apart.fingerprint() == classes.fingerprint()
 
 
-def test_absent_classes_are_those_without_a_training_well(screen, config):
+def test_absent_classes_are_those_that_nothing_is_learnt_of(screen, config):
     table = stage_table(screen, config())
-    assert table.absent == []
-    lost = table.train[~table.train["label"].isin([2, 5])]
-    assert replace(table, train=lost).absent == [table.classes[2], table.classes[5]]
+    labels = table.train["label"]
+    assert table.absent(labels) == []
+    assert table.absent([-1, *labels[~labels.isin([2, 5])]]) == [table.classes[2], table.classes[5]]
 
 
 def test_a_cell_types_own_tables(screen, config):

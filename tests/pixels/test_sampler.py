@@ -108,6 +108,11 @@ def test_batches_of_groups_hold_the_rows_in_use(groups):
     assert (list(sampler), len(sampler)) == ([], 0)
 
 
+def test_groups_that_do_not_stand_together_are_refused():
+    with pytest.raises(ValueError, match="groups are not sorted"):
+        WholeGroups(np.array([0, 1, 1, 0]), 4)
+
+
 @pytest.mark.parametrize("world", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 def test_whole_groups_are_read_whole_and_in_order(world, batch_size):

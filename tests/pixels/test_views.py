@@ -4,7 +4,7 @@ import torch
 
 from rcic.errors import UserError
 from rcic.pixels.augment import d4_view
-from rcic.pixels.views import CROPS, D4, d4_batch, n_views, views
+from rcic.pixels.views import CROPS, D4, d4_batch, views
 
 X = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 WIDE = X[:, :, :6]
@@ -21,8 +21,6 @@ WIDE = X[:, :, :6]
 def test_wrong_views_are_refused_at_once(names, crop, message):
     with pytest.raises(UserError, match=message):
         views(X, names, crop)
-    with pytest.raises(UserError, match=message):
-        n_views(names, crop, (8, 8))
 
 
 @pytest.mark.parametrize("number", range(8))
@@ -58,13 +56,6 @@ def test_crops_are_the_corners_and_the_middle():
 def test_a_crop_of_the_image_s_size_is_the_image_once():
     (only,) = views(X, [CROPS], 8)
     assert torch.equal(only, X)
-    assert n_views([CROPS], 8, (8, 8)) == 1
-
-
-@pytest.mark.parametrize(("x", "crop"), [(X, 4), (X, 8), (X, 7), (WIDE, 6), (WIDE, 3)])
-@pytest.mark.parametrize("names", [["identity"], list(D4), [CROPS, "hflip"], [*D4, CROPS]])
-def test_as_many_views_as_said(x, crop, names):
-    assert len(list(views(x, names, crop))) == n_views(names, crop, tuple(x.shape[2:]))
 
 
 def test_the_order_of_names_is_the_order_of_views():

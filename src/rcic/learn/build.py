@@ -7,16 +7,14 @@ from typing import Any, Literal, cast
 
 from catalyst.utils.misc import set_global_seed
 
-from rcic.errors import UserError
-from rcic.files import BEST, Member, channel_name, model_name
+from rcic.files import channel_name, model_name
 from rcic.learn.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellValidation
-from rcic.learn.checkpoint import lay_over, read_checkpoint
+from rcic.learn.checkpoint import Checkpoint
 from rcic.learn.engine import check_precision, pick_device
-from rcic.learn.evaluate import How
+from rcic.learn.evaluate import unit_of
 from rcic.learn.loaders import SiteLoader, stacked, train_loader, usable_sites, valid_loader, with_company
 from rcic.learn.logs import build_loggers
 from rcic.learn.metadata import known_values, metadata_of
-from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.pixelnorm import PixelNorm, learn_pixel_norm
 from rcic.learn.progressive import ProgressiveLabels, with_test_sites
 from rcic.learn.ranks import rank_and_world, say
@@ -24,6 +22,7 @@ from rcic.learn.runner import WellRunner
 from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
+from rcic.learn.start import build_network, in_place, starting_checkpoint
 from rcic.learn.tables import StageTable
 from rcic.pixels.store import PngStore
 from rcic.screen.layout import Groups, learn_groups
@@ -41,9 +40,10 @@ def build_training(
     check_precision(config.train.precision, device)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
     store = PngStore(screen.root)
-    sites, known = find_sites(config, screen, table, store)
+    earlier = starting_checkpoint(config, log_root)
+    sites, known = find_sites(config, screen, table, store, earlier)
     set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
-    model, start = build_network(config, len(table.classes), [len(values) for values in known.values()], log_root)
+    model, start = build_network(config, len(table.classes), [len(values) for values in known.values()], earlier)
     loaders, pixels = _loaders(config, sites, store)
     runner = WellRunner(config, model, loaders, sites, pixels)
     meta = _meta(config, table, screen) | {"metadata": known, "pixels": dataclasses.asdict(pixels)}
@@ -54,24 +54,28 @@ def build_training(
         "progress": Progress(_title(config)),
     }
     if config.progressive.start:
-        runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, store, known, folder)
+        runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder)
     runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
     n_valid = int(sites.valid["wanted"].sum())
     facts = {"start": start, "device": device, "processes": rank_and_world()[1], "n_classes": len(table.classes)}
-    facts |= {"n_train_sites": int((sites.train["label"] >= 0).sum()), "n_valid_sites": n_valid, "absent": table.absent}
+    labels = sites.train["label"]
+    absent = table.absent(labels)
+    facts |= {"n_train_sites": int((labels >= 0).sum()), "n_valid_sites": n_valid, "absent": absent}
     say(_headline(config, table, facts))
-    _tell_absent(table)
+    _tell_absent(absent, len(table.classes))
     return runner, facts
 
 
 def find_sites(
-    config: Config, screen: Screen, table: StageTable, store: PngStore
+    config: Config, screen: Screen, table: StageTable, store: PngStore, start: Checkpoint | None = None
 ) -> tuple[TrainingSites, dict[str, list[str]]]:
     """Return the site tables of a stage with their metadata, and the metadata values that training knows.
 
-    Raises UserError for missing images, or a screen without the metadata that the config wants.
+    They are those of the wells that are learnt for the answers: a held-out or a test experiment does not become known
+    through its control wells. ``start`` is the checkpoint that the weights come from, if they do. Raises UserError for
+    missing images, or a screen without the metadata that the config wants.
     """
-    data, unit = config.data, How(config.model.bn, PixelNorm(config.data.norm)).unit
+    data, unit = config.data, unit_of(config)
     train, valid = (
         usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete)
         for wells in (table.train, table.valid)
@@ -79,7 +83,8 @@ def find_sites(
     if data.stack_sites:
         train, valid = stacked(train, data.sites), stacked(valid, data.sites)
     groups = _plate_groups(config, screen)
-    known = known_values(config.model.metadata, train, groups)
+    answers = train[train["label"] < table.n_answers]
+    known = in_place(known_values(config.model.metadata, answers, groups), config, start)
     valid = with_company(store, screen, valid, unit, config)
     if config.progressive.start:
         train = with_test_sites(config, screen, store, train)
@@ -98,44 +103,6 @@ def _loaders(config: Config, sites: TrainingSites, store: PngStore) -> tuple[dic
     return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)  # type: ignore[arg-type]
 
 
-def build_network(config: Config, n_classes: int, n_values: list[int], log_root: Path) -> tuple[WellClassifier, str]:
-    """Return the network and, in words, where its weights come from.
-
-    The order: a checkpoint named in the config, else the best of an earlier stage, else a weight file, else ImageNet,
-    else random. ``n_values`` are the numbers of known metadata values. Raises UserError if that is not to be had or
-    does not fit.
-    """
-    path, model = _init_path(config, log_root), config.model
-    network = build_model(model, in_channels(config), n_classes, config.loss, n_values, load=path is None)
-    if path is None:
-        return network, model.weights_file or ("ImageNet" if model.pretrained == "imagenet" else "random weights")
-    checkpoint = read_checkpoint(path)
-    if tuple(checkpoint.meta["channels"]) != config.data.channels:
-        raise UserError(f"{path}: trained on channels {checkpoint.meta['channels']}, not {list(config.data.channels)}")
-    fresh = lay_over(network, checkpoint)
-    return network, f"{path}" + (" (with a new head)" if fresh else "")
-
-
-def in_channels(config: Config) -> int:
-    """Return the number of the network's input channels: with stacked sites, those of all."""
-    return len(config.data.channels) * (len(config.data.sites) if config.data.stack_sites else 1)
-
-
-def _init_path(config: Config, log_root: Path) -> Path | None:
-    if config.init.checkpoint is not None:
-        return Path(config.init.checkpoint)
-    if config.init.stage == "none":
-        return None
-    fold = None if config.init.stage == "control" else config.data.fold
-    path = log_root / config.init.stage / Member(config.data.channels, fold, config.model.name).folder / BEST
-    if not path.exists():
-        raise UserError(
-            f"{path}: not there, but init.stage is {config.init.stage}; train that stage first with the same "
-            "--log_root, --channels and --model, or --set init.stage=none"
-        )
-    return path
-
-
 def _title(config: Config) -> str:
     fold = "" if config.stage == "control" else f" fold {config.data.fold}"
     own = f" {'+'.join(config.data.cell_types)}" if config.data.cell_types else ""
@@ -150,13 +117,13 @@ def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
     )
 
 
-def _tell_absent(table: StageTable, n_named: int = 8) -> None:
+def _tell_absent(absent: list[str | int], n_classes: int, n_named: int = 8) -> None:
     """Say which siRNAs this training will never see."""
-    if not table.absent:
+    if not absent:
         return
-    named = ", ".join(map(str, table.absent[:n_named])) + (" ..." if len(table.absent) > n_named else "")
+    named = ", ".join(map(str, absent[:n_named])) + (" ..." if len(absent) > n_named else "")
     says = "have no training well, so their wells cannot be told"
-    say(f"warning: {len(table.absent)} of {len(table.classes)} siRNAs {says}: {named}")
+    say(f"warning: {len(absent)} of {n_classes} siRNAs {says}: {named}")
 
 
 def _meta(config: Config, table: StageTable, screen: Screen) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,12 @@ def lay_over(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
         )
     model.load_state_dict(fitting, strict=False)
     return differing
+
+
+def trunk_of(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint without the weights of its head."""
+    weights = {name: tensor for name, tensor in checkpoint.weights.items() if not name.startswith("head.")}
+    return replace(checkpoint, weights=weights)
 
 
 def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where: str) -> None:

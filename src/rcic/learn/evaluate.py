@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rcic.learn.models import Output, WellClassifier
-from rcic.learn.norm import SITES_AT_ONCE, own_statistics
+from rcic.learn.norm import own_statistics, sites_at_once
 from rcic.learn.pixelnorm import PixelNorm
+from rcic.learn.settings import Config
 from rcic.pixels.batch import normalize
 from rcic.pixels.views import views
 
@@ -40,6 +41,11 @@ class How:
         """Whose sites must be read together: ``"plate"``, ``"experiment"`` or, if no site needs another, None."""
         wanted = {self.bn, self.pixels.by}
         return next((unit for unit in ("experiment", "plate") if unit in wanted), None)
+
+
+def unit_of(config: Config) -> str | None:
+    """Return whose sites a network of this config must read together, as :attr:`How.unit` says."""
+    return How(config.model.bn, PixelNorm(config.data.norm)).unit
 
 
 @dataclass(frozen=True)
@@ -136,10 +142,11 @@ def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chose
         return network(x, metadata)
 
     # A matrix product of other rows differs in its last bits, so a plate is always cut in the same way.
-    at_once = how.batch_size if how.bn == "running" else SITES_AT_ONCE
+    portion = sites_at_once(*group.images.shape[2:])
+    at_once = how.batch_size if how.bn == "running" else portion
     network.eval()
     with torch.no_grad():
-        fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers))
+        fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers), portion)
         with nullcontext() if how.bn == "running" else fixed:
             parts = [
                 _ask_views([run(view, some) for view in views(images(some), how.tta, how.crop)])

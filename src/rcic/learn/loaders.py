@@ -85,7 +85,7 @@ def train_loader(config: Config, rows: pd.DataFrame, store: PngStore) -> SiteLoa
         batches = GroupBatches(groups, config.train.batch_size, config.train.seed, rank, world)
         batches.rows = labelled
         if len(batches) == 0:
-            raise UserError(f"{len(rows)} training sites are too few for batches of one {config.model.bn} each")
+            raise UserError(f"{len(labelled)} training sites are too few for batches of one {config.model.bn} each")
         return _loader(dataset, config, batch_sampler=batches)
     sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
     sampler.rows = labelled

@@ -68,8 +68,9 @@ def larger(targets: Targets) -> Tensor:
     """Return the labels (B,) of the larger share; halves keep their own."""
     if targets.other is None:
         return targets.labels
-    share = torch.as_tensor(targets.share, device=targets.labels.device)
-    return torch.where(share >= 0.5, targets.labels, targets.other)
+    if isinstance(targets.share, Tensor):
+        return torch.where(targets.share.to(targets.labels.device) >= 0.5, targets.labels, targets.other)
+    return targets.labels if targets.share >= 0.5 else targets.other
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

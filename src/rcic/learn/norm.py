@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-SITES_AT_ONCE = 128  # of one group in a forward pass; fixed, so that no option changes a prediction
+FEWEST, MOST = 32, 128  # sites of one group in a forward pass
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
@@ -27,7 +27,18 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
     return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
 
 
-def portions(n_sites: int, at_once: int = SITES_AT_ONCE) -> list[np.ndarray]:
+def sites_at_once(height: int, width: int) -> int:
+    """Return how many sites of one group go through the network together, by the size of their images (pixels).
+
+    128 up to 128 x 128 pixels, then as many as have the same area, but 32 at least (from 256 x 256 on): the statistics
+    of vectors, as the head has them, need some. No option decides it, so that none changes a prediction. The
+    activations of densenet161 in float32 take about 0.08 GiB for each site of 512 x 512 pixels (measured on a CPU):
+    2.5 GiB for 32 of them, 10 GiB for 128, without the library's workspace.
+    """
+    return min(max(MOST * 128**2 // (height * width), FEWEST), MOST)
+
+
+def portions(n_sites: int, at_once: int = MOST) -> list[np.ndarray]:
     """Return the site numbers 0..n-1 in the fewest equal portions of at most ``at_once``, each a mix of the plate.
 
     The mix is the same each time: rows of wells would differ by plate position.
@@ -37,13 +48,15 @@ def portions(n_sites: int, at_once: int = SITES_AT_ONCE) -> list[np.ndarray]:
 
 
 @contextmanager
-def own_statistics(network: nn.Module, n_sites: int, forward: Callable[[np.ndarray], object]) -> Iterator[None]:
+def own_statistics(
+    network: nn.Module, n_sites: int, forward: Callable[[np.ndarray], object], at_once: int = MOST
+) -> Iterator[None]:
     """Within the block BatchNorm uses the statistics of ``n_sites`` sites of one group, fixed.
 
-    ``forward(numbers)`` runs the network on the sites of these numbers (0..n-1). It is called once for every portion,
-    in training mode of BatchNorm alone; the portions' means and variances are then pooled, which is exact for the first
-    BatchNorm and, up to :data:`SITES_AT_ONCE` sites, for all. A single site has no variance: it is judged by the
-    running statistics. Afterwards the network is as it was, in evaluation mode.
+    ``forward(numbers)`` runs the network on the sites of these numbers (0..n-1). It is called once for every portion of
+    at most ``at_once``, in training mode of BatchNorm alone; the portions' means and variances are then pooled, which
+    is exact for the first BatchNorm and, if there is but one portion, for all. A single site has no variance: it is
+    judged by the running statistics. Afterwards the network is as it was, in evaluation mode.
     """
     layers = batch_norms(network)
     momenta = [layer.momentum for layer in layers]
@@ -51,7 +64,7 @@ def own_statistics(network: nn.Module, n_sites: int, forward: Callable[[np.ndarr
     network.eval()
     try:
         if layers and n_sites > 1:
-            _measure(layers, n_sites, forward)
+            _measure(layers, portions(n_sites, at_once), forward)
         yield
     finally:
         for layer, momentum, own in zip(layers, momenta, buffers, strict=True):
@@ -76,15 +89,17 @@ class _Population:
         self.n = total
 
 
-def _measure(layers: Sequence[_BatchNorm], n_sites: int, forward: Callable[[np.ndarray], object]) -> None:
-    """Put the pooled statistics of all portions into the layers' running ones."""
+def _measure(
+    layers: Sequence[_BatchNorm], parts: Sequence[np.ndarray], forward: Callable[[np.ndarray], object]
+) -> None:
+    """Put the pooled statistics of all parts into the layers' running ones."""
     populations = [_Population() for _ in layers]
     hooks = [_listen(layer, population) for layer, population in zip(layers, populations, strict=True)]
     try:
         for layer in layers:
             layer.train()
             layer.momentum = 1.0  # the running statistics become the portion's own
-        for numbers in portions(n_sites):
+        for numbers in parts:
             forward(numbers)
     finally:
         for hook in hooks:

@@ -1,7 +1,8 @@
 """Over which pixels the mean and variance of a channel become 0 and 1: an image, a plate, ... or all of training.
 
-A plate's and an experiment's statistics are their own: in training those of the wells learnt from, at evaluation those
-of all its wells. Those of a cell type and the global ones are training's: they travel in the checkpoint.
+A plate's and an experiment's statistics are their own: at evaluation those of all its wells, in training those of its
+sites in the training table, which are the wells learnt from and, with progressive pseudo-labels, all test wells. Those
+of a cell type and the global ones are of that table, too: they travel in the checkpoint.
 """
 
 from dataclasses import dataclass, field
@@ -40,7 +41,10 @@ class PixelNorm:
 
 
 def learn_pixel_norm(by: str, dataset: SiteDataset, rows: pd.DataFrame, workers: int = 0) -> PixelNorm:
-    """Read all training images once if ``by`` needs it; give each sample its statistics; return those to keep."""
+    """Read all training images once if ``by`` needs it; give each sample its statistics; return those to keep.
+
+    ``rows`` (R,) are all rows of the dataset, whether they have a label yet or not.
+    """
     if by == "image":
         return PixelNorm()
     stats = site_stats(dataset, workers)  # (R, C, 2)

@@ -9,14 +9,16 @@ import pandas as pd
 from rcic.errors import UserError
 from rcic.files import prediction_files
 from rcic.learn.checkpoint import Checkpoint, lay_over
-from rcic.learn.evaluate import How
+from rcic.learn.evaluate import How, unit_of
 from rcic.learn.infer import Answers, Asked, Reading, predict_sites
 from rcic.learn.jobs import Job, finished_members, is_answered, plan_job, write_predictions
 from rcic.learn.loaders import stacked, usable_sites, with_company
 from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.pixelnorm import PixelNorm
+from rcic.learn.rules import VIEWS, are_views
 from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config, Predict
+from rcic.learn.start import in_channels
 from rcic.pixels.store import PngStore
 from rcic.screen.table import Screen, read_screen
 
@@ -25,7 +27,7 @@ from rcic.screen.table import Screen, read_screen
 class Options:
     """How to predict: the device, sites at once, loader processes, networks in memory at once, incomplete sites.
 
-    ``tta`` replaces each config's list of views. Raises UserError for a view that there is not.
+    ``tta``, if given, replaces each config's list of views. Raises UserError for views that a config could not have.
     """
 
     device: str = "cpu"
@@ -37,6 +39,8 @@ class Options:
 
     def __post_init__(self) -> None:
         from_plain(Predict, {"tta": self.tta}, "--tta")
+        if self.tta and not are_views(self.tta):
+            raise UserError(f"--tta is {','.join(self.tta)}, {VIEWS}")
 
 
 def predict_all(
@@ -110,16 +114,12 @@ def _readings(store: PngStore, screen: Screen, jobs: Sequence[Job], options: Opt
 def _read_with(job: Job) -> tuple[object, ...]:
     """Return all that decides what a job reads."""
     data = job.config.data
-    return data.channels, data.sites, data.stack_sites, data.size, _unit(job.config), "\n".join(job.wells["id_code"])
-
-
-def _unit(config: Config) -> str | None:
-    return How(config.model.bn, PixelNorm(config.data.norm)).unit
+    return data.channels, data.sites, data.stack_sites, data.size, unit_of(job.config), "\n".join(job.wells["id_code"])
 
 
 def _reading(store: PngStore, screen: Screen, job: Job, drop: bool) -> Reading:
     """Return what a job reads, and says which sites are left out."""
-    data, unit = job.config.data, _unit(job.config)
+    data, unit = job.config.data, unit_of(job.config)
     rows = usable_sites(store, job.wells, data.sites, data.channels, drop)
     rows = stacked(rows, data.sites) if data.stack_sites else rows
     rows = with_company(store, screen, rows, unit, job.config)
@@ -153,10 +153,9 @@ def _asked(job: Job, options: Options) -> Asked:
 
 def _network(checkpoint: Checkpoint, config: Config) -> WellClassifier:
     """Return the network of a checkpoint. Raises UserError if a tensor of it is not in the file."""
-    meta, data = checkpoint.meta, config.data
-    n_channels = len(data.channels) * (len(data.sites) if data.stack_sites else 1)
+    meta = checkpoint.meta
     n_values = [len(values) for values in meta["metadata"].values()]
-    network = build_model(config.model, n_channels, len(meta["classes"]), config.loss, n_values, load=False)
+    network = build_model(config.model, in_channels(config), len(meta["classes"]), config.loss, n_values, load=False)
     if fresh := lay_over(network, checkpoint):
         raise UserError(f"{checkpoint.path}: lacks {fresh[0]}, or has it in another shape")
     return network

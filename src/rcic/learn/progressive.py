@@ -19,11 +19,11 @@ from rcic.decide.progressive import choose, share_at
 from rcic.errors import UserError
 from rcic.files import PSEUDO, whole
 from rcic.learn.answers import SiteAnswers
-from rcic.learn.evaluate import Gatherer, How
+from rcic.learn.evaluate import Gatherer
 from rcic.learn.loaders import stacked, usable_sites, valid_loader, with_company
 from rcic.learn.metadata import metadata_of
-from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.settings import Config
+from rcic.learn.sites import TrainingSites
 from rcic.learn.wells import average_sites
 from rcic.pixels.store import PngStore
 from rcic.screen.layout import learn_groups
@@ -52,20 +52,20 @@ def with_test_sites(config: Config, screen: Screen, store: PngStore, train: pd.D
 class ProgressiveLabels(dl.Callback):
     """From epoch ``progressive.start`` on chooses, before each epoch, the test wells that are learnt from.
 
-    Writes ``pseudo/epoch_NNN.csv`` in the run folder: every test well, whether it was kept, and why.
+    They are those of ``sites`` that have no label. Writes ``pseudo/epoch_NNN.csv`` in the run folder: every test well,
+    whether it was kept, and why.
     """
 
     def __init__(
-        self, config: Config, screen: Screen, store: PngStore, known: Mapping[str, Sequence[str]], folder: Path
+        self, config: Config, screen: Screen, sites: TrainingSites, known: Mapping[str, Sequence[str]], folder: Path
     ):
         super().__init__(order=dl.CallbackOrder.Internal)
         self.config, self.screen, self.folder = config, screen, folder
         self.groups = learn_groups(screen)
-        unit = How(config.model.bn, PixelNorm(config.data.norm)).unit
-        rows = test_sites(config, screen, store)
-        self.rows = with_company(store, screen, rows, unit, config)
-        self.loader = valid_loader(config, self.rows, store, unit)
-        self.gatherer = Gatherer(self.rows, unit, metadata_of(self.rows, known))
+        store = PngStore(screen.root)
+        self.rows = with_company(store, screen, sites.unlabelled, sites.unit, config)
+        self.loader = valid_loader(config, self.rows, store, sites.unit)
+        self.gatherer = Gatherer(self.rows, sites.unit, metadata_of(self.rows, known))
 
     def on_epoch_start(self, runner: "WellRunner") -> None:
         """Choose, and give the sampler the rows and the runner the labels of this epoch."""

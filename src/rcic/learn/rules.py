@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Rule = tuple[str, str, bool]  # key, what it must be, whether it is
 
+VIEWS = "must begin with identity (which the answers by site keep) and name each view once"
 STAGES = ("control", "full", "pseudo")  # each can start the later ones
 
 
@@ -49,6 +50,7 @@ def _together(config: "Config") -> list[Rule]:
     return [
         ("model.stem", "needs three, six or twelve channels: RGB filters are repeated whole", tiled),
         ("model.metadata", "is cancelled by linear_bn's BatchNorm, as a plate has but one; use neck", not cancelled),
+        ("predict.tta", VIEWS, are_views(config.predict.tta)),
         ("predict.tta", "has crops, which need augment.crop", not crops or config.augment.crop is not None),
     ]
 
@@ -119,7 +121,7 @@ def _mixing(config: "Config") -> list[Rule]:
         ("augment.cutmix", "must lie in [0, 1]", 0 <= augment.cutmix <= 1),
         ("augment.mixup", "must be at least 0 and, with augment.cutmix, at most 1", 0 <= mixup <= 1 - augment.cutmix),
         ("augment.mix_alpha", "must be above 0", augment.mix_alpha > 0),
-        ("augment.mix_from", "must lie in [0, 1]", 0 <= augment.mix_from <= 1),
+        ("augment.mix_from", "must lie in [0, 1)", 0 <= augment.mix_from < 1),
         ("loss.mixed", f"{margin} and augment.mixup 0", told),
     ]
 
@@ -167,17 +169,21 @@ def _swa(train: "Train") -> bool:
 
 def _progressive(config: "Config") -> list[Rule]:
     progressive: Progressive = config.progressive
+    never = progressive.start == 0
+    once = "has no meaning in the pseudo stage: its labels are chosen once"
     n_epochs = config.schedule.frozen_epochs + config.schedule.epochs
     return [
         ("progressive.start", "must lie in 0..all epochs", 0 <= progressive.start <= n_epochs),
-        (
-            "progressive.start",
-            "has no meaning in stage I",
-            progressive.start == 0 or config.stage != "control",
-        ),
+        ("progressive.start", "has no meaning in stage I", never or config.stage != "control"),
+        ("progressive.start", once, never or config.stage != "pseudo"),
         ("progressive.first", "must lie in (0, progressive.last]", 0 < progressive.first <= progressive.last),
         ("progressive.last", "must lie in (0, 1]", 0 < progressive.last <= 1),
     ]
+
+
+def are_views(names: tuple[str, ...]) -> bool:
+    """Return whether predictions can be averaged over these views: first the image as it is, each once."""
+    return names[:1] == ("identity",) and len(set(names)) == len(names)
 
 
 def _some_of(known: tuple[int, ...], chosen: tuple[int, ...]) -> bool:

@@ -23,6 +23,7 @@ _HARMLESS = (
     "data.pseudo_dir",
     "train.device",
     "train.valid_batch_size",
+    "predict.tta",  # but said
 )
 
 
@@ -77,6 +78,9 @@ def is_done(folder: Path, config: Config, data: dict[str, str]) -> bool:
             f"{folder}: finished with another {', '.join(changed[:4])}; choose another --log_root, or --force to train "
             "anew"
         )
+    if kept["predict.tta"] != wanted["predict.tta"]:
+        trained, asked = (",".join(views["predict.tta"]) for views in (kept, wanted))
+        say(f"{folder}: predict.tta was {trained} in training, and predict-all keeps to that; give it --tta={asked}")
     return True
 
 

@@ -28,7 +28,8 @@ class WellRunner(dl.IRunner):
     """Trains a :class:`WellClassifier` on loaders ``train`` and ``valid`` that are cut by rank already.
 
     Catalyst calls the events; backward, accumulation, clipping, rates and steps, which Catalyst 22.4 gets wrong, are
-    done in :meth:`handle_batch`. No value leaves the device there. Raises UserError when the training loss of an epoch
+    done in :meth:`handle_batch`. No value leaves the device there, but for ArcFace and CosFace, whose implementation
+    indexes by a mask and so waits for it. Raises UserError when the training loss of an epoch
     is not finite.
     """
 

@@ -43,7 +43,8 @@ class Loss:
     """``ce`` times cross entropy plus ``margin_weight`` times a margin loss on the angle between embedding and class.
 
     ``angle`` is ArcFace's margin in radians or CosFace's in cosine; AdaCos has none and finds its own ``scale``.
-    Without cross entropy (``ce`` 0) the cosines times the scale are the logits. ``mixed`` says what a margin loss does
+    Without cross entropy (``ce`` 0) the cosines times the scale are the logits. ``label_smoothing`` is cross entropy's
+    alone: a margin loss has none. ``mixed`` says what a margin loss does
     with a sample of two labels (CutMix, mixup): refuse such a config, take the larger share's label, or weight both.
     """
 
@@ -72,8 +73,9 @@ class Data:
     """Which wells and pixels. ``size`` null keeps the stored size; ``cache`` keeps decoded sites in memory.
 
     ``stack_sites`` makes one sample of both sites of a well (12 channels from 6). ``controls: classes`` adds control
-    wells, train's and test's, as further classes (1,139 siRNAs). ``cell_types`` keeps those only: a model of their own,
-    in a run folder ``MODEL@HUVEC``. ``norm``: over which pixels mean and variance of a channel become 0 and 1.
+    wells, train's and test's, as further classes (1,139 siRNAs); it has no meaning in stage I, whose classes they are.
+    ``cell_types`` keeps those only: a model of their own, in a run folder ``MODEL@HUVEC``. ``norm``: over which pixels
+    mean and variance of a channel become 0 and 1.
     """
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from rcic.errors import UserError
@@ -27,6 +28,11 @@ class TrainingSites:
     train_metadata: Tensor | None = None
     valid_metadata: Tensor | None = None
     new_labels: Tensor | None = None
+
+    @property
+    def unlabelled(self) -> pd.DataFrame:
+        """The training rows without a label, numbered from 0."""
+        return self.train[self.train["label"] < 0].reset_index(drop=True)
 
     def labels(self, batch: Mapping[str, Any]) -> Tensor:
         """Return the labels (B,) int64 of a training batch."""
@@ -64,12 +70,15 @@ class LossWatch:
     def check(self, loss: float, epoch: int, table: pd.DataFrame) -> None:
         """Raise UserError, naming the first bad batch, if an epoch's mean ``loss`` or that of any batch is not finite.
 
-        ``table`` is the training rows'.
+        ``table`` is the training rows'. Every rank must call it: the first bad batch of all of them is named on each.
         """
-        if math.isfinite(loss) and self.bad_batch is None:
+        gathered = gather_object([(self.bad_batch, self.told(table))])
+        bad = [one for one in gathered if one[0] is not None]
+        if math.isfinite(loss) and not bad:
             return
+        told = min(bad)[1] if bad else ""
         raise UserError(
-            f"epoch {epoch}{self.told(table)}: the training loss is {loss}, so this run cannot recover; lower "
+            f"epoch {epoch}{told}: the training loss is {loss}, so this run cannot recover; lower "
             "schedule.max_lr and schedule.frozen_lr, set optim.clip, or use train.precision fp32 or bf16"
         )
 

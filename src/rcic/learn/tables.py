@@ -1,6 +1,7 @@
 """The wells of a stage: what it trains on, what it is validated on, and what its classes are."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,10 +27,12 @@ class StageTable:
     classes: tuple[str | int, ...]
     n_answers: int
 
-    @property
-    def absent(self) -> list[str | int]:
-        """The siRNAs of which no training well is left: they can never be answered rightly."""
-        there = set(self.train["label"])
+    def absent(self, labels: Iterable[int]) -> list[str | int]:
+        """Return the siRNAs that are none of the ``labels`` learnt from: they can never be answered rightly.
+
+        The labels are those of the sites with all their images, which not every well of ``train`` may have.
+        """
+        there = set(labels)
         return [name for label, name in enumerate(self.classes) if label not in there]
 
     def fingerprint(self) -> str:
@@ -42,8 +45,9 @@ class StageTable:
 
 
 def stage_table(screen: Screen, config: Config) -> StageTable:
-    """Return the tables of ``config.stage``; no experiment and no well is in both.
+    """Return the tables of ``config.stage``; no well is in both, and no experiment with its treatments.
 
+    With ``data.controls`` classes the controls of held-out experiments are learnt from, never their treatments.
     Raises UserError for a fold or pseudo table that is missing or broken, or that leaks validation wells.
     """
     if config.stage == "control":

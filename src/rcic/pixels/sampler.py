@@ -40,8 +40,9 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
 
     ``groups`` (R,) is the group of each row: a plate, say, whose own statistics BatchNorm then sees. A group's rows are
     cut into the fewest batches of at most ``batch_size`` (one more rather than leave a row alone), as equal as can be;
-    a group of one row, which has no variance, sits out. Each rank of ``world`` gets equally many batches; up to
-    ``world - 1`` sit out an epoch, others each time.
+    a group of one row, which has no variance, sits out. Each rank of ``world`` takes batches of its own, so those of a
+    step come from other plates on other ranks. All get equally many; up to ``world - 1`` sit out an epoch, others each
+    time.
     """
 
     def __init__(
@@ -80,12 +81,15 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
 class WholeGroups(Sampler[list[int]]):
     """Yield the batches, in order, in which a rank reads every ``world``-th group whole, without shuffling.
 
-    ``groups`` (R,) must be sorted, so that a group's rows stand together; no batch crosses from one to the next.
+    ``groups`` (R,) must be sorted, so that a group's rows stand together; no batch crosses from one to the next. Raises
+    ValueError if they are not.
     """
 
     def __init__(self, groups: NDArray[np.int64], batch_size: int, rank: int = 0, world: int = 1) -> None:
-        cuts = np.flatnonzero(np.diff(groups)) + 1
-        own = np.split(np.arange(len(groups)), cuts)[rank::world]
+        steps = np.diff(groups)
+        if (steps < 0).any():
+            raise ValueError("groups are not sorted")
+        own = np.split(np.arange(len(groups)), np.flatnonzero(steps) + 1)[rank::world]
         self.batch_size = batch_size
         self.batches = [
             part[start : start + batch_size].tolist() for part in own for start in range(0, len(part), batch_size)

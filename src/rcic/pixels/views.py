@@ -32,12 +32,6 @@ def views(x: Tensor, names: Sequence[str], crop: int | None = None) -> Iterator[
     return (view for name in names for view in (_cut(x, windows) if name == CROPS else [d4_batch(x, D4[name])]))
 
 
-def n_views(names: Sequence[str], crop: int | None, shape: tuple[int, int]) -> int:
-    """Return how many views :func:`views` gives of images of ``shape`` (H, W). Raises UserError as it does."""
-    windows = _checked(names, crop, shape)
-    return sum(len(windows) if name == CROPS else 1 for name in names)
-
-
 def d4_batch(x: Tensor, view: int) -> Tensor:
     """Return one of the eight flips and turns of a batch (..., H, W): ``augment.d4_view`` for tensors."""
     x = x.transpose(-1, -2) if view & 4 else x

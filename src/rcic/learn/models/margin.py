@@ -50,8 +50,9 @@ class FixedMargin(nn.Module):
 class AdaCos(nn.Module):
     """Softmax of cosines whose scale follows the training (Zhang et al., CVPR 2019, dynamic version); no margin.
 
-    ``scale`` (a buffer, so that a checkpoint has it) begins at sqrt(2) ln(K - 1). It moves in training mode only, each
-    process by its own batches.
+    ``scale`` (a buffer, so that a checkpoint has it) begins at sqrt(2) ln(K - 1). It moves in training mode only. Under
+    DDP each process takes the scale of its own batch for a step, and begins the next one from rank 0's: DDP sends the
+    buffers of rank 0 round before each forward pass.
     """
 
     scale: Tensor
