@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rcic.simulate.screen import simulate
+from tests.screen.tiny import KAGGLE, write_tables
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real files are not here: {folder} is absent")
     return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return the folder of a tiny screen's tables, Kaggle's form, without images."""
+    (tmp_path / "data").mkdir()
+    return write_tables(tmp_path / "data", KAGGLE)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return where the predictions of the tiny screen go."""
+    return tmp_path / "out"

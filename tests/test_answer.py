@@ -17,17 +17,6 @@ from tests.screen.tiny import KAGGLE, METADATA, write_tables
 
 
 @pytest.fixture
-def data(tmp_path) -> Path:
-    (tmp_path / "data").mkdir()
-    return write_tables(tmp_path / "data", KAGGLE)
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture
 def folds(tmp_path) -> Path:
     (tmp_path / "csv").mkdir()
     (tmp_path / "csv" / "valid_0.csv").write_text("id_code\nRPE-01_1_B03\n")

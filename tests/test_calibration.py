@@ -16,20 +16,8 @@ from rcic.predictions import Ensemble
 from rcic.scoring import score, score_text
 from tests.predicted import LOGITS, TRAIN, WELLS, write_held_out, write_member
 from tests.program import Program
-from tests.screen.tiny import KAGGLE, write_tables
 
 GOOD = {"temperature": 1.0, "temperatures": {"tiny": 2.0}, "weights": {"tiny": 1.0}}
-
-
-@pytest.fixture
-def data(tmp_path) -> Path:
-    (tmp_path / "data").mkdir()
-    return write_tables(tmp_path / "data", KAGGLE)
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
-    return tmp_path / "out"
 
 
 def written(path: Path, **changes: object) -> Ensemble:

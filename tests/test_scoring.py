@@ -1,7 +1,6 @@
 """The ladder wherever truth is known: a file, the screen's own tables, held-out wells."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,18 +9,7 @@ from rcic.answer import decide, write_submission
 from rcic.errors import UserError
 from rcic.scoring import channels, score, write_channels, write_ladder
 from tests.predicted import LOGITS, WELLS, write_member
-from tests.screen.tiny import KAGGLE, METADATA, write_tables
-
-
-@pytest.fixture
-def data(tmp_path) -> Path:
-    (tmp_path / "data").mkdir()
-    return write_tables(tmp_path / "data", KAGGLE)
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
-    return tmp_path / "out"
+from tests.screen.tiny import METADATA, write_tables
 
 
 def test_the_score_with_a_truth_file(data, root, tmp_path):
