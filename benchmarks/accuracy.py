@@ -54,35 +54,38 @@ def screen_commands(bench: Bench) -> list[Command]:
 
 def chain_commands(bench: Bench, chain: Chain, seed: int) -> Iterator[Command]:
     """Yield the commands of a chain in order: every stage is trained, then predicted and scored."""
-    place = bench.place(chain, seed)
+    place, answer = bench.place(chain, seed), ""
     for file in chain.configs:
         stage, model = stage_and_model(file)
         if stage == "pseudo":
-            where = [f"--predict_root={place}/pred/full", f"--out_dir={place}/pseudo", f"--folds_dir={bench.folds}"]
+            where = [f"--predict_root={place}/pred/{answer}", f"--out_dir={place}/pseudo", f"--folds_dir={bench.folds}"]
             yield ["src/inference.py", "pseudo-label", f"--data_root={bench.screen}", *where]
         for channels in chain.sets:
             for cell_type in CELL_TYPES if chain.by_cell_type else ("",):
                 yield train(bench, chain, seed, file, channels, cell_type)
         if stage != "control":
-            yield predict(bench, place, stage, model + "@" * chain.by_cell_type, stage)
-            yield score(bench, place, stage)
+            yield from answered(bench, chain, seed, stage, model)
+            answer = near(stage, chain.answer) if chain.answer else stage
+    if len(chain.sets) > 1:
+        where = [f"--predict_root={place}/pred/{answer}", f"--truth={bench.screen}/truth/test.csv"]
+        yield ["src/inference.py", "channels", f"--data_root={bench.screen}", *where]
+    if chain.head:
+        yield from calibrated(bench, place, answer)
+
+
+def answered(bench: Bench, chain: Chain, seed: int, stage: str, model: str) -> Iterator[Command]:
+    """Yield what asks a stage's networks: their heads, those fine-tuned by cell type, their embeddings."""
+    place = bench.place(chain, seed)
+    if chain.head:
+        yield predict(bench, place, stage, model + "@" * chain.by_cell_type, stage)
+        yield score(bench, place, stage)
     if chain.finetune:
         for cell_type in CELL_TYPES:
             yield train(bench, chain, seed, chain.finetune, CHANNELS, cell_type)
         yield predict(bench, place, stage, f"{model}@", "own")
         yield score(bench, place, "own")
-    if len(chain.sets) > 1:
-        truth = f"--truth={bench.screen}/truth/test.csv"
-        yield [
-            "src/inference.py",
-            "channels",
-            f"--data_root={bench.screen}",
-            f"--predict_root={place}/pred/{stage}",
-            truth,
-        ]
-    if chain.neighbours:
-        yield from neighbours(bench, place, stage, model + "@" * bool(chain.finetune))
-    yield from calibrated(bench, place, stage)
+    if chain.likeness:
+        yield from likeness(bench, place, stage, model + "@" * bool(chain.finetune), chain.likeness)
 
 
 def stage_and_model(file: str) -> tuple[str, str]:
@@ -94,7 +97,7 @@ def stage_and_model(file: str) -> tuple[str, str]:
 def train(bench: Bench, chain: Chain, seed: int, file: str, channels: str, cell_type: str = "") -> Command:
     """Return one training's command, of one cell type alone if it is named."""
     place = bench.place(chain, seed)
-    settings = [f"data.folds_dir={bench.folds}", f"data.pseudo_dir={place}/pseudo", *chain.set]
+    settings = [f"data.folds_dir={bench.folds}", f"data.pseudo_dir={place}/pseudo", *chain.given(file)]
     settings += [f"data.cell_types=[{cell_type}]"] if cell_type else []
     where = [f"--config={RECIPES / file}", f"--data_root={bench.screen}", f"--log_root={place}/logs"]
     what = ["--fold=0", f"--channels={channels}", f"--seed={seed}", f"--set={','.join(settings)}", "--force=True"]
@@ -114,26 +117,30 @@ def score(bench: Bench, place: Path, out: str, name: str = "", *flags: str) -> C
     return ["src/inference.py", "score", f"--data_root={bench.screen}", truth, *where, *flags]
 
 
-def neighbours(bench: Bench, place: Path, stage: str, model: str) -> Iterator[Command]:
-    """Yield embeddings and the scores of their neighbours and class centres, centred per plate and not."""
-    where = [f"--model_root={place}/logs/{stage}", f"--model_name={model}", f"--out_dir={place}/embeddings"]
+def near(stage: str, kind: str) -> str:
+    """Return the folder's name of what is made of a stage's embeddings."""
+    return kind if stage == "full" else f"{stage}_{kind}"
+
+
+def likeness(bench: Bench, place: Path, stage: str, model: str, kinds: Sequence[str]) -> Iterator[Command]:
+    """Yield embeddings and the scores of their neighbours and class centres, centred per plate or not."""
+    embedded = place / near(stage, "embeddings")
+    where = [f"--model_root={place}/logs/{stage}", f"--model_name={model}", f"--out_dir={embedded}"]
     yield ["src/inference.py", "embed-all", f"--data_root={bench.screen}", *where]
-    for kind in ("knn", "centres"):
-        for centred in ("plate", "off"):
-            out = f"{kind}_{centred}"
-            flags = [f"--kind={kind}", f"--centred={centred}", f"--out_dir={place}/pred/{out}"]
-            roots = [f"--data_root={bench.screen}", f"--embed_root={place}/embeddings"]
-            yield ["src/inference.py", "neighbours", *roots, *flags]
-            yield score(bench, place, out)
+    for name in kinds:
+        (kind, centred), out = name.split("_"), near(stage, name)
+        flags = [f"--kind={kind}", f"--centred={centred}", f"--out_dir={place}/pred/{out}"]
+        yield ["src/inference.py", "neighbours", f"--data_root={bench.screen}", f"--embed_root={embedded}", *flags]
+        yield score(bench, place, out)
 
 
-def calibrated(bench: Bench, place: Path, stage: str) -> Iterator[Command]:
+def calibrated(bench: Bench, place: Path, answer: str) -> Iterator[Command]:
     """Yield the calibration on held-out wells and the scores with it, with Sinkhorn, and with both."""
-    yield ["src/inference.py", "calibrate", f"--data_root={bench.screen}", f"--predict_root={place}/pred/{stage}"]
-    file = f"--calibration={place}/pred/{stage}/calibration.json"
-    yield score(bench, place, stage, "calibrated", file)
-    yield score(bench, place, stage, "sinkhorn", "--sinkhorn=True")
-    yield score(bench, place, stage, "both", file, "--sinkhorn=True")
+    yield ["src/inference.py", "calibrate", f"--data_root={bench.screen}", f"--predict_root={place}/pred/{answer}"]
+    file = f"--calibration={place}/pred/{answer}/calibration.json"
+    yield score(bench, place, answer, "calibrated", file)
+    yield score(bench, place, answer, "sinkhorn", "--sinkhorn=True")
+    yield score(bench, place, answer, "both", file, "--sinkhorn=True")
 
 
 def blended(bench: Bench, seed: int) -> Iterator[Command]:
