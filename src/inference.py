@@ -29,7 +29,7 @@ def predict_all(
         splits: test, and valid for each member's held-out wells (they make the honest score).
         device: auto, cpu or cuda.
         batch_size: sites at once.
-        workers: loader processes.
+        workers: threads that read images ahead.
         at_once: networks in memory at once; they share one reading of the images.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
@@ -66,7 +66,7 @@ def embed_all(
         splits: train for the wells each member learnt from, valid for its held-out wells, test.
         device: auto, cpu or cuda.
         batch_size: sites at once.
-        workers: loader processes.
+        workers: threads that read images ahead.
         at_once: networks in memory at once; they share one reading of the images.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.

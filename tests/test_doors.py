@@ -30,6 +30,7 @@ DOORS = {
     "answer": {"screen", "decide", "predictions", "calibration"},
     "scoring": {"screen", "decide", "predictions", "calibration"},
     "embeddings": {"screen", "decide", "predictions", "arrays"},
+    "packing": {"screen", "pixels"},
     "neighbours": {"screen", "decide", "embeddings", "arrays"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}

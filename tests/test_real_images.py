@@ -17,7 +17,8 @@ from rcic.learn.models import build_model
 from rcic.learn.settings import Model
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.store import PngStore, site_table
+from rcic.pixels.sites import site_table
+from rcic.pixels.store import PngStore
 from rcic.screen.table import read_screen
 from tests.program import Program, save_untrained
 

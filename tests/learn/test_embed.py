@@ -14,7 +14,8 @@ from rcic.learn.embed import embed_all
 from rcic.learn.predict import Options, predict_all
 from rcic.learn.run import train
 from rcic.pixels.batch import normalize
-from rcic.pixels.store import PngStore, Site
+from rcic.pixels.sites import Site
+from rcic.pixels.store import PngStore
 from tests.learn.tiny import forget_accelerate, tiny_config, tiny_network
 
 CHANNELS = (1, 2, 3)

@@ -7,7 +7,8 @@ import torch
 from rcic.learn.evaluate import How
 from rcic.learn.infer import Asked, Reading, predict_sites
 from rcic.pixels.batch import normalize
-from rcic.pixels.store import PngStore, site_table, sites_of
+from rcic.pixels.sites import site_table, sites_of
+from rcic.pixels.store import PngStore
 from tests.learn.tiny import shut, tiny_network
 
 SETS = ((1, 2, 3, 4, 5), (6, 2), (3,))

@@ -5,7 +5,8 @@ import pytest
 from rcic.errors import UserError
 from rcic.learn.loaders import order_of, stacked, train_loader, usable_sites, valid_loader, with_company
 from rcic.pixels.sampler import EpochSampler, GroupBatches
-from rcic.pixels.store import PngStore, site_table
+from rcic.pixels.sites import site_table
+from rcic.pixels.store import PngStore
 
 
 @pytest.fixture

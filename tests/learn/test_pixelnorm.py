@@ -9,7 +9,8 @@ from rcic.learn.pixelnorm import PixelNorm, learn_pixel_norm
 from rcic.learn.predict import Options, predict_all
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.store import PngStore, site_table
+from rcic.pixels.sites import site_table
+from rcic.pixels.store import PngStore
 
 CHANNELS = (1, 4)
 

@@ -17,7 +17,8 @@ from rcic.learn.record import read_record
 from rcic.learn.tables import stage_table
 from rcic.pixels.batch import normalize
 from rcic.pixels.mix import mix_batch
-from rcic.pixels.store import PngStore, Site
+from rcic.pixels.sites import Site
+from rcic.pixels.store import PngStore
 from rcic.screen.table import read_wells
 from tests.learn.tiny import Snapshots, same_weights, shut, tiny_network, weights_of
 from tests.learn.toy import plain_network, plain_training, toy_runner

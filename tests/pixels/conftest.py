@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rcic.packing import pack
 from rcic.screen.plate import CHANNELS, SITES, cell_type_of, id_code, image_name
 
 SIZE = 24
@@ -59,3 +60,27 @@ def write_root(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return write
+
+
+@pytest.fixture
+def pack_root(wells, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that packs what `write_root` wrote, at further sizes if they are given."""
+
+    def packed(root: Path, sizes: tuple[int, ...] = ()) -> Path:
+        write_tables(root, wells)
+        pack(root, tmp_path / "packed", sizes, threads=2, verify=False)
+        return tmp_path / "packed"
+
+    return packed
+
+
+def write_tables(root: Path, wells: pd.DataFrame) -> None:
+    """Write Kaggle's four tables of the wells, which are treatments; their controls are in a well of their own."""
+    place = ["id_code", "experiment", "plate", "well"]
+    for split in ("train", "test"):
+        rows = wells[wells["split"] == split]
+        labels = {"sirna": rows["label"]} if split == "train" else {}
+        rows[place].assign(**labels).to_csv(root / f"{split}.csv", index=False)
+        controls = rows.drop_duplicates("experiment").assign(well="D05", sirna=9, well_type="negative_control")
+        controls["id_code"] = controls["experiment"] + "_1_D05"
+        controls[[*place, "sirna", "well_type"]].to_csv(root / f"{split}_controls.csv", index=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.augment import BATCH_KEYS, EXTRAS, _d4_matrix, _warp, build, d4_view
+from rcic.pixels.augment import BATCH_KEYS, EXTRAS, View, _d4_matrix, _to_image, build, d4_view
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (5, 32, 32), dtype=np.uint8)
 WIDE = np.ascontiguousarray(IMAGE[:, :20])
@@ -24,12 +24,16 @@ def test_the_eight_views_are_eight_permutations():
     assert np.array_equal(d4_view(numbers, 0), numbers)
 
 
-@pytest.mark.parametrize("view", range(8))
-def test_the_warp_of_a_view_is_the_view(view):
-    whole = slice(0, 32), slice(0, 32)
-    assert np.array_equal(_warp(IMAGE, _d4_matrix(view), whole), d4_view(IMAGE, view))
-    part = slice(3, 13), slice(20, 32)
-    assert np.array_equal(_warp(IMAGE, _d4_matrix(view), part), d4_view(IMAGE, view)[:, *part])
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize(("corner", "size"), [((0, 0), (32, 32)), ((3, 20), (10, 12))])
+def test_the_warp_of_a_view_is_the_view(number, corner, size):
+    matrix = _to_image(_d4_matrix(number), (32, 32), corner)
+    warped, cut = np.zeros((2, 5, *size), np.uint8)
+    View(matrix, size).of(IMAGE, warped)
+    View(matrix, size, number, corner).of(IMAGE, cut)
+    (top, left), (height, width) = corner, size
+    assert np.array_equal(cut, d4_view(IMAGE, number)[:, top : top + height, left : left + width])
+    assert np.array_equal(warped, cut)
 
 
 def test_d4_shows_every_view_and_nothing_else():

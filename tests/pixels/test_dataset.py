@@ -1,31 +1,16 @@
-import gc
-import itertools
-import pickle
-
 import cv2
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from rcic.errors import UserError
 from rcic.pixels.augment import build
-from rcic.pixels.dataset import META, SampleError, SiteDataset, resize
-from rcic.pixels.sampler import EpochSampler
-from rcic.pixels.store import PngStore, check_files, site_table, stack_rows
+from rcic.pixels.dataset import SiteDataset
+from rcic.pixels.sites import site_table
+from rcic.pixels.store import PngStore, check_files
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_png
-
-few_cores = pytest.mark.filterwarnings("ignore:This DataLoader will create")
-
-
-@pytest.fixture
-def quick_end(monkeypatch):
-    """Shorten the 5 s for which PyTorch waits for the workers of a loader that ended with an error."""
-    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.1)
-    yield
-    gc.collect()  # the loader lives on in the error's traceback
 
 
 @pytest.fixture
@@ -54,29 +39,12 @@ def test_a_sample_carries_its_image_and_where_it_comes_from(dataset, wells):
     assert dataset[11]["target"] == -1
 
 
-def test_a_batch_collates(dataset):
-    batch = next(iter(DataLoader(dataset, batch_size=5)))
-    assert batch["image"].shape == (5, 3, SIZE, SIZE)
-    assert batch["target"].tolist() == [0, 0, 1, 1, 0]
-    assert batch["row"].tolist() == [0, 1, 2, 3, 4]
-    assert batch["site"].tolist() == [1, 2, 1, 2, 1]
-    assert batch["id_code"][4] == "RPE-02_1_B02"
-    assert set(batch) == {"image", "target", "row", *META}
-
-
 def test_size_is_an_area_mean(write_root, wells):
     dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1, 2), size=SIZE // 2)
     stored = pixels("HUVEC-01", "B02", 1, 1).astype(float)
     means = stored.reshape(SIZE // 2, 2, SIZE // 2, 2).mean((1, 3))
     assert dataset.shape == (2, SIZE // 2, SIZE // 2)
     assert np.abs(dataset[0]["image"][0].numpy() - means).max() <= 0.5
-
-
-def test_resize_keeps_what_fits_and_can_enlarge():
-    image = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
-    assert resize(image, 4) is image
-    assert resize(image, 8).shape == (2, 8, 8)
-    assert np.array_equal(resize(image, 2), [[[3, 5], [11, 13]], [[19, 21], [27, 29]]])  # of 2.5, 4.5 ...
 
 
 def test_a_preloaded_dataset_gives_the_same_pixels(write_root, wells):
@@ -104,56 +72,6 @@ def test_a_sample_may_be_changed_without_harm(dataset):
     before = dataset[0]["image"].clone()
     dataset[0]["image"].zero_()
     assert torch.equal(dataset[0]["image"], before)
-
-
-@few_cores
-@pytest.mark.parametrize("extra", [[], ["noise"]])
-def test_pixels_do_not_depend_on_the_workers(write_root, wells, extra):
-    transform = build({"scale": [0.9, 1.1], "extra": extra}, seed=5)
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1, 2), transform)
-    seen = []
-    for workers in (0, 1, 2):
-        sampler = EpochSampler(len(dataset), seed=5)
-        loader = DataLoader(dataset, batch_size=5, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
-        epochs = []
-        for epoch in (0, 1):
-            sampler.epoch = epoch
-            batches = list(loader)
-            order = torch.cat([batch["row"] for batch in batches])
-            epochs.append((order.tolist(), torch.cat([batch["image"] for batch in batches])))
-        seen.append(epochs)
-    for a, b in itertools.pairwise(seen):
-        for (rows_a, images_a), (rows_b, images_b) in zip(a, b, strict=True):
-            assert rows_a == rows_b
-            assert torch.equal(images_a, images_b)
-    (first_rows, first), (second_rows, second) = seen[0]
-    assert sorted(first_rows) == sorted(second_rows) == list(range(12))
-    assert first_rows != second_rows
-    assert not torch.equal(first[np.argsort(first_rows)], second[np.argsort(second_rows)])
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_bad_image_reaches_the_user_as_one_line(write_root, wells, quick_end, workers):
-    root = write_root()
-    path = root / "train/HUVEC-01/Plate1/C03_s1_w2.png"
-    path.write_bytes(path.read_bytes()[:100])
-    dataset = SiteDataset(site_table(wells), PngStore(root), (1, 2))
-    with pytest.raises(UserError) as caught:
-        list(DataLoader(dataset, batch_size=2, num_workers=workers))
-    assert str(caught.value) == f"{path}: the PNG is cut off after 100 bytes; copy or download it again"
-
-
-def test_a_sample_error_keeps_its_message():
-    error = SampleError("a.png: wrong")
-    assert str(error) == "a.png: wrong"
-    assert str(SampleError(f"Caught it.\nTraceback:\n  ...\nrcic.pixels.dataset.SampleError: {error}\n")) == str(error)
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)
-
-
-def test_a_crop_too_large_is_said_from_a_worker(write_root, wells, quick_end):
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1,), build({"crop": 100}))
-    with pytest.raises(UserError, match=r"^augment\.crop 100 is larger than the images, 24 x 24 pixels$"):
-        list(DataLoader(dataset, num_workers=1))
 
 
 def test_sites_of_several_sizes_need_a_size(write_root, wells):
@@ -229,12 +147,3 @@ def test_a_bad_second_site_is_named(write_root, wells):
     with pytest.raises(UserError, match=r"C03_s2_w1\.png: 30 x 20 pixels where the first is 24 x 24"):
         dataset[1]
     assert SiteDataset(wells, PngStore(root), (1,), size=8, stacked=(1, 2))[1]["image"].shape == (2, 8, 8)
-
-
-def test_stacked_rows_fit_the_dataset(write_root, wells):
-    complete, _ = stack_rows(site_table(wells), (1, 2))
-    batch = next(
-        iter(DataLoader(SiteDataset(complete, PngStore(write_root()), CHANNELS, stacked=(1, 2)), batch_size=6))
-    )
-    assert batch["image"].shape == (6, 12, SIZE, SIZE)
-    assert batch["site"].tolist() == [0] * 6

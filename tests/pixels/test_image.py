@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.image import read_grey
+from rcic.pixels.image import read_grey, resize
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
 
@@ -104,3 +104,14 @@ def test_another_size_than_wanted(tmp_path):
     path.write_bytes(WHOLE)
     with pytest.raises(UserError, match=r"a\.png: the image is 20 x 30 pixels .*, not 30 x 20"):
         read_grey(path, size=(30, 20))
+
+
+def test_resize_keeps_what_fits_and_can_enlarge():
+    def to(side: int) -> np.ndarray:
+        image, out = np.arange(16, dtype=np.uint8).reshape(4, 4), np.zeros((side, side), np.uint8)
+        resize(image, out)
+        return out
+
+    assert np.array_equal(to(4), np.arange(16).reshape(4, 4))
+    assert np.array_equal(to(2), [[3, 5], [11, 13]])  # of 2.5, 4.5 ...
+    assert to(8)[0, 0] == 0 and to(8)[-1, -1] == 15

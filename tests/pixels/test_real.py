@@ -1,17 +1,20 @@
 """The 18 complete and 18 incomplete real sites, through everything that comes before a network."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
 from rcic.pixels.augment import build
 from rcic.pixels.batch import channel_dropout, normalize
 from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.store import PngStore, check_files, drop_incomplete, site_table
+from rcic.pixels.loader import BatchLoader
+from rcic.pixels.sites import site_table
+from rcic.pixels.store import PngStore, check_files, drop_incomplete
 from rcic.screen.table import read_screen
 
 
@@ -29,10 +32,14 @@ def real(shared_data, tmp_path_factory) -> tuple[PngStore, pd.DataFrame]:
     return PngStore(root), wells[there].reset_index(drop=True)
 
 
+def first_batch(dataset: SiteDataset) -> dict[str, Any]:
+    return next(iter(BatchLoader(dataset, BatchSampler(range(18), 18, drop_last=False))))
+
+
 def test_the_complete_sites_are_read(real):
     store, wells = real
     dataset = SiteDataset(check_files(store, wells, sites=(1,)), store, (1, 2, 3, 4, 5, 6))
-    batch = next(iter(DataLoader(dataset, batch_size=18)))
+    batch = first_batch(dataset)
     assert batch["image"].shape == (18, 6, 512, 512)
     assert set(batch["cell_type"]) == {"HEPG2", "HUVEC", "RPE", "U2OS"}
     assert (batch["image"].float().mean((2, 3)) > 1).all()
@@ -42,7 +49,7 @@ def test_the_complete_sites_are_read(real):
 def test_a_training_batch_of_five_channels(real):
     store, wells = real
     dataset = SiteDataset(site_table(wells, (1,)), store, (1, 2, 3, 4, 6), build({}), size=128)
-    batch = channel_dropout(normalize(next(iter(DataLoader(dataset, batch_size=18)))["image"]), 1.0)
+    batch = channel_dropout(normalize(first_batch(dataset)["image"]), 1.0)
     assert batch.shape == (18, 5, 128, 128)
     assert ((batch == 0).all(3).all(2).sum(1) == 1).all()
 

@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from rcic.errors import UserError
+from rcic.pixels.augment import build
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
+from rcic.pixels.sites import site_table, stack_rows
 from rcic.pixels.stats import GROUPS, group_stats, site_stats
-from rcic.pixels.store import PngStore, site_table, stack_rows
+from rcic.pixels.store import PngStore
 
 KEYS = {
     "plate": lambda row: (row.experiment, row.plate),
@@ -19,7 +21,7 @@ KEYS = {
 
 @pytest.fixture
 def dataset(write_root, wells) -> SiteDataset:
-    return SiteDataset(site_table(wells), PngStore(write_root()), (6, 1, 3), lambda image, *_: image // 2)
+    return SiteDataset(site_table(wells), PngStore(write_root()), (6, 1, 3), build({"shear": 30}))
 
 
 def off_centre(n_wells: int = 5) -> tuple[pd.DataFrame, np.ndarray]:
@@ -44,20 +46,18 @@ def test_wrong_input_is_refused():
         group_stats(own(images)[1:], rows, "plate")
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("loaded", [False, True])
-def test_every_site_is_measured_before_the_transform(dataset, workers, loaded):
+def test_every_site_is_measured_before_the_transform(dataset, threads, loaded):
     if loaded:
         dataset.preload()
-    stats = site_stats(dataset, workers)
+    stats = site_stats(dataset, threads)
     images = np.stack([dataset.image(row) for row in range(len(dataset))]).astype(float)
     assert stats.shape == (12, 3, 2)
     assert stats.dtype == np.float64
     np.testing.assert_allclose(stats, own(images), rtol=1e-10)
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_a_missing_image_is_named(dataset):
     path = dataset.store.root / "test/HUVEC-03/Plate1/C03_s2_w1.png"
     path.unlink()

@@ -3,17 +3,8 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.store import (
-    PngStore,
-    Site,
-    check_channels,
-    check_files,
-    complete_sites,
-    drop_incomplete,
-    site_table,
-    sites_of,
-    stack_rows,
-)
+from rcic.pixels.sites import Site, site_table
+from rcic.pixels.store import PngStore, check_files, complete_sites, drop_incomplete, missing_images
 from tests.pixels.conftest import SIZE, pixels, write_png
 
 B02 = Site("train", "HUVEC-01", 1, "B02", 1)
@@ -49,25 +40,9 @@ def test_a_root_without_images_is_refused(tmp_path):
         PngStore(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("channels", [(), (0,), (7,), (1, 1), ("1",)])
-def test_wrong_channels_are_refused(channels):
-    with pytest.raises(UserError, match="channel"):
-        check_channels(channels)
-    assert check_channels([3, 1]) == (3, 1)
-
-
-def test_site_table_repeats_each_well(wells):
-    rows = site_table(wells.sample(frac=1, random_state=0))
-    assert rows["site"].tolist() == [1, 2] * len(wells)
-    assert rows["id_code"].tolist()[::2] == rows["id_code"].tolist()[1::2]
-    assert rows.index.equals(pd.RangeIndex(2 * len(wells)))
-    assert len(site_table(wells, sites=(2,))) == len(wells)
-    assert sites_of(site_table(wells))[1] == Site("train", "HUVEC-01", 1, "B02", 2)
-
-
 def test_nothing_missing(write_root, wells):
     store = PngStore(write_root())
-    assert store.missing(wells) == []
+    assert missing_images(store, wells) == []
     assert check_files(store, wells).equals(site_table(wells))
     kept, dropped = drop_incomplete(store, wells)
     assert kept.equals(site_table(wells))
@@ -80,9 +55,9 @@ def test_missing_files_are_counted_and_named(write_root, wells):
     for name in gone:
         (root / name).unlink()
     store = PngStore(root)
-    assert store.missing(wells) == gone
-    assert store.missing(wells, channels=(5,)) == gone[:1]
-    assert store.missing(wells, sites=(1,)) == gone[1:]
+    assert missing_images(store, wells) == gone
+    assert missing_images(store, wells, channels=(5,)) == gone[:1]
+    assert missing_images(store, wells, sites=(1,)) == gone[1:]
     with pytest.raises(UserError, match=rf"2 of 72 images are missing: {', '.join(gone)}; .*drop_incomplete"):
         check_files(store, wells)
 
@@ -113,26 +88,13 @@ def test_a_well_with_one_complete_site_stays(write_root, wells):
         drop_incomplete(store, wells[wells["id_code"] == "HUVEC-03_1_C03"], sites=(1,), channels=(1,))
 
 
-def test_wells_with_all_sites_are_stacked(wells):
-    rows = site_table(wells)
-    complete, lacking = stack_rows(rows, (1, 2))
-    assert complete.drop(columns="site").equals(wells)
-    assert complete["site"].tolist() == [0] * len(wells)
-    assert lacking.empty
-    assert list(lacking) == list(rows)
-    assert len(stack_rows(rows[rows["site"] == 2], (2,))[0]) == len(wells)
-
-
-def test_wells_that_lack_a_site_are_told(wells):
-    rows = site_table(wells)
-    some = rows.drop(index=[1, 4]).sample(frac=1, random_state=0)  # a site 2 and a site 1
-    complete, lacking = stack_rows(some, (1, 2))
-    told = set(zip(lacking["id_code"], lacking["site"], strict=True))
-    assert told == {(rows["id_code"][1], 2), (rows["id_code"][4], 1)}
-    assert set(complete["id_code"]) == set(wells["id_code"]) - set(lacking["id_code"])
-    assert complete["id_code"].tolist() == [
-        code for code in some["id_code"].unique() if code in set(complete["id_code"])
-    ]
-    assert complete.index.equals(pd.RangeIndex(len(complete)))
-    with pytest.raises(UserError, match=r"none of 6 wells has all of the sites \[1, 2\], so none can be stacked"):
-        stack_rows(rows[rows["site"] == 1], (1, 2))
+def test_an_image_may_come_at_a_size_and_into_a_place(write_root):
+    store = PngStore(write_root())
+    whole, small = store.read(B02, (2, 5)), store.read(B02, (2, 5), SIZE // 2)
+    means = whole.astype(float).reshape(2, SIZE // 2, 2, SIZE // 2, 2).mean((2, 4))
+    assert np.abs(small - means).max() <= 0.5
+    out = np.zeros((3, 2, SIZE // 2, SIZE // 2), np.uint8)
+    assert store.read(B02, (2, 5), SIZE // 2, out[1]) is not None
+    assert np.array_equal(out[1], small) and not out[0].any() and not out[2].any()
+    with pytest.raises(UserError, match=r"B02_s1_w2\.png: 24 x 24 pixels where the first is 12 x 12; give data\.size"):
+        store.read(B02, (2, 5), None, out[1])

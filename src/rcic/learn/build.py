@@ -12,7 +12,7 @@ from rcic.learn.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellVal
 from rcic.learn.checkpoint import Checkpoint
 from rcic.learn.engine import check_precision, pick_device
 from rcic.learn.evaluate import unit_of
-from rcic.learn.loaders import SiteLoader, stacked, train_loader, usable_sites, valid_loader, with_company
+from rcic.learn.loaders import stacked, train_loader, usable_sites, valid_loader, with_company
 from rcic.learn.logs import build_loggers
 from rcic.learn.metadata import known_values, metadata_of
 from rcic.learn.pixelnorm import PixelNorm, learn_pixel_norm
@@ -24,7 +24,8 @@ from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
 from rcic.learn.start import build_network, in_place, starting_checkpoint
 from rcic.learn.tables import StageTable
-from rcic.pixels.store import PngStore
+from rcic.pixels.loader import BatchLoader
+from rcic.pixels.store import Store, open_store
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.table import Screen
 
@@ -39,7 +40,7 @@ def build_training(
     device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
     check_precision(config.train.precision, device)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
-    store = PngStore(screen.root)
+    store = open_store(screen.root)
     earlier = starting_checkpoint(config, log_root)
     sites, known = find_sites(config, screen, table, store, earlier)
     set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
@@ -67,7 +68,7 @@ def build_training(
 
 
 def find_sites(
-    config: Config, screen: Screen, table: StageTable, store: PngStore, start: Checkpoint | None = None
+    config: Config, screen: Screen, table: StageTable, store: Store, start: Checkpoint | None = None
 ) -> tuple[TrainingSites, dict[str, list[str]]]:
     """Return the site tables of a stage with their metadata, and the metadata values that training knows.
 
@@ -96,11 +97,11 @@ def _plate_groups(config: Config, screen: Screen) -> Groups | None:
     return learn_groups(screen) if "plate_group" in config.model.metadata else None
 
 
-def _loaders(config: Config, sites: TrainingSites, store: PngStore) -> tuple[dict[str, SiteLoader], PixelNorm]:
+def _loaders(config: Config, sites: TrainingSites, store: Store) -> tuple[dict[str, BatchLoader], PixelNorm]:
     """Return the two loaders and how pixels are normalised."""
     train = train_loader(config, sites.train, store)
     loaders = {"train": train, "valid": valid_loader(config, sites.valid, store, sites.unit)}
-    return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)  # type: ignore[arg-type]
+    return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)
 
 
 def _title(config: Config) -> str:

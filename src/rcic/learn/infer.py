@@ -2,22 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from rcic.learn.evaluate import Gatherer, Group, How, Told, ask, group_codes
 from rcic.learn.metadata import metadata_of
 from rcic.learn.models import WellClassifier
 from rcic.pixels.dataset import SiteDataset
+from rcic.pixels.loader import BatchLoader
 from rcic.pixels.sampler import WholeGroups
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import Store
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Reading:
     """
 
     rows: pd.DataFrame
-    store: PngStore
+    store: Store
     size: int | None = None
     unit: str | None = None
     stacked: tuple[int, ...] = ()
@@ -91,13 +90,11 @@ def _pick(union: Sequence[int], channels: Sequence[int], n_sites: int) -> list[i
     return [site * len(union) + union.index(channel) for site in range(n_sites) for channel in channels]
 
 
-def _loader(
-    reading: Reading, channels: Sequence[int], batch_size: int, workers: int, pin: bool
-) -> DataLoader[dict[str, Any]]:
+def _loader(reading: Reading, channels: Sequence[int], batch_size: int, workers: int, pin: bool) -> BatchLoader:
     """Return the loader over all rows in order; no batch crosses from one whole plate or experiment to the next."""
     dataset = SiteDataset(reading.rows, reading.store, channels, None, reading.size, reading.stacked)
     codes = np.zeros(len(dataset), int) if reading.unit is None else group_codes(reading.rows, reading.unit)
-    return DataLoader(dataset, batch_sampler=WholeGroups(codes, batch_size), num_workers=workers, pin_memory=pin)
+    return BatchLoader(dataset, WholeGroups(codes, batch_size), workers, pin)
 
 
 def _in_order(parts: Sequence[tuple[NDArray[np.int64], Told]]) -> Answers:

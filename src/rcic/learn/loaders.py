@@ -1,11 +1,11 @@
 """Loaders of sites: shuffled and cut by rank for learning, whole plates in order and unpadded for evaluation."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
 from rcic.learn.evaluate import group_codes
@@ -14,15 +14,15 @@ from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import SiteDataset
+from rcic.pixels.loader import BatchLoader
 from rcic.pixels.sampler import EpochSampler, GroupBatches, WholeGroups
-from rcic.pixels.store import PngStore, check_files, complete_sites, drop_incomplete, site_table, stack_rows
+from rcic.pixels.sites import site_table, stack_rows
+from rcic.pixels.store import Store, check_files, complete_sites, drop_incomplete
 from rcic.screen.table import Screen
-
-SiteLoader = DataLoader[dict[str, Any]]
 
 
 def usable_sites(
-    store: PngStore, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int], drop: bool
+    store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int], drop: bool
 ) -> pd.DataFrame:
     """Return the site table of ``wells``, without the incomplete sites if ``drop`` (and says how many).
 
@@ -48,7 +48,7 @@ def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
     return wells
 
 
-def with_company(store: PngStore, screen: Screen, rows: pd.DataFrame, unit: str | None, config: Config) -> pd.DataFrame:
+def with_company(store: Store, screen: Screen, rows: pd.DataFrame, unit: str | None, config: Config) -> pd.DataFrame:
     """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
 
     The column ``wanted`` (bool) tells the two kinds apart. Company are controls and treatments of whatever label; those
@@ -70,7 +70,7 @@ def with_company(store: PngStore, screen: Screen, rows: pd.DataFrame, unit: str 
     return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
 
 
-def train_loader(config: Config, rows: pd.DataFrame, store: PngStore) -> SiteLoader:
+def train_loader(config: Config, rows: pd.DataFrame, store: Store) -> BatchLoader:
     """Return the shuffled, augmented loader of this rank: random batches or, for the ``bn`` of a plate, a plate's each.
 
     Sites without a label sit out. Raises UserError for fewer than two sites a process.
@@ -86,24 +86,23 @@ def train_loader(config: Config, rows: pd.DataFrame, store: PngStore) -> SiteLoa
         batches.rows = labelled
         if len(batches) == 0:
             raise UserError(f"{len(labelled)} training sites are too few for batches of one {config.model.bn} each")
-        return _loader(dataset, config, batch_sampler=batches)
+        return _loader(dataset, config, batches)
     sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
     sampler.rows = labelled
     if len(sampler) < 2:
         raise UserError(f"{len(labelled)} training sites are too few for {world} processes, each needs two at least")
     # A last batch smaller than the others would upset BatchNorm, so it is left out unless it is the only one.
     drop_last = len(sampler) >= config.train.batch_size
-    return _loader(dataset, config, batch_size=config.train.batch_size, sampler=sampler, drop_last=drop_last)
+    return _loader(dataset, config, BatchSampler(cast(Any, sampler), config.train.batch_size, drop_last))
 
 
-def order_of(loader: SiteLoader) -> EpochSampler | GroupBatches:
+def order_of(loader: BatchLoader) -> EpochSampler | GroupBatches:
     """Return what decides the order of a training loader."""
-    own = loader.batch_sampler if isinstance(loader.batch_sampler, GroupBatches) else loader.sampler
-    assert isinstance(own, EpochSampler | GroupBatches)
-    return own
+    own = loader.batch_sampler
+    return own if isinstance(own, GroupBatches) else cast(EpochSampler, own.sampler)
 
 
-def valid_loader(config: Config, rows: pd.DataFrame, store: PngStore, unit: str | None) -> SiteLoader:
+def valid_loader(config: Config, rows: pd.DataFrame, store: Store, unit: str | None) -> BatchLoader:
     """Return the loader of this rank's share of the rows, in order, without augmentation.
 
     The share is every ``world``-th row or, where ``unit`` (plate, experiment) must be read whole, every ``world``-th of
@@ -115,14 +114,14 @@ def valid_loader(config: Config, rows: pd.DataFrame, store: PngStore, unit: str 
         if len(rows) < world:
             raise UserError(f"{len(rows)} validation sites are too few for {world} processes")
         own = range(rank, len(dataset), world)
-        return _loader(dataset, config, batch_size=config.train.valid_batch_size, sampler=own)
+        return _loader(dataset, config, BatchSampler(own, config.train.valid_batch_size, drop_last=False))
     groups = group_codes(rows, unit)
     if (n_groups := len(np.unique(groups))) < world:
         raise UserError(f"validation has {n_groups} {unit}s, too few for {world} processes that take whole ones")
-    return _loader(dataset, config, batch_sampler=WholeGroups(groups, config.train.valid_batch_size, rank, world))
+    return _loader(dataset, config, WholeGroups(groups, config.train.valid_batch_size, rank, world))
 
 
-def _dataset(config: Config, rows: pd.DataFrame, store: PngStore, transform: Any) -> SiteDataset:
+def _dataset(config: Config, rows: pd.DataFrame, store: Store, transform: Any) -> SiteDataset:
     data = config.data
     sites = data.sites if data.stack_sites else ()
     dataset = SiteDataset(rows, store, data.channels, transform, data.size, sites)
@@ -131,11 +130,6 @@ def _dataset(config: Config, rows: pd.DataFrame, store: PngStore, transform: Any
     return dataset
 
 
-def _loader(dataset: SiteDataset, config: Config, **options: Any) -> SiteLoader:
-    return DataLoader(
-        dataset,
-        num_workers=config.data.workers,
-        pin_memory=config.train.device == "cuda",
-        persistent_workers=config.data.workers > 0,
-        **options,
-    )
+def _loader(dataset: SiteDataset, config: Config, batches: Any) -> BatchLoader:
+    gpu = config.train.device == "cuda"
+    return BatchLoader(dataset, batches, config.data.workers, pin=gpu, on_device=gpu)

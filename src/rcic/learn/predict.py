@@ -19,13 +19,13 @@ from rcic.learn.rules import VIEWS, are_views
 from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config, Predict
 from rcic.learn.start import in_channels
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import Store, open_store
 from rcic.screen.table import Screen, read_screen
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to predict: the device, sites at once, loader processes, networks in memory at once, incomplete sites.
+    """How to predict: the device, sites at once, threads that read, networks in memory at once, incomplete sites.
 
     ``tta``, if given, replaces each config's list of views. Raises UserError for views that a config could not have.
     """
@@ -79,13 +79,13 @@ def unanswered(
     ]
     todo = [job for job in jobs if not is_answered(job)]
     print(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are {verb} already, {len(todo)} to go")
-    for some, answers, rows in answers_of(PngStore(screen.root), screen, todo, split, options):
+    for some, answers, rows in answers_of(open_store(screen.root), screen, todo, split, options):
         for job, own in zip(some, answers, strict=True):
             yield job, own, rows
 
 
 def answers_of(
-    store: PngStore, screen: Screen, jobs: Sequence[Job], title: str, options: Options
+    store: Store, screen: Screen, jobs: Sequence[Job], title: str, options: Options
 ) -> Iterator[tuple[Sequence[Job], list[Answers], pd.DataFrame]]:
     """Yield some jobs at a time, what each one's network says, and the site table (W rows) that it says it of."""
     for some, reading in _passes(jobs, _readings(store, screen, jobs, options)):
@@ -98,7 +98,7 @@ def answers_of(
             yield group, answers, rows
 
 
-def _readings(store: PngStore, screen: Screen, jobs: Sequence[Job], options: Options) -> list[Reading]:
+def _readings(store: Store, screen: Screen, jobs: Sequence[Job], options: Options) -> list[Reading]:
     """Return what each job reads. The files are looked at once for jobs that read the same channels of the same wells.
 
     Which sites are complete depends on a job's own channels, not on who shares a pass.
@@ -117,7 +117,7 @@ def _read_with(job: Job) -> tuple[object, ...]:
     return data.channels, data.sites, data.stack_sites, data.size, unit_of(job.config), "\n".join(job.wells["id_code"])
 
 
-def _reading(store: PngStore, screen: Screen, job: Job, drop: bool) -> Reading:
+def _reading(store: Store, screen: Screen, job: Job, drop: bool) -> Reading:
     """Return what a job reads, and says which sites are left out."""
     data, unit = job.config.data, unit_of(job.config)
     rows = usable_sites(store, job.wells, data.sites, data.channels, drop)

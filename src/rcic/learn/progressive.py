@@ -25,7 +25,7 @@ from rcic.learn.metadata import metadata_of
 from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
 from rcic.learn.wells import average_sites
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import Store, open_store
 from rcic.screen.layout import learn_groups
 from rcic.screen.table import Screen
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rcic.learn.runner import WellRunner
 
 
-def test_sites(config: Config, screen: Screen, store: PngStore) -> pd.DataFrame:
+def test_sites(config: Config, screen: Screen, store: Store) -> pd.DataFrame:
     """Return the site table of the test treatments, label -1. Raises UserError if the screen has none."""
     wells, data = screen.select("test", "treatment"), config.data
     if data.cell_types:
@@ -44,7 +44,7 @@ def test_sites(config: Config, screen: Screen, store: PngStore) -> pd.DataFrame:
     return stacked(rows, data.sites) if data.stack_sites else rows
 
 
-def with_test_sites(config: Config, screen: Screen, store: PngStore, train: pd.DataFrame) -> pd.DataFrame:
+def with_test_sites(config: Config, screen: Screen, store: Store, train: pd.DataFrame) -> pd.DataFrame:
     """Return the training site table and, below it, the test sites, which have label -1 until they are chosen."""
     return pd.concat([train, test_sites(config, screen, store)], ignore_index=True)
 
@@ -62,7 +62,7 @@ class ProgressiveLabels(dl.Callback):
         super().__init__(order=dl.CallbackOrder.Internal)
         self.config, self.screen, self.folder = config, screen, folder
         self.groups = learn_groups(screen)
-        store = PngStore(screen.root)
+        store = open_store(screen.root)
         self.rows = with_company(store, screen, sites.unlabelled, sites.unit, config)
         self.loader = valid_loader(config, self.rows, store, sites.unit)
         self.gatherer = Gatherer(self.rows, sites.unit, metadata_of(self.rows, known))

@@ -15,13 +15,14 @@ from rcic.learn.average import build_average
 from rcic.learn.engine import build_engine
 from rcic.learn.evaluate import How
 from rcic.learn.inputs import Inputs
-from rcic.learn.loaders import SiteLoader, order_of
+from rcic.learn.loaders import order_of
 from rcic.learn.models import WellClassifier
 from rcic.learn.optim import accumulation, build_optimizer, rate_index, schedule_table, set_step
 from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import LossWatch, TrainingSites
+from rcic.pixels.loader import BatchLoader
 
 
 class WellRunner(dl.IRunner):
@@ -37,7 +38,7 @@ class WellRunner(dl.IRunner):
         self,
         config: Config,
         model: WellClassifier,
-        loaders: Mapping[str, SiteLoader],
+        loaders: Mapping[str, BatchLoader],
         sites: TrainingSites,
         pixels: PixelNorm | None = None,
     ):
@@ -90,7 +91,7 @@ class WellRunner(dl.IRunner):
             self.network.compile()
         return self.network.to(self.engine.device)
 
-    def get_loaders(self) -> dict[str, SiteLoader]:
+    def get_loaders(self) -> dict[str, BatchLoader]:
         """Train and validation loaders."""
         return self.given_loaders
 

@@ -70,7 +70,8 @@ class Init:
 
 @dataclass(frozen=True)
 class Data:
-    """Which wells and pixels. ``size`` null keeps the stored size; ``cache`` keeps decoded sites in memory.
+    """Which wells and pixels. ``size`` null keeps the stored size; ``cache`` keeps decoded sites in memory;
+    ``workers`` is the number of threads that read ahead (0: none).
 
     ``stack_sites`` makes one sample of both sites of a well (12 channels from 6). ``controls: classes`` adds control
     wells, train's and test's, as further classes (1,139 siRNAs); it has no meaning in stage I, whose classes they are.

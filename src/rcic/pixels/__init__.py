@@ -4,8 +4,8 @@ import os
 
 import cv2
 
-# Parallel work is over samples (DataLoader workers). OpenCV's own thread pool on top of that only takes turns
-# on the same cores, and a pool that was started before a fork can hang the forked worker.
+# Parallel work is over samples (threads of the loader). OpenCV's own thread pool on top of that only takes turns on
+# the same cores.
 cv2.setNumThreads(1)
 
 # Without this albumentations asks the network for its newest version when it is imported.

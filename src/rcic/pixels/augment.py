@@ -1,18 +1,20 @@
-"""Random views of one sample, uint8 (C, H, W) on the CPU.
+"""Random views of one sample, uint8 (C, H, W).
 
 The geometry - one of the eight flips and turns, a shear, a zoom and the crop (:mod:`rcic.pixels.crop`) - is a
-single affine map, drawn here and applied with one ``cv2.warpAffine`` a channel: each pixel is interpolated once,
-and six channels of 256 pixels take 1.2 ms where the same steps as albumentations transforms take 4.9. With flips
-and turns alone no pixel is interpolated. The defaults (and channel dropout) are those of the competition's 4th
-place.
+single affine map, drawn here and applied with one ``cv2.warpAffine`` a channel, or on a GPU to the whole batch
+(:mod:`rcic.pixels.warp`): each pixel is interpolated once, and six channels of 256 pixels take 1.2 ms where the same
+steps as albumentations transforms take 4.9. With flips and turns alone no pixel is interpolated. The defaults (and
+channel dropout) are those of the competition's 4th place.
 
 ``extra`` names transforms of pixel values, which come from albumentations (:data:`EXTRAS`). That package has
-a random state of its own, so it is seeded from the sample's generator before each call (0.04-0.09 ms); and it
-is imported only when a name is given, because that alone takes seconds.
+a random state of its own, so it is seeded from the sample's generator before each call (0.04-0.09 ms), each thread
+has its own copy of it; and it is imported only when a name is given, because that alone takes seconds.
 
-Randomness derives from (seed, epoch, row): not from the worker, the batch or the order.
+Randomness derives from (seed, epoch, row): not from the thread, the batch or the order.
 """
 
+import copy
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,9 +39,36 @@ KEYS = ("d4", "shear", "scale", "crop", "crop_start", "extra")
 BATCH_KEYS = ("scale_crop", "gain", "bias", "erase", "channel_dropout", "cutmix", "mixup", "mix_alpha", "mix_from")
 
 
+_own = threading.local()
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of an image, perhaps turned and sheared: pixel (x, y) of it lies at ``matrix`` (x, y, 1) in the image.
+
+    ``matrix`` (2, 3) float64; ``size`` (h, w) of the window. With ``number`` (0-7) nothing is interpolated: it is that
+    part of :func:`d4_view` which starts at ``corner`` (top, left).
+    """
+
+    matrix: np.ndarray
+    size: tuple[int, int]
+    number: int | None = None
+    corner: tuple[int, int] = (0, 0)
+
+    def of(self, image: np.ndarray, out: np.ndarray) -> None:
+        """Write the view of ``image`` (C, H, W) uint8 into ``out`` (C, h, w). Beyond its edge the image is mirrored."""
+        if self.number is not None:
+            (top, left), (height, width) = self.corner, self.size
+            out[:] = d4_view(image, self.number)[:, top : top + height, left : left + width]
+            return
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for channel, place in zip(image, out, strict=True):
+            cv2.warpAffine(channel, self.matrix, self.size[::-1], place, flags, cv2.BORDER_REFLECT_101)
+
+
 @dataclass(frozen=True)
 class SampleTransform:
-    """A random view of a sample, the same whenever seed, epoch and row are the same; can be pickled."""
+    """A random view of a sample, the same whenever seed, epoch and row are the same."""
 
     d4: bool
     shear: float  # degrees, uniform in +-shear
@@ -48,23 +77,40 @@ class SampleTransform:
     seed: int
     pixel_values: Any = None  # an albumentations.Compose
 
-    def __call__(self, image: np.ndarray, epoch: int, row: int) -> np.ndarray:
+    def __call__(self, image: np.ndarray, epoch: int, row: int, out: np.ndarray | None = None) -> np.ndarray:
         """Return the view of ``image`` (C, H, W) uint8 that belongs to a row of the table in an epoch.
 
-        It is contiguous, (C, H, W) or (C, side, side) uint8 with the crop's side of that epoch. Raises UserError
-        if the crop, at its largest, is larger than the image.
+        It is contiguous, (C, H, W) or (C, side, side) uint8 with the crop's side of that epoch, in ``out`` if that is
+        given. Raises UserError if the crop, at its largest, is larger than the image.
         """
+        view, rng = self._draw(image.shape[1:], epoch, row)
+        out = np.empty((len(image), *view.size), np.uint8) if out is None else out
+        view.of(image, out)
+        if self.pixel_values is not None:
+            out[:] = _seeded(self.pixel_values, out, rng)
+        return out
+
+    def view(self, shape: tuple[int, int], epoch: int, row: int) -> View:
+        """Return the view that a row of the table has in an epoch, of an image of ``shape`` (H, W)."""
+        return self._draw(shape, epoch, row)[0]
+
+    def size(self, shape: tuple[int, int], epoch: int) -> tuple[int, int]:
+        """Return the (h, w) of every view in an epoch, of images of ``shape`` (H, W)."""
+        return shape if self.crop is None else (self.crop.side(epoch),) * 2
+
+    def _draw(self, shape: tuple[int, ...], epoch: int, row: int) -> tuple[View, np.random.Generator]:
+        """Return the view and the generator that has drawn it."""
         rng = np.random.default_rng((self.seed, epoch, row))
-        height, width = image.shape[1:]
-        view = int(rng.integers(8 if height == width else 4)) if self.d4 else 0
+        height, width = shape
+        number = int(rng.integers(8 if height == width else 4)) if self.d4 else 0
         shear, zoom = np.tan(np.radians(rng.uniform(-self.shear, self.shear))), rng.uniform(*self.scale)
         whole = slice(0, height), slice(0, width)
-        window = whole if self.crop is None else self.crop.window(rng, (height, width), epoch)
-        if shear == 0 and zoom == 1:
-            image = np.ascontiguousarray(d4_view(image, view)[:, *window])
-        else:
-            image = _warp(image, _d4_matrix(view) @ np.array([[1, shear], [0, 1]]) / zoom, window)
-        return image if self.pixel_values is None else _seeded(self.pixel_values, image, rng)
+        rows, columns = whole if self.crop is None else self.crop.window(rng, (height, width), epoch)
+        exact = shear == 0 and zoom == 1
+        corner = rows.start, columns.start
+        matrix = _to_image(_d4_matrix(number) @ np.array([[1, shear], [0, 1]]) / zoom, (height, width), corner)
+        size = rows.stop - rows.start, columns.stop - columns.start
+        return View(matrix, size, number if exact else None, corner), rng
 
 
 def build(settings: Mapping[str, Any], seed: int = 0, n_epochs: int = 1) -> SampleTransform | None:
@@ -105,21 +151,14 @@ def _d4_matrix(view: int) -> np.ndarray:
     return flip[::-1] if view & 4 else flip
 
 
-def _warp(image: np.ndarray, matrix: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
-    """Return the window of the image (C, H, W) seen through ``matrix`` (view -> image, about the centre).
+def _to_image(matrix: np.ndarray, shape: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
+    """Return the (2, 3) map of a window's (x, y, 1) into the image of ``shape`` (H, W).
 
-    A point x of the window lies at x + o in the view and at A (x + o - c) + c in the image, with A the
-    matrix, o the window's corner and c the centre. Beyond its edge the image is mirrored.
+    A point x of the window that starts at ``corner`` (top, left) lies at x + o in the view and at A (x + o - c) + c in
+    the image, with A the ``matrix`` (2, 2), o the corner and c the centre.
     """
-    rows, columns = window
-    size = (columns.stop - columns.start, rows.stop - rows.start)  # (width, height), as OpenCV has it
-    centre = (np.array(image.shape[:0:-1]) - 1) / 2  # (x, y)
-    shift = centre + matrix @ (np.array([columns.start, rows.start]) - centre)
-    to_image, flags = np.column_stack([matrix, shift]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    result = np.empty((len(image), *size[::-1]), np.uint8)
-    for channel, out in zip(image, result, strict=True):
-        cv2.warpAffine(channel, to_image, size, out, flags, cv2.BORDER_REFLECT_101)
-    return result
+    centre = (np.array(shape[::-1]) - 1) / 2  # (x, y)
+    return np.column_stack([matrix, centre + matrix @ (np.array(corner[::-1]) - centre)])
 
 
 def _compose(names: Sequence[str]) -> Any:
@@ -137,6 +176,8 @@ def _compose(names: Sequence[str]) -> Any:
 
 
 def _seeded(compose: Any, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return ``compose`` applied to an image (C, H, W), its random state drawn from ``rng``."""
-    compose.set_random_seed(int(rng.integers(2**31)))
-    return np.ascontiguousarray(compose(image=image.transpose(1, 2, 0))["image"].transpose(2, 0, 1))
+    """Return ``compose`` applied to an image (C, H, W), its random state drawn from ``rng``; a thread has its copy."""
+    if getattr(_own, "original", None) is not compose:
+        _own.original, _own.compose = compose, copy.deepcopy(compose)
+    _own.compose.set_random_seed(int(rng.integers(2**31)))
+    return _own.compose(image=image.transpose(1, 2, 0))["image"].transpose(2, 0, 1)

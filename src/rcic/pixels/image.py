@@ -47,6 +47,22 @@ def read_grey(path: str | PathLike[str], size: tuple[int, int] | None = None) ->
     return image
 
 
+def resize(image: np.ndarray, out: np.ndarray) -> None:
+    """Write an image (H, W) uint8 into ``out`` (h, w): area averages when it shrinks, else linear."""
+    if image.shape == out.shape:
+        out[:] = image
+        return
+    how = cv2.INTER_AREA if out.shape[0] < min(image.shape) else cv2.INTER_LINEAR
+    out[:] = cv2.resize(image, out.shape[::-1], interpolation=how)
+
+
+def check_shape(name: str | PathLike[str], found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise UserError if an image is not of the size (H, W) that the others are."""
+    if found != wanted:
+        (height, width), (high, wide) = found, wanted
+        raise UserError(f"{name}: {height} x {width} pixels where the first is {high} x {wide}; give data.size")
+
+
 def _bytes(path: str | PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()

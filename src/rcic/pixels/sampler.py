@@ -1,10 +1,9 @@
 """The order of an epoch's samples: any rows together, or batches that come from one plate or experiment each.
 
-Keys are (epoch, row), so a resumed run keeps the order, and the epoch travels to the workers inside the key: persistent
-workers need no shared state, and samples fetched ahead are never of the wrong epoch. The owner sets
-``sampler.epoch = n`` before each epoch. It is an attribute and not ``set_epoch``, because Accelerate's loader calls a
-method of that name with a count of its own, which starts at 0 again when a run is resumed. ``sampler.rows`` are the
-rows in use; the owner may change them between epochs.
+Keys are (epoch, row), so a resumed run keeps the order, and samples fetched ahead are never of the wrong epoch. The
+owner sets ``sampler.epoch = n`` before each epoch. It is an attribute and not ``set_epoch``, because Accelerate's
+loader calls a method of that name with a count of its own, which starts at 0 again when a run is resumed.
+``sampler.rows`` are the rows in use; the owner may change them between epochs.
 """
 
 from collections.abc import Iterator

@@ -1,14 +1,14 @@
 """Mean and standard deviation of every site, and of the plate, experiment or cell type that it belongs to."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pandas as pd
-from torch.utils.data import DataLoader, Dataset
 
 from rcic.errors import UserError
-from rcic.pixels.dataset import SampleError, SiteDataset
+from rcic.pixels.dataset import SiteDataset
 
 GROUPS: dict[str, list[str]] = {
     "plate": ["experiment", "plate"],
@@ -16,36 +16,20 @@ GROUPS: dict[str, list[str]] = {
     "cell_type": ["cell_type"],
     "global": [],
 }
-_BATCH = 64  # sites that a worker measures at a time
 
 
-def site_stats(dataset: SiteDataset, workers: int = 0) -> np.ndarray:
+def site_stats(dataset: SiteDataset, threads: int = 0) -> np.ndarray:
     """Return mean and standard deviation of every row's every channel, (R, C, 2) float64, in grey levels.
 
-    Of the images before any augmentation, each read once, by ``workers`` further processes. Raises SampleError,
-    naming the file, for an image that cannot be used.
+    Of the images before any augmentation, each read once, by ``threads``. Raises UserError, naming the file, for an
+    image that cannot be used.
     """
-    loader: DataLoader[np.ndarray] = DataLoader(
-        _Measured(dataset), batch_size=_BATCH, num_workers=workers, collate_fn=np.stack
-    )
-    return np.concatenate(list(loader))
 
+    def measure(row: int) -> np.ndarray:
+        return np.array([cv2.meanStdDev(channel) for channel in dataset.image(row)]).reshape(-1, 2)
 
-class _Measured(Dataset[np.ndarray]):
-    """Mean and standard deviation (C, 2) float64 of each image of a dataset."""
-
-    def __init__(self, dataset: SiteDataset) -> None:
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        try:
-            image = self.dataset.image(row)
-        except UserError as error:
-            raise SampleError(str(error)) from error
-        return np.array([cv2.meanStdDev(channel) for channel in image]).reshape(len(image), 2)
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        return np.stack(list(pool.map(measure, range(len(dataset)))))
 
 
 def group_stats(stats: np.ndarray, rows: pd.DataFrame, by: str) -> np.ndarray:

@@ -1,0 +1,45 @@
+"""One grey image as one compressed frame: the steps from pixel to pixel, entropy-coded, with a checksum.
+
+A frame is what the Zarr v3 codecs ``numcodecs.delta`` (over the flattened image) and ``zstd`` make of an image, so any
+Zarr reader with numcodecs undoes it. Neighbouring pixels are alike while noise repeats nothing: so the steps are coded
+with next to no search for repeats, which is faster in both directions and smaller than zstd at its usual settings (see
+docs/decisions/0007-packed-store.md).
+"""
+
+import threading
+
+import numpy as np
+import torch
+import zstandard
+
+from rcic.errors import UserError
+
+LEVEL = 1  # what a frame says of itself; a reader does not need it
+_LITERALS = {"strategy": 1, "min_match": 7, "hash_log": 6, "chain_log": 6, "search_log": 1, "window_log": 18}
+_own = threading.local()  # zstd's contexts are not for several threads
+
+
+def compress(image: np.ndarray) -> bytes:
+    """Return an image (H, W) uint8 as a frame."""
+    pixels = np.ascontiguousarray(image).reshape(-1)
+    steps = pixels.copy()
+    steps[1:] -= pixels[:-1]  # modulo 256
+    if not hasattr(_own, "compressor"):
+        settings = zstandard.ZstdCompressionParameters(**_LITERALS, write_checksum=True)
+        _own.compressor = zstandard.ZstdCompressor(compression_params=settings)
+    return _own.compressor.compress(steps.data)
+
+
+def decompress(frame: bytes, out: np.ndarray) -> None:
+    """Write the image of a frame into ``out`` (H, W) uint8, contiguous. Raises UserError for a damaged frame."""
+    if not hasattr(_own, "decompressor"):
+        _own.decompressor = zstandard.ZstdDecompressor()
+    try:
+        if (n_pixels := zstandard.frame_content_size(frame)) != out.size:
+            raise UserError(f"it says that it holds {n_pixels} pixels, not {out.size}")
+        steps = _own.decompressor.decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise UserError(f"its checksum or its structure is wrong ({error})") from error
+    flat = out.reshape(-1)
+    flat[:] = np.frombuffer(steps, np.uint8)
+    torch.from_numpy(flat).cumsum_(0, dtype=torch.uint8)

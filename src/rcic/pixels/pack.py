@@ -1,0 +1,185 @@
+"""From PNGs to the arrays of a packed screen (:mod:`rcic.pixels.packed`): in parallel, resumable at every plate."""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rcic.errors import UserError
+from rcic.files import whole, write_error
+from rcic.pixels.ahead import ahead
+from rcic.pixels.frame import LEVEL, compress
+from rcic.pixels.image import read_grey, resize
+from rcic.pixels.packed import ARRAY, FULL, IMAGES, SHARD
+from rcic.pixels.shard import ShardWriter
+from rcic.pixels.sites import Site, site_table, sites_of
+from rcic.pixels.store import PngStore
+from rcic.screen.plate import CHANNELS
+from rcic.screen.table import Screen
+
+_GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+_AHEAD = 4  # sites a thread that are read before they are written
+
+Size = int | None  # the side of a square image in pixels, None: as it is
+
+
+class Picture(NamedTuple):
+    """What became of one image: its frame at each size or, without any, the reason why it is left out."""
+
+    frames: tuple[bytes, ...]
+    shape: tuple[int, int] = (0, 0)
+    reason: str = ""
+
+
+class Plate(NamedTuple):
+    """One plate to be packed: its name among the arrays, ``"HUVEC-01/Plate1"``, and its sites."""
+
+    name: str
+    sites: tuple[Site, ...]
+
+
+def plates_of(screen: Screen) -> list[Plate]:
+    """Return the plates of a screen, each with every site of every well of its, in order."""
+    rows = site_table(screen.wells).sort_values(["experiment", "plate", "well", "site"], kind="stable")
+    groups = rows.groupby(["experiment", "plate"], sort=True)
+    return [Plate(f"{experiment}/Plate{plate}", tuple(sites_of(part))) for (experiment, plate), part in groups]
+
+
+def array_folder(root: Path, plate: Plate, size: Size) -> Path:
+    """Return where a plate's array of a size lies."""
+    return root / IMAGES / (FULL if size is None else str(size)) / plate.name
+
+
+def pack_plates(
+    store: PngStore, plates: Sequence[Plate], root: Path, sizes: Sequence[int], threads: int
+) -> Iterator[Plate]:
+    """Write the arrays, as they are and at each of ``sizes``, that are not there yet; yield each plate when it is done.
+
+    An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
+    disk is full or cannot be written.
+    """
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for plate in plates:
+            missing = [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
+            if missing:
+                begin = partial(pool.submit, partial(_read_site, store, missing))
+                try:
+                    _pack(begin, threads, plate, root, missing)
+                except OSError as error:
+                    raise write_error(root / IMAGES / plate.name, error) from error
+            yield plate
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass
+class _Array:
+    """A plate's array of one size while it is written."""
+
+    folder: Path
+    size: Size
+    plate: Plate
+    half: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.half = self.folder.with_name(f".{self.folder.name}.half")
+        shutil.rmtree(self.half, ignore_errors=True)
+        (self.half / SHARD).parent.mkdir(parents=True)
+        self.file = (self.half / SHARD).open("wb")
+        self.shard = ShardWriter(self.file, len(self.plate.sites), len(CHANNELS))
+
+    def finish(self, shape: tuple[int, int], left_out: Sequence[object]) -> None:
+        """Complete the array of images (H, W) and put it into its place."""
+        self.shard.finish()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        side = shape if self.size is None else (self.size, self.size)
+        sites = [(site.well, site.site) for site in self.plate.sites]
+        _write_metadata(self.half, side, {"sites": sites, "channels": CHANNELS, "left_out": left_out})
+        for group in (self.folder.parents[2], self.folder.parents[1], self.folder.parent):
+            with whole(group / ARRAY) as temporary:
+                temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
+        self.half.rename(self.folder)
+
+
+def _pack(
+    begin: Callable[[Site], Future[list[Picture]]], threads: int, plate: Plate, root: Path, sizes: Sequence[Size]
+) -> None:
+    """Write a plate's arrays of some sizes. ``begin`` has a thread read a site."""
+    arrays = [_Array(array_folder(root, plate, size), size, plate) for size in sizes]
+    try:
+        shape, left_out = (0, 0), []
+        pictures = ahead(lambda site: begin(site).result, plate.sites, _AHEAD * threads)
+        for number, (site, images) in enumerate(zip(plate.sites, pictures, strict=True)):
+            for channel, image in zip(CHANNELS, images, strict=True):
+                shape = shape if any(shape) else image.shape
+                if reason := image.reason or _misfit(image.shape, shape):
+                    left_out.append((site.well, site.site, channel, reason))
+                    continue
+                for array, frame in zip(arrays, image.frames, strict=True):
+                    array.shard.add(number, channel - CHANNELS[0], frame)
+        for array in arrays:
+            array.finish(shape if any(shape) else (1, 1), left_out)
+    finally:
+        for array in arrays:
+            array.file.close()
+            shutil.rmtree(array.half, ignore_errors=True)  # if it is not in its place
+
+
+def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
+    """Return why an image does not fit the plate's first one, nothing if it does."""
+    (height, width), (high, wide) = found, wanted
+    return "" if found == wanted else f"{height} x {width} pixels where the plate's first is {high} x {wide}"
+
+
+def _read_site(store: PngStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
+    """Return what becomes of a site's images, one a channel."""
+    return [read_picture(store.root / store.name(site, channel), sizes) for channel in CHANNELS]
+
+
+def read_picture(path: Path, sizes: Sequence[Size]) -> Picture:
+    """Return what becomes of one image."""
+    try:
+        image = read_grey(path)
+    except UserError as error:
+        return Picture((), reason=str(error).removeprefix(f"{path}: "))
+    frames = []
+    for size in sizes:
+        small = np.empty(image.shape if size is None else (size, size), np.uint8)
+        resize(image, small)
+        frames.append(compress(small))
+    return Picture(tuple(frames), (image.shape[0], image.shape[1]))
+
+
+def _write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, object]) -> None:
+    """Write the zarr.json of a plate's array, in the words of the zarr package."""
+    import zarr
+    from zarr.codecs import ZstdCodec
+    from zarr.codecs.numcodecs import Delta
+
+    shape = len(attributes["sites"]), len(CHANNELS), *side  # type: ignore[arg-type]
+    with warnings.catch_warnings():  # numcodecs.delta is an extension of Zarr 3
+        warnings.filterwarnings("ignore", message="Numcodecs codecs")
+        zarr.create_array(
+            zarr.storage.LocalStore(folder),
+            shape=shape,
+            dtype="uint8",
+            chunks=(1, 1, *side),
+            shards=shape,
+            filters=[Delta(dtype="|u1")],
+            compressors=[ZstdCodec(level=LEVEL, checksum=True)],
+            fill_value=0,
+            attributes=attributes,  # type: ignore[arg-type]
+            dimension_names=("site", "channel", "y", "x"),
+        )
+    with (folder / ARRAY).open("rb") as written:
+        os.fsync(written.fileno())

@@ -1,0 +1,160 @@
+"""A packed screen: its images in a few large files, each readable on its own, beside the screen's tables.
+
+::
+
+    ROOT/train.csv ...                     the tables, so that ROOT is a data root like any other
+    ROOT/packed.json                       what is in it; the mark of a finished conversion
+    ROOT/images.zarr/full/HUVEC-01/Plate1  one Zarr array a plate (site, channel, y, x), uint8, one shard
+    ROOT/images.zarr/256/...               the same at 256 x 256 pixels, if it was asked for
+
+Every byte is covered by a checksum: pixels by their frame's, a shard's index by its own, an array's metadata by a
+sha256 in ``packed.json``, and that file by its last line. So damage is named and never looks like an image.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rcic.errors import UserError
+from rcic.files import whole
+from rcic.pixels.frame import decompress
+from rcic.pixels.image import check_shape, resize
+from rcic.pixels.shard import Shard
+from rcic.pixels.sites import Site, sites_of
+from rcic.screen.plate import CHANNELS, image_name
+
+MARK, IMAGES, FULL = "packed.json", "images.zarr", "full"
+ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished conversion says of itself: ``arrays`` maps ``full/HUVEC-01/Plate1`` to its zarr.json's sha256."""
+
+    screen: str
+    sizes: tuple[int, ...]
+    arrays: Mapping[str, str]
+
+    def write(self, root: Path) -> None:
+        """Write ``packed.json``, whole."""
+        content = {"version": VERSION, "screen": self.screen, "sizes": self.sizes, "arrays": dict(self.arrays)}
+        text = json.dumps(content, indent=1)
+        with whole(root / MARK) as temporary:
+            temporary.write_text(text + "\n" + _digest(text) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, root: Path) -> "Manifest":
+        """Read ``packed.json``. Raises UserError if it is not whole or of another version."""
+        path = root / MARK
+        text, _, digest = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").rpartition("\n")
+        if _digest(text) != digest:
+            raise UserError(f"{path}: the file is damaged or was changed; pack the screen again, or copy it again")
+        content = json.loads(text)
+        if content["version"] != VERSION:
+            raise UserError(f"{path}: packed in form {content['version']}, this program reads form {VERSION}")
+        return cls(content["screen"], tuple(content["sizes"]), content["arrays"])
+
+
+class PackedStore:
+    """The images of a packed screen. Raises UserError when ``packed.json`` is not whole."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+        self.manifest = Manifest.read(self.root)
+        self._arrays: dict[str, PlateArray] = {}
+
+    def read(
+        self, site: Site, channels: Sequence[int], size: int | None = None, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the channels of a site in the order asked for, (C, H, W) uint8; see :class:`rcic.pixels.store.Store`.
+
+        ``size`` costs nothing if it was packed. Raises UserError, naming the image, if it is not there or damaged.
+        """
+        level = str(size) if size in self.manifest.sizes else FULL
+        array = self._array(level, site.experiment, site.plate)
+        side = array.shape if size is None else (size, size)
+        if out is None:
+            out = np.empty((len(channels), *side), np.uint8)
+        check_shape(self.root / self.name(site, channels[0]), side, out.shape[1:])
+        for channel, place in zip(channels, out, strict=True):
+            image = place if side == array.shape else np.empty(array.shape, np.uint8)
+            array.read(self.name(site, channel), (site.well, site.site), channel, image)
+            if image is not place:
+                resize(image, place)
+        return out
+
+    def name(self, site: Site, channel: int) -> str:
+        """Return what an image is called: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
+        return image_name(site.experiment, site.plate, site.well, site.site, channel)
+
+    def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
+        """Yield for each row of a site table the names of its images that were not packed."""
+        for site in sites_of(rows):
+            yield [self.name(site, channel) for channel in channels if not self.holds(site, channel)]
+
+    def holds(self, site: Site, channel: int) -> bool:
+        """Return whether an image was packed."""
+        return self._array(FULL, site.experiment, site.plate).there((site.well, site.site), channel)
+
+    def _array(self, level: str, experiment: str, plate: int) -> "PlateArray":
+        name = f"{level}/{experiment}/Plate{plate}"
+        if name not in self._arrays:
+            if name not in self.manifest.arrays:
+                raise UserError(f"{self.root}: {experiment} plate {plate} is not packed; pack the screen again")
+            self._arrays[name] = PlateArray(self.root / IMAGES / name, self.manifest.arrays[name])
+        return self._arrays[name]
+
+
+class PlateArray:
+    """One plate's images at one size. ``folder`` is a Zarr array; ``digest``, if given, its zarr.json's sha256.
+
+    Raises UserError if the metadata or the index is not what was packed.
+    """
+
+    def __init__(self, folder: Path, digest: str | None = None) -> None:
+        self.folder = folder
+        facts = _metadata(folder / ARRAY, digest)
+        n_sites, n_channels, height, width = facts["shape"]
+        self.shape = height, width
+        sites = facts["attributes"]["sites"]
+        self.places = {(well, site): number for number, (well, site) in enumerate(sites)}
+        self.left_out = {(well, site, channel): why for well, site, channel, why in facts["attributes"]["left_out"]}
+        self.shard = Shard(folder / SHARD, n_sites, n_channels)
+
+    def there(self, place: tuple[str, int], channel: int) -> bool:
+        """Return whether the image of a (well, site) is there."""
+        return place in self.places and self.shard.there(self.places[place], channel - CHANNELS[0])
+
+    def read(self, name: str, place: tuple[str, int], channel: int, out: np.ndarray) -> None:
+        """Write an image into ``out`` (H, W) uint8. Raises UserError, with its ``name``, if that is not possible."""
+        if not self.there(place, channel):
+            why = self.left_out.get((*place, channel), "the screen had no such site when it was packed")
+            raise UserError(f"{name}: was left out when the screen was packed: {why}")
+        try:
+            decompress(self.shard.frame(self.places[place], channel - CHANNELS[0]), out)
+        except UserError as error:
+            damaged = f"{self.shard.path}: {name} is damaged in it, {error}"
+            raise UserError(f"{damaged}; remove {self.folder} and pack the screen again") from None
+
+
+def _metadata(path: Path, digest: str | None) -> dict[str, Any]:
+    """Return an array's zarr.json. Raises UserError if it cannot be read or its sha256 is not ``digest``."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: the packed plate cannot be read: {error.strerror}") from error
+    if digest not in (None, hashlib.sha256(content).hexdigest()):
+        raise UserError(f"{path}: the file is damaged or was changed; pack this plate again")
+    return json.loads(content)
+
+
+def _digest(text: str) -> str:
+    return "sha256 " + hashlib.sha256(text.encode()).hexdigest()

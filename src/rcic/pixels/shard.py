@@ -1,0 +1,74 @@
+"""A Zarr v3 shard of images: frames one after the other, then the index that says where each of them is.
+
+Written and read without the zarr package: written as a stream, so that a plate needs no memory, and read with one
+``pread`` a frame, outside of Python's lock (https://zarr-specs.readthedocs.io, "sharding-indexed", index at the end).
+"""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+
+from rcic.errors import UserError
+
+ABSENT = 2**64 - 1  # offset and length of an image that is not there
+_CHECKSUM = 4  # bytes
+
+
+class ShardWriter:
+    """Writes a shard of ``n_sites`` x ``n_channels`` images into a file that is open for writing."""
+
+    def __init__(self, file: BinaryIO, n_sites: int, n_channels: int) -> None:
+        self.file = file
+        self.index = np.full((n_sites, n_channels, 2), ABSENT, "<u8")
+
+    def add(self, site: int, channel: int, frame: bytes) -> None:
+        """Append the frame of a place, counted from 0."""
+        self.index[site, channel] = self.file.tell(), len(frame)
+        self.file.write(frame)
+
+    def finish(self) -> None:
+        """Append the index; the file is then a shard."""
+        content = self.index.tobytes()
+        self.file.write(content + google_crc32c.value(content).to_bytes(_CHECKSUM, "little"))
+
+
+class Shard:
+    """A shard on disk. Raises UserError if its index is damaged or the file is not there or cut off."""
+
+    def __init__(self, path: Path, n_sites: int, n_channels: int) -> None:
+        self.path = path
+        length = n_sites * n_channels * 16 + _CHECKSUM
+        size = self._size()
+        content = self._bytes(size - length, length) if size >= length else b""
+        checksum = int.from_bytes(content[-_CHECKSUM:], "little")
+        if len(content) != length or google_crc32c.value(content[:-_CHECKSUM]) != checksum:
+            raise UserError(f"{path}: the packed file is cut off or its index is damaged; pack this plate again")
+        self.index = np.frombuffer(content[:-_CHECKSUM], "<u8").reshape(n_sites, n_channels, 2)
+
+    def there(self, site: int, channel: int) -> bool:
+        """Return whether a place, counted from 0, has an image."""
+        return bool(self.index[site, channel, 0] != ABSENT)
+
+    def frame(self, site: int, channel: int) -> bytes:
+        """Return the frame of a place that has one. Raises UserError if the file cannot be read."""
+        offset, length = self.index[site, channel].tolist()
+        return self._bytes(offset, length)
+
+    def _bytes(self, offset: int, length: int) -> bytes:
+        try:
+            handle = os.open(self.path, os.O_RDONLY)
+            try:
+                return os.pread(handle, length, offset)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise UserError(f"{self.path}: the packed file cannot be read: {error.strerror}") from error
+
+    def _size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise UserError(f"{self.path}: the packed file cannot be read: {error.strerror}") from error
