@@ -9,13 +9,13 @@ from rcic import cli
 def predict_all(
     data_root: str,
     model_root: str,
-    model_name: str,
+    model_name: tuple[str, ...],
     out_dir: str,
     splits: tuple[Literal["test", "valid"], ...] = ("test", "valid"),
     device: Literal["auto", "cpu", "cuda"] = "auto",
     batch_size: int = 64,
     workers: int = 0,
-    at_once: int = 6,
+    at_once: int | None = None,
     drop_incomplete: bool = False,
     tta: tuple[str, ...] = (),
 ) -> None:
@@ -24,20 +24,21 @@ def predict_all(
     Args:
         data_root: the folder with the screen's CSV files and images.
         model_root: the run folders of a stage, e.g. logs/pseudo.
-        model_name: the network's name; NAME@ for all cell types' own models of that name.
+        model_name: the network's name, or several: a,b; NAME@ for all cell types' own models of that name.
         out_dir: where the predictions go.
         splits: test, and valid for each member's held-out wells (they make the honest score).
         device: auto, cpu or cuda.
         batch_size: sites at once.
         workers: threads that read images ahead.
-        at_once: networks in memory at once; they share one reading of the images.
+        at_once: networks in memory at once, which share one reading of the images; as many as fit if not given.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
     """
     _check_sizes(batch_size, workers, at_once)
 
     from rcic.learn.engine import pick_device
-    from rcic.learn.predict import Options, predict_all
+    from rcic.learn.passes import Options
+    from rcic.learn.predict import predict_all
 
     options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta)
     predict_all(data_root, model_root, model_name, out_dir, splits, options)
@@ -46,13 +47,13 @@ def predict_all(
 def embed_all(
     data_root: str,
     model_root: str,
-    model_name: str,
+    model_name: tuple[str, ...],
     out_dir: str,
     splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "valid", "test"),
     device: Literal["auto", "cpu", "cuda"] = "auto",
     batch_size: int = 64,
     workers: int = 0,
-    at_once: int = 6,
+    at_once: int | None = None,
     drop_incomplete: bool = False,
     tta: tuple[str, ...] = (),
 ) -> None:
@@ -61,13 +62,13 @@ def embed_all(
     Args:
         data_root: the folder with the screen's CSV files and images.
         model_root: the run folders of a stage, e.g. logs/full.
-        model_name: the network's name; NAME@ for all cell types' own models of that name.
+        model_name: the network's name, or several: a,b; NAME@ for all cell types' own models of that name.
         out_dir: where the embeddings go.
         splits: train for the wells each member learnt from, valid for its held-out wells, test.
         device: auto, cpu or cuda.
         batch_size: sites at once.
         workers: threads that read images ahead.
-        at_once: networks in memory at once; they share one reading of the images.
+        at_once: networks in memory at once, which share one reading of the images; as many as fit if not given.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
     """
@@ -75,7 +76,7 @@ def embed_all(
 
     from rcic.learn.embed import embed_all
     from rcic.learn.engine import pick_device
-    from rcic.learn.predict import Options
+    from rcic.learn.passes import Options
 
     options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta)
     embed_all(data_root, model_root, model_name, out_dir, splits, options)
@@ -256,9 +257,10 @@ def channels(
     scoring.write_channels(table, Path(out_dir or predict_root) / name)
 
 
-def _check_sizes(batch_size: int, workers: int, at_once: int) -> None:
+def _check_sizes(batch_size: int, workers: int, at_once: int | None) -> None:
     for flag, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("at_once", at_once, 1)):
-        cli.check_least(f"--{flag}", number, least)
+        if number is not None:
+            cli.check_least(f"--{flag}", number, least)
 
 
 COMMANDS = (predict_all, embed_all, neighbours, calibrate, ensemble, pseudo_label, score, channels)

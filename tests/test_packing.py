@@ -14,7 +14,8 @@ import pytest
 from rcic.errors import UserError
 from rcic.files import Member, prediction_files
 from rcic.learn.engine import pick_device
-from rcic.learn.predict import Options, predict_all
+from rcic.learn.passes import Options
+from rcic.learn.predict import predict_all
 from rcic.learn.run import train
 from rcic.learn.settings import Config
 from rcic.packing import BEGUN, LEFT_OUT, pack
@@ -70,7 +71,7 @@ def test_training_and_prediction_are_the_same_from_both(small_screen, packed, tm
         config: Config = tiny_config(tmp_path / "csv", data__cache=False, data__workers=2, data__size=size)
         train(config, root, tmp_path / name)
         forget_accelerate()
-        predict_all(root, tmp_path / name / "full", "tiny", tmp_path / f"{name}_out", ("test", "valid"), options)
+        predict_all(root, tmp_path / name / "full", ["tiny"], tmp_path / f"{name}_out", ("test", "valid"), options)
     member = Member((1, 2, 3, 4, 5), 0, "tiny").folder
     weights = [weights_of(tmp_path / name / "full" / member / "checkpoints/best.pth") for name in ("png", "packed")]
     assert same_weights(*weights)

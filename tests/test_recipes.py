@@ -135,7 +135,7 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
             if name == "run":
                 script("train.py")["run"](**values)
             if root := values.get("model_root"):
-                assert values["model_name"].removesuffix("@") in trained[root]
+                assert {name.removesuffix("@") for name in values["model_name"]} <= trained[root]
             sources = {values[key] for key in ("predict_root", "embed_root") if key in values}
             assert sources <= written
             written |= {values["out_dir"]} if "out_dir" in values else set()

@@ -8,10 +8,11 @@ import torch
 
 from rcic.errors import UserError
 from rcic.files import BEST, HELD_OUT, embedding_files
-from rcic.learn import predict as predict_module
+from rcic.learn import passes
 from rcic.learn.checkpoint import lay_over, read_checkpoint
 from rcic.learn.embed import embed_all
-from rcic.learn.predict import Options, predict_all
+from rcic.learn.passes import Options
+from rcic.learn.predict import predict_all
 from rcic.learn.run import train
 from rcic.pixels.batch import normalize
 from rcic.pixels.sites import Site
@@ -44,7 +45,7 @@ def embed(screen, members, tmp_path):
     """Return a function that embeds all and returns the folder of embeddings."""
 
     def run(out="out", splits=SPLITS, **options):
-        embed_all(screen.root, members, "tiny", tmp_path / out, splits, Options(**options))
+        embed_all(screen.root, members, ["tiny"], tmp_path / out, splits, Options(**options))
         return tmp_path / out
 
     return run
@@ -64,7 +65,7 @@ def test_what_cannot_be_embedded_is_told(embed, members, screen):
     with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):
         embed(splits=("test",))
     with pytest.raises(UserError, match="no trained 'tinny'; did you mean 'tiny'"):
-        embed_all(screen.root, members, "tinny", "out", SPLITS, Options())
+        embed_all(screen.root, members, ["tinny"], "out", SPLITS, Options())
 
 
 def test_every_member_embeds_what_it_learnt_from_and_what_it_did_not(embed, screen):
@@ -115,7 +116,7 @@ def test_pseudo_labelled_wells_and_controls_are_not_in_the_bank(screen, folds_di
     pseudo.to_csv(tmp_path / "pseudo" / "pseudo.csv", index=False)
     settings = {"data__channels": CHANNELS, "data__pseudo_dir": str(tmp_path / "pseudo"), "data__controls": "classes"}
     folder = train(tiny_config(folds_dir, stage="pseudo", **settings), screen.root, tmp_path / "logs")
-    embed_all(screen.root, tmp_path / "logs" / "pseudo", "tiny", tmp_path / "out", ("train",), Options())
+    embed_all(screen.root, tmp_path / "logs" / "pseudo", ["tiny"], tmp_path / "out", ("train",), Options())
     wells = screen.wells.set_index("id_code").loc[read(tmp_path / "out" / FOLDER.format(0), "train")[1]]
     assert set(wells["split"]) == {"train"}
     assert set(wells["well_type"]) == {"treatment"}
@@ -139,7 +140,7 @@ def test_what_is_there_is_skipped_and_what_changed_is_made_anew(embed, members, 
 
 
 def test_a_killed_run_goes_on_where_it_was(embed, monkeypatch, capsys):
-    real, calls = predict_module.predict_sites, []
+    real, calls = passes.predict_sites, []
 
     def fail_on_fourth(*arguments, **options):
         calls.append(arguments)
@@ -147,7 +148,7 @@ def test_a_killed_run_goes_on_where_it_was(embed, monkeypatch, capsys):
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(predict_module, "predict_sites", fail_on_fourth)
+    monkeypatch.setattr(passes, "predict_sites", fail_on_fourth)
     with pytest.raises(KeyboardInterrupt):
         embed(at_once=1)
     capsys.readouterr()
@@ -158,7 +159,7 @@ def test_a_killed_run_goes_on_where_it_was(embed, monkeypatch, capsys):
 
 
 def test_predictions_in_the_same_folder_stay(embed, screen, members, tmp_path):
-    predict_all(screen.root, members, "tiny", tmp_path / "out", ("test",), Options())
+    predict_all(screen.root, members, ["tiny"], tmp_path / "out", ("test",), Options())
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("pred_*")}
     out = embed(splits=("test",))
     assert {path: path.read_bytes() for path in out.rglob("pred_*")} == before

@@ -6,6 +6,7 @@ import torch
 
 from rcic.learn.evaluate import How
 from rcic.learn.infer import Asked, Reading, predict_sites
+from rcic.learn.passes import EMBEDDED, PREDICTED
 from rcic.pixels.batch import normalize
 from rcic.pixels.sites import site_table, sites_of
 from rcic.pixels.store import PngStore
@@ -52,7 +53,7 @@ def test_each_network_sees_its_own_channels_whatever_the_batch(networks, rows, s
         logits, embedding = one_by_one(asked, rows, store)
         np.testing.assert_allclose(own.logits, logits, atol=1e-5, rtol=0)
         np.testing.assert_allclose(own.embedding, embedding, atol=1e-5, rtol=0)
-        np.testing.assert_array_equal(own.first, own.logits)
+        np.testing.assert_array_equal(own.first, own.logits.astype(np.float16))
 
 
 def test_who_shares_the_pass_changes_nothing(networks, rows, store):
@@ -83,11 +84,22 @@ def test_the_mean_of_the_views_and_the_first(networks, rows, store):
     views = ("transpose", "identity", "rot90")
     (all_views,) = predict_sites([with_tta(networks[0], views)], Reading(rows, store))
     single = [predict_sites([with_tta(networks[0], (view,))], Reading(rows, store))[0] for view in views]
-    np.testing.assert_allclose(all_views.first, single[0].logits, atol=1e-6)
+    np.testing.assert_array_equal(all_views.first, single[0].first)
     for name in ("logits", "embedding"):
         mean = np.mean([getattr(own, name) for own in single], axis=0)
         np.testing.assert_allclose(getattr(all_views, name), mean, atol=1e-5)
     assert np.abs(single[0].logits - single[1].logits).max() > 1e-4
+
+
+def test_only_what_is_kept_has_columns(networks, rows, store):
+    whole, logits, embedding = (
+        predict_sites(networks[:1], Reading(rows, store), keep=keep)[0]
+        for keep in (("first", "logits", "embedding"), PREDICTED, EMBEDDED)
+    )
+    np.testing.assert_array_equal(logits.first, whole.first)
+    np.testing.assert_array_equal(logits.logits, whole.logits)
+    np.testing.assert_array_equal(embedding.embedding, whole.embedding)
+    assert logits.embedding.shape == embedding.logits.shape == embedding.first.shape == (10, 0)
 
 
 def with_tta(asked, views):

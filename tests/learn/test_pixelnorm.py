@@ -5,8 +5,9 @@ import torch
 
 from rcic.files import BEST
 from rcic.learn.checkpoint import read_checkpoint
+from rcic.learn.passes import Options
 from rcic.learn.pixelnorm import PixelNorm, learn_pixel_norm
-from rcic.learn.predict import Options, predict_all
+from rcic.learn.predict import predict_all
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.sites import site_table
@@ -80,7 +81,7 @@ def test_every_way_trains_and_predicts(trained, screen, tmp_path, by):
     assert pixels["by"] == by and set(pixels["known"]) == names.get(by, set())
     for batch_size in (4, 64):
         options = Options(batch_size=batch_size)
-        predict_all(screen.root, folder.parents[2], "tiny", tmp_path / f"out{batch_size}", ("test",), options)
+        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / f"out{batch_size}", ("test",), options)
     one, other = (np.load(tmp_path / f"out{size}" / "[1,4]/fold_0/tiny/pred_test.npy") for size in (4, 64))
     assert np.isfinite(one).all() and one.std() > 0
     np.testing.assert_allclose(one, other, atol=1e-5)

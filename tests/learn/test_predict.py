@@ -1,5 +1,6 @@
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -7,8 +8,9 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.files import BEST, HELD_OUT, RUN, prediction_files
-from rcic.learn import predict as predict_module
-from rcic.learn.predict import Options, predict_all
+from rcic.learn import passes
+from rcic.learn.passes import EMBEDDED, PREDICTED, Options, together
+from rcic.learn.predict import predict_all
 from rcic.learn.run import train
 from tests.learn.tiny import forget_accelerate, tiny_config
 
@@ -38,7 +40,7 @@ def predict(screen, members, tmp_path):
     """Return a function that predicts all and returns the folder of predictions."""
 
     def run(out="out", splits=SPLITS, root=screen.root, model_root=members, **options):
-        predict_all(root, model_root, "tiny", tmp_path / out, splits, Options(**options))
+        predict_all(root, model_root, ["tiny"], tmp_path / out, splits, Options(**options))
         return tmp_path / out
 
     return run
@@ -81,6 +83,41 @@ def test_neither_batch_nor_company_changes_a_prediction(predict):
             np.testing.assert_allclose(other[file], logits, atol=2e-3 if "sites" in file else 1e-5, rtol=0)
 
 
+def test_networks_of_several_names_share_a_pass(screen, members, tmp_path, monkeypatch):
+    shutil.copytree(members / "[1,2,3,4,5]/fold_0/tiny", members / "[1,2,3,4,5]/fold_0/other")
+    real, asked = passes.predict_sites, []
+
+    def note(some, *arguments):
+        asked.append(len(some))
+        return real(some, *arguments)
+
+    monkeypatch.setattr(passes, "predict_sites", note)
+    predict_all(screen.root, members, ["tiny", "other"], tmp_path / "out", ("test",), Options())
+    assert asked == [5]  # all folds, channel sets and names at once
+    same = [np.load(tmp_path / f"out/[1,2,3,4,5]/fold_0/{name}/pred_test.npy") for name in ("tiny", "other")]
+    np.testing.assert_array_equal(*same)
+
+
+@pytest.mark.parametrize(
+    ("free", "at_once", "keep", "sizes"),
+    [
+        (10**12, None, PREDICTED, [7]),
+        (10**12, 3, PREDICTED, [3, 3, 1]),
+        (0, None, PREDICTED, [1] * 7),
+        (3 * (2 * 500 + 2 * 100 * 6 * 8), None, PREDICTED, [2, 2, 2, 1]),
+        (3 * 2 * 100 * 6 * 8, None, EMBEDDED, [1] * 7),
+    ],
+)
+def test_as_many_networks_are_in_memory_as_fit(tmp_path, monkeypatch, free, at_once, keep, sizes):
+    """A checkpoint of 500 bytes, 8 classes, 100 sites."""
+    path = tmp_path / "best.pth"
+    path.write_bytes(bytes(500))
+    job = SimpleNamespace(checkpoint=SimpleNamespace(path=path, meta={"classes": list(range(8))}))
+    monkeypatch.setattr(passes, "free_memory", lambda _: free)
+    groups = list(together([job] * 7, 100, Options(at_once=at_once), keep))
+    assert [len(group) for group in groups] == sizes
+
+
 def test_what_is_there_is_skipped_and_what_changed_is_made_anew(predict, members, capsys, monkeypatch):
     out = predict()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("pred_*")}
@@ -104,7 +141,7 @@ def test_what_is_there_is_skipped_and_what_changed_is_made_anew(predict, members
 
 
 def test_a_killed_run_goes_on_where_it_was(predict, monkeypatch, capsys):
-    real, calls = predict_module.predict_sites, []
+    real, calls = passes.predict_sites, []
 
     def fail_on_third(*arguments, **options):
         calls.append(arguments)
@@ -112,7 +149,7 @@ def test_a_killed_run_goes_on_where_it_was(predict, monkeypatch, capsys):
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(predict_module, "predict_sites", fail_on_third)
+    monkeypatch.setattr(passes, "predict_sites", fail_on_third)
     with pytest.raises(KeyboardInterrupt):
         predict(splits=("test",), at_once=1)
     predict(splits=("test",), at_once=1)
@@ -151,7 +188,7 @@ def test_a_training_that_is_not_done_is_left_out_aloud(predict, members, capsys)
     assert len(list(predict(splits=("test",)).rglob("pred_test.npy"))) == 4
     for path in members.rglob(BEST):
         (path.parents[1] / RUN).write_text('{"status": "failed"}')
-    with pytest.raises(UserError, match="no training of 'tiny' is finished"):
+    with pytest.raises(UserError, match="no training of tiny is finished"):
         predict("none")
 
 
@@ -159,7 +196,7 @@ def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp
     with pytest.raises(UserError, match=r"no trained 'tiny' .*; models there: none\)"):
         predict(model_root=tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no trained 'tinny'; did you mean 'tiny'\?"):
-        predict_all(screen.root, members, "tinny", tmp_path / "out", SPLITS, Options())
+        predict_all(screen.root, members, ["tinny"], tmp_path / "out", SPLITS, Options())
     trained(stage="control")
     with pytest.raises(UserError, match=r"best.pth: trained for 3 classes, but the screen .* has 8"):
         predict(model_root=tmp_path / "logs" / "control")
@@ -215,7 +252,7 @@ def test_other_views_are_another_prediction(predict, capsys):
 def test_the_configs_views_are_taken_unless_others_are_given(trained, screen, tmp_path):
     folder = trained(predict__tta=["identity", "crops"], augment__crop=32)
     for name, tta in (("config", ()), ("given", ("identity", "crops")), ("one", ("identity",))):
-        predict_all(screen.root, folder.parents[2], "tiny", tmp_path / name, ("test",), Options(tta=tta))
+        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / name, ("test",), Options(tta=tta))
     config, given, one = (logits_below(tmp_path / name) for name in ("config", "given", "one"))
     file = "[1,2,3,4,5]/fold_0/tiny/pred_test.npy"
     np.testing.assert_array_equal(config[file], given[file])
@@ -225,7 +262,7 @@ def test_the_configs_views_are_taken_unless_others_are_given(trained, screen, tm
 def test_cell_types_own_models_predict_their_own_wells(trained, screen, tmp_path, capsys):
     for name in ("HUVEC", "RPE"):
         folder = trained(data__cell_types=[name])
-    predict_all(screen.root, folder.parents[2], "tiny@", tmp_path / "out", SPLITS, Options())
+    predict_all(screen.root, folder.parents[2], ["tiny@"], tmp_path / "out", SPLITS, Options())
     for split in SPLITS:
         seen = []
         for name in ("HUVEC", "RPE"):
@@ -234,16 +271,16 @@ def test_cell_types_own_models_predict_their_own_wells(trained, screen, tmp_path
             seen += codes
         if split == "test":
             assert sorted(seen) == sorted(screen.select("test", "treatment")["id_code"])
-    predict_all(screen.root, folder.parents[2], "tiny@RPE", tmp_path / "one", ("test",), Options())
+    predict_all(screen.root, folder.parents[2], ["tiny@RPE"], tmp_path / "one", ("test",), Options())
     assert [path.parent.name for path in (tmp_path / "one").rglob("pred_test.npy")] == ["tiny@RPE"]
     with pytest.raises(UserError, match=r"no trained 'tiny'; did you mean 'tiny@'"):
-        predict_all(screen.root, folder.parents[2], "tiny", tmp_path / "out", SPLITS, Options())
+        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", SPLITS, Options())
 
 
 @pytest.mark.parametrize("bn", ["running", "plate"])
 def test_stacked_sites_are_one_answer_a_well(trained, screen, tmp_path, bn):
     folder = trained(data__stack_sites=True, data__channels=[1, 2, 3, 4, 5, 6], model__bn=bn)
-    predict_all(screen.root, folder.parents[2], "tiny", tmp_path / "out", SPLITS, Options(batch_size=5))
+    predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", SPLITS, Options(batch_size=5))
     out = tmp_path / "out" / "[1,2,3,4,5,6]" / "fold_0" / "tiny"
     logits, sites = np.load(out / "pred_test.npy"), np.load(out / "pred_test_sites.npy")
     wells = screen.select("test", "treatment")["id_code"].tolist()
@@ -256,12 +293,12 @@ def test_plate_statistics_come_from_all_wells_and_only_treatments_are_answered(t
     settings = {"model__bn": "plate", "data__controls": "classes", "model__metadata": ["cell_type", "experiment"]}
     folder = trained(model__head="neck", model__width=16, **settings)
     for name, options in {"a": {}, "b": {"batch_size": 3, "at_once": 1}}.items():
-        predict_all(screen.root, folder.parents[2], "tiny", tmp_path / name, SPLITS, Options(**options))
+        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / name, SPLITS, Options(**options))
     for path in own_screen.glob("test/*/Plate1/*"):
         wells = screen.select("test", "treatment")
         if path.name.split("_")[0] not in set(wells[wells["plate"] == 1]["well"]):
             path.unlink()
-    predict_all(own_screen, folder.parents[2], "tiny", tmp_path / "c", SPLITS, Options())
+    predict_all(own_screen, folder.parents[2], ["tiny"], tmp_path / "c", SPLITS, Options())
     one, other, fewer = (logits_below(tmp_path / name) for name in "abc")
     wells, file = screen.select("test", "treatment"), "[1,2,3,4,5]/fold_0/tiny/pred_test.npy"
     assert one[file].shape == (len(wells), screen.n_treatments)

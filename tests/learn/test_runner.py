@@ -12,7 +12,8 @@ from rcic.files import HELD_OUT, LAST, METRICS
 from rcic.learn.build import build_training
 from rcic.learn.callbacks import FrozenTrunk
 from rcic.learn.checkpoint import lay_over, read_checkpoint
-from rcic.learn.predict import Options, predict_all
+from rcic.learn.passes import Options
+from rcic.learn.predict import predict_all
 from rcic.learn.record import read_record
 from rcic.learn.tables import stage_table
 from rcic.pixels.batch import normalize
@@ -256,7 +257,7 @@ def test_a_single_bad_batch_is_named(config, monkeypatch):
 )
 def test_validation_says_what_predict_all_says(trained, screen, tmp_path, settings):
     folder = trained(schedule__epochs=2, train__valid_batch_size=5, **settings)
-    predict_all(screen.root, folder.parents[2], "tiny", tmp_path / "out", ("valid",), Options(batch_size=9))
+    predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", ("valid",), Options(batch_size=9))
     out = tmp_path / "out" / folder.relative_to(folder.parents[2])
     wells = read_wells(out / "pred_valid.csv", screen)
     expected = well_metrics(np.load(out / "pred_valid.npy"), wells["label"].to_numpy())

@@ -52,7 +52,7 @@ def build_training(
         "frozen": FrozenTrunk(config.schedule.frozen_epochs),
         "validation": WellValidation(sites.valid, table.n_answers),
         "checkpoints": KeepBestAndLast(folder, config.train.monitor, meta),
-        "progress": Progress(_title(config)),
+        "progress": Progress(_title(config), config.log.every),
     }
     if config.progressive.start:
         runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder)

@@ -81,11 +81,14 @@ class KeepBestAndLast(dl.Callback):
 
 
 class Progress(dl.Callback):
-    """One bar over all batches of the training, on a terminal; elsewhere nothing."""
+    """One bar over all batches of the training, on a terminal; elsewhere nothing.
 
-    def __init__(self, title: str):
+    It shows the epoch's mean loss so far. Only ``every`` so many batches: to look at it is to wait for the device.
+    """
+
+    def __init__(self, title: str, every: int = 50):
         super().__init__(order=dl.CallbackOrder.External)
-        self.title = title
+        self.title, self.every = title, every
         self.bar: tqdm | None = None
 
     def on_experiment_start(self, runner: "WellRunner") -> None:
@@ -94,10 +97,13 @@ class Progress(dl.Callback):
         hidden = None if runner.engine.is_main_process else True
         self.bar = tqdm(total=total, desc=self.title, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
 
-    def on_batch_end(self, runner: "WellRunner") -> None:  # noqa: ARG002
+    def on_batch_end(self, runner: "WellRunner") -> None:
         """Move the bar."""
-        if self.bar is not None:
-            self.bar.update()
+        if self.bar is None:
+            return
+        self.bar.update()
+        if runner.is_train_loader and runner.batch_index % self.every == 0 and not self.bar.disable:
+            self.bar.set_postfix(loss=f"{float(runner.loss_sum) / runner.n_seen:.3f}", refresh=False)
 
     def on_experiment_end(self, runner: "WellRunner") -> None:  # noqa: ARG002
         """Close the bar."""

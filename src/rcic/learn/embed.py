@@ -1,22 +1,24 @@
 """Embed the wells that a member learnt from, its held-out wells and the test wells, and leave plain files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rcic.files import embedding_files
 from rcic.learn.jobs import finished_members, write_embeddings
-from rcic.learn.predict import Options, unanswered
+from rcic.learn.passes import EMBEDDED, Options
+from rcic.learn.predict import unanswered
 from rcic.screen.table import read_screen
 
 
 def embed_all(
     data_root: str | Path,
     model_root: str | Path,
-    model_name: str,
+    model_names: Sequence[str],
     out_dir: str | Path,
     splits: tuple[str, ...],
     options: Options,
 ) -> None:
-    """Write the embeddings of every member of ``model_name`` below ``model_root`` that are not there yet.
+    """Write the embeddings of every member of ``model_names`` below ``model_root`` that are not there yet.
 
     An embedding is what the member's classifier reads, (D,) float32 a well: the mean over sites and views. ``splits``
     are train (labelled train treatments of the experiments that the member did not hold out; pseudo-labelled wells and
@@ -24,8 +26,8 @@ def embed_all(
     :func:`rcic.learn.predict.predict_all`.
     """
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
-    members = finished_members(root, model_name)
+    members = finished_members(root, model_names)
     for split in splits:
         places = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
-        for job, answers, rows in unanswered(screen, places, split, options, "embedded"):
+        for job, answers, rows in unanswered(screen, places, split, options, EMBEDDED):
             write_embeddings(job, answers, rows)

@@ -71,13 +71,22 @@ class Group:
     rows: pd.DataFrame  # (n,)
     images: Tensor  # (n, C, H, W) uint8
     metadata: Tensor | None = None  # (n, M) int64
+    channels: tuple[int, ...] | None = None  # places of the channels that are looked at, None: all
+
+    def pixels(self, numbers: NDArray[np.int64], device: torch.device | str) -> Tensor:
+        """Return the channels that are looked at of some sites, on the device; without a copy where that can be."""
+        first, last = int(numbers[0]), int(numbers[-1])
+        whole = np.array_equal(numbers, np.arange(first, last + 1))
+        some = self.images[first : last + 1] if whole else self.images[torch.from_numpy(numbers)]
+        there = some.to(device, non_blocking=True)
+        return there if self.channels is None else there[:, list(self.channels)]
 
     def part(self, numbers: NDArray[np.int64]) -> "Group":
         """Return some of its sites, in the order of their numbers."""
         if np.array_equal(numbers, np.arange(len(self.images))):
             return self
         metadata = None if self.metadata is None else self.metadata[numbers]
-        return Group(self.rows.iloc[numbers], self.images[numbers], metadata)
+        return Group(self.rows.iloc[numbers], self.images[numbers], metadata, self.channels)
 
 
 class Gatherer:
@@ -95,7 +104,7 @@ class Gatherer:
         whole = n_rows if self.codes is None else np.sum(self.codes == self.codes[int(batch["row"][0])])
         if n_rows < whole:
             return None
-        row, images = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
+        row, images = (parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*self.waiting, strict=True))
         self.waiting = []
         metadata = None if self.metadata is None else self.metadata[row]
         return Group(self.rows.iloc[row.numpy()], images, metadata)
@@ -109,7 +118,7 @@ def ask(network: WellClassifier, group: Group, wanted: NDArray[np.bool_], how: H
     """
     order = np.lexsort([group.rows[name].to_numpy() for name in ("site", "well", "plate", "experiment")])
     group, wanted = group.part(order), wanted[order]
-    stats = how.pixels.of(group.rows, group.images)
+    stats = how.pixels.of(group.rows, (group.pixels(np.array([number]), "cpu")[0] for number in range(len(order))))
     told: list[Told] = []
     places: list[NDArray[np.int64]] = []
     units = [np.arange(len(order))] if how.bn == "running" else list(_units(group.rows, how.bn))
@@ -134,7 +143,7 @@ def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chose
 
     def images(numbers: NDArray[np.int64]) -> Tensor:
         own = None if stats is None else stats[numbers].to(how.device, non_blocking=True)
-        return normalize(group.images[numbers].to(how.device, non_blocking=True), own)
+        return normalize(group.pixels(numbers, how.device), own)
 
     def run(x: Tensor, numbers: NDArray[np.int64]) -> Output:
         metadata = None if group.metadata is None else group.metadata[numbers].to(how.device)

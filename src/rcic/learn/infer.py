@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from rcic.learn.evaluate import Gatherer, Group, How, Told, ask, group_codes
@@ -46,17 +46,22 @@ class Reading:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one network told of the W wanted sites, in the order of the rows."""
+    """What one network told of the W wanted sites, in the order of the rows; what was not kept has no columns."""
 
-    first: NDArray[np.float32]  # (W, K) logits of the first view
+    first: NDArray[np.float16]  # (W, K) logits of the first view
     logits: NDArray[np.float32]  # (W, K) mean over the views
     embedding: NDArray[np.float32]  # (W, D) mean over the views
 
 
 def predict_sites(
-    asked: Sequence[Asked], reading: Reading, batch_size: int = 64, workers: int = 0, title: str = "predict"
+    asked: Sequence[Asked],
+    reading: Reading,
+    batch_size: int = 64,
+    workers: int = 0,
+    title: str = "predict",
+    keep: Sequence[str] = ("first", "logits", "embedding"),
 ) -> list[Answers]:
-    """Return the answers of each network. In float32 and without randomness.
+    """Return of each network's answers those to ``keep``. In float32 and without randomness.
 
     Neither the batch size nor the other networks change what one says (beyond the last digits: libraries sum in another
     order). Raises UserError for an image that cannot be read.
@@ -74,15 +79,20 @@ def predict_sites(
                 continue
             wanted = group.rows["wanted"].to_numpy(bool)
             if wanted.any():
+                group.images = group.images.to(asked[0].how.device, non_blocking=True)  # once for all networks
                 for one, pick, parts in zip(asked, picks, told, strict=True):
-                    parts.append((group.rows.index.to_numpy()[wanted], _ask(one, pick, group, wanted)))
-    return [_in_order(parts) for parts in told]
+                    parts.append((group.rows.index.to_numpy()[wanted], _ask(one, pick, group, wanted, keep)))
+    return [_in_order(parts, keep) for parts in told]
 
 
-def _ask(one: Asked, pick: list[int], group: Group, wanted: NDArray[np.bool_]) -> Told:
-    """Return what one network says of a group of which it sees its own channels."""
-    images = group.images if pick == list(range(group.images.shape[1])) else group.images[:, pick]
-    return ask(one.network, Group(group.rows, images, metadata_of(group.rows, one.known)), wanted, one.how)
+def _ask(one: Asked, pick: list[int], group: Group, wanted: NDArray[np.bool_], keep: Sequence[str]) -> Told:
+    """Return what is to be kept of what one network says of its own channels of a group, in the main memory."""
+    channels = None if pick == list(range(group.images.shape[1])) else tuple(pick)
+    own = Group(group.rows, group.images, metadata_of(group.rows, one.known), channels)
+    told = ask(one.network, own, wanted, one.how)
+    types = {"first": torch.float16, "logits": torch.float32, "embedding": torch.float32}
+    columns = {name: None if name in keep else 0 for name in types}
+    return Told(*(getattr(told, name).to("cpu", kind)[:, : columns[name]] for name, kind in types.items()))
 
 
 def _pick(union: Sequence[int], channels: Sequence[int], n_sites: int) -> list[int]:
@@ -97,12 +107,13 @@ def _loader(reading: Reading, channels: Sequence[int], batch_size: int, workers:
     return BatchLoader(dataset, WholeGroups(codes, batch_size), workers, pin)
 
 
-def _in_order(parts: Sequence[tuple[NDArray[np.int64], Told]]) -> Answers:
+def _in_order(parts: Sequence[tuple[NDArray[np.int64], Told]], keep: Sequence[str]) -> Answers:
     """Return what was told of all groups, by row number."""
     order = np.argsort(np.concatenate([numbers for numbers, _ in parts]), kind="stable")
+    sorted_already = np.array_equal(order, np.arange(len(order)))
 
-    def joined(name: str) -> NDArray[np.float32]:
-        tensors: list[Tensor] = [getattr(told, name) for _, told in parts]
-        return torch.cat(tensors).float().cpu().numpy()[order]
+    def joined(name: str) -> NDArray[Any]:
+        table = torch.cat([getattr(told, name) for _, told in parts]).numpy()
+        return table if sorted_already or name not in keep else table[order]
 
     return Answers(joined("first"), joined("logits"), joined("embedding"))

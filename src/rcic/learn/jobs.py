@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,19 +40,20 @@ class Job:
         return from_plain(Config, self.checkpoint.meta["config"], str(self.checkpoint.path))
 
 
-def finished_members(root: Path, model_name: str) -> list[Member]:
-    """Return the members of ``model_name`` whose training is done (or has no run.json), saying which are left out.
+def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
+    """Return the members of the networks ``names`` whose training is done (or has no run.json), saying which are not.
 
-    Raises UserError if there is none.
+    Raises UserError if there is none of a name.
     """
     everyone = find_members(root, BEST)
-    members = [member for member in everyone if model_name in (member.model, model_of(member.model))]
-    if not members:
-        there = sorted({name for member in everyone for name in (member.model, model_of(member.model))})
-        raise UserError(
-            f"{root}: no trained {model_name!r}{nearest(model_name, there)} (folders [1,2,...]/fold_K/MODEL/{BEST}; "
-            f"models there: {', '.join(there) or 'none'})"
-        )
+    there = sorted({name for member in everyone for name in (member.model, model_of(member.model))})
+    for name in names:
+        if name not in there:
+            raise UserError(
+                f"{root}: no trained {name!r}{nearest(name, there)} (folders [1,2,...]/fold_K/MODEL/{BEST}; "
+                f"models there: {', '.join(there) or 'none'})"
+            )
+    members = [member for member in everyone if {member.model, model_of(member.model)} & set(names)]
     finished = []
     for member in members:
         status = read_record(root / member.folder).get("status", "done")
@@ -60,7 +62,7 @@ def finished_members(root: Path, model_name: str) -> list[Member]:
         else:
             say(f"left out: {root / member.folder}, whose training is {status}, not done")
     if not finished:
-        raise UserError(f"{root}: no training of {model_name!r} is finished")
+        raise UserError(f"{root}: no training of {', '.join(names)} is finished")
     return finished
 
 

@@ -5,6 +5,7 @@ sites in the training table, which are the wells learnt from and, with progressi
 of a cell type and the global ones are of that table, too: they travel in the checkpoint.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,11 +27,11 @@ class PixelNorm:
     by: str = "image"
     known: dict[str, list[list[float]]] = field(default_factory=dict)
 
-    def of(self, rows: pd.DataFrame, images: Tensor) -> Tensor | None:
+    def of(self, rows: pd.DataFrame, images: Iterable[Tensor]) -> Tensor | None:
         """Return (n, C, 2) float32 statistics for the sites ``rows``, None if each image has its own.
 
-        ``images`` (n, C, H, W) uint8 must hold whole plates (or experiments) if those are the unit. A cell type that
-        training did not have gets the global statistics.
+        ``images``, n of (C, H, W) uint8, must hold whole plates (or experiments) if those are the unit. A cell type
+        that training did not have gets the global statistics.
         """
         if self.by == "image":
             return None
@@ -59,7 +60,7 @@ def learn_pixel_norm(by: str, dataset: SiteDataset, rows: pd.DataFrame, workers:
     return PixelNorm(by, known)
 
 
-def _of_images(images: Tensor) -> NDArray[np.float64]:
+def _of_images(images: Iterable[Tensor]) -> NDArray[np.float64]:
     """Return (n, C, 2) float64: mean and standard deviation of each image and channel, on the uint8 scale."""
-    pixels = [image.flatten(1).double() for image in images]  # one at a time: float64 is eight times uint8
+    pixels = (image.flatten(1).double() for image in images)  # one at a time: float64 is eight times uint8
     return np.stack([torch.stack([p.mean(1), p.std(1, correction=0)], 1).numpy() for p in pixels])

@@ -28,6 +28,7 @@ def check(config: "Config", source: str) -> None:
         *_optim(config.optim),
         *_schedule(config.schedule),
         *_train(config.train),
+        ("log.every", "must be at least 1", config.log.every >= 1),
         *_progressive(config),
     ]
     for key, wanted, holds in rules:

@@ -15,6 +15,7 @@ from rcic.learn.tables import StageTable, stage_table
 from rcic.screen.table import read_screen
 
 _HARMLESS = (
+    "log.every",
     "log.tensorboard",
     "log.wandb",
     "data.workers",

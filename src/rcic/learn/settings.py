@@ -197,8 +197,9 @@ class Predict:
 
 @dataclass(frozen=True)
 class Log:
-    """Where the metrics go besides ``metrics.csv`` and the console."""
+    """Where the metrics go besides ``metrics.csv`` and the console, whose bar shows the loss ``every`` n batches."""
 
+    every: int = 50
     tensorboard: bool = True
     wandb: Literal["off", "offline", "online"] = "off"
 

@@ -1,11 +1,13 @@
 """From logits of sites to logits of wells."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 
-def stack_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArray[np.float32], pd.DataFrame]:
+def stack_sites(logits: NDArray[Any], sites: pd.DataFrame) -> tuple[NDArray[np.float32], pd.DataFrame]:
     """Return (N, S, K) logits, one slot a site number, and the table of the N wells in order of appearance.
 
     ``logits`` (R, K) has one row for each of the R rows of ``sites`` (columns id_code, site, ...). A site that is not
