@@ -9,11 +9,10 @@ from rcic.errors import UserError
 from rcic.pixels.ahead import ahead
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import META, SiteDataset
-from rcic.pixels.loader import AHEAD, BatchLoader
+from rcic.pixels.loader import AHEAD, BatchLoader, view_on
 from rcic.pixels.sampler import EpochSampler, GroupBatches
 from rcic.pixels.sites import site_table, stack_rows
-from rcic.pixels.store import PngStore
-from rcic.pixels.warp import warp
+from rcic.pixels.store import PngStore, open_store
 from rcic.screen.plate import CHANNELS
 from tests.pixels.conftest import SIZE
 
@@ -77,14 +76,19 @@ def test_a_growing_crop_is_that_of_the_epoch(write_root, wells):
     assert sides == [{(8, 8)}, {(16, 16)}, {(24, 24)}]
 
 
+@pytest.mark.parametrize("kind", ["png", "packed", "cached"])
 @pytest.mark.parametrize("settings", [{"crop": 16, "shear": 0}, {"crop": 16, "shear": 20, "scale": [0.8, 1.3]}])
-def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, wells, settings):
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1, 6), build(settings, seed=1))
+def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pack_root, wells, settings, kind):
+    root = write_root()
+    store = open_store(root if kind == "png" else pack_root(root))
+    dataset = SiteDataset(site_table(wells), store, (1, 6), build(settings, seed=1))
+    assert kind != "cached" or dataset.preload()
     sampler = EpochSampler(12, seed=0)
     here, there = (BatchLoader(dataset, BatchSampler(sampler, 6, False), on_device=where) for where in (False, True))
     for cpu, device in zip(here, there, strict=True):
         assert device["image"].shape == (6, 2, SIZE, SIZE)
-        views = warp(device["image"], device["view"], device["size"])
+        assert device["coded"] == (kind == "packed")
+        views = view_on("cpu", device)
         gap = (views.int() - cpu["image"].int()).abs()
         assert gap.max() <= (1 if settings["shear"] else 0)
         assert device["row"].tolist() == cpu["row"].tolist()

@@ -1,16 +1,18 @@
 """Frames, shards, arrays and the store: what was packed comes back, and damage never looks like an image."""
 
 import json
+import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import zarr
 import zstandard
 
 from rcic.errors import UserError
-from rcic.pixels.frame import compress, decompress
+from rcic.pixels.frame import compress, decompress, restore
 from rcic.pixels.packed import IMAGES, MARK, Manifest, PackedStore
 from rcic.pixels.shard import ABSENT, Shard, ShardWriter
 from rcic.pixels.sites import Site, sites_of
@@ -23,11 +25,15 @@ NOISE = np.random.default_rng(0).integers(0, 256, (21, 34), dtype=np.uint8)
 PLATE = f"{IMAGES}/full/HUVEC-01/Plate1"
 
 
+def decoded(frame: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    out = np.ones(shape, np.uint8)
+    decompress(frame, out)
+    return restore(torch.from_numpy(out)).numpy()
+
+
 @pytest.mark.parametrize("image", [NOISE, np.zeros((1, 1), np.uint8), np.full((3, 5), 255, np.uint8), NOISE[::2, ::3]])
 def test_a_frame_is_its_image(image):
-    out = np.ones(image.shape, np.uint8)
-    decompress(compress(image), out)
-    assert np.array_equal(out, image)
+    assert np.array_equal(decoded(compress(image), image.shape), image)
 
 
 def test_a_frame_of_other_content_is_refused():
@@ -41,13 +47,11 @@ def test_a_frame_of_other_content_is_refused():
 
 
 def test_no_flipped_bit_of_a_frame_passes_for_another_image():
-    frame, out = bytearray(compress(NOISE)), np.zeros(NOISE.shape, np.uint8)
-    refused = 0
+    frame, refused = bytearray(compress(NOISE)), 0
     for bit in range(8 * len(frame)):
         frame[bit // 8] ^= 1 << bit % 8
         try:
-            decompress(bytes(frame), out)
-            assert np.array_equal(out, NOISE)  # an unused bit of the header
+            assert np.array_equal(decoded(bytes(frame), NOISE.shape), NOISE)  # an unused bit of the header
         except UserError:
             refused += 1
         frame[bit // 8] ^= 1 << bit % 8
@@ -62,7 +66,7 @@ def test_a_shard_knows_what_it_holds(tmp_path):
         writer.add(0, 0, b"first")
         writer.finish()
     shard = Shard(path, 2, 3)
-    assert shard.frame(1, 2) == b"last" and shard.frame(0, 0) == b"first"
+    assert shard.frames(1, [2]) == [b"last"] and shard.frames(0, [0]) == [b"first"]
     assert [shard.there(*place) for place in ((0, 0), (0, 1), (1, 2))] == [True, False, True]
     assert shard.index[1, 0].tolist() == [ABSENT, ABSENT]
     content = path.read_bytes()
@@ -72,6 +76,33 @@ def test_a_shard_knows_what_it_holds(tmp_path):
             Shard(path, 2, 3)
     with pytest.raises(UserError, match="cannot be read: No such file"):
         Shard(tmp_path / "none", 2, 3)
+
+
+@pytest.mark.parametrize("channels", [(0, 1, 2, 3), (3, 0), (2, 1), (0, 2), (1,)])
+def test_channels_side_by_side_are_read_at_once(tmp_path, channels, monkeypatch):
+    path, contents = tmp_path / "shard", [b"a" * 5, b"", b"ccc", b"dddd"]
+    with path.open("wb") as file:
+        writer = ShardWriter(file, 1, 4)
+        for channel, content in enumerate(contents):
+            writer.add(0, channel, content)
+        writer.finish()
+    shard, read, calls = Shard(path, 1, 4), os.pread, []
+
+    def note(handle, length, offset):
+        calls.append(length)
+        return read(handle, length, offset)
+
+    monkeypatch.setattr("os.pread", note)
+    assert shard.frames(0, channels) == [contents[channel] for channel in channels]
+    assert sum(calls) == sum(len(contents[channel]) for channel in channels)
+    assert len(calls) <= len(channels)
+
+
+def test_steps_are_undone_on_any_shape():
+    image, steps = np.stack([NOISE, NOISE[::-1]])[None], np.zeros((1, 2, *NOISE.shape), np.uint8)
+    for number in range(2):
+        decompress(compress(image[0, number]), steps[0, number])
+    assert np.array_equal(restore(torch.from_numpy(steps)).numpy(), image)
 
 
 @pytest.fixture
@@ -180,5 +211,5 @@ def test_sites_of_another_size_are_left_out(pack_root, write_root, wells):
 
 
 def test_a_site_table_is_checked_without_opening_images(packed, wells, monkeypatch):
-    monkeypatch.setattr("rcic.pixels.shard.Shard.frame", None)
+    monkeypatch.setattr("rcic.pixels.shard.Shard.frames", None)
     assert len(missing_images(PackedStore(packed), wells)) == 2

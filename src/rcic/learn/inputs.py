@@ -12,8 +12,8 @@ from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
 from rcic.pixels.batch import augment_batch, normalize
+from rcic.pixels.loader import view_on
 from rcic.pixels.mix import mix_batch
-from rcic.pixels.warp import warp
 
 Arguments = tuple[Tensor, Tensor | None, Tensor | None, float]  # images, metadata, order and share of a mixed batch
 
@@ -37,7 +37,7 @@ class Inputs:
     def of(self, batch: Mapping[str, Any]) -> tuple[Arguments, Targets]:
         """Return the network's arguments for a batch of B images, and the targets."""
         stats = batch["stats"].to(self.device, non_blocking=True) if "stats" in batch else None
-        x = normalize(self._images(batch), stats)  # (B, C, H, W) float32
+        x = normalize(view_on(self.device, batch), stats)  # (B, C, H, W) float32
         x = augment_batch(x, self.sections, self.chance)
         labels = self.sites.labels(batch).to(self.device, non_blocking=True)  # (B,)
         metadata, order, share = self.sites.metadata(batch["row"], self.device), None, 1.0
@@ -48,10 +48,3 @@ class Inputs:
             x = x.contiguous(memory_format=torch.channels_last)
         targets = Targets(labels) if order is None else Targets(labels, labels[order], share)
         return (x, metadata, order, share), targets
-
-    def _images(self, batch: Mapping[str, Any]) -> Tensor:
-        """Return the views (B, C, h, w) uint8 of a batch, made here if the loader has left that to the device."""
-        images = batch["image"].to(self.device, non_blocking=True)
-        if "view" not in batch:
-            return images
-        return warp(images, batch["view"].to(self.device, non_blocking=True), batch["size"])

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -20,10 +21,11 @@ def normalize(batch: Tensor, stats: Tensor | None = None) -> Tensor:
 
     ``batch`` is (B, C, H, W) uint8 (or float), on any device; a constant channel becomes 0. ``stats`` (B, C, 2)
     are mean and standard deviation, in grey levels, to be used for the image's own: those of its plate, say
-    (:func:`rcic.pixels.stats.group_stats`). The own standard deviation is taken as the norm of the centred
-    pixels: on a CPU ten times as fast as ``torch.std_mean``, and so near to dividing by statistics measured
-    beforehand (1.1 against 0.7 ms for 64 images of 5 x 96 x 96) that no sample needs to carry any.
+    (:func:`rcic.pixels.stats.group_stats`). On a GPU the own standard deviation is taken as the norm of the centred
+    pixels, on a CPU images go through OpenCV plane by plane, which is several times as fast as passes over a batch.
     """
+    if batch.dtype == torch.uint8 and batch.device.type == "cpu":
+        return _normalize_here(batch, stats)
     dtype = torch.float64 if batch.dtype == torch.float64 else torch.float32
     pixels = batch.flatten(2).to(dtype, copy=True)  # (B, C, H*W)
     if stats is None:
@@ -34,6 +36,18 @@ def normalize(batch: Tensor, stats: Tensor | None = None) -> Tensor:
         pixels -= mean
     pixels *= torch.where(std > _CONSTANT, 1 / std, 0.0)
     return pixels.view(batch.shape)
+
+
+def _normalize_here(batch: Tensor, stats: Tensor | None) -> Tensor:
+    """Return what `normalize` does of uint8 images on the CPU, one plane at a time: a plane stays in the cache."""
+    result = torch.empty(batch.shape)
+    planes, outs = batch.flatten(0, 1).numpy(), result.flatten(0, 1).numpy()
+    given = None if stats is None else stats.flatten(0, 1).double().numpy()  # (B * C, 2)
+    for number, (plane, out) in enumerate(zip(planes, outs, strict=True)):
+        mean, std = (float(one[0, 0]) for one in cv2.meanStdDev(plane)) if given is None else given[number]
+        scale = 1 / std if std > _CONSTANT else 0.0
+        cv2.addWeighted(plane, scale, plane, 0.0, -mean * scale, out, cv2.CV_32F)
+    return result
 
 
 def augment_batch(x: Tensor, settings: Mapping[str, Any], generator: torch.Generator | None = None) -> Tensor:

@@ -86,7 +86,12 @@ class SiteDataset(Dataset[dict[str, Any]]):
             known["stats"] = self._stats[list(rows)]
         return known | {name: [values[row] for row in rows] for name, values in self._meta.items()}
 
-    def image(self, row: int, out: np.ndarray | None = None) -> np.ndarray:
+    @property
+    def codes(self) -> bool:
+        """Whether images can be read coded (:meth:`rcic.pixels.store.Store.read`)."""
+        return self._cache is None and self.store.codes(self._size)
+
+    def image(self, row: int, out: np.ndarray | None = None, coded: bool = False) -> np.ndarray:
         """Return the image (C, H, W) uint8 of a row, before the transform, in ``out`` if that is given.
 
         Raises UserError if it cannot be used.
@@ -96,7 +101,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
             out[:] = self._cache[row]
             return out
         for site, part in zip(self._parts(row), np.split(out, max(len(self._stacked), 1)), strict=True):
-            self.store.read(site, self.channels, self._size, part)
+            self.store.read(site, self.channels, self._size, part, coded)
         return out
 
     def preload(self, limit: int = 2**30) -> bool:

@@ -30,8 +30,11 @@ def compress(image: np.ndarray) -> bytes:
     return _own.compressor.compress(steps.data)
 
 
-def decompress(frame: bytes, out: np.ndarray) -> None:
-    """Write the image of a frame into ``out`` (H, W) uint8, contiguous. Raises UserError for a damaged frame."""
+def decompress(frame: bytes | memoryview, out: np.ndarray) -> None:
+    """Write the steps of a frame into ``out`` (H, W) uint8, contiguous; `restore` makes the image of them.
+
+    Raises UserError for a damaged frame.
+    """
     if not hasattr(_own, "decompressor"):
         _own.decompressor = zstandard.ZstdDecompressor()
     try:
@@ -40,6 +43,10 @@ def decompress(frame: bytes, out: np.ndarray) -> None:
         steps = _own.decompressor.decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise UserError(f"its checksum or its structure is wrong ({error})") from error
-    flat = out.reshape(-1)
-    flat[:] = np.frombuffer(steps, np.uint8)
-    torch.from_numpy(flat).cumsum_(0, dtype=torch.uint8)
+    out.reshape(-1)[:] = np.frombuffer(steps, np.uint8)
+
+
+def restore(steps: torch.Tensor) -> torch.Tensor:
+    """Return the images (..., H, W) uint8 of their steps, in place, on the device that they are on."""
+    flat = steps.view(*steps.shape[:-2], -1)
+    return flat.cumsum_(-1, dtype=torch.uint8).view(steps.shape)

@@ -4,7 +4,7 @@ Threads, because what takes the time - reading, inflating, decoding, warping - r
 filled where it is needed and no pixel is handed from process to process, which bounds torch's DataLoader.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -13,6 +13,9 @@ import torch
 
 from rcic.pixels.ahead import ahead
 from rcic.pixels.dataset import Key, SiteDataset
+from rcic.pixels.frame import restore
+from rcic.pixels.scratch import scratch
+from rcic.pixels.warp import warp
 
 AHEAD = 2  # batches that are being read while one is worked on
 
@@ -31,9 +34,10 @@ class BatchLoader:
     """Yields dicts of B samples: ``image`` (B, C, H, W) uint8, ``target``, ``row`` (B,) int64, and lists of META.
 
     ``threads`` (0: none, each batch is read when it is asked for) and the order in which they end change nothing.
-    With ``on_device`` the images come as they are stored, with ``view`` (B, 2, 3) float64 and ``size`` (h, w), what
-    :func:`rcic.pixels.warp.warp` makes the views from on a GPU. ``pin`` puts images into page-locked memory. An image
-    that cannot be used raises its UserError from the loop.
+    With ``on_device`` the images come as they are stored, ``coded`` if so (:func:`rcic.pixels.frame.restore`), with
+    ``view`` (B, 2, 3) float64 and ``size`` (h, w), what :func:`rcic.pixels.warp.warp` makes the views from: all that
+    :func:`view_on` does on a GPU. ``pin`` puts images into page-locked memory. An image that cannot be used raises its
+    UserError from the loop.
     """
 
     def __init__(
@@ -64,14 +68,15 @@ class BatchLoader:
         pairs = [key if isinstance(key, tuple) else (0, key) for key in keys]
         epoch, transform = pairs[0][0], None if self.on_device else self.dataset.transform
         (n_channels, *shape), rows = self.dataset.shape, [row for _, row in pairs]
+        coded = self.on_device and self.dataset.codes
         size = shape if transform is None else transform.size((shape[0], shape[1]), epoch)
         images = torch.empty((len(rows), n_channels, *size), dtype=torch.uint8, pin_memory=self.pin)
 
         def read(row: int, out: np.ndarray) -> None:
             if transform is None:
-                self.dataset.image(row, out)
+                self.dataset.image(row, out, coded)
             else:
-                transform(self.dataset.image(row), epoch, row, out)
+                transform(self.dataset.image(row, scratch("image", self.dataset.shape)), epoch, row, out)
 
         waiting = None if pool is None else [pool.submit(read, *one) for one in zip(rows, images.numpy(), strict=True)]
 
@@ -94,4 +99,14 @@ class BatchLoader:
         if not self.on_device or transform is None:
             return {}
         matrices = np.stack([transform.view(shape, epoch, row).matrix for row in rows])
-        return {"view": torch.from_numpy(matrices), "size": transform.size(shape, epoch)}
+        view, size = torch.from_numpy(matrices), transform.size(shape, epoch)
+        return {"view": view, "size": size, "coded": self.dataset.codes}
+
+
+def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> torch.Tensor:
+    """Return a batch's views (B, C, h, w) uint8 on the device, made there if the loader has left that to it."""
+    images = batch["image"].to(device, non_blocking=True)
+    if "view" not in batch:
+        return images
+    images = restore(images) if batch["coded"] else images
+    return warp(images, batch["view"].to(device, non_blocking=True), batch["size"])

@@ -104,7 +104,7 @@ class _Array:
         os.fsync(self.file.fileno())
         side = shape if self.size is None else (self.size, self.size)
         sites = [(site.well, site.site) for site in self.plate.sites]
-        _write_metadata(self.half, side, {"sites": sites, "channels": CHANNELS, "left_out": left_out})
+        write_metadata(self.half, side, {"sites": sites, "channels": CHANNELS, "left_out": left_out})
         for group in (self.folder.parents[2], self.folder.parents[1], self.folder.parent):
             with whole(group / ARRAY) as temporary:
                 temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
@@ -160,7 +160,7 @@ def read_picture(path: Path, sizes: Sequence[Size]) -> Picture:
     return Picture(tuple(frames), (image.shape[0], image.shape[1]))
 
 
-def _write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, object]) -> None:
+def write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, object]) -> None:
     """Write the zarr.json of a plate's array, in the words of the zarr package."""
     import zarr
     from zarr.codecs import ZstdCodec

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from rcic.errors import UserError
 from rcic.files import whole
-from rcic.pixels.frame import decompress
+from rcic.pixels.frame import decompress, restore
 from rcic.pixels.image import check_shape, resize
 from rcic.pixels.shard import Shard
 from rcic.pixels.sites import Site, sites_of
@@ -72,24 +73,32 @@ class PackedStore:
         self._arrays: dict[str, PlateArray] = {}
 
     def read(
-        self, site: Site, channels: Sequence[int], size: int | None = None, out: np.ndarray | None = None
+        self,
+        site: Site,
+        channels: Sequence[int],
+        size: int | None = None,
+        out: np.ndarray | None = None,
+        coded: bool = False,
     ) -> np.ndarray:
         """Return the channels of a site in the order asked for, (C, H, W) uint8; see :class:`rcic.pixels.store.Store`.
 
         ``size`` costs nothing if it was packed. Raises UserError, naming the image, if it is not there or damaged.
         """
-        level = str(size) if size in self.manifest.sizes else FULL
-        array = self._array(level, site.experiment, site.plate)
+        array = self._array(str(size) if size in self.manifest.sizes else FULL, site.experiment, site.plate)
         side = array.shape if size is None else (size, size)
         if out is None:
             out = np.empty((len(channels), *side), np.uint8)
         check_shape(self.root / self.name(site, channels[0]), side, out.shape[1:])
-        for channel, place in zip(channels, out, strict=True):
-            image = place if side == array.shape else np.empty(array.shape, np.uint8)
-            array.read(self.name(site, channel), (site.well, site.site), channel, image)
-            if image is not place:
+        images = out if side == array.shape else np.empty((len(channels), *array.shape), np.uint8)
+        array.read(site, channels, images, coded)
+        if images is not out:
+            for image, place in zip(images, out, strict=True):
                 resize(image, place)
         return out
+
+    def codes(self, size: int | None) -> bool:
+        """Return whether images of a size can be read coded."""
+        return size is None or size in self.manifest.sizes
 
     def name(self, site: Site, channel: int) -> str:
         """Return what an image is called: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
@@ -133,16 +142,26 @@ class PlateArray:
         """Return whether the image of a (well, site) is there."""
         return place in self.places and self.shard.there(self.places[place], channel - CHANNELS[0])
 
-    def read(self, name: str, place: tuple[str, int], channel: int, out: np.ndarray) -> None:
-        """Write an image into ``out`` (H, W) uint8. Raises UserError, with its ``name``, if that is not possible."""
-        if not self.there(place, channel):
-            why = self.left_out.get((*place, channel), "the screen had no such site when it was packed")
-            raise UserError(f"{name}: was left out when the screen was packed: {why}")
-        try:
-            decompress(self.shard.frame(self.places[place], channel - CHANNELS[0]), out)
-        except UserError as error:
-            damaged = f"{self.shard.path}: {name} is damaged in it, {error}"
-            raise UserError(f"{damaged}; remove {self.folder} and pack the screen again") from None
+    def read(self, site: Site, channels: Sequence[int], out: np.ndarray, coded: bool = False) -> None:
+        """Write a site's images into ``out`` (C, H, W) uint8. Raises UserError, naming it, for one that is not there.
+
+        ``coded``: as their steps.
+        """
+        place = site.well, site.site
+        names = [image_name(site.experiment, site.plate, *place, channel) for channel in channels]
+        for name, channel in zip(names, channels, strict=True):
+            if not self.there(place, channel):
+                why = self.left_out.get((*place, channel), "the screen had no such site when it was packed")
+                raise UserError(f"{name}: was left out when the screen was packed: {why}")
+        frames = self.shard.frames(self.places[place], [channel - CHANNELS[0] for channel in channels])
+        for name, frame, image in zip(names, frames, out, strict=True):
+            try:
+                decompress(frame, image)
+            except UserError as error:
+                damaged = f"{self.shard.path}: {name} is damaged in it, {error}"
+                raise UserError(f"{damaged}; remove {self.folder} and pack the screen again") from None
+        if not coded:
+            restore(torch.from_numpy(out))
 
 
 def _metadata(path: Path, digest: str | None) -> dict[str, Any]:

@@ -23,10 +23,16 @@ class Store(Protocol):
     root: Path
 
     def read(
-        self, site: Site, channels: Sequence[int], size: int | None = None, out: np.ndarray | None = None
+        self,
+        site: Site,
+        channels: Sequence[int],
+        size: int | None = None,
+        out: np.ndarray | None = None,
+        coded: bool = False,
     ) -> np.ndarray:
         """Return the channels of a site, (C, H, W) uint8, at ``size`` x ``size`` pixels if given; in ``out`` if given.
 
+        ``coded``: as the steps from pixel to pixel that :func:`rcic.pixels.frame.restore` undoes, if the store `codes`.
         Raises UserError, naming the image, if it is not there, cannot be used or does not fit ``out``.
         """
 
@@ -35,6 +41,9 @@ class Store(Protocol):
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield for each row of a site table the names of its images that are not there. Opens no image."""
+
+    def codes(self, size: int | None) -> bool:
+        """Return whether images of a size can be read coded, which leaves some of the work to the device."""
 
 
 def open_store(root: str | os.PathLike[str]) -> Store:
@@ -59,7 +68,12 @@ class PngStore:
             raise UserError(f"{self.root}: {reason}; give the data root, with the CSV files and the images")
 
     def read(
-        self, site: Site, channels: Sequence[int], size: int | None = None, out: np.ndarray | None = None
+        self,
+        site: Site,
+        channels: Sequence[int],
+        size: int | None = None,
+        out: np.ndarray | None = None,
+        coded: bool = False,  # noqa: ARG002
     ) -> np.ndarray:
         """Return the channels of a site in the order asked for, (C, H, W) uint8; see :class:`Store`.
 
@@ -75,6 +89,10 @@ class PngStore:
         for image, place in zip(images, out, strict=True):
             resize(image, place)
         return out
+
+    def codes(self, size: int | None) -> bool:  # noqa: ARG002
+        """Return False: PNGs are decoded here."""
+        return False
 
     def name(self, site: Site, channel: int) -> str:
         """Return an image's path relative to the root: ``"train/HUVEC-07/Plate1/B02_s1_w1.png"``."""
