@@ -8,6 +8,7 @@ CELL_TYPES = ("HUVEC", "RPE")  # of the bench screen
 CENTRES = ("centres_plate",)
 CHANNELS = "[1,2,3,4,5,6]"
 LIKENESS = ("knn_plate", "knn_off", "centres_plate", "centres_off")  # kind and centring, as `neighbours` takes them
+TWO = (0, 1)  # seeds of what best does not have
 SETS = ("[1,2,3,4,5]", "[1,2,3,4,6]", "[1,2,3,5,6]", "[1,2,4,5,6]", "[1,3,4,5,6]", "[2,3,4,5,6]")
 
 
@@ -46,9 +47,17 @@ BEST = ("best.control.yml", "best.full.yml")
 BEST_PSEUDO = "best.pseudo.yml"
 
 
-def ingredient(name: str, title: str, *given: str, configs: tuple[str, ...] = BEST, only: str = "") -> Chain:
+def ingredient(
+    name: str,
+    title: str,
+    *given: str,
+    configs: tuple[str, ...] = BEST,
+    only: str = "",
+    seeds: tuple[int, ...] | None = None,
+) -> Chain:
     """Return best's first two stages with something changed; stage III would cost as much again."""
-    return Chain(f"best_{name}", title, configs, given, only, head=False, likeness=CENTRES, answer=CENTRES[0])
+    answer = {"head": False, "likeness": CENTRES, "answer": CENTRES[0]}
+    return Chain(f"best_{name}", title, configs, given, only, seeds=seeds, **answer)
 
 
 CHAINS = (
@@ -72,11 +81,11 @@ CHAINS = (
     ingredient("scratch", "without stage I", "init.stage=none", configs=BEST[1:]),
     ingredient("linear", "without neck", "model.head=linear"),
     ingredient("ema", "without averaged weights", "train.ema=0"),
-    ingredient("progressive", "with progressive pseudo-labels", "progressive.start=10", only="full"),
-    ingredient("arcface", "with ArcFace", *ARCFACE),
-    ingredient("cutmix", "with CutMix", "augment.cutmix=0.5"),
-    ingredient("classes", "with controls as classes", "data.controls=classes"),
-    ingredient("celltype", "with the cell type joined", "model.metadata=[cell_type]"),
+    ingredient("progressive", "with progressive pseudo-labels", "progressive.start=10", only="full", seeds=TWO),
+    ingredient("arcface", "with ArcFace", *ARCFACE, seeds=TWO),
+    ingredient("cutmix", "with CutMix", "augment.cutmix=0.5", seeds=TWO),
+    ingredient("classes", "with controls as classes", "data.controls=classes", seeds=TWO),
+    ingredient("celltype", "with the cell type joined", "model.metadata=[cell_type]", seeds=TWO),
     Chain(
         "best_sets", "six channel sets", BEST, head=False, likeness=CENTRES, answer=CENTRES[0], sets=SETS, seeds=(0,)
     ),

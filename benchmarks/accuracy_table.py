@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import pandas as pd
-from accuracy_rows import BLEND, CHAINS, SETS
+from accuracy_rows import BLEND, CHAINS, SETS, TWO
 
 RUNGS = ("one site", "both sites", "TTA", "channel sets", "models", "group mask", "assignment")
 RAW = (
@@ -39,7 +39,7 @@ RECIPES = [
 ]
 WITHOUT = [
     ("best (stages I, II and III)", "best", ANSWER),
-    ("without stage III; all below, too", "best", "centres_plate"),
+    ("without stage III", "best", "centres_plate"),
     ("the head in place of class centres", "best", "full"),
     ("plates not centred", "best", "centres_off"),
     *(
@@ -91,6 +91,11 @@ Sinkhorn only where it says so. A training sees at most 30,000 views; recipe F a
 about 71,000 sites. So the rows with margins, CutMix and random scales (C, D, F) say what these give at this budget,
 not what they can give. Made by `make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two ran at a
 time."""
+
+BEST = """\
+`best` answers by the cosine to class centres of embeddings less their plate's mean; its head is a row of its own. From
+the second row on stages I and II alone: each row is like the second but for what it says. Rows that begin with "with"
+add what other recipes have, in {two} seeds."""
 
 
 class Results:
@@ -219,6 +224,7 @@ def report(results: Results) -> str:
         "## Recipes",
         ladder_rows(results, RECIPES),
         "## best, and what each ingredient is worth",
+        BEST.format(two=len(TWO)),
         ladder_rows(results, WITHOUT),
         "## Whose statistics BatchNorm uses",
         cell_type_rows(results, NORMS),
