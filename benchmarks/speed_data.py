@@ -13,7 +13,6 @@ from rcic.pixels.frame import compress
 from rcic.pixels.pack import array_folder, plates_of, write_metadata
 from rcic.pixels.packed import ARRAY, FULL, SHARD, Manifest
 from rcic.pixels.shard import ShardWriter
-
 from rcic.pixels.sites import Site, site_table, sites_of
 from rcic.screen.plate import CHANNELS, SITES, id_code, image_name, well_name
 from rcic.screen.table import Screen, read_screen

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from speed_data import SPEED, fabricate, planned, real_root
+from speed_data import REAL, SPEED, fabricate, planned, real_root
 
 from rcic.files import Member, prediction_files, write_well_rows
 from rcic.pixels.packed import MARK
@@ -136,8 +136,6 @@ def tables(work: Path, times: int) -> dict[str, float]:
 
 def ensemble(work: Path, times: int, n_models: int) -> dict[str, float]:
     """Answer from the predictions of many models on all test wells: seconds and MB."""
-    from rcic.answer import decide, write_submission
-
     root = work / f"predictions_{times}"
     screen = read_screen(screen_of(work, times))
     wells = screen.select("test", "treatment")["id_code"].tolist()
@@ -151,7 +149,6 @@ def ensemble(work: Path, times: int, n_models: int) -> dict[str, float]:
     command = [sys.executable, __file__, str(work), "decide", str(screen.root), str(root)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     shutil.rmtree(root)
-    assert decide and write_submission
     return json.loads(result.stdout.splitlines()[-1]) | {"wells": len(wells), "models": n_models}
 
 
@@ -174,3 +171,42 @@ def packing(work: Path, times: int) -> dict[str, float]:
     began = time.perf_counter()
     pack(root, out, (), threads=1, verify=False)
     return {"sites": 18 * times, "seconds": time.perf_counter() - began, "memory": peak()}
+
+
+def exponents(rows: list[dict[str, float]], size: str, what: list[str]) -> dict[str, float]:
+    """Return the exponent with which each of ``what`` grows with ``size``: the slope of the logarithms."""
+    x = np.log([row[size] for row in rows])
+    return {name: float(np.polyfit(x, np.log([row[name] for row in rows]), 1)[0]) for name in what}
+
+
+def main(work: Path) -> None:
+    """Measure and print what was found."""
+    for times in TIMES:
+        screen_of(work, times)
+    by_tables = [in_a_process(work, "tables", times) for times in TIMES]
+    by_models = [ensemble(work, times, 4) for times in TIMES]
+    found: dict[str, Any] = {
+        "worker": in_a_process(work, "worker"),
+        "first batch": in_a_process(work, "first_batch"),
+        "tables": by_tables,
+        "tables grow": exponents(by_tables, "wells", ["read", "groups", "assignment", "memory"]),
+        "ensemble": by_models,
+        "ensemble grows": exponents(by_models, "wells", ["seconds", "memory"]),
+        "all models": ensemble(work, 1, N_MODELS),
+    }
+    if REAL.is_dir():
+        found["packing"] = [in_a_process(work, "packing", times) for times in TIMES]
+        found["packing grows"] = exponents(found["packing"], "sites", ["seconds", "memory"])
+    print(json.dumps(found))
+
+
+PARTS = {"worker": worker, "first_batch": first_batch, "tables": tables, "packing": packing}
+
+if __name__ == "__main__":
+    place, *rest = sys.argv[1:]
+    if not rest:
+        main(Path(place))
+    elif rest[0] == "decide":
+        print(json.dumps(decided(*rest[1:])))
+    else:
+        print(json.dumps(PARTS[rest[0]](Path(place), *map(int, rest[1:]))))

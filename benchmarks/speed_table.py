@@ -1,0 +1,166 @@
+"""The page benchmarks/speed.md from what the parts of the speed benchmark found."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+DESIGNS = {
+    "reference": "reference: six `cv2.imread`, float32, albumentations, nested dict, numpy",
+    "png, device": "PNG, (a) augmentation and normalisation on the device",
+    "packed, device": "packed, (a) augmentation and normalisation on the device",
+    "png, cpu": "PNG, (b) everything on the CPU",
+    "packed, cpu": "packed, (b) everything on the CPU",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def loader_rows(found: dict[str, Any]) -> str:
+    """Return samples a second of every design, and the ratio to the reference on as many cores."""
+    body = []
+    for images in (name for name in ("real", "simulated") if name in found):
+        loaders = found[images]["loaders"]
+        for name, title in DESIGNS.items():
+            rates = [loaders[name][cores] for cores in ("1", "2")]
+            ratios = [rate / loaders["reference"][cores] for rate, cores in zip(rates, ("1", "2"), strict=True)]
+            cells = [f"{rate:.0f} ({ratio:.1f}x)" for rate, ratio in zip(rates, ratios, strict=True)]
+            body.append([images, title, *cells])
+    return table(["images", "loader", "one core, samples/s", "two cores, samples/s"], body)
+
+
+def part_rows(found: dict[str, Any]) -> str:
+    """Return where the time of a sample goes."""
+    images = [name for name in ("real", "simulated") if name in found]
+    names = list(found[images[0]]["parts"])
+    body = [[name, *(f"{found[one]['parts'][name]:.2f}" for one in images)] for name in names]
+    return table(["ms a sample of five channels, one core", *images], body)
+
+
+def format_rows(found: dict[str, Any]) -> str:
+    """Return size and speed of stores."""
+    body = []
+    for images in (name for name in ("real", "simulated") if name in found):
+        for name, facts in found[images]["formats"].items():
+            cells = [f"{facts['size']:.2f}" if "size" in facts else "-"]
+            cells += [f"{facts[key]:.0f}" if key in facts else "-" for key in ("read", "write")]
+            body.append([images, name, *cells])
+    return table(
+        ["images", "store", "size / PNG", "read, five channels, sites/s", "encode, six channels, sites/s"], body
+    )
+
+
+def pack_text(found: dict[str, Any], loaders: dict[str, Any]) -> str:
+    """Return what packing costs and after how many epochs it is repaid."""
+    lines = []
+    for images in (name for name in ("real", "simulated") if name in found):
+        facts, rates = found[images]["packing"], loaders[images]["loaders"]
+        saved = 1 / rates["png, device"]["2"] - 1 / rates["packed, device"]["2"]
+        epochs = 1 / facts["sites a second"] / saved
+        lines.append(
+            f"- {images}: {facts['sites a second']:.0f} sites a second on two cores, {facts['size against PNG']:.2f} "
+            f"times the PNGs' bytes; repaid after {epochs:.1f} epochs of loading (a)"
+        )
+    flips, kills = found["flips"], found["kills"]
+    lines.append(
+        f"- {sum(flips.values()):,} bits flipped one at a time in a packed plate: {flips['refused']:,} refused, "
+        f"{flips['harmless']:,} changed no pixel, {flips['wrong']:,} returned other pixels"
+    )
+    lines.append(
+        f"- {kills['tried']} packings with `kill -9` at a random instant ({kills['killed']} were still running), begun "
+        f"again: {kills['equal']} ended with the very bytes of one that was not interrupted"
+    )
+    return "\n".join(lines)
+
+
+def predict_text(found: dict[str, Any]) -> str:
+    """Return the times of predicting with many networks."""
+    times = found["predictions"]
+    counts = list(times["own"])
+    body = [[n, f"{times['pass'][n]:.2f}", f"{times['own'][n]:.2f}"] for n in counts]
+    few, many = counts[0], counts[-1]
+    growth = (times["pass"][many] - times["pass"][few]) / (times["own"][many] - times["own"][few])
+    single = times["single"][few] / times["pass"][few]
+    return "\n\n".join(
+        [
+            table(["networks", "one pass, s", "their own compute on images in memory, s"], body),
+            f"From {few} to {many} networks the time grows by {growth:.2f} times what their own compute does. One pass "
+            f"for each of {few} networks takes {single:.2f} times as long as one pass for all.",
+        ]
+    )
+
+
+def step_text(found: dict[str, Any]) -> str:
+    """Return what Catalyst costs."""
+    steps = found["steps"]
+    return (
+        f"A step of densenet_small on 24 images of 6 x 64 x 64: {steps['runner']:.1f} ms in the runner, "
+        f"{steps['loop']:.1f} ms in a bare loop with the same steps; ratio {steps['ratio']:.3f} (median of pairs)."
+    )
+
+
+def scale_text(found: dict[str, Any]) -> str:
+    """Return memory, start and growth at the full size."""
+    worker, every = found["worker"], found["all models"]
+    body = [
+        [
+            f"{row['wells']:,.0f}",
+            *(f"{row[key]:.2f}" for key in ("read", "groups", "assignment")),
+            f"{row['memory']:.0f}",
+        ]
+        for row in found["tables"]
+    ]
+    grows, models = found["tables grow"], found["ensemble grows"]
+    body.append(["exponent", *(f"{grows[key]:.2f}" for key in ("read", "groups", "assignment", "memory"))])
+    parts = [
+        table(
+            ["wells", "tables read, s", "groups learnt, s", "plates matched and assigned, s", "peak memory, MB"], body
+        ),
+        f"Ensemble of four models at 1, 2 and 4 times the wells: {_list(found['ensemble'], 'seconds')} s, "
+        f"{_list(found['ensemble'], 'memory')} MB; exponents {models['seconds']:.2f} and {models['memory']:.2f}.",
+        f"{every['models']:.0f} models x {every['wells']:,.0f} test wells x 1,108 classes: {every['seconds']:.1f} s, "
+        f"{every['memory'] / 1024:.2f} GB.",
+        f"Loading the {worker['sites']:,.0f} sites of a screen of RxRx1's size, four threads: {worker['beyond imports']:.0f}"
+        f" MB at most beyond the imports, {worker['batches']:.0f} MB of it batches that are ahead. A training's first "
+        f"batch is there {found['first batch']['first batch']:.1f} s after the imports.",
+    ]
+    if "packing" in found:
+        grows = found["packing grows"]
+        parts.append(
+            f"Packing {_list(found['packing'], 'sites')} real sites with one thread: {_list(found['packing'], 'seconds')}"
+            f" s, {_list(found['packing'], 'memory')} MB; exponents {grows['seconds']:.2f} and {grows['memory']:.2f}."
+        )
+    return "\n\n".join(parts)
+
+
+def _list(rows: Sequence[dict[str, float]], key: str) -> str:
+    return ", ".join(f"{row[key]:.3g}" if row[key] < 100 else f"{row[key]:.0f}" for row in rows)
+
+
+def report(found: dict[str, Any], processor: str) -> str:
+    """Return the whole page."""
+    minutes = sum(part["seconds"] for part in found.values()) / 60
+    parts = [
+        "# Speed",
+        f"Made by `make bench-speed` in {minutes:.0f} minutes on {processor}. Everything within a table was measured in "
+        "turns in one run; numbers are medians of five. Ratios travel between machines, absolute figures do not. "
+        "*real*: 18 sites of RxRx1, repeated; *simulated*: a drawn screen of 512 px.",
+        "## Loader, 512 px, five channels",
+        loader_rows(found["loader"]),
+        "The reference is the design of public pipelines of the competition, written anew for this measurement. In (a) "
+        "the CPU reads and decodes; what is left to the device is the last line of the next table, here computed by the "
+        "CPU in float32. Where the time of a packed sample goes:",
+        part_rows(found["loader"]),
+        "## Packing",
+        pack_text(found["store"], found["loader"]),
+        format_rows(found["store"]),
+        "## Many networks in one pass",
+        predict_text(found["predict"]),
+        "## Catalyst",
+        step_text(found["predict"]),
+        "## Size",
+        scale_text(found["scale"]),
+    ]
+    return "\n\n".join(parts) + "\n"
