@@ -1,4 +1,4 @@
-"""Many networks in one pass, and a step's share of Catalyst: ``python benchmarks/speed_predict.py WORK``. Prints JSON."""
+"""Many networks in one pass, and what Catalyst costs: ``python benchmarks/speed_predict.py WORK``. Prints JSON."""
 
 import contextlib
 import io

@@ -122,15 +122,16 @@ def scale_text(found: dict[str, Any]) -> str:
         f"{_list(found['ensemble'], 'memory')} MB; exponents {models['seconds']:.2f} and {models['memory']:.2f}.",
         f"{every['models']:.0f} models x {every['wells']:,.0f} test wells x 1,108 classes: {every['seconds']:.1f} s, "
         f"{every['memory'] / 1024:.2f} GB.",
-        f"Loading the {worker['sites']:,.0f} sites of a screen of RxRx1's size, four threads: {worker['beyond imports']:.0f}"
-        f" MB at most beyond the imports, {worker['batches']:.0f} MB of it batches that are ahead. A training's first "
-        f"batch is there {found['first batch']['first batch']:.1f} s after the imports.",
+        f"Loading the {worker['sites']:,.0f} sites of a screen of RxRx1's size, four threads: "
+        f"{worker['beyond imports']:.0f} MB at most beyond the imports, {worker['batches']:.0f} MB of it batches that "
+        f"are ahead. A training's first batch is there {found['first batch']['first batch']:.1f} s after the imports.",
     ]
     if "packing" in found:
         grows = found["packing grows"]
         parts.append(
-            f"Packing {_list(found['packing'], 'sites')} real sites with one thread: {_list(found['packing'], 'seconds')}"
-            f" s, {_list(found['packing'], 'memory')} MB; exponents {grows['seconds']:.2f} and {grows['memory']:.2f}."
+            f"Packing {_list(found['packing'], 'sites')} real sites with one thread: "
+            f"{_list(found['packing'], 'seconds')} s, {_list(found['packing'], 'memory')} MB; exponents "
+            f"{grows['seconds']:.2f} and {grows['memory']:.2f}."
         )
     return "\n\n".join(parts)
 
@@ -144,14 +145,14 @@ def report(found: dict[str, Any], processor: str) -> str:
     minutes = sum(part["seconds"] for part in found.values()) / 60
     parts = [
         "# Speed",
-        f"Made by `make bench-speed` in {minutes:.0f} minutes on {processor}. Everything within a table was measured in "
-        "turns in one run; numbers are medians of five. Ratios travel between machines, absolute figures do not. "
+        f"Made by `make bench-speed` in {minutes:.0f} minutes on {processor}. Everything within a table was measured "
+        "in turns in one run; numbers are medians of five. Ratios travel between machines, absolute figures do not. "
         "*real*: 18 sites of RxRx1, repeated; *simulated*: a drawn screen of 512 px.",
         "## Loader, 512 px, five channels",
         loader_rows(found["loader"]),
-        "The reference is the design of public pipelines of the competition, written anew for this measurement. In (a) "
-        "the CPU reads and decodes; what is left to the device is the last line of the next table, here computed by the "
-        "CPU in float32. Where the time of a packed sample goes:",
+        "The reference is the design of public pipelines of the competition, written anew for this measurement. In "
+        "(a) the CPU reads and decodes; what is left to the device is the last line of the next table, here computed "
+        "by the CPU in float32. Where the time of a packed sample goes:",
         part_rows(found["loader"]),
         "## Packing",
         pack_text(found["store"], found["loader"]),
