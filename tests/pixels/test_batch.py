@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -212,3 +213,16 @@ def test_the_chance_to_erase():
     x = noise(1000, 1, 16, 16)
     erased = (erase(x, 0.3, chance()) != x).flatten(1).any(1)
     assert 0.25 < erased.float().mean() < 0.35
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_planes_on_the_cpu_are_normalised_as_a_batch_on_a_device_is(given):
+    """Bytes take the CPU's own way, the same numbers as floats the device's."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 31, 17), dtype=np.uint8)
+    images[1, 2] = 7  # a constant channel
+    stats = torch.tensor(np.random.default_rng(1).uniform(5, 90, (3, 4, 2)), dtype=torch.float32) if given else None
+    here, there = normalize(torch.from_numpy(images), stats), normalize(torch.from_numpy(images).float(), stats)
+    assert here.dtype == there.dtype == torch.float32
+    torch.testing.assert_close(here, there, atol=1e-5, rtol=1e-5)
+    assert given or not here[1, 2].any()
+    assert images[1, 2].max() == 7  # left alone
