@@ -42,11 +42,7 @@ WITHOUT = [
     ("without stage III", "best", "centres_plate"),
     ("the head in place of class centres", "best", "full"),
     ("plates not centred", "best", "centres_off"),
-    *(
-        (chain.title, chain.name, "centres_plate")
-        for chain in CHAINS
-        if chain.name.startswith("best_") and not chain.seeds
-    ),
+    *((chain.title, chain.name, "centres_plate") for chain in CHAINS if chain.answer and chain.set),
 ]
 NORMS = [
     ("A, running", "a", "full"),
@@ -190,7 +186,7 @@ def calibration_rows(results: Results, chains: Sequence[str]) -> str:
 
 def channel_rows(results: Results) -> str:
     """Return the accuracy lost without each channel beside the part of the simulated change that is in it."""
-    paths = sorted((results.work / "chains/best_sets").glob("*/pred/full/channels.csv"))
+    paths = sorted((results.work / "chains/best_sets").glob("*/pred/*/channels.csv"))
     if not paths:
         return "Not there yet."
     lost = pd.concat(map(pd.read_csv, paths)).groupby(["cell_type", "channel"])[["lost", "spread"]].mean()
@@ -237,7 +233,7 @@ def report(results: Results) -> str:
         "## Which channel matters",
         f"Points of accuracy lost when a channel is absent ({len(SETS)} sets of best without stage III, one seed, "
         "+- standard error over wells), and in brackets its part of what the simulated siRNAs change in single "
-        "channels.",
+        "channels. The error does not tell what another seed of the trainings would change, which is as much.",
         channel_rows(results),
     ]
     return "\n\n".join(parts) + "\n"
