@@ -82,7 +82,8 @@ The simulated `bench` screen (seed 0): 96 siRNAs in four groups, HUVEC 5 + 2 and
 Accuracy in % of the treatment wells of the four test experiments. Each training learns from six train experiments
 (fold 0 of 4), crops of 64 px of images brought to 96. Median (lowest - highest) of the trainings' seeds {seeds};
 chance is 1.0. *Raw* is the last rung before the plate-group mask. Rates, epochs and what makes up `best` were
-chosen on another draw of the screen (seed 1). `best` has no growing crop here, and a row has temperature or
+chosen on another draw of the screen (seed 1); that class centres answer was first seen here, in trainings of seed 0,
+and confirmed there. `best` has no growing crop here, and a row has temperature or
 Sinkhorn only where it says so. A training sees at most 30,000 views; recipe F at full size begins with 90 epochs of
 about 71,000 sites. So the rows with margins, CutMix and random scales (C, D, F) say what these give at this budget,
 not what they can give. Made by `make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two ran at a
