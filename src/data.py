@@ -58,7 +58,7 @@ def folds(data_root: str, out_dir: str = "csv", n_folds: int = 5, seed: int = 0)
 def pack(
     data_root: str, out_dir: str, sizes: tuple[int, ...] = (), workers: int | None = None, verify: bool = False
 ) -> None:
-    """Convert a screen's PNGs into a packed screen, many times faster to read; OUT_DIR is then a data root of its own.
+    """Convert a screen's PNGs into a packed screen, which is quicker to read; OUT_DIR is then a data root of its own.
 
     Args:
         data_root: the folder with the screen's CSV files and images.

@@ -19,7 +19,7 @@ from rcic.pixels.packed import ARRAY, IMAGES, MARK, Manifest, PackedStore, Plate
 from rcic.pixels.sites import Site
 from rcic.pixels.store import PngStore
 from rcic.screen.formats import KAGGLE, METADATA
-from rcic.screen.plate import CHANNELS
+from rcic.screen.plate import CHANNELS, image_name
 from rcic.screen.table import Screen, read_screen
 
 BEGUN, LEFT_OUT = "packing.txt", "left_out.csv"
@@ -135,8 +135,9 @@ def _finish(screen: Screen, out: Path, plates: Sequence[Plate], sizes: Sequence[
             folder = array_folder(out, plate, size)
             name = folder.relative_to(out / IMAGES).as_posix()
             digests[name] = sha256((folder / ARRAY).read_bytes()).hexdigest()
-        for (well, site, channel), why in PlateArray(array_folder(out, plate, None)).left_out.items():
-            left_out.append((f"{plate.name}/{well}_s{site}_w{channel}.png", why))
+        there = plate.sites[0]
+        for place, why in PlateArray(array_folder(out, plate, None)).left_out.items():
+            left_out.append((image_name(there.experiment, there.plate, *place), why))
     with whole(out / LEFT_OUT) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("image", "reason"), *left_out])
     Manifest(screen.fingerprint(), tuple(sizes), digests).write(out)

@@ -22,7 +22,7 @@ from rcic.pixels.packed import ARRAY, FULL, IMAGES, SHARD
 from rcic.pixels.shard import ShardWriter
 from rcic.pixels.sites import Site, site_table, sites_of
 from rcic.pixels.store import PngStore
-from rcic.screen.plate import CHANNELS
+from rcic.screen.plate import CHANNELS, plate_name
 from rcic.screen.table import Screen
 
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
@@ -49,8 +49,8 @@ class Plate(NamedTuple):
 def plates_of(screen: Screen) -> list[Plate]:
     """Return the plates of a screen, each with every site of every well of its, in order."""
     rows = site_table(screen.wells).sort_values(["experiment", "plate", "well", "site"], kind="stable")
-    groups = rows.groupby(["experiment", "plate"], sort=True)
-    return [Plate(f"{experiment}/Plate{plate}", tuple(sites_of(part))) for (experiment, plate), part in groups]
+    groups = [tuple(sites_of(part)) for _, part in rows.groupby(["experiment", "plate"], sort=True)]
+    return [Plate(plate_name(sites[0].experiment, sites[0].plate), sites) for sites in groups]
 
 
 def array_folder(root: Path, plate: Plate, size: Size) -> Path:

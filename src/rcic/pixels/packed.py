@@ -29,7 +29,7 @@ from rcic.pixels.frame import decompress, restore
 from rcic.pixels.image import check_shape, resize
 from rcic.pixels.shard import Shard
 from rcic.pixels.sites import Site, sites_of
-from rcic.screen.plate import CHANNELS, image_name
+from rcic.screen.plate import CHANNELS, image_name, plate_name
 
 MARK, IMAGES, FULL = "packed.json", "images.zarr", "full"
 ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
@@ -114,7 +114,7 @@ class PackedStore:
         return self._array(FULL, site.experiment, site.plate).there((site.well, site.site), channel)
 
     def _array(self, level: str, experiment: str, plate: int) -> "PlateArray":
-        name = f"{level}/{experiment}/Plate{plate}"
+        name = f"{level}/{plate_name(experiment, plate)}"
         if name not in self._arrays:
             if name not in self.manifest.arrays:
                 raise UserError(f"{self.root}: {experiment} plate {plate} is not packed; pack the screen again")

@@ -51,9 +51,14 @@ def cell_type_of(experiment: str) -> str:
     return experiment.rpartition("-")[0] or experiment
 
 
+def plate_name(experiment: str, plate: int) -> str:
+    """Return the name of a plate's folder: ``"HUVEC-07/Plate1"``."""
+    return f"{experiment}/Plate{plate}"
+
+
 def image_name(experiment: str, plate: int, well: str, site: int, channel: int) -> str:
     """Return an image's path below ``{root}/{split}/`` (Kaggle) or ``{root}/images/`` (RxRx1).
 
     ``("HUVEC-07", 1, "B02", 2, 3)`` -> ``"HUVEC-07/Plate1/B02_s2_w3.png"``.
     """
-    return f"{experiment}/Plate{plate}/{well}_s{site}_w{channel}.png"
+    return f"{plate_name(experiment, plate)}/{well}_s{site}_w{channel}.png"

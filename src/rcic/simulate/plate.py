@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rcic.errors import UserError
-from rcic.screen.plate import CHANNELS, SITES, id_code, image_name
+from rcic.screen.plate import CHANNELS, SITES, id_code, image_name, plate_name
 from rcic.simulate.batch import Batch
 from rcic.simulate.presets import Preset
 from rcic.simulate.site import draw_site
@@ -54,7 +54,7 @@ class PlateJob:
     @property
     def folder(self) -> Path:
         """Where the plate's images go."""
-        return self.root / self.place[1] / f"Plate{self.place[2]}"
+        return self.root / plate_name(*self.place[1:])
 
     @property
     def half(self) -> Path:
