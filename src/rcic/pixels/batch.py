@@ -11,9 +11,12 @@ import cv2
 import torch
 from torch import Tensor
 
+from rcic.pixels.scratch import Lender
+
 _CONSTANT = 1e-4  # below any uint8 image that is not constant: one grey level in one of 10^8 pixels
 _ERASED = (0.02, 0.2)  # share of the image's area
 _OBLONG = 0.3  # least ratio of an erased box's sides
+_LENDER = Lender()
 
 
 def normalize(batch: Tensor, stats: Tensor | None = None) -> Tensor:
@@ -40,7 +43,7 @@ def normalize(batch: Tensor, stats: Tensor | None = None) -> Tensor:
 
 def _normalize_here(batch: Tensor, stats: Tensor | None) -> Tensor:
     """Return what `normalize` does of uint8 images on the CPU, one plane at a time: a plane stays in the cache."""
-    result = torch.empty(batch.shape)
+    result = _LENDER.tensor(tuple(batch.shape), torch.float32)
     planes, outs = batch.flatten(0, 1).numpy(), result.flatten(0, 1).numpy()
     given = None if stats is None else stats.flatten(0, 1).double().numpy()  # (B * C, 2)
     for number, (plane, out) in enumerate(zip(planes, outs, strict=True)):

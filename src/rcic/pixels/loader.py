@@ -14,7 +14,7 @@ import torch
 from rcic.pixels.ahead import ahead
 from rcic.pixels.dataset import Key, SiteDataset
 from rcic.pixels.frame import restore
-from rcic.pixels.scratch import scratch
+from rcic.pixels.scratch import Lender, scratch
 from rcic.pixels.warp import warp
 
 AHEAD = 2  # batches that are being read while one is worked on
@@ -47,7 +47,7 @@ class BatchLoader:
         self.batch_sampler: Any = batches
         self.batch_size, self.sampler = batches.batch_size, batches  # for Catalyst, as is
         self.drop_last = bool(getattr(batches, "drop_last", False))
-        self.threads, self.pin = threads, pin
+        self.threads, self.pin, self._lender = threads, pin, Lender()
         self.on_device = on_device and dataset.transform is not None and dataset.transform.pixel_values is None
 
     def __len__(self) -> int:
@@ -67,10 +67,11 @@ class BatchLoader:
         """Begin to read a batch; return what waits for it."""
         pairs = [key if isinstance(key, tuple) else (0, key) for key in keys]
         epoch, transform = pairs[0][0], None if self.on_device else self.dataset.transform
-        (n_channels, *shape), rows = self.dataset.shape, [row for _, row in pairs]
+        (n_channels, height, width), rows = self.dataset.shape, [row for _, row in pairs]
         coded = self.on_device and self.dataset.codes
-        size = shape if transform is None else transform.size((shape[0], shape[1]), epoch)
-        images = torch.empty((len(rows), n_channels, *size), dtype=torch.uint8, pin_memory=self.pin)
+        size = (height, width) if transform is None else transform.size((height, width), epoch)
+        shape = len(rows), n_channels, *size
+        images = torch.empty(shape, dtype=torch.uint8, pin_memory=True) if self.pin else self._lender.tensor(shape)
 
         def read(row: int, out: np.ndarray) -> None:
             if transform is None:
