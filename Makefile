@@ -10,7 +10,7 @@ DATA_DIR ?= $(CURDIR)/data
 OUT_DIR ?= $(CURDIR)/out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow bench-accuracy bench-gpu lint check build run exec stop clean
+.PHONY: help install demo test test-slow bench-accuracy bench-speed bench-gpu lint check build run exec stop clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 bench-accuracy: $(INSTALLED)  ## every recipe on the simulated bench screen, hours on two cores, resumable
 	$(RUN) benchmarks/accuracy.py
 	$(RUN) benchmarks/accuracy_table.py bench > bench/accuracy.md && cp bench/accuracy.md benchmarks/accuracy.md
+
+bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side, twenty minutes on two cores
+	rm -rf bench_speed
+	$(RUN) benchmarks/speed.py --work_dir bench_speed
 
 bench-gpu: $(INSTALLED)  ## bf16 against fp32 at 512 px on this machine's GPU
 	$(RUN) benchmarks/gpu.py

@@ -20,7 +20,8 @@ from rcic.simulate.layout import plan
 from rcic.simulate.presets import PRESETS, Preset
 from rcic.simulate.screen import simulate
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "images"  # of the project's own workplace
+_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # of the project's own workplace
+REAL, TABLES = _DATA / "images", _DATA / "kaggle_2019"
 N_WELLS = 72  # of the screen made of real sites
 SPEED = Preset(
     name="speed",

@@ -25,7 +25,7 @@ from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.frame import decompress
 from rcic.pixels.loader import BatchLoader, view_on
-from rcic.pixels.packed import PackedStore
+from rcic.pixels.packed import PackedStore, PlateArray
 from rcic.pixels.sites import Site
 from rcic.pixels.store import PngStore, Store
 
@@ -129,6 +129,7 @@ def parts(images: Images, packed: Path) -> dict[str, float]:
     assert isinstance(batch, dict)
     found = {
         "copy of the pixels": milliseconds(lambda: [np.copyto(out, plain) for _ in sites], len(sites)),
+        "reading the bytes from the disk": milliseconds(lambda: from_disk(arrays, frames), len(sites)),
         "reading the bytes": milliseconds(lambda: [frames(at) for at in range(len(sites))], len(sites)),
         "reading and decoding": milliseconds(
             lambda: [store.read(site, CHANNELS, None, out) for site in sites], len(sites)
@@ -144,6 +145,16 @@ def parts(images: Images, packed: Path) -> dict[str, float]:
         found["device's share, on the GPU"] = on_gpu(batch)
     os.sched_setaffinity(0, CORES)
     return found
+
+
+def from_disk(arrays: Sequence[PlateArray], frames: Callable[[int], object]) -> None:
+    """Read every site's frames, none of which is in the page cache."""
+    for path in {array.shard.path for array in arrays}:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    for at in range(len(arrays)):
+        frames(at)
 
 
 def on_gpu(batch: dict) -> float:

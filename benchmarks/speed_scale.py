@@ -1,11 +1,11 @@
 """Memory and time at the full size of RxRx1, and how they grow: ``python benchmarks/speed_scale.py WORK``.
 
-Prints JSON. The tables are those of a simulated screen of RxRx1's size (33 + 18 experiments of four plates), the images
-a few that stand for all. Every measurement is a process of its own, so that its peak of memory is its own.
+Prints JSON. The full size is the competition's tables where they are, else those of a simulated screen of that size (33
++ 18 experiments of four plates), of which twice and four times are made to see what grows. The images are a few that
+stand for all. Every measurement is a process of its own, so that its peak of memory is its own.
 """
 
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from speed_data import REAL, SPEED, fabricate, planned, real_root
+from speed_data import REAL, SPEED, TABLES, fabricate, planned, real_root
 
 from rcic.files import Member, prediction_files, write_well_rows
 from rcic.pixels.packed import MARK
@@ -44,21 +44,41 @@ def screen_of(work: Path, times: int) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         counts = ({name: times * n for name, n in part.items()} for part in (FULL_SIZE.train, FULL_SIZE.test))
         planned(root, replace(FULL_SIZE, **dict(zip(("train", "test"), counts, strict=True))))
-        random = np.random.default_rng(0)
-        fabricate(root, [random.integers(0, 30, (len(CHANNELS), 512, 512), np.uint8) for _ in range(4)])
+        fabricate(root, stand_ins())
     return root
+
+
+def full_size(work: Path) -> Path:
+    """Return a packed screen of the competition's own tables; of as many wells where these are not at hand."""
+    if not TABLES.is_dir():
+        return screen_of(work, 1)
+    root = work / "full"
+    if not (root / MARK).exists():
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        for name in ("train", "train_controls", "test", "test_controls"):
+            shutil.copy(TABLES / f"{name}.csv", root)
+        fabricate(root, stand_ins())
+    return root
+
+
+def stand_ins() -> list[np.ndarray]:
+    """Return a few pictures (6, 512, 512)."""
+    random = np.random.default_rng(0)
+    return [random.integers(0, 30, (len(CHANNELS), 512, 512), np.uint8) for _ in range(4)]
 
 
 def in_a_process(work: Path, what: str, *words: object) -> dict[str, float]:
     """Return what one measurement printed, its seconds in all, and its peak of memory in MB."""
     command = [sys.executable, __file__, str(work), what, *map(str, words)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(result.stdout.splitlines()[-1])
 
 
 def peak() -> float:
-    """Return this process' peak of memory so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return this program's peak of resident memory so far, MB (getrusage would count what its parent had)."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def worker(work: Path) -> dict[str, float]:
@@ -73,7 +93,7 @@ def worker(work: Path) -> dict[str, float]:
     from rcic.pixels.store import check_files, open_store
 
     imported, began = peak(), time.perf_counter()
-    screen = read_screen(screen_of(work, 1))
+    screen = read_screen(full_size(work))
     store = open_store(screen.root)
     rows = check_files(store, screen.wells)
     dataset = SiteDataset(rows, store, (1, 2, 3, 4, 5), augment({}))
@@ -97,7 +117,7 @@ def first_batch(work: Path) -> dict[str, float]:
     from rcic.screen.split import write_folds
 
     torch.set_num_threads(1)
-    root = screen_of(work, 1)
+    root = full_size(work)
     write_folds(read_screen(root), work / "folds", 5, 0)
     began = time.perf_counter()
     screen = read_screen(root)
@@ -114,13 +134,14 @@ def first_batch(work: Path) -> dict[str, float]:
 
 
 def tables(work: Path, times: int) -> dict[str, float]:
-    """Read the tables, learn the groups, match and assign all test plates: seconds of each, MB in all."""
+    """Read the tables, learn the groups, match and assign all test plates: seconds of each, MB beyond the imports."""
     from rcic.decide.blend import log_softmax
     from rcic.decide.settle import settle
     from rcic.screen.layout import learn_groups
 
+    root, imported = screen_of(work, times), peak()
     marks = [time.perf_counter()]
-    screen = read_screen(screen_of(work, times))
+    screen = read_screen(root)
     marks.append(time.perf_counter())
     groups = learn_groups(screen)
     marks.append(time.perf_counter())
@@ -131,13 +152,13 @@ def tables(work: Path, times: int) -> dict[str, float]:
     settle(log_probs, wells, groups)
     marks.append(time.perf_counter())
     read, learn, _, assign = np.diff(marks)
-    return {"wells": len(screen.wells), "read": read, "groups": learn, "assignment": assign, "memory": peak()}
+    used = peak() - imported
+    return {"wells": len(screen.wells), "read": read, "groups": learn, "assignment": assign, "memory": used}
 
 
-def ensemble(work: Path, times: int, n_models: int) -> dict[str, float]:
+def ensemble(work: Path, data_root: Path, n_models: int) -> dict[str, float]:
     """Answer from the predictions of many models on all test wells: seconds and MB."""
-    root = work / f"predictions_{times}"
-    screen = read_screen(screen_of(work, times))
+    root, screen = work / "members", read_screen(data_root)
     wells = screen.select("test", "treatment")["id_code"].tolist()
     shape = (len(wells), screen.n_treatments)
     for number in range(n_models):
@@ -146,31 +167,30 @@ def ensemble(work: Path, times: int, n_models: int) -> dict[str, float]:
         if not files["record"].exists():
             logits = np.random.default_rng(number).normal(size=shape).astype(np.float32)
             write_well_rows(files, {"logits": logits}, wells, {})
-    command = [sys.executable, __file__, str(work), "decide", str(screen.root), str(root)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found = in_a_process(work, "decide", data_root, root)
     shutil.rmtree(root)
-    return json.loads(result.stdout.splitlines()[-1]) | {"wells": len(wells), "models": n_models}
+    return found | {"wells": len(wells), "models": n_models}
 
 
 def decided(data_root: str, predict_root: str) -> dict[str, float]:
     """Answer, and return seconds and MB."""
     from rcic.answer import decide, write_submission
 
-    began = time.perf_counter()
+    imported, began = peak(), time.perf_counter()
     write_submission(decide(data_root, predict_root), Path(predict_root) / "submission")
-    return {"seconds": time.perf_counter() - began, "memory": peak()}
+    return {"seconds": time.perf_counter() - began, "memory": peak() - imported, "in all": peak()}
 
 
 def packing(work: Path, times: int) -> dict[str, float]:
-    """Pack 18, 36 or 72 real sites with one thread: seconds and MB."""
+    """Pack 72, 144 or 288 real sites with one thread: seconds, and MB beyond the imports."""
     from rcic.packing import pack
 
     root, out = work / f"pack_{times}", work / f"pack_{times}_packed"
-    real_root(root, n_wells=9 * times)
+    real_root(root, n_wells=36 * times)
     shutil.rmtree(out, ignore_errors=True)
-    began = time.perf_counter()
+    imported, began = peak(), time.perf_counter()
     pack(root, out, (), threads=1, verify=False)
-    return {"sites": 18 * times, "seconds": time.perf_counter() - began, "memory": peak()}
+    return {"sites": 72 * times, "seconds": time.perf_counter() - began, "memory": peak() - imported}
 
 
 def exponents(rows: list[dict[str, float]], size: str, what: list[str]) -> dict[str, float]:
@@ -181,10 +201,9 @@ def exponents(rows: list[dict[str, float]], size: str, what: list[str]) -> dict[
 
 def main(work: Path) -> None:
     """Measure and print what was found."""
-    for times in TIMES:
-        screen_of(work, times)
+    roots = [screen_of(work, times) for times in TIMES]
     by_tables = [in_a_process(work, "tables", times) for times in TIMES]
-    by_models = [ensemble(work, times, 4) for times in TIMES]
+    by_models = [ensemble(work, root, 4) for root in roots]
     found: dict[str, Any] = {
         "worker": in_a_process(work, "worker"),
         "first batch": in_a_process(work, "first_batch"),
@@ -192,7 +211,7 @@ def main(work: Path) -> None:
         "tables grow": exponents(by_tables, "wells", ["read", "groups", "assignment", "memory"]),
         "ensemble": by_models,
         "ensemble grows": exponents(by_models, "wells", ["seconds", "memory"]),
-        "all models": ensemble(work, 1, N_MODELS),
+        "all models": ensemble(work, full_size(work), N_MODELS),
     }
     if REAL.is_dir():
         found["packing"] = [in_a_process(work, "packing", times) for times in TIMES]

@@ -85,9 +85,9 @@ def predict_text(found: dict[str, Any]) -> str:
     single = times["single"][few] / times["pass"][few]
     return "\n\n".join(
         [
-            table(["networks", "one pass, s", "their own compute on images in memory, s"], body),
-            f"From {few} to {many} networks the time grows by {growth:.2f} times what their own compute does. One pass "
-            f"for each of {few} networks takes {single:.2f} times as long as one pass for all.",
+            table(["networks", "one pass, s", "their forward passes in it, s"], body),
+            f"From {few} to {many} networks the time grows by {growth:.2f} times what their forward passes take. One "
+            f"pass for each of {few} networks takes {single:.2f} times as long as one pass for all.",
         ]
     )
 
@@ -115,14 +115,13 @@ def scale_text(found: dict[str, Any]) -> str:
     grows, models = found["tables grow"], found["ensemble grows"]
     body.append(["exponent", *(f"{grows[key]:.2f}" for key in ("read", "groups", "assignment", "memory"))])
     parts = [
-        table(
-            ["wells", "tables read, s", "groups learnt, s", "plates matched and assigned, s", "peak memory, MB"], body
-        ),
+        table(["wells", "tables read, s", "groups learnt, s", "plates matched and assigned, s", "memory, MB"], body),
         f"Ensemble of four models at 1, 2 and 4 times the wells: {_list(found['ensemble'], 'seconds')} s, "
         f"{_list(found['ensemble'], 'memory')} MB; exponents {models['seconds']:.2f} and {models['memory']:.2f}.",
         f"{every['models']:.0f} models x {every['wells']:,.0f} test wells x 1,108 classes: {every['seconds']:.1f} s, "
-        f"{every['memory'] / 1024:.2f} GB.",
-        f"Loading the {worker['sites']:,.0f} sites of a screen of RxRx1's size, four threads: "
+        f"{every['in all'] / 1024:.2f} GB "
+        "in all, the memory-mapped predictions among it.",
+        f"Loading the {worker['sites']:,.0f} sites of the full tables, four threads: "
         f"{worker['beyond imports']:.0f} MB at most beyond the imports, {worker['batches']:.0f} MB of it batches that "
         f"are ahead. A training's first batch is there {found['first batch']['first batch']:.1f} s after the imports.",
     ]

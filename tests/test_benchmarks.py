@@ -79,3 +79,61 @@ def test_the_page_has_medians_and_spreads(modules, tmp_path):
     assert "28.0 (20.0 - 60.0)" in line
     assert "| A, running | 14.0 (10.0 - 30.0) | 15.0 (11.0 - 31.0) | - |" in page
     assert "| A, plain | 25.0 (25.0 - 25.0) |" in page
+
+
+SPEED = {
+    "loader": {
+        "real": {
+            "loaders": {
+                "reference": {"1": 20.0, "2": 40.0},
+                "png, device": {"1": 60.0, "2": 100.0},
+                "packed, device": {"1": 400.0, "2": 700.0},
+                "png, cpu": {"1": 40.0, "2": 80.0},
+                "packed, cpu": {"1": 130.0, "2": 210.0},
+            },
+            "parts": {"copy of the pixels": 0.04, "the whole loader": 2.5},
+        },
+        "seconds": 60.0,
+    },
+    "store": {
+        "real": {
+            "packing": {"sites a second": 50.0, "size against PNG": 1.05, "n_sites": 144},
+            "formats": {"PNG": {"size": 1.0, "read": 50.0}},
+        },
+        "flips": {"refused": 990, "harmless": 10, "wrong": 0},
+        "kills": {"tried": 20, "killed": 18, "equal": 20},
+        "seconds": 60.0,
+    },
+    "predict": {
+        "predictions": {
+            "pass": {"6": 4.0, "12": 7.0, "30": 16.0},
+            "own": {"6": 3.0, "12": 6.0, "30": 13.0},
+            "single": {"6": 6.0},
+        },
+        "steps": {"runner": 52.0, "loop": 50.0, "ratio": 1.04},
+        "seconds": 60.0,
+    },
+    "scale": {
+        "worker": {"sites": 125510.0, "beyond imports": 236.0, "batches": 120.0, "first batch": 3.0},
+        "first batch": {"first batch": 1.9, "built": 1.7},
+        "tables": [{"wells": 10.0, "read": 0.3, "groups": 0.1, "assignment": 1.0, "memory": 450.0}],
+        "tables grow": {"read": 1.0, "groups": 0.9, "assignment": 1.1, "memory": 0.99},
+        "ensemble": [{"seconds": 6.6, "memory": 1168.0}],
+        "ensemble grows": {"seconds": 1.14, "memory": 0.98},
+        "all models": {"models": 30, "wells": 19897, "seconds": 13.6, "memory": 3300.0, "in all": 3952.0},
+        "seconds": 60.0,
+    },
+}
+
+
+def test_the_page_on_speed_has_the_ratios(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from speed_table import report
+
+    page = report(SPEED, "a processor")
+    assert "in 4 minutes on a processor" in page
+    assert "| real | packed, (a) augmentation and normalisation on the device | 400 (20.0x) | 700 (17.5x) |" in page
+    assert "repaid after 2.3 epochs" in page  # (1 / 50) / (1 / 100 - 1 / 700)
+    assert "1,000 bits flipped one at a time in a packed plate: 990 refused, 10 changed no pixel, 0 returned" in page
+    assert "grows by 1.20 times" in page and "takes 1.50 times as long" in page
+    assert "Packing" in page and "simulated |" not in page

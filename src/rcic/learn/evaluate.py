@@ -79,7 +79,8 @@ class Group:
         whole = np.array_equal(numbers, np.arange(first, last + 1))
         some = self.images[first : last + 1] if whole else self.images[torch.from_numpy(numbers)]
         there = some.to(device, non_blocking=True)
-        return there if self.channels is None else there[:, list(self.channels)]
+        # Whole planes are copied: indexing would copy pixel by pixel.
+        return there if self.channels is None else there.index_select(1, torch.tensor(self.channels).to(device))
 
     def part(self, numbers: NDArray[np.int64]) -> "Group":
         """Return some of its sites, in the order of their numbers."""

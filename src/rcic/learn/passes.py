@@ -117,13 +117,18 @@ def _reading(store: Store, screen: Screen, job: Job, drop: bool) -> Reading:
 
 def _passes(jobs: Sequence[Job], readings: Sequence[Reading]) -> list[tuple[list[Job], Reading]]:
     """Return the jobs in groups that read the same sites in the same way, each with its reading."""
+    keys = {number: _reads(reading) for number, reading in {id(reading): reading for reading in readings}.items()}
     groups: dict[tuple[object, ...], tuple[list[Job], Reading]] = {}
     for job, reading in zip(jobs, readings, strict=True):
-        rows = reading.rows
-        sites = "\n".join(rows["id_code"] + " " + rows["site"].astype(str) + " " + rows["wanted"].astype(str))
-        key = (reading.size, reading.unit, reading.stacked, sites)
-        groups.setdefault(key, ([], reading))[0].append(job)
+        groups.setdefault(keys[id(reading)], ([], reading))[0].append(job)
     return list(groups.values())
+
+
+def _reads(reading: Reading) -> tuple[object, ...]:
+    """Return all that decides whether two readings are of the same sites in the same way."""
+    rows = reading.rows
+    sites = "\n".join(rows["id_code"] + " " + rows["site"].astype(str) + " " + rows["wanted"].astype(str))
+    return reading.size, reading.unit, reading.stacked, sites
 
 
 def _asked(job: Job, options: Options) -> Asked:
