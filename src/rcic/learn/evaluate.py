@@ -72,12 +72,22 @@ class Group:
     images: Tensor  # (n, C, H, W) uint8
     metadata: Tensor | None = None  # (n, M) int64
     channels: tuple[int, ...] | None = None  # places of the channels that are looked at, None: all
+    normal: Tensor | None = None  # (n, C, H, W) float32, `images` normalised each by itself, if that is done already
 
     def pixels(self, numbers: NDArray[np.int64], device: torch.device | str) -> Tensor:
         """Return the channels that are looked at of some sites, on the device; without a copy where that can be."""
+        return self._looked_at(self.images, numbers, device)
+
+    def normalized(self, numbers: NDArray[np.int64], device: torch.device | str, stats: Tensor | None) -> Tensor:
+        """Return the same normalised as :func:`rcic.pixels.batch.normalize` does, by ``stats`` (B, C, 2) if given."""
+        if self.normal is not None and stats is None:
+            return self._looked_at(self.normal, numbers, device)
+        return normalize(self.pixels(numbers, device), stats)
+
+    def _looked_at(self, images: Tensor, numbers: NDArray[np.int64], device: torch.device | str) -> Tensor:
         first, last = int(numbers[0]), int(numbers[-1])
         whole = np.array_equal(numbers, np.arange(first, last + 1))
-        some = self.images[first : last + 1] if whole else self.images[torch.from_numpy(numbers)]
+        some = images[first : last + 1] if whole else images[torch.from_numpy(numbers)]
         there = some.to(device, non_blocking=True)
         # Whole planes are copied: indexing would copy pixel by pixel.
         return there if self.channels is None else there.index_select(1, torch.tensor(self.channels).to(device))
@@ -86,8 +96,8 @@ class Group:
         """Return some of its sites, in the order of their numbers."""
         if np.array_equal(numbers, np.arange(len(self.images))):
             return self
-        metadata = None if self.metadata is None else self.metadata[numbers]
-        return Group(self.rows.iloc[numbers], self.images[numbers], metadata, self.channels)
+        metadata, normal = (None if every is None else every[numbers] for every in (self.metadata, self.normal))
+        return Group(self.rows.iloc[numbers], self.images[numbers], metadata, self.channels, normal)
 
 
 class Gatherer:
@@ -144,7 +154,7 @@ def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chose
 
     def images(numbers: NDArray[np.int64]) -> Tensor:
         own = None if stats is None else stats[numbers].to(how.device, non_blocking=True)
-        return normalize(group.pixels(numbers, how.device), own)
+        return group.normalized(numbers, how.device, own)
 
     def run(x: Tensor, numbers: NDArray[np.int64]) -> Output:
         metadata = None if group.metadata is None else group.metadata[numbers].to(how.device)

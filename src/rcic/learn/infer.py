@@ -1,7 +1,7 @@
 """One pass over a table of sites for many networks: each site is read once, each network takes its channels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from rcic.learn.evaluate import Gatherer, Group, How, Told, ask, group_codes
 from rcic.learn.metadata import metadata_of
 from rcic.learn.models import WellClassifier
+from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.loader import BatchLoader
 from rcic.pixels.sampler import WholeGroups
@@ -67,6 +68,7 @@ def predict_sites(
     order). Raises UserError for an image that cannot be read.
     """
     union = sorted({channel for one in asked for channel in one.channels})
+    alone = any(one.how.pixels.by == "image" for one in asked)
     picks = [_pick(union, one.channels, len(reading.stacked) or 1) for one in asked]
     for one in asked:
         one.network.eval().to(memory_format=torch.channels_last).to(one.how.device)
@@ -80,6 +82,8 @@ def predict_sites(
             wanted = group.rows["wanted"].to_numpy(bool)
             if wanted.any():
                 group.images = group.images.to(asked[0].how.device, non_blocking=True)  # once for all networks
+                if alone and reading.unit is None:  # a whole plate of floats would be too large
+                    group.normal = normalize(group.images)
                 for one, pick, parts in zip(asked, picks, told, strict=True):
                     parts.append((group.rows.index.to_numpy()[wanted], _ask(one, pick, group, wanted, keep)))
     return [_in_order(parts, keep) for parts in told]
@@ -88,7 +92,7 @@ def predict_sites(
 def _ask(one: Asked, pick: list[int], group: Group, wanted: NDArray[np.bool_], keep: Sequence[str]) -> Told:
     """Return what is to be kept of what one network says of its own channels of a group, in the main memory."""
     channels = None if pick == list(range(group.images.shape[1])) else tuple(pick)
-    own = Group(group.rows, group.images, metadata_of(group.rows, one.known), channels)
+    own = replace(group, metadata=metadata_of(group.rows, one.known), channels=channels)
     told = ask(one.network, own, wanted, one.how)
     types = {"first": torch.float16, "logits": torch.float32, "embedding": torch.float32}
     columns = {name: None if name in keep else 0 for name in types}
