@@ -43,8 +43,8 @@ bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side
 	rm -rf bench_speed
 	$(RUN) benchmarks/speed.py --work_dir bench_speed
 
-bench-gpu: $(INSTALLED)  ## bf16 against fp32 at 512 px on this machine's GPU
-	$(RUN) benchmarks/gpu.py
+bench-gpu: $(INSTALLED)  ## bf16 against fp32, and sites a second, at 512 px on this machine's GPU
+	PYTHONPATH=src $(RUN) benchmarks/gpu.py
 
 lint: $(INSTALLED)  ## lint, format and types
 	$(VENV)/bin/ruff check .

@@ -1,7 +1,8 @@
 """Train recipe A's backbones at 512 px in fp32 and bf16 and write benchmarks/gpu.md: ``python benchmarks/gpu.py``.
 
 A simulated screen, a few hundred steps a training: the loss curves must agree within what another seed changes, and the
-table says how many images a second each precision learns from. Resumable: a finished training is not run again.
+table says how many images a second each precision learns from. A second table says what share of the GPU's bf16 ceiling
+that is, how fast prediction is and whether the loader keeps up. Resumable: a finished training is not run again.
 """
 
 import argparse
@@ -9,7 +10,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import gpu_speed
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +42,7 @@ def train(options: argparse.Namespace, model: str, precision: str, seed: int) ->
         "init.stage": "none",
         "log.tensorboard": False,
     }
-    flags = [f"--data_root={options.work_dir / 'screen'}", f"--log_root={root}", f"--model={model}", f"--seed={seed}"]
+    flags = [f"--data_root={options.work_dir / 'packed'}", f"--log_root={root}", f"--model={model}", f"--seed={seed}"]
     plain = ",".join(f"{key}={value}" for key, value in settings.items())
     call("src/train.py", "run", "--config=configs/full.yml", *flags, f"--device={options.device}", f"--set={plain}")
     return next(root.glob(f"full/*/fold_0/{model}"))
@@ -79,6 +82,24 @@ def report(results: pd.DataFrame, options: argparse.Namespace, device: str) -> s
     return "\n".join(lines) + "\n"
 
 
+def from_packed(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
+    """Return the second table."""
+    packed, device = options.work_dir / "packed", options.device
+    root = options.work_dir / "bf16_0" / "full"
+    speeds = [
+        gpu_speed.Speed(
+            row["model"],
+            row["speed"],
+            gpu_speed.prediction_speed(packed, root, row["model"], options.workers, device),
+            gpu_speed.operations(row["model"], options.size),
+        )
+        for row in rows
+        if (row["precision"], row["seed"]) == ("bf16", 0)
+    ]
+    loaders = {cores: gpu_speed.loader_speed(packed, cores, device) for cores in gpu_speed.CORES}
+    return gpu_speed.report(speeds, gpu_speed.ceiling(device), loaders)
+
+
 def main() -> None:
     """Read the command line, train, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,19 +110,20 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="pixels")
     parser.add_argument("--batch_size", type=int, default=64, help="sites a step")
     parser.add_argument("--epochs", type=int, default=15, help="of about 20 steps each at batch 64")
-    parser.add_argument("--workers", type=int, default=8, help="loader processes")
+    parser.add_argument("--workers", type=int, default=8, help="loader threads")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try it")
     options = parser.parse_args()
     options.work_dir = options.work_dir.resolve()
     screen = str(options.work_dir / "screen")
     call("src/data.py", "simulate", f"--preset={options.preset}", f"--out_dir={screen}")
+    call("src/data.py", "pack", f"--data_root={screen}", f"--out_dir={options.work_dir / 'packed'}")
     call("src/data.py", "folds", f"--data_root={screen}", f"--out_dir={options.work_dir / 'csv'}")
     rows = [
         {"model": model, "precision": precision, "seed": seed, **measure(train(options, model, precision, seed))}
         for model in options.models.split(",")
         for precision, seed in RUNS
     ]
-    page = report(pd.DataFrame(rows), options, _device_name(options.device))
+    page = report(pd.DataFrame(rows), options, _device_name(options.device)) + from_packed(rows, options)
     options.out.write_text(page, encoding="utf-8")
     print(page)
 

@@ -146,7 +146,7 @@ def tables(work: Path, times: int) -> dict[str, float]:
     groups = learn_groups(screen)
     marks.append(time.perf_counter())
     wells = screen.select("test", "treatment")
-    logits = np.random.default_rng(0).normal(size=(len(wells), screen.n_treatments)).astype(np.float32)
+    logits = np.random.default_rng(0).standard_normal((len(wells), screen.n_treatments), np.float32)
     log_probs = log_softmax(logits)
     marks.append(time.perf_counter())
     settle(log_probs, wells, groups)
@@ -165,7 +165,7 @@ def ensemble(work: Path, data_root: Path, n_models: int) -> dict[str, float]:
         member = Member((1, 2, 3, 4, 5), number, "model")
         files = prediction_files(root / member.folder, "test")
         if not files["record"].exists():
-            logits = np.random.default_rng(number).normal(size=shape).astype(np.float32)
+            logits = np.random.default_rng(number).standard_normal(shape, np.float32)
             write_well_rows(files, {"logits": logits}, wells, {})
     found = in_a_process(work, "decide", data_root, root)
     shutil.rmtree(root)
