@@ -1,4 +1,4 @@
-"""Train recipe A's backbones at 512 px in fp32 and bf16 and write benchmarks/gpu.md: ``python benchmarks/gpu.py``.
+"""Train recipe A's backbones at 512 px in fp32 and bf16 and write benchmarks/gpu.md: ``make bench-gpu``.
 
 A simulated screen, a few hundred steps a training: the loss curves must agree within what another seed changes, and the
 table says how many images a second each precision learns from. A second table says what share of the GPU's bf16 ceiling
@@ -67,7 +67,7 @@ def report(results: pd.DataFrame, options: argparse.Namespace, device: str) -> s
         f"Recipe A's backbones at {options.size} px, batch {options.batch_size}, {options.epochs} epochs of simulated "
         f"sites, random weights, on {device}. Images a second include each epoch's validation. Loss gap: the largest "
         "difference of the epochs' training losses from fp32 of the same seed; beside it that of fp32 with another "
-        "seed.\nMade by `python benchmarks/gpu.py`.\n",
+        "seed.\nMade by `make bench-gpu`.\n",
         "| backbone | fp32, images/s | bf16, images/s | ratio | last loss fp32 | bf16 | loss gap bf16 | of a seed |",
         "|---|---|---|---|---|---|---|---|",
     ]
