@@ -91,7 +91,13 @@ SPEED = {
                 "png, cpu": {"1": 40.0, "2": 80.0},
                 "packed, cpu": {"1": 130.0, "2": 210.0},
             },
-            "parts": {"copy of the pixels": 0.04, "the whole loader": 2.5},
+            "parts": {
+                "copy of the pixels": 0.04,
+                "reading the bytes from the disk": 0.8,
+                "reading the bytes": 0.5,
+                "zstd alone": 1.5,
+                "the whole loader": 2.0,
+            },
         },
         "seconds": 60.0,
     },
@@ -133,6 +139,8 @@ def test_the_page_on_speed_has_the_ratios(monkeypatch):
     page = report(SPEED, "a processor")
     assert "in 4 minutes on a processor" in page
     assert "| real | packed, (a) augmentation and normalisation on the device | 400 (20.0x) | 700 (17.5x) |" in page
+    assert "takes 50 times as long as a copy" in page and "2.5 times as long as its bytes" in page
+    assert "zstd is 75 % of it, reading from the page cache 25 %" in page
     assert "repaid after 2.3 epochs" in page  # (1 / 50) / (1 / 100 - 1 / 700)
     assert "1,000 bits flipped one at a time in a packed plate: 990 refused, 10 changed no pixel, 0 returned" in page
     assert "grows by 1.20 times" in page and "takes 1.50 times as long" in page

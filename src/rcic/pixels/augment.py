@@ -1,9 +1,9 @@
 """Random views of one sample, uint8 (C, H, W).
 
 The geometry - one of the eight flips and turns, a shear, a zoom and the crop (:mod:`rcic.pixels.crop`) - is a
-single affine map, drawn here and applied with one ``cv2.warpAffine`` a channel, or on a GPU to the whole batch
-(:mod:`rcic.pixels.warp`): each pixel is interpolated once, and six channels of 256 pixels take 1.2 ms where the same
-steps as albumentations transforms take 4.9. With flips and turns alone no pixel is interpolated. The defaults (and
+single affine map, drawn here and applied with one ``cv2.warpAffine`` to four channels at a time, or on a GPU to the
+whole batch (:mod:`rcic.pixels.warp`): each pixel is interpolated once, in a fraction of the time that the same steps
+take as albumentations transforms. With flips and turns alone no pixel is interpolated. The defaults (and
 channel dropout) are those of the competition's 4th place.
 
 ``extra`` names transforms of pixel values, which come from albumentations (:data:`EXTRAS`). That package has
@@ -37,9 +37,8 @@ EXTRAS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 KEYS = ("d4", "shear", "scale", "crop", "crop_start", "extra")
 # Keys of the same section that are not for one sample: of rcic.pixels.batch, then of rcic.pixels.mix.
-_TOGETHER = 4  # channels that OpenCV warps in the time of one
 BATCH_KEYS = ("scale_crop", "gain", "bias", "erase", "channel_dropout", "cutmix", "mixup", "mix_alpha", "mix_from")
-
+_TOGETHER = 4  # channels that are warped as one image
 
 _own = threading.local()
 
