@@ -49,7 +49,8 @@ def limit_text(found: dict[str, Any]) -> str:
         lines.append(
             f"- {images}: the loader of (a) takes {whole / copy:.0f} times as long as a copy of the pixels and "
             f"{whole / disk:.1f} times as long as its bytes from the disk; zstd is {100 * zstd / whole:.0f} % of it, "
-            f"reading from the page cache {100 * times['reading the bytes'] / whole:.0f} %, the rest is Python, and memory for a batch"
+            f"reading from the page cache {100 * times['reading the bytes'] / whole:.0f} %, the rest is Python and "
+            "memory for batches"
         )
     return "\n".join(lines)
 
