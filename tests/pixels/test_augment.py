@@ -134,3 +134,15 @@ def test_nothing_to_do_is_no_transform():
 def test_a_wrong_setting_is_named(settings, message):
     with pytest.raises(UserError, match=message):
         build(settings)
+
+
+@pytest.mark.parametrize("n_channels", range(1, 7))
+def test_channels_warped_together_are_those_warped_alone(n_channels):
+    image = np.random.default_rng(0).integers(0, 256, (n_channels, 40, 52), dtype=np.uint8)
+    view = build({"shear": 12.0, "scale": [0.8, 1.2]}).view((40, 52), 1, 3)
+    assert view.number is None
+    together, alone = np.empty_like(image), np.empty_like(image)
+    view.of(image, together)
+    for channel, out in zip(image, alone, strict=True):
+        view.of(channel[None], out[None])
+    assert np.array_equal(together, alone)
