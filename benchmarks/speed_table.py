@@ -101,6 +101,8 @@ def predict_text(found: dict[str, Any]) -> str:
     single = times["single"][few] / times["pass"][few]
     return "\n\n".join(
         [
+            "densenet_small on 2,304 packed sites of 64 px, five of six channels each, from `predict-all`'s start to its "
+            "last file.",
             table(["networks", "one pass, s", "their forward passes in it, s"], body),
             f"From {few} to {many} networks the time grows by {growth:.2f} times what their forward passes take. One "
             f"pass for each of {few} networks takes {single:.2f} times as long as one pass for all.",
@@ -161,7 +163,8 @@ def report(found: dict[str, Any], processor: str) -> str:
     parts = [
         "# Speed",
         f"Made by `make bench-speed` in {minutes:.0f} minutes on {processor}. Everything within a table was measured "
-        "in turns in one run; numbers are medians of five. Ratios travel between machines, absolute figures do not. "
+        "in turns in one run; numbers are medians of five, those under Size single measurements. Ratios travel between "
+        "machines, absolute figures do not. "
         "*real*: 18 sites of RxRx1, repeated; *simulated*: a drawn screen of 512 px.",
         "## Loader, 512 px, five channels",
         loader_rows(found["loader"]),
