@@ -101,7 +101,7 @@ def predict_text(found: dict[str, Any]) -> str:
     single = times["single"][few] / times["pass"][few]
     return "\n\n".join(
         [
-            "densenet_small on 2,304 packed sites of 64 px, five of six channels each, from `predict-all`'s start to its "
+            "densenet_small on 2,304 packed sites of 64 px, five of six channels each, `predict-all` from start to "
             "last file.",
             table(["networks", "one pass, s", "their forward passes in it, s"], body),
             f"From {few} to {many} networks the time grows by {growth:.2f} times what their forward passes take. One "
