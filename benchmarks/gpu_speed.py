@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import torch
+from speed_data import seconds
 from speed_loader import ours
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,28 +21,27 @@ from rcic.pixels.packed import PackedStore
 from rcic.pixels.sites import site_table, sites_of
 from rcic.screen.table import read_screen
 
-REPEATS = 5
 CORES = (8, 16)
 _BACKWARD = 2  # a backward pass computes about twice what the forward pass does
 
 
-def seconds(work: Callable[[], object], device: str) -> float:
-    """Return the median seconds of some runs, after one that warms up."""
-    times = []
-    for _ in range(REPEATS + 1):
-        began = time.perf_counter()
+def warm_seconds(work: Callable[[], object], device: str) -> float:
+    """Return the median seconds of some runs until the device is done, after one that warms up."""
+
+    def whole() -> None:
         work()
         if device == "cuda":
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - began)
-    return median(times[1:])
+
+    whole()
+    return seconds(whole)
 
 
 def ceiling(device: str) -> float:
     """Return the operations a second of a product of large bf16 matrices, 10^12."""
     n, times = (8192, 20) if device == "cuda" else (512, 1)
     one, other = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
-    took = seconds(lambda: [one @ other for _ in range(times)], device)
+    took = warm_seconds(lambda: [one @ other for _ in range(times)], device)
     return 2 * n**3 * times / took / 1e12
 
 
@@ -64,7 +62,7 @@ def loader_speed(packed: Path, cores: int, device: str) -> float | None:
     os.sched_setaffinity(0, everyone[:cores])
     try:
         loader = ours(PackedStore(packed), sites, cores, True)
-        took = seconds(lambda: [normalize(view_on(device, batch)) for batch in loader], device)  # type: ignore[arg-type]
+        took = warm_seconds(lambda: [normalize(view_on(device, batch)) for batch in loader], device)  # type: ignore[arg-type]
     finally:
         os.sched_setaffinity(0, everyone)
     return len(sites) / took
@@ -79,7 +77,7 @@ def prediction_speed(packed: Path, model_root: Path, model: str, workers: int, d
         shutil.rmtree(out, ignore_errors=True)
         predict_all(packed, model_root, [model], out, ("test",), Options(device, workers=workers))
 
-    return n_sites / seconds(work, device)
+    return n_sites / warm_seconds(work, device)
 
 
 @dataclass(frozen=True)

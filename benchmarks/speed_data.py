@@ -1,10 +1,12 @@
 """The screens that the speed benchmark reads: a simulated one of 512 px and, where they are, the real sites."""
 
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,19 @@ SPEED = Preset(
     effect=2.6,
     missing=0.0,
 )
+
+
+REPEATS = 5
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the median seconds of some runs."""
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return median(times)
 
 
 @dataclass(frozen=True)

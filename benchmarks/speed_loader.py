@@ -15,7 +15,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 import torch
-from speed_data import Images, image_sets
+from speed_data import REPEATS, Images, image_sets, seconds
 from speed_reference import reference_loader
 from torch.utils.data import BatchSampler
 
@@ -30,7 +30,7 @@ from rcic.pixels.sites import Site
 from rcic.pixels.store import PngStore, Store
 
 CHANNELS = (1, 2, 3, 4, 5)
-BATCH, REPEATS = 24, 5
+BATCH = 24
 AUGMENT = {"d4": True, "shear": 10.0}
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -97,12 +97,7 @@ def loaders(images: Images, packed: Path) -> dict[str, dict[int, float]]:
 
 def milliseconds(work: Callable[[], object], n_sites: int) -> float:
     """Return the median milliseconds a site of what does ``n_sites``."""
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(1000 * (time.perf_counter() - began) / n_sites)
-    return median(times)
+    return 1000 * seconds(work) / n_sites
 
 
 def parts(images: Images, packed: Path) -> dict[str, float]:

@@ -8,18 +8,16 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 import zarr
 import zstandard
-from speed_data import REAL, Images, image_sets, real_root
+from speed_data import REAL, Images, image_sets, real_root, seconds
 from speed_loader import CHANNELS as FIVE
-from speed_loader import REPEATS
 
 from rcic.errors import UserError
 from rcic.packing import pack
@@ -31,16 +29,6 @@ from rcic.screen.plate import CHANNELS
 
 ROOT = Path(__file__).resolve().parents[1]
 FLIPS, KILLS = 1000, 20
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the median seconds of some runs."""
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return median(times)
 
 
 def packing(images: Images, out: Path) -> dict[str, float]:

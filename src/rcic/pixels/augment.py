@@ -2,9 +2,8 @@
 
 The geometry - one of the eight flips and turns, a shear, a zoom and the crop (:mod:`rcic.pixels.crop`) - is a
 single affine map, drawn here and applied with one ``cv2.warpAffine`` to four channels at a time, or on a GPU to the
-whole batch (:mod:`rcic.pixels.warp`): each pixel is interpolated once, in a fraction of the time that the same steps
-take as albumentations transforms. With flips and turns alone no pixel is interpolated. The defaults (and
-channel dropout) are those of the competition's 4th place.
+whole batch (:mod:`rcic.pixels.warp`): each pixel is interpolated once. With flips and turns alone no pixel is
+interpolated. The defaults (and channel dropout) are those of the competition's 4th place.
 
 ``extra`` names transforms of pixel values, which come from albumentations (:data:`EXTRAS`). That package has
 a random state of its own, so it is seeded from the sample's generator before each call (0.04-0.09 ms), each thread

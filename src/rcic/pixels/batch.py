@@ -25,7 +25,7 @@ def normalize(batch: Tensor, stats: Tensor | None = None) -> Tensor:
     ``batch`` is (B, C, H, W) uint8 (or float), on any device; a constant channel becomes 0. ``stats`` (B, C, 2)
     are mean and standard deviation, in grey levels, to be used for the image's own: those of its plate, say
     (:func:`rcic.pixels.stats.group_stats`). On a GPU the own standard deviation is taken as the norm of the centred
-    pixels, on a CPU images go through OpenCV plane by plane, which is several times as fast as passes over a batch.
+    pixels, on a CPU images go through OpenCV plane by plane, each of which stays in the cache.
     """
     if batch.dtype == torch.uint8 and batch.device.type == "cpu":
         return _normalize_here(batch, stats)

@@ -2,7 +2,7 @@
 
 A frame is what the Zarr v3 codecs ``numcodecs.delta`` (over the flattened image) and ``zstd`` make of an image, so any
 Zarr reader with numcodecs undoes it. Neighbouring pixels are alike while noise repeats nothing: so the steps are coded
-with next to no search for repeats: smaller and quicker to write than zstd at its usual settings, and read as fast (see
+with next to no search for repeats: smaller and quicker to write than zstd at its usual settings, slower to read (see
 docs/decisions/0007-packed-store.md).
 """
 

@@ -1,4 +1,4 @@
-"""Memory that is used again and again: on a CPU, getting a megabyte anew costs as much as decoding an image."""
+"""Memory that is used again and again: the system clears what is got anew, and a batch is a hundred megabytes."""
 
 import math
 import threading
