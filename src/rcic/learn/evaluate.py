@@ -5,7 +5,7 @@ Letters: R sites, n of them in one group, W of the n wanted, C channels, K class
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,31 +66,35 @@ def group_codes(rows: pd.DataFrame, unit: str | None) -> NDArray[np.int64]:
 
 @dataclass
 class Group:
-    """Sites that are judged together: their rows of the site table and their pixels."""
+    """Sites that are judged together: their rows of the site table and their pixels.
+
+    Sites that need each other's statistics stand in the order of their names, as :class:`Gatherer` puts them: a sum of
+    the same numbers in another order differs in its last digits.
+    """
 
     rows: pd.DataFrame  # (n,)
     images: Tensor  # (n, C, H, W) uint8
     metadata: Tensor | None = None  # (n, M) int64
-    channels: tuple[int, ...] | None = None  # places of the channels that are looked at, None: all
-    normal: Tensor | None = None  # (n, C, H, W) float32, `images` normalised each by itself, if that is done already
+    channels: tuple[int, ...] | None = None  # places in `images` of the C' channels that are looked at, None: all
+    normal: Tensor | None = None  # (n, C', H, W) float32, those channels normalised by image, if that is done already
 
     def pixels(self, numbers: NDArray[np.int64], device: torch.device | str) -> Tensor:
         """Return the channels that are looked at of some sites, on the device; without a copy where that can be."""
-        return self._looked_at(self.images, numbers, device)
+        some = _some(self.images, numbers, device)
+        # Whole planes are copied: indexing would copy pixel by pixel.
+        return some if self.channels is None else some.index_select(1, torch.tensor(self.channels).to(device))
 
     def normalized(self, numbers: NDArray[np.int64], device: torch.device | str, stats: Tensor | None) -> Tensor:
         """Return the same normalised as :func:`rcic.pixels.batch.normalize` does, by ``stats`` (B, C, 2) if given."""
-        if self.normal is not None and stats is None:
-            return self._looked_at(self.normal, numbers, device)
-        return normalize(self.pixels(numbers, device), stats)
+        if self.normal is None or stats is not None:
+            return normalize(self.pixels(numbers, device), stats)
+        return _some(self.normal, numbers, device)
 
-    def _looked_at(self, images: Tensor, numbers: NDArray[np.int64], device: torch.device | str) -> Tensor:
-        first, last = int(numbers[0]), int(numbers[-1])
-        whole = np.array_equal(numbers, np.arange(first, last + 1))
-        some = images[first : last + 1] if whole else images[torch.from_numpy(numbers)]
-        there = some.to(device, non_blocking=True)
-        # Whole planes are copied: indexing would copy pixel by pixel.
-        return there if self.channels is None else there.index_select(1, torch.tensor(self.channels).to(device))
+    def looking_at(self, channels: Sequence[int]) -> "Group":
+        """Return the same sites, of whose C channels those at these places are looked at."""
+        every = list(channels) == list(range(self.images.shape[1]))
+        normal = None if self.normal is None else _interleaved(self.normal, channels)
+        return replace(self, channels=None if every else tuple(channels), normal=normal)
 
     def part(self, numbers: NDArray[np.int64]) -> "Group":
         """Return some of its sites, in the order of their numbers."""
@@ -100,45 +104,71 @@ class Group:
         return Group(self.rows.iloc[numbers], self.images[numbers], metadata, self.channels, normal)
 
 
+def _some(images: Tensor, numbers: NDArray[np.int64], device: torch.device | str) -> Tensor:
+    """Return the images of these numbers on the device, without a copy where that can be."""
+    first, last = int(numbers[0]), int(numbers[-1])
+    whole = np.array_equal(numbers, np.arange(first, last + 1))
+    some = images[first : last + 1] if whole else images[torch.from_numpy(numbers)]
+    return some.to(device, non_blocking=True)
+
+
+def _interleaved(images: Tensor, channels: Sequence[int]) -> Tensor:
+    """Return these channels as a network wants them, pixel beside pixel: chosen and laid anew in one copy."""
+    shape = len(images), len(channels), *images.shape[2:]
+    chosen = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+    for place, channel in enumerate(channels):
+        chosen[:, place] = images[:, channel]
+    return chosen
+
+
 class Gatherer:
-    """Puts a loader's batches together to whole groups. ``rows`` (R sites) is the loader's site table."""
+    """Puts a loader's batches together to whole groups. ``rows`` (R sites) is the loader's site table.
+
+    A plate's or an experiment's sites come in the order of their names, whatever the loader's.
+    """
 
     def __init__(self, rows: pd.DataFrame, unit: str | None, metadata: Tensor | None = None):
         self.rows, self.metadata = rows, metadata
-        self.codes = group_codes(rows, unit) if unit else None
+        self.order = (group_codes(rows, unit), _places(rows)) if unit else None  # (R,) each
         self.waiting: list[tuple[Tensor, Tensor]] = []  # row numbers, images
 
     def add(self, batch: Mapping[str, Any]) -> Group | None:
         """Return the group that this batch completes, None if more of it is to come."""
         self.waiting.append((batch["row"], batch["image"]))
         n_rows = sum(len(row) for row, _ in self.waiting)
-        whole = n_rows if self.codes is None else np.sum(self.codes == self.codes[int(batch["row"][0])])
-        if n_rows < whole:
-            return None
+        if self.order is not None:
+            codes = self.order[0]
+            if n_rows < np.sum(codes == codes[int(batch["row"][0])]):
+                return None
         row, images = (parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*self.waiting, strict=True))
         self.waiting = []
         metadata = None if self.metadata is None else self.metadata[row]
-        return Group(self.rows.iloc[row.numpy()], images, metadata)
+        group = Group(self.rows.iloc[row.numpy()], images, metadata)
+        return group if self.order is None else group.part(np.argsort(self.order[1][row.numpy()]))
+
+
+def _places(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Return each site's place (R,) in the order of experiments, plates, wells and site numbers."""
+    order = np.lexsort([rows[name].to_numpy() for name in ("site", "well", "plate", "experiment")])
+    return np.argsort(order)
 
 
 def ask(network: WellClassifier, group: Group, wanted: NDArray[np.bool_], how: How) -> Told:
     """Return what ``network`` says of the ``wanted`` (n,) bool sites of a group; the others lend their statistics.
 
-    The network is in evaluation mode afterwards. Neither ``how.batch_size`` nor the order of the group's sites matters,
-    if statistics are the plate's: sites are taken in the order of their names.
+    The network is in evaluation mode afterwards. ``how.batch_size`` does not matter if statistics are the plate's.
     """
-    order = np.lexsort([group.rows[name].to_numpy() for name in ("site", "well", "plate", "experiment")])
-    group, wanted = group.part(order), wanted[order]
-    stats = how.pixels.of(group.rows, (group.pixels(np.array([number]), "cpu")[0] for number in range(len(order))))
+    n_sites = len(group.rows)
+    stats = how.pixels.of(group.rows, (group.pixels(np.array([number]), "cpu")[0] for number in range(n_sites)))
     told: list[Told] = []
     places: list[NDArray[np.int64]] = []
-    units = [np.arange(len(order))] if how.bn == "running" else list(_units(group.rows, how.bn))
+    units = [np.arange(n_sites)] if how.bn == "running" else list(_units(group.rows, how.bn))
     for numbers in units:
         part, own = group.part(numbers), None if stats is None else stats[numbers]
         chosen = np.flatnonzero(wanted[numbers])
         if len(chosen):
             told.append(_ask_unit(network, part, own, chosen, how))
-            places.append(order[numbers[chosen]])
+            places.append(numbers[chosen])
     back = torch.from_numpy(np.argsort(np.concatenate(places), kind="stable"))
     return Told(*(torch.cat([getattr(one, name) for one in told])[back] for name in ("first", "logits", "embedding")))
 
@@ -164,7 +194,8 @@ def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chose
     # A matrix product of other rows differs in its last bits, so a plate is always cut in the same way.
     portion = sites_at_once(*group.images.shape[2:])
     at_once = how.batch_size if how.bn == "running" else portion
-    network.eval()
+    if any(layer.training for layer in network.modules()):  # to look is faster than to set it for every batch
+        network.eval()
     with torch.no_grad():
         fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers), portion)
         with nullcontext() if how.bn == "running" else fixed:

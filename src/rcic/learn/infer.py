@@ -1,7 +1,8 @@
 """One pass over a table of sites for many networks: each site is read once, each network takes its channels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -84,15 +85,22 @@ def predict_sites(
                 group.images = group.images.to(asked[0].how.device, non_blocking=True)  # once for all networks
                 if alone and reading.unit is None:  # a whole plate of floats would be too large
                     group.normal = normalize(group.images)
-                for one, pick, parts in zip(asked, picks, told, strict=True):
-                    parts.append((group.rows.index.to_numpy()[wanted], _ask(one, pick, group, wanted, keep)))
+                looks = _looks(group, picks)
+                for one, own, parts in zip(asked, looks, told, strict=True):
+                    parts.append((group.rows.index.to_numpy()[wanted], _ask(one, own, wanted, keep)))
     return [_in_order(parts, keep) for parts in told]
 
 
-def _ask(one: Asked, pick: list[int], group: Group, wanted: NDArray[np.bool_], keep: Sequence[str]) -> Told:
-    """Return what is to be kept of what one network says of its own channels of a group, in the main memory."""
-    channels = None if pick == list(range(group.images.shape[1])) else tuple(pick)
-    own = replace(group, metadata=metadata_of(group.rows, one.known), channels=channels)
+def _looks(group: Group, picks: Sequence[list[int]]) -> Iterator[Group]:
+    """Yield the group as each network looks at it; neighbours that look at the same channels share the copy of them."""
+    for pick, equal in groupby(picks):
+        own = group.looking_at(pick)
+        yield from (own for _ in equal)
+
+
+def _ask(one: Asked, group: Group, wanted: NDArray[np.bool_], keep: Sequence[str]) -> Told:
+    """Return what is to be kept of what one network says of the channels of a group that it knows, in main memory."""
+    own = replace(group, metadata=metadata_of(group.rows, one.known))
     told = ask(one.network, own, wanted, one.how)
     types = {"first": torch.float16, "logits": torch.float32, "embedding": torch.float32}
     columns = {name: None if name in keep else 0 for name in types}

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -112,7 +111,7 @@ def write_predictions(job: Job, answers: Answers, rows: pd.DataFrame, n_treatmen
     """
     by_site, wells = stack_sites(answers.first[:, :n_treatments], rows)  # (N, S, K)
     every_view, _ = stack_sites(answers.logits[:, :n_treatments], rows)
-    arrays: dict[str, NDArray[Any]] = {"sites": by_site.astype(np.float16), "logits": mean_of_sites(every_view)}
+    arrays: dict[str, NDArray[Any]] = {"sites": by_site, "logits": mean_of_sites(every_view)}
     write_well_rows(job.files, arrays, wells["id_code"], job.made_with)
 
 
