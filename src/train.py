@@ -1,6 +1,11 @@
-"""Train one model: ``python src/train.py run --config configs/full.yml --channels=[1,2,3,4,5] --fold=0 ...``."""
+"""Train: ``python src/train.py run`` one model, ``plan`` and ``run-grid`` many, ``rerun`` one again."""
+
+from typing import TYPE_CHECKING, Any
 
 from rcic import cli
+
+if TYPE_CHECKING:
+    from rcic.learn.grid import Choice
 
 
 def run(
@@ -15,7 +20,7 @@ def run(
     force: bool = False,
     set: str = "",
 ) -> None:
-    """Run one training into LOG_ROOT/STAGE/CHANNELS/fold_K/MODEL/; a finished one is skipped.
+    """Run one training into LOG_ROOT/STAGE/CHANNELS/fold_K/MODEL/; a finished one is skipped, a broken-off one goes on.
 
     Args:
         config: a YAML such as configs/full.yml; it decides the stage.
@@ -26,7 +31,7 @@ def run(
         model: the network's name.
         seed: of weights, order and augmentation.
         device: auto, cpu or cuda.
-        force: train anew although a finished run is there.
+        force: train anew although a finished run, or epochs of a broken-off one, are there.
         set: further config values, e.g. --set=schedule.epochs=3,train.batch_size=8.
     """
     from rcic.learn.config import parse_overrides, read_config
@@ -46,5 +51,94 @@ def run(
     train(resolved, data_root, log_root, force)
 
 
+def plan(
+    config: tuple[str, ...],
+    data_root: str,
+    log_root: str = "logs",
+    model: tuple[str, ...] = (),
+    folds: tuple[int, ...] = (0, 1, 2, 3, 4),
+    channel_sets: str = "",
+    set: str = "",
+    jobs: int | None = None,
+    probe: bool = True,
+) -> None:
+    """Print how far each training of a grid is, the time and the disk that are left, and the commands. Trains nothing.
+
+    Args:
+        config: YAML files, parted by commas, e.g. configs/control.yml,configs/full.yml,configs/pseudo.yml.
+        data_root: the folder with the screen's CSV files and images.
+        log_root: where run folders are.
+        model: networks' names, parted by commas; that of each config if not given.
+        folds: the folds, parted by commas.
+        channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; all six of five if not given.
+        set: further config values, as for run.
+        jobs: trainings side by side; one a GPU if not given.
+        probe: measure the time of a site on this machine first (a minute for each stage and model).
+    """
+    from rcic.learn.carry_out import show_plan
+
+    show_plan(_choice(config, model, folds, channel_sets, set), data_root, log_root, _words(set), jobs, probe)
+
+
+def run_grid(
+    config: tuple[str, ...],
+    data_root: str,
+    log_root: str = "logs",
+    model: tuple[str, ...] = (),
+    folds: tuple[int, ...] = (0, 1, 2, 3, 4),
+    channel_sets: str = "",
+    set: str = "",
+    jobs: int | None = None,
+    force: bool = False,
+) -> None:
+    """Carry a grid out: one process a training, side by side; failures are tried once more and do not stop the rest.
+
+    It can be stopped and started at any time: what is done is skipped, what was broken off goes on.
+
+    Args:
+        config: YAML files, parted by commas, e.g. configs/control.yml,configs/full.yml.
+        data_root: the folder with the screen's CSV files and images.
+        log_root: where run folders go.
+        model: networks' names, parted by commas; that of each config if not given.
+        folds: the folds, parted by commas.
+        channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; all six of five if not given.
+        set: further config values, as for run.
+        jobs: trainings side by side; one a GPU if not given.
+        force: train all of them anew, whatever is there.
+    """
+    from rcic.learn.carry_out import carry_out
+
+    carry_out(_choice(config, model, folds, channel_sets, set), data_root, log_root, _words(set), jobs, force)
+
+
+def rerun(run_dir: str, log_root: str, data_root: str | None = None) -> None:
+    """Train once more what a run folder holds, from its own config and the data it names, and compare the weights.
+
+    Args:
+        run_dir: a run folder with config.yml and run.json.
+        log_root: where the new run folder goes; not the old one's.
+        data_root: the screen, if it is elsewhere now.
+    """
+    from rcic.learn.rerun import rerun
+
+    rerun(run_dir, log_root, data_root)
+
+
+def _choice(
+    config: tuple[str, ...], model: tuple[str, ...], folds: tuple[int, ...], channel_sets: str, set: str
+) -> "Choice":
+    """Return the trainings that the flags name."""
+    from rcic.flags import read_value
+    from rcic.learn.config import parse_overrides
+    from rcic.learn.grid import CHANNEL_SETS, Choice
+
+    sets: Any = tuple(read_value(part, tuple[int, ...]) for part in channel_sets.split()) or CHANNEL_SETS
+    return Choice(config, model, folds, sets, parse_overrides(set))
+
+
+def _words(set: str) -> list[str]:
+    return [f"--set={set}"] if set else []
+
+
 if __name__ == "__main__":
-    cli.main({"run": run})
+    cli.main({"run": run, "plan": plan, "run_grid": run_grid, "rerun": rerun})

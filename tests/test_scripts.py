@@ -1,4 +1,4 @@
-"""The shell scripts of a stage: what they call, in which order, and when they stop. Python is a note-taking stub."""
+"""The shell scripts of a stage: what they call. Python is a note-taking stub."""
 
 import os
 import subprocess
@@ -7,34 +7,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.program import read_call
+
 ROOT = Path(__file__).parents[1]
 STUB = """#!/usr/bin/env bash
 printf '%s\\n' "$*" >> "{calls}"
-printf '%s %s\\n' "$TQDM_POSITION" "${{OMP_NUM_THREADS:-}}" >> "{slots}"
-case "$*" in *fold=7*) echo "error: no such fold" >&2; exit 2 ;; esac
-[ -z "${{SLOW:-}}" ] || sleep "$SLOW"
-printf '%s\\n' "$*" >> "{ends}"
+exit "${{CODE:-0}}"
 """
 Run = Callable[..., "Outcome"]
 
 
 class Outcome:
-    """What a script did: its exit code and stderr, the calls of the stub, those that came to an end, and slots."""
+    """What a script did: its exit code, what it printed, and the calls of the stub."""
 
     def __init__(self, folder: Path, done: subprocess.CompletedProcess[str]):
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
-        self.calls, self.ends, self.slots = (_lines(folder / name) for name in ("calls", "ends", "slots"))
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+        calls = folder / "calls"
+        self.calls = calls.read_text().splitlines() if calls.exists() else []
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Return a function that starts a script of bin/ with arguments and, by name, environment variables."""
     stub = tmp_path / "python"
-    stub.write_text(STUB.format(**{name: tmp_path / name for name in ("calls", "slots", "ends")}))
+    stub.write_text(STUB.format(calls=tmp_path / "calls"))
     stub.chmod(0o755)
     (tmp_path / "here").mkdir()
     for name in "123":  # files that the pattern [1,2,3] would find
@@ -53,80 +49,55 @@ def run(tmp_path: Path) -> Run:
     return start
 
 
-def call(stage: str, member: str, data: str = "data", logs: str = "logs", more: str = "") -> str:
-    """Return the call that trains a member."""
-    files = f"--config={ROOT}/configs/{stage}.yml --data_root={data} --log_root={logs}"
-    return f"{ROOT}/src/train.py run {files} {more}{member}"
+SETS = "[1,2,3,4,5] [1,2,3,4,6] [1,2,3,5,6] [1,2,4,5,6] [1,3,4,5,6] [2,3,4,5,6]"
+
+
+def call(stage: str, model: str, more: str) -> str:
+    """Return the call that trains a stage's grid."""
+    files = f"--config={ROOT}/configs/{stage}.yml --data_root=data --log_root=logs"
+    return f"{ROOT}/src/train.py run-grid {files} --model={model} {more}"
 
 
 @pytest.mark.parametrize(("script", "stage"), [("train.sh", "full"), ("train_pseudo.sh", "pseudo")])
-def test_every_model_fold_and_channel_set_once(run, script, stage):
+def test_a_stage_is_one_grid(run, script, stage):
     done = run(script, "--model", "a,b", "--folds", "0 3", "--channel_sets", "[1,2] [3]")
-    wanted = [
-        f"--model={model} --channels={channels} --fold={fold}"
-        for model in "ab"
-        for fold in (0, 3)
-        for channels in ("[1,2]", "[3]")
-    ]
-    assert done.calls == [call(stage, member) for member in wanted]
+    assert done.calls == [call(stage, "a,b", "--channel_sets=[1,2] [3] --folds=0,3")]
     assert (done.code, done.err) == (0, "")
+    assert run(script).calls[1:] == [call(stage, "se_resnext50_32x4d", f"--channel_sets={SETS} --folds=0,1,2,3,4")]
 
 
 def test_the_control_stage_has_no_folds(run):
-    done = run("train_control.sh", MODEL="a", FOLDS="0 1 2")
-    sets = ["[1,2,3,4,5]", "[1,2,3,4,6]", "[1,2,3,5,6]", "[1,2,4,5,6]", "[1,3,4,5,6]", "[2,3,4,5,6]"]
-    assert done.calls == [call("control", f"--model=a --channels={channels}") for channels in sets]
-
-
-def test_a_stage_is_thirty_trainings_of_one_model(run):
-    done = run("train.sh")
-    assert len(set(done.calls)) == 30
-    assert all("--model=se_resnext50_32x4d" in line for line in done.calls)
+    assert run("train_control.sh", MODEL="a", FOLDS="0 1 2").calls == [call("control", "a", f"--channel_sets={SETS}")]
 
 
 def test_settings_from_the_environment_and_from_arguments(run):
     environment = {
         "DATA_ROOT": "/d a",
         "LOG_ROOT": "/l",
-        "MODEL": "x",
+        "MODEL": "x y",
         "FOLDS": "4",
         "CHANNEL_SETS": "[6]",
         "CONFIG": "c",
+        "JOBS": "2",
     }
     (line,) = run("train.sh", **environment).calls
-    assert line.endswith("run --config=c --data_root=/d a --log_root=/l --model=x --channels=[6] --fold=4")
+    files = "--config=c --data_root=/d a --log_root=/l"
+    assert line.endswith(f"run-grid {files} --model=x,y --channel_sets=[6] --folds=4 --jobs=2")
     done = run("train.sh", "--model=y", "--data_root", "/e", "--", "--set=train.seed=3", "--force", **environment)
-    assert done.calls[1].endswith(
-        "--config=c --data_root=/e --log_root=/l --set=train.seed=3 --force --model=y --channels=[6] --fold=4"
-    )
+    files = "--config=c --data_root=/e --log_root=/l"
+    assert done.calls[1].endswith(f"{files} --model=y --channel_sets=[6] --folds=4 --jobs=2 --set=train.seed=3 --force")
 
 
-def test_the_first_failure_stops_the_rest(run):
-    done = run("train.sh", "--model=a", "--folds=0 7 1", "--channel_sets=[1] [2]")
-    assert [line.split("--model=a ")[1] for line in done.calls] == [
-        "--channels=[1] --fold=0",
-        "--channels=[2] --fold=0",
-        "--channels=[1] --fold=7",
-    ]
-    assert done.code == 2
-    assert done.err.splitlines() == [
-        "error: no such fold",
-        "error: stage full stopped at the first failure; what is finished is kept, start again to go on",
-    ]
+def test_the_grids_exit_code_is_the_scripts(run):
+    assert [run("train.sh", CODE=code).code for code in ("0", "2", "130")] == [0, 2, 130]
 
 
-def test_jobs_run_side_by_side_and_share_the_cores(run):
-    done = run("train.sh", "--model=a", "--folds=0 1", "--channel_sets=[1] [2]", JOBS="2", SLOW="0.2")
-    assert sorted(done.ends) == sorted(done.calls)
-    assert len(done.calls) == 4
-    threads = max(1, (len(os.sched_getaffinity(0))) // 2)
-    assert set(done.slots) == {f"0 {threads}", f"1 {threads}"}
-
-
-def test_jobs_that_run_beside_a_failure_are_waited_for(run):
-    done = run("train.sh", "--model=a", "--folds=0 7 1 2 3", "--channel_sets=[1]", JOBS="2", SLOW="0.3")
-    assert (done.code, len(done.calls)) == (2, 2)
-    assert [line[-8:] for line in done.ends] == ["--fold=0"]
+def test_the_words_are_ones_that_the_program_takes(run):
+    (line,) = run("train.sh", "--model=tiny", "--jobs=2").calls
+    words = line.removeprefix(f"{ROOT}/src/").split(" --")
+    command, flags = read_call([*words[0].split(), *(f"--{word}" for word in words[1:])])
+    assert command == "run-grid" and flags["folds"] == (0, 1, 2, 3, 4) and flags["jobs"] == 2
+    assert flags["channel_sets"] == SETS and flags["model"] == ("tiny",)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +126,7 @@ def test_a_python_that_is_not_there(run):
 def test_help_tells_the_settings(run):
     done = run("train_pseudo.sh", "--help")
     assert (done.code, done.calls) == (0, [])
-    assert all(word in done.out for word in ("--channel_sets", "CHANNEL_SETS", "--jobs", "first failure"))
+    assert all(word in done.out for word in ("--channel_sets", "CHANNEL_SETS", "--jobs", "does not stop"))
 
 
 def test_the_grid_is_not_started_by_hand(run):

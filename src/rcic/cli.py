@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -9,23 +10,28 @@ from typing import NoReturn
 import fire
 from fire.decorators import SetParseFns
 
-from rcic.errors import UserError
+from rcic.errors import BusyError, Terminated, UserError
 from rcic.flags import HELP, Commands, fire_words, readers, shown
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
-_INTERRUPTED = 128 + 2
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+BUSY = os.EX_TEMPFAIL
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(commands: Commands) -> None:
     """Run the command that the process' arguments name, its flags read by the types of its parameters.
 
-    A user's mistake, a full disk or a file that cannot be used is one line on stderr and exit code 2.
+    A user's mistake, a full disk or a file that cannot be used is one line on stderr and exit code 2; 75 if another
+    process is at work on the same thing; 130 after Ctrl-C, 143 after SIGTERM, which end a command in the same way.
     """
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations would look for news on the network
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         _run(commands)
         sys.stdout.flush()
+    except BusyError as error:
+        _stop(str(error), BUSY)
     except UserError as error:
         _stop(str(error))
     except BrokenPipeError:  # `... | head` has read enough
@@ -33,8 +39,12 @@ def main(commands: Commands) -> None:
         sys.exit(_BROKEN_PIPE)
     except OSError as error:
         _stop(_reason(error))
+    except Terminated:
+        sys.exit(TERMINATED)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def check_least(flag: str, number: float, least: float) -> None:
@@ -64,6 +74,10 @@ def _forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stop(message: str) -> NoReturn:
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
+
+
+def _stop(message: str, code: int = 2) -> NoReturn:
     print("error: " + " ".join(message.splitlines()), file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)

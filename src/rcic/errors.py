@@ -11,6 +11,14 @@ class UserError(Exception):
     """
 
 
+class BusyError(UserError):
+    """Another process is at work on the same thing; nothing is wrong with it."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM). It is dealt with as Ctrl-C is: clean up, then go."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the most similar of ``known``, or an empty string if none is similar."""
     match = difflib.get_close_matches(name, list(known), n=1)

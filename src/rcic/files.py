@@ -17,6 +17,8 @@ import numpy as np
 from rcic.errors import UserError
 
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
+PREVIOUS = "checkpoints/previous.pth"  # the last epoch but one, while a training runs
+LOCK = "run.lock"
 CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
 PSEUDO = "pseudo"  # folder of the audits of progressive pseudo-labels
 

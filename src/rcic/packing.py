@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from rcic.disk import check_room, free_bytes, size_text
 from rcic.errors import UserError
 from rcic.files import whole
 from rcic.pixels.pack import Plate, array_folder, pack_plates, plates_of, read_picture
@@ -40,13 +41,9 @@ class Estimate:
         minutes = self.seconds / threads / 60
         duration = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"
         return (
-            f"{out}: {self.n_sites:,} sites to pack, about {_size(self.n_bytes)} ({_size(free)} are free) and "
+            f"{out}: {self.n_sites:,} sites to pack, about {size_text(self.n_bytes)} ({size_text(free)} are free) and "
             f"{duration} with {threads} threads"
         )
-
-
-def _size(n_bytes: float) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
 def pack(data_root: str | Path, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool) -> None:
@@ -108,12 +105,8 @@ def estimate(store: PngStore, plates: Sequence[Plate], sizes: Sequence[int]) -> 
 
 def _check_room(wanted: Estimate, out: Path, threads: int) -> None:
     """Say what packing will take; UserError if the disk has less."""
-    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
-    free = shutil.disk_usage(there).free
-    print(wanted.text(out, free, threads), flush=True)
-    if free < _SPARE * wanted.n_bytes:
-        need = _size(_SPARE * wanted.n_bytes)
-        raise UserError(f"{out}: the disk has {_size(free)} left, {need} are needed; nothing was written")
+    print(wanted.text(out, free_bytes(out), threads), flush=True)
+    check_room(out, _SPARE * wanted.n_bytes)
 
 
 def _begin(screen: Screen, out: Path) -> None:

@@ -7,11 +7,10 @@ import yaml
 
 from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
-from rcic.learn import run as run_module
 from rcic.learn.callbacks import WellValidation
 from rcic.learn.config import read_config
+from rcic.learn.folder import HARMLESS, run_folder
 from rcic.learn.record import read_record
-from rcic.learn.run import run_folder
 from rcic.learn.schema import flat, to_plain
 from rcic.learn.start import build_network, starting_checkpoint
 from rcic.screen.table import write_wells
@@ -137,7 +136,8 @@ def test_an_interrupted_run_is_recorded_and_begun_anew(trained, tmp_path, monkey
     with pytest.raises(type(interruption)):
         trained()
     (record,) = (tmp_path / "logs").rglob(RUN)
-    assert read_record(record.parent)["status"] == "failed"
+    stopped = isinstance(interruption, KeyboardInterrupt)
+    assert read_record(record.parent)["status"] == ("stopped" if stopped else "failed")
     assert read_record(record.parent)["reason"] == (str(interruption) or "KeyboardInterrupt")
     monkeypatch.undo()
     assert read_record(trained())["status"] == "done"
@@ -182,4 +182,4 @@ def test_run_folder_has_a_fold_but_in_stage_one(config):
 
 
 def test_the_harmless_keys_are_keys_of_the_config(config):
-    assert set(run_module._HARMLESS) < set(flat(to_plain(config())))
+    assert set(HARMLESS) < set(flat(to_plain(config())))

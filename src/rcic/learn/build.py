@@ -18,6 +18,7 @@ from rcic.learn.metadata import known_values, metadata_of
 from rcic.learn.pixelnorm import PixelNorm, learn_pixel_norm
 from rcic.learn.progressive import ProgressiveLabels, with_test_sites
 from rcic.learn.ranks import rank_and_world, say
+from rcic.learn.resume import disk_bytes
 from rcic.learn.runner import WellRunner
 from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
@@ -31,11 +32,12 @@ from rcic.screen.table import Screen
 
 
 def build_training(
-    config: Config, screen: Screen, table: StageTable, log_root: Path, folder: Path
+    config: Config, screen: Screen, table: StageTable, log_root: Path, folder: Path, begun: Checkpoint | None = None
 ) -> tuple[WellRunner, dict[str, Any]]:
     """Return the runner of one training, which will write into ``folder``, and the facts of it for run.json.
 
-    Writes nothing. Raises UserError for images, weights, a device or a precision that the training could not use.
+    It goes on from ``begun``, the last whole epoch of the same training, if that is given. Writes nothing.
+    Raises UserError for images, weights, a device or a precision that the training could not use.
     """
     device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
     check_precision(config.train.precision, device)
@@ -47,21 +49,25 @@ def build_training(
     model, start = build_network(config, len(table.classes), [len(values) for values in known.values()], earlier)
     loaders, pixels = _loaders(config, sites, store)
     runner = WellRunner(config, model, loaders, sites, pixels)
+    runner.earlier = begun
     meta = _meta(config, table, screen) | {"metadata": known, "pixels": dataclasses.asdict(pixels)}
     runner.given_callbacks = {
         "frozen": FrozenTrunk(config.schedule.frozen_epochs),
         "validation": WellValidation(sites.valid, table.n_answers),
-        "checkpoints": KeepBestAndLast(folder, config.train.monitor, meta),
+        "checkpoints": KeepBestAndLast(folder, config.train.monitor, meta, begun),
         "progress": Progress(_title(config), config.log.every),
     }
     if config.progressive.start:
         runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder)
     runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
     n_valid = int(sites.valid["wanted"].sum())
-    facts = {"start": start, "device": device, "processes": rank_and_world()[1], "n_classes": len(table.classes)}
+    path = None if earlier is None else str(earlier.path.resolve())
+    facts: dict[str, Any] = {"start": start, "start_path": path, "device": device}
+    facts |= {"processes": rank_and_world()[1], "n_classes": len(table.classes)}
     labels = sites.train["label"]
     absent = table.absent(labels)
     facts |= {"n_train_sites": int((labels >= 0).sum()), "n_valid_sites": n_valid, "absent": absent}
+    facts["disk_bytes"] = disk_bytes(model, config.train)
     say(_headline(config, table, facts))
     _tell_absent(absent, len(table.classes))
     return runner, facts

@@ -8,8 +8,9 @@ from catalyst import dl
 from tqdm import tqdm
 
 from rcic.decide.metrics import by_group, well_metrics
-from rcic.files import BEST, LAST
-from rcic.learn.checkpoint import save_checkpoint
+from rcic.files import BEST, LAST, PREVIOUS
+from rcic.learn.checkpoint import Checkpoint, save_checkpoint
+from rcic.learn.resume import state_of
 from rcic.learn.wells import average_sites
 
 if TYPE_CHECKING:
@@ -56,12 +57,16 @@ class WellValidation(dl.Callback):
 
 
 class KeepBestAndLast(dl.Callback):
-    """Writes ``last.pth`` every epoch and ``best.pth`` when the monitored metric rises; ties keep the earlier epoch."""
+    """Writes ``last.pth`` every epoch and ``best.pth`` when the monitored metric rises; ties keep the earlier epoch.
 
-    def __init__(self, folder: Path, monitor: str, meta: dict[str, Any]):
+    The epoch before the last is kept as ``previous.pth`` until the training ends. ``best`` goes on from ``earlier``.
+    """
+
+    def __init__(self, folder: Path, monitor: str, meta: dict[str, Any], earlier: Checkpoint | None = None):
         super().__init__(order=dl.CallbackOrder.Checkpoint)
         self.folder, self.monitor, self.meta = folder, monitor, meta
-        self.best: dict[str, Any] = {"epoch": 0, "value": float("-inf")}
+        self.best: dict[str, Any] = {"epoch": 0, "value": float("-inf")} if earlier is None else earlier.extra["best"]
+        self.kept: int = 0 if earlier is None else earlier.meta["epoch"]  # the last epoch that is on the disk
 
     def on_epoch_end(self, runner: "WellRunner") -> None:
         """Compare, then write on the main process only."""
@@ -75,9 +80,14 @@ class KeepBestAndLast(dl.Callback):
         if is_best:
             with runner.averaged():
                 save_checkpoint(self.folder / BEST, runner.network, meta)
-        extra = {"optimizer": runner.optimizer.state_dict(), "step": runner.step, "best": self.best}
-        extra["average"] = runner.average.state_dict()
-        save_checkpoint(self.folder / LAST, runner.network, meta, extra)
+        extra = state_of(runner) | {"best": self.best}
+        save_checkpoint(self.folder / LAST, runner.network, meta, extra, self.folder / PREVIOUS)
+        self.kept = runner.epoch_step
+
+    def on_experiment_end(self, runner: "WellRunner") -> None:
+        """Remove what only going on would have needed."""
+        if runner.engine.is_main_process:
+            (self.folder / PREVIOUS).unlink(missing_ok=True)
 
 
 class Progress(dl.Callback):
@@ -95,7 +105,9 @@ class Progress(dl.Callback):
         """Open the bar on the main process."""
         total = runner.num_epochs * sum(len(loader) for loader in runner.loaders.values())
         hidden = None if runner.engine.is_main_process else True
-        self.bar = tqdm(total=total, desc=self.title, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
+        done = total * runner.epoch_step // runner.num_epochs
+        words: dict[str, Any] = {"desc": self.title, "unit": "batch", "dynamic_ncols": True, "leave": False}
+        self.bar = tqdm(total=total, initial=done, disable=hidden, **words)
 
     def on_batch_end(self, runner: "WellRunner") -> None:
         """Move the bar."""

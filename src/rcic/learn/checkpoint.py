@@ -1,8 +1,9 @@
 """Checkpoints: written whole, read without running code, and laid over a network with a word on what did not fit."""
 
 import io
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,27 @@ FORMAT = 2  # 2: the config within has the sections of settings.py
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights and what they are weights of (model, channels, classes, size, stage, epoch, metrics, config)."""
+    """Weights and what they are weights of (model, channels, classes, size, stage, epoch, metrics, config).
+
+    ``extra`` is what else a training needs to go on.
+    """
 
     weights: dict[str, Tensor]
     meta: dict[str, Any]
     path: Path
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, meta: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+    path: Path,
+    model: nn.Module,
+    meta: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
+    earlier: Path | None = None,
 ) -> None:
     """Write ``model``'s weights with ``meta`` (plain values) and ``extra`` (optimiser state and the like).
 
+    The file that was there is kept as ``earlier``, if given: at no instant is there neither.
     Raises UserError if the file cannot be written. It is made in memory first: torch's own writer would report a full
     disk as a RuntimeError that does not say so.
     """
@@ -36,24 +46,36 @@ def save_checkpoint(
     torch.save({"format": FORMAT, "meta": dict(meta), "model": model.state_dict(), **(extra or {})}, content)
     with whole(path) as temporary:
         temporary.write_bytes(content.getbuffer())
+        if earlier is not None and path.exists():
+            path.replace(earlier)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Return a checkpoint's weights (on the CPU, read when they are used) and facts.
 
-    Raises UserError if the file is missing, broken, foreign, or holds anything but tensors and plain values.
+    Every byte is looked at first: the file is a zip archive, whose records have checksums that torch itself does not
+    compare. Raises UserError if the file is missing, damaged, foreign, or holds anything but tensors and plain values.
     """
     try:
+        _check_bytes(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint") from None
     except Exception as error:
         raise UserError(
-            f"{path}: not a readable checkpoint ({type(error).__name__}); was the copy cut short?"
+            f"{path}: not a readable checkpoint, or a damaged one ({type(error).__name__}); was the copy cut short?"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not {"model", "meta"} <= content.keys():
         raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT})")
-    return Checkpoint(content["model"], content["meta"], Path(path))
+    extra = {key: value for key, value in content.items() if key not in ("format", "model", "meta")}
+    return Checkpoint(content["model"], content["meta"], Path(path), extra)
+
+
+def _check_bytes(path: str | Path) -> None:
+    """Raise BadZipFile if a record of the archive has another checksum than its directory says."""
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(damaged)
 
 
 def lay_over(model: nn.Module, checkpoint: Checkpoint) -> list[str]:

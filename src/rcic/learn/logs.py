@@ -1,6 +1,6 @@
 """Where an epoch's metrics go: metrics.csv and the console always, TensorBoard and Weights & Biases as configured."""
 
-import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,22 +22,28 @@ class MetricsFile(dl.ILogger):
 
     def __init__(self, folder: Path, title: str):
         super().__init__(log_batch_metrics=False, log_epoch_metrics=True)
-        self.path, self.title = folder / METRICS, title
-        self.rows: list[dict[str, float]] = []
-        self.started = time.monotonic()
+        self.folder, self.title = folder, title
 
-    def log_metrics(self, metrics: dict[str, Any], scope: str, runner: "WellRunner") -> None:
-        """Take an epoch's metrics; what Catalyst offers more often is left to other loggers."""
+    def log_metrics(self, metrics: dict[str, Any], scope: str, runner: "WellRunner") -> None:  # noqa: ARG002
+        """Write the runner's epochs so far; what Catalyst offers more often is left to other loggers."""
         if scope != "epoch":
             return
-        train, valid = metrics["train"], metrics["valid"]
-        row = {"epoch": runner.epoch_step, "seconds": round(time.monotonic() - self.started, 1)}
-        row |= {"lr": train["lr"], "train_loss": train["loss"], "valid_loss": valid["loss"]}
-        row |= {name: value for name, value in valid.items() if name != "loss"}
-        self.rows.append(row)
-        with whole(self.path) as temporary:
-            pd.DataFrame(self.rows).to_csv(temporary, index=False, float_format="%.6g")
-        tqdm.write(f"  {self.title}  {_line(row, runner.num_epochs)}")
+        write_metrics(self.folder, runner.history)
+        tqdm.write(f"  {self.title}  {_line(runner.history[-1], runner.num_epochs)}")
+
+
+def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write ``metrics.csv``, whole or not at all."""
+    with whole(folder / METRICS) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.6g")
+
+
+def epoch_row(epoch: int, seconds: float, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return an epoch's row of ``metrics.csv``; ``metrics`` are those of both loaders, by name."""
+    train, valid = metrics["train"], metrics["valid"]
+    row = {"epoch": epoch, "seconds": round(seconds, 1), "lr": train["lr"], "train_loss": train["loss"]}
+    row["valid_loss"] = valid["loss"]
+    return row | {name: value for name, value in valid.items() if name != "loss"}
 
 
 def build_loggers(config: Log, folder: Path, title: str) -> dict[str, dl.ILogger]:

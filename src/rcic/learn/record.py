@@ -47,7 +47,7 @@ def surroundings() -> dict[str, Any]:
 
 @contextmanager
 def recorded(folder: Path, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Keep run.json at "running" within the block, then at "done", or at "failed" with the reason.
+    """Keep run.json at "running" within the block, then at "done", "stopped" (Ctrl-C, SIGTERM) or "failed".
 
     What the block puts into the yielded dict is added at the end. Only the main process writes.
     """
@@ -59,7 +59,8 @@ def recorded(folder: Path, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     except BaseException as error:
         with contextlib.suppress(Exception):  # the disk may be full: the error is what counts
             reason = str(error) or type(error).__name__
-            _write(folder, record | outcome | {"status": "failed", "finished": _now(), "reason": reason})
+            status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            _write(folder, record | outcome | {"status": status, "finished": _now(), "reason": reason})
         raise
 
 

@@ -1,88 +1,87 @@
 """One training from a config to a run folder: skip it if done, refuse what cannot work, record what was used."""
 
+import contextlib
 import shutil
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from rcic.disk import check_room, remove_unfinished
 from rcic.errors import UserError
-from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PSEUDO, Member, model_name, whole
+from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO, whole
 from rcic.learn.config import write_config
+from rcic.learn.folder import check_begun, is_done, run_folder
 from rcic.learn.ranks import is_main, say
 from rcic.learn.record import read_record, recorded, surroundings
-from rcic.learn.schema import flat, read_yaml, to_plain
 from rcic.learn.settings import Config
 from rcic.learn.tables import StageTable, stage_table
-from rcic.screen.table import read_screen
-
-_HARMLESS = (
-    "log.every",
-    "log.tensorboard",
-    "log.wandb",
-    "data.workers",
-    "data.cache",
-    "data.folds_dir",  # what the tables in them say is compared
-    "data.pseudo_dir",
-    "train.device",
-    "train.valid_batch_size",
-    "predict.tta",  # but said
-)
+from rcic.lock import locked
+from rcic.screen.table import Screen, read_screen
 
 
-def run_folder(log_root: str | Path, config: Config) -> Path:
-    """Return ``LOG/{stage}/[1,2,3,4,5]/fold_K/MODEL`` (``MODEL@HUVEC`` for a cell type's own); stage I has no fold."""
-    fold = None if config.stage == "control" else config.data.fold
-    name = model_name(config.model.name, config.data.cell_types)
-    return Path(log_root) / config.stage / Member(config.data.channels, fold, name).folder
+def train(
+    config: Config,
+    data_root: str | Path,
+    log_root: str | Path,
+    force: bool = False,
+    expected: Mapping[str, str] | None = None,
+) -> Path:
+    """Run one training and return its folder; a finished one is left alone, one that was broken off goes on.
 
-
-def train(config: Config, data_root: str | Path, log_root: str | Path, force: bool = False) -> Path:
-    """Run one training and return its folder; a finished one is left alone unless ``force``.
-
-    Under ``torchrun`` every process calls this; the first one writes. Raises UserError for anything in tables,
-    images, weights or config that would stop it later, before anything is written.
+    With ``force`` both begin anew. Under ``torchrun`` every process calls this; the first one writes. Raises UserError
+    for anything in tables, images, weights or config that would stop it later, before anything is written, and
+    BusyError if another process trains there. ``expected`` are fingerprints that the screen and the tables must have.
     """
     _check_loggers(config)
     folder, screen = run_folder(log_root, config), read_screen(data_root)
     table = stage_table(screen, config)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
-    if not force and is_done(folder, config, data):
-        say(f"{folder}: done already, skipped")
-        return folder
-    record = surroundings() | {"data_root": str(screen.root), **data}
-
-    from rcic.learn.build import build_training  # torch and Catalyst only now: the checks above are quick
-
-    runner, facts = build_training(config, screen, table, Path(log_root), folder)
-    with recorded(folder, record | facts) as outcome:
-        if is_main():
-            _begin(folder, runner.config, table)
-        runner.run()
-        outcome["best"] = best = runner.callbacks["checkpoints"].best
-    say(f"{folder}: best {config.train.monitor} {best['value']:.3f} in epoch {best['epoch']}")
+    for name, value in (expected or {}).items():
+        if data[name] != value:
+            raise UserError(f"{screen.root}: the {name} (wells or labels) are not those of the first training")
+    with locked(folder) if is_main() else contextlib.nullcontext():
+        if not force and is_done(folder, config, data):
+            say(f"{folder}: done already, skipped")
+        else:
+            _train(config, screen, table, Path(log_root), data, force)
     return folder
 
 
-def is_done(folder: Path, config: Config, data: dict[str, str]) -> bool:
-    """Return whether this very training is finished there.
+def _train(
+    config: Config, screen: Screen, table: StageTable, log_root: Path, data: dict[str, str], force: bool
+) -> None:
+    """Train in a folder that is this process' own."""
+    folder = run_folder(log_root, config)
+    record = surroundings() | {"data_root": str(screen.root), "log_root": str(log_root), **data}
 
-    ``data`` are the fingerprints of what it reads. Raises UserError if what is finished there had another config or
-    other data.
-    """
-    record = read_record(folder)
-    if record.get("status") != "done":
-        return False
-    kept, wanted = flat(read_yaml(folder / CONFIG)), flat(to_plain(config))
-    changed = [key for key, value in wanted.items() if key not in _HARMLESS and kept.get(key) != value]
-    changed += [f"{name} (wells or labels)" for name, value in data.items() if record.get(name, value) != value]
-    if changed:
-        raise UserError(
-            f"{folder}: finished with another {', '.join(changed[:4])}; choose another --log_root, or --force to train "
-            "anew"
-        )
-    if kept["predict.tta"] != wanted["predict.tta"]:
-        trained, asked = (",".join(views["predict.tta"]) for views in (kept, wanted))
-        say(f"{folder}: predict.tta was {trained} in training, and predict-all keeps to that; give it --tta={asked}")
-    return True
+    from rcic.learn.build import build_training  # torch and Catalyst only now: the checks above are quick
+    from rcic.learn.logs import write_metrics
+    from rcic.learn.resume import last_whole_epoch
+
+    begun = None if force else last_whole_epoch(folder)
+    if begun is not None:
+        check_begun(folder, config, data, begun.meta)
+        record["resumed"] = [*read_record(folder).get("resumed", []), begun.meta["epoch"]]
+    runner, facts = build_training(config, screen, table, log_root, folder, begun)
+    check_room(folder, facts["disk_bytes"]["at_most"] - _bytes_in((folder / BEST).parent))
+    with recorded(folder, record | facts) as outcome:
+        if is_main():
+            remove_unfinished(folder)
+            _begin(folder, runner.config, table, anew=begun is None)
+            if begun is not None:
+                write_metrics(folder, begun.extra["history"])  # which are written after an epoch's checkpoint
+        try:
+            runner.run()
+        except KeyboardInterrupt:
+            kept = runner.given_callbacks["checkpoints"].kept
+            say(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command goes on")
+            raise
+        outcome["best"] = best = runner.callbacks["checkpoints"].best
+    say(f"{folder}: best {config.train.monitor} {best['value']:.3f} in epoch {best['epoch']}")
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*"))
 
 
 def _check_loggers(config: Config) -> None:
@@ -92,12 +91,13 @@ def _check_loggers(config: Config) -> None:
         )
 
 
-def _begin(folder: Path, config: Config, table: StageTable) -> None:
-    """Clear what an earlier training left in the folder; write the config and the held-out wells."""
-    for name in (BEST, LAST, METRICS):
-        (folder / name).unlink(missing_ok=True)
-    for name in ("tensorboard", PSEUDO):
-        shutil.rmtree(folder / name, ignore_errors=True)
+def _begin(folder: Path, config: Config, table: StageTable, anew: bool) -> None:
+    """Write the config and the held-out wells; ``anew``: clear what an earlier training left in the folder."""
+    if anew:
+        for name in (LAST, PREVIOUS, BEST, METRICS):
+            (folder / name).unlink(missing_ok=True)
+        for name in ("tensorboard", PSEUDO):
+            shutil.rmtree(folder / name, ignore_errors=True)
     write_config(config, folder / CONFIG)
     with whole(folder / HELD_OUT) as temporary:
         table.valid.to_csv(temporary, columns=["id_code", "label"], index=False)

@@ -1,6 +1,7 @@
 """The Catalyst Runner of a site classifier: its own training step, validation over every rank without padding."""
 
 import contextlib
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,13 +13,16 @@ from torch import Tensor, nn
 
 from rcic.learn.answers import SiteAnswers
 from rcic.learn.average import build_average
+from rcic.learn.checkpoint import Checkpoint
 from rcic.learn.engine import build_engine
 from rcic.learn.evaluate import How
 from rcic.learn.inputs import Inputs
 from rcic.learn.loaders import order_of
+from rcic.learn.logs import epoch_row
 from rcic.learn.models import WellClassifier
 from rcic.learn.optim import accumulation, build_optimizer, rate_index, schedule_table, set_step
 from rcic.learn.pixelnorm import PixelNorm
+from rcic.learn.resume import restore
 from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import LossWatch, TrainingSites
@@ -54,6 +58,8 @@ class WellRunner(dl.IRunner):
         self.average = build_average(config.train)
         self.borrowed = contextlib.ExitStack()  # the averaged weights, while they are validated
         self.step = 0  # optimiser steps done
+        self.history: list[dict[str, float]] = []  # metrics.csv, one row an epoch
+        self.earlier: Checkpoint | None = None  # where to go on, if the training was begun already
         self.planned_steps = sum(steps for _, steps in accumulation(len(loaders["train"]), config.train.accumulate))
         self.lr, self.momentum = schedule_table(config.schedule, self.planned_steps)
 
@@ -114,6 +120,13 @@ class WellRunner(dl.IRunner):
         with warnings.catch_warnings():  # no callback for criterion, backward and optimiser: see handle_batch
             warnings.filterwarnings("ignore", message="No ``I")
             super()._setup_callbacks()
+
+    def on_experiment_start(self, runner: dl.IRunner) -> None:
+        """Set everything up and, if the training was begun already, put it where that one was."""
+        super().on_experiment_start(runner)
+        if self.earlier is not None:
+            restore(self, self.earlier)
+        self.began = time.monotonic() - (self.history[-1]["seconds"] if self.history else 0)
 
     def on_epoch_start(self, runner: dl.IRunner) -> None:
         """Tell the sampler the epoch."""
@@ -193,6 +206,8 @@ class WellRunner(dl.IRunner):
             self.watch.check(loss, self.epoch_step, self.sites.train)
             self.average.update_epoch(self.network, self.epoch_step, self.num_epochs)
         super().on_loader_end(runner)
+        if self.is_valid_loader:
+            self.history.append(epoch_row(self.epoch_step, time.monotonic() - self.began, self.epoch_metrics))
 
     def on_exception(self, runner: dl.IRunner) -> None:
         """Close what the loggers hold open, then raise the exception."""

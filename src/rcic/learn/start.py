@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rcic.errors import UserError
-from rcic.files import BEST, Member
 from rcic.learn.checkpoint import Checkpoint, lay_over, read_checkpoint, trunk_of
+from rcic.learn.folder import init_path, lacks_start
 from rcic.learn.metadata import Known
 from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.settings import Config
@@ -15,9 +15,12 @@ def starting_checkpoint(config: Config, log_root: Path) -> Checkpoint | None:
 
     Raises UserError if it is not there or was trained on other channels.
     """
-    path = _init_path(config, log_root)
+    path = init_path(config, log_root)
     if path is None:
         return None
+    if lacks := lacks_start(config, log_root):
+        same = "train that stage first with the same --log_root, --channels and --model, or --set init.stage=none"
+        raise UserError(lacks if config.init.checkpoint else f"{lacks}; {same}")
     checkpoint = read_checkpoint(path)
     if tuple(checkpoint.meta["channels"]) != config.data.channels:
         raise UserError(f"{path}: trained on channels {checkpoint.meta['channels']}, not {list(config.data.channels)}")
@@ -62,18 +65,3 @@ def build_network(
 def in_channels(config: Config) -> int:
     """Return the number of the network's input channels: with stacked sites, those of all."""
     return len(config.data.channels) * (len(config.data.sites) if config.data.stack_sites else 1)
-
-
-def _init_path(config: Config, log_root: Path) -> Path | None:
-    if config.init.checkpoint is not None:
-        return Path(config.init.checkpoint)
-    if config.init.stage == "none":
-        return None
-    fold = None if config.init.stage == "control" else config.data.fold
-    path = log_root / config.init.stage / Member(config.data.channels, fold, config.model.name).folder / BEST
-    if not path.exists():
-        raise UserError(
-            f"{path}: not there, but init.stage is {config.init.stage}; train that stage first with the same "
-            "--log_root, --channels and --model, or --set init.stage=none"
-        )
-    return path

@@ -1,0 +1,54 @@
+"""Commands as processes side by side on this machine, each in a slot of its own."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+
+
+class Local:
+    """Runs commands in slots; a slot's environment is laid over this process'.
+
+    Ctrl-C reaches the processes by itself in a terminal; :meth:`stop` asks those that are left to end and waits.
+    """
+
+    def __init__(self, slots: Sequence[Mapping[str, str]]):
+        self.slots = list(slots)
+        self.running: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}  # by name
+
+    @property
+    def free(self) -> bool:
+        """Whether a slot is free."""
+        return len(self.running) < len(self.slots)
+
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Start a command in the first free slot."""
+        taken = {slot for slot, _ in self.running.values()}
+        slot = next(number for number in range(len(self.slots)) if number not in taken)
+        environment = os.environ | self.slots[slot] | {"TQDM_POSITION": str(slot)}
+        self.running[name] = slot, subprocess.Popen(command, env=environment)
+
+    def ended(self) -> dict[str, int]:
+        """Return by name the exit codes of commands that ended since the last call; below 0: killed by a signal."""
+        codes = {name: process.poll() for name, (_, process) in self.running.items()}
+        done = {name: code for name, code in codes.items() if code is not None}
+        for name in done:
+            del self.running[name]
+        return done
+
+    def stop(self) -> None:
+        """Ask all processes to end and wait for them."""
+        for _, process in self.running.values():
+            process.terminate()
+        for _, process in self.running.values():
+            process.wait()
+
+
+def slots_of(n: int, devices: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Return the environments of ``n`` slots: a GPU each, in turn, if there are any, and a share of the cores.
+
+    Processes with as many threads each as there are cores would wait for one another; OMP_NUM_THREADS, if set, stays.
+    """
+    threads = max(1, len(os.sched_getaffinity(0)) // n)
+    share = {"OMP_NUM_THREADS": str(threads)} if n > 1 and not os.environ.get("OMP_NUM_THREADS") else {}
+    gpus = [{"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if devices else {} for slot in range(n)]
+    return [share | gpu for gpu in gpus]

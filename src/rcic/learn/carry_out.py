@@ -1,0 +1,73 @@
+"""``train.py plan`` and ``run-grid``: from the flags to a table on the screen, or to trained models."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from rcic.errors import UserError
+from rcic.launch import Local, slots_of
+from rcic.learn.grid import Cell, Choice, Tables, cells_of
+from rcic.learn.plan import Kind, cost_text, count_text, kind_of, left_of, plan_text
+from rcic.learn.probe import Cost, measure
+from rcic.learn.run_grid import Grid, train_command
+from rcic.screen.table import read_screen
+
+
+def show_plan(
+    choice: Choice, data_root: str, log_root: str, more: Sequence[str], jobs: int | None, probe: bool
+) -> None:
+    """Print the commands that are left, how far every training is, and what is left of time and disk."""
+    cells, tables = _grid(choice, data_root, log_root)
+    states = {cell.name: tables.state(cell) for cell in cells}
+    todo = [cell for cell in cells if states[cell.name].kind in ("missing", "partial", "failed")]
+    for cell in todo:
+        print(shlex.join(train_command(cell, data_root, Path(log_root), more)))
+    print(f"\n{plan_text(cells, states)}")
+    devices = gpus()
+    costs: dict[Kind, Cost] = {}
+    for cell in todo if probe else []:
+        if kind_of(cell) not in costs:
+            costs[kind_of(cell)] = measure(cell.config, data_root, Path(log_root))
+    left = {cell.name: left_of(cell, states[cell.name], tables, costs.get(kind_of(cell))) for cell in cells}
+    if costs:
+        print(cost_text(cells, left, costs, Path(log_root), min(jobs or len(devices), len(devices)) or 1))
+
+
+def carry_out(
+    choice: Choice, data_root: str, log_root: str, more: Sequence[str], jobs: int | None, force: bool
+) -> None:
+    """Train what is left of a grid. Raises UserError, with a line for each, if trainings are not done in the end."""
+    cells, tables = _grid(choice, data_root, log_root)
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs is {jobs}, must be 1 or more")
+    devices = gpus()
+    launcher = Local(slots_of(jobs or max(len(devices), 1), devices))
+    print(count_text({cell.name: tables.state(cell) for cell in cells}), flush=True)
+    flags = [*more, "--force"] if force else list(more)
+    grid = Grid(cells, tables, launcher, lambda cell: train_command(cell, data_root, Path(log_root), flags), force)
+    outcome = grid.run()
+    print(outcome.text(len(cells)), flush=True)
+    if outcome.failed:
+        raise UserError(f"{len(outcome.failed)} of {len(cells)} trainings are not done; start again to go on")
+
+
+def _grid(choice: Choice, data_root: str, log_root: str) -> tuple[list[Cell], Tables]:
+    """Return the trainings and their tables, which are made now: what is wrong with them is told before any begins."""
+    cells, tables = cells_of(choice, Path(log_root)), Tables(read_screen(data_root), Path(log_root))
+    for cell in cells:
+        tables.nearest(cell.config)
+    return cells, tables
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; asked of the driver, not torch."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name for name in given.split(",") if name.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    told = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    return [str(number) for number, line in enumerate(told.stdout.splitlines()) if line.startswith("GPU ")]

@@ -1,0 +1,122 @@
+"""The trainings of one stage or of all: channel sets x folds x models, each with how far it is and what it needs."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rcic.errors import UserError
+from rcic.files import BEST, channel_name
+from rcic.learn.config import read_config
+from rcic.learn.folder import State, init_path, lacks_start, run_folder, state_of
+from rcic.learn.rules import STAGES
+from rcic.learn.settings import Config
+from rcic.learn.tables import PSEUDO_TABLE, StageTable, stage_table
+from rcic.screen.plate import CHANNELS
+from rcic.screen.table import Screen
+
+CHANNEL_SETS = tuple(tuple(c for c in CHANNELS if c != absent) for absent in reversed(CHANNELS))  # five of six
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which trainings a grid has. ``overrides`` are laid over every config, as ``--set`` does."""
+
+    configs: tuple[str, ...]
+    models: tuple[str, ...] = ()  # that of each config, if none is given
+    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    channel_sets: tuple[tuple[int, ...], ...] = CHANNEL_SETS
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a grid, of ``config`` as resolved from the file ``source``."""
+
+    config: Config
+    source: str
+    folder: Path
+    flags: tuple[str, ...]  # of ``train.py run``, besides --config, --data_root and --log_root
+
+    @property
+    def name(self) -> str:
+        """E.g. ``full [1,2,3,4,5] fold 0 densenet121``."""
+        data, stage = self.config.data, self.config.stage
+        fold = "" if stage == "control" else f" fold {data.fold}"
+        return f"{stage} {channel_name(data.channels)}{fold} {self.folder.name}"
+
+
+def cells_of(choice: Choice, log_root: Path) -> list[Cell]:
+    """Return the trainings of a grid in the order of stages, models, folds and channel sets.
+
+    Raises UserError for a config that cannot be used, or a training that stands twice.
+    """
+    cells = [cell for path in choice.configs for cell in _cells(path, choice, log_root)]
+    cells.sort(key=lambda cell: STAGES.index(cell.config.stage))
+    folders = [cell.folder for cell in cells]
+    for cell in cells:
+        if folders.count(cell.folder) > 1:
+            raise UserError(f"{cell.name} stands twice in the grid; name each config, model, fold and channel set once")
+    return cells
+
+
+def _cells(path: str, choice: Choice, log_root: Path) -> list[Cell]:
+    given = read_config(path, dict(choice.overrides))
+    folds = (given.data.fold,) if given.stage == "control" else choice.folds
+    models = choice.models or (given.model.name,)
+    cells = []
+    for model, fold, channels in itertools.product(models, folds, choice.channel_sets):
+        own = {"model.name": model, "data.fold": fold, "data.channels": list(channels)}
+        config = read_config(path, {**choice.overrides, **own})
+        flags = [f"--model={model}", f"--channels={channel_name(channels)}"]
+        flags += [] if given.stage == "control" else [f"--fold={fold}"]
+        cells.append(Cell(config, path, run_folder(log_root, config), tuple(flags)))
+    return cells
+
+
+class Tables:
+    """The tables of the trainings of a screen, each made once, and with them how far a training is."""
+
+    def __init__(self, screen: Screen, log_root: Path):
+        self.screen, self.log_root = screen, log_root
+        self.fingerprint = screen.fingerprint()
+        self.made: dict[Config, tuple[StageTable, str]] = {}
+
+    def of(self, config: Config) -> tuple[StageTable, str]:
+        """Return the table of a training and its fingerprint. Raises UserError for tables that cannot be used."""
+        plain = Config(stage=config.stage, data=replace(config.data, channels=(1,)), train=config.train)
+        if plain not in self.made:
+            table = stage_table(self.screen, config)
+            self.made[plain] = table, table.fingerprint()
+        return self.made[plain]
+
+    def nearest(self, config: Config) -> StageTable:
+        """Return the table of a training or, where stage III's cannot be made yet, that of stage II."""
+        waits = config.stage == "pseudo" and not (Path(config.data.pseudo_dir) / PSEUDO_TABLE).exists()
+        return self.of(replace(config, stage="full") if waits else config)[0]
+
+    def state(self, cell: Cell) -> State:
+        """Return how far a training is; one whose table cannot be made yet is missing."""
+        data = {"screen": self.fingerprint}
+        if not lacks_labels(cell):
+            data["tables"] = self.of(cell.config)[1]
+        return state_of(cell.folder, cell.config, data)
+
+    def lacks(self, cell: Cell) -> str:
+        """Return what a training needs that is not there, '' if it can begin."""
+        if lacks_labels(cell):
+            return f"{Path(cell.config.data.pseudo_dir) / PSEUDO_TABLE}: no pseudo-labels (predict-all, pseudo-label)"
+        return lacks_start(cell.config, self.log_root)
+
+
+def lacks_labels(cell: Cell) -> bool:
+    """Return whether a training of stage III has no pseudo-labels yet."""
+    data = cell.config.data
+    return cell.config.stage == "pseudo" and not (Path(data.pseudo_dir) / PSEUDO_TABLE).exists()
+
+
+def maker_of(cell: Cell, cells: Sequence[Cell], log_root: Path) -> Cell | None:
+    """Return the training of the grid whose best weights ``cell`` starts from, None if there is none."""
+    start = init_path(cell.config, log_root)
+    return next((other for other in cells if start == other.folder / BEST), None)

@@ -1,0 +1,85 @@
+"""One process a folder: a lock that ends with its owner, however that one ends."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rcic.errors import BusyError
+from rcic.files import LOCK, write_error
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a folder, which is made if it is not there, for this process; afterwards remove it again if it is empty.
+
+    The lock is the system's (``flock``): it is gone when its process is, also after SIGKILL, and it holds between
+    machines where the file system carries it. Where it cannot be had (some network file systems) the block runs
+    without. Raises BusyError, naming the owner, if another process has the folder; UserError if it cannot be made.
+    """
+    path = folder / LOCK
+    try:
+        made = _make(folder)
+        file = _take(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(file)
+        for empty in made:
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+
+
+def owner(folder: Path) -> str | None:
+    """Return who keeps a folder (``process 12 on host``), None if nobody does."""
+    try:
+        file = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return None if error.errno in _NO_LOCKS else os.read(file, 200).decode(errors="replace").strip()
+    finally:
+        os.close(file)
+    return None
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder; return those that were not there before, the innermost first."""
+    absent = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return absent
+
+
+def _take(path: Path) -> int:
+    """Return the open lock file. An owner removes it in the end, so it is looked at whether it is still that file."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                os.truncate(file, 0)
+                os.write(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                return file
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return file
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                who = os.read(file, 200).decode(errors="replace").strip() or "another process"
+                os.close(file)
+                raise BusyError(f"{path.parent}: {who} is at work there") from None
+            if error.errno != errno.ENOENT:
+                os.close(file)
+                raise
+        os.close(file)

@@ -1,0 +1,184 @@
+"""SIGKILL at random instants: of a training, also while it writes a checkpoint, and of a grid. ``make test-slow``."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from rcic.files import BEST, LAST, METRICS, RUN
+from rcic.learn.record import read_record
+from rcic.learn.run import train
+from rcic.screen.split import write_folds
+from rcic.screen.table import read_screen
+from rcic.simulate.screen import simulate
+from tests.learn.tiny import forget_accelerate, tiny_config
+from tests.program import left_over
+
+SRC = Path(__file__).parents[2] / "src"
+SETTINGS = {
+    "schedule__epochs": 14,
+    "schedule__frozen_epochs": 1,
+    "train__ema": 0.9,
+    "train__accumulate": 2,
+    "augment__shear": 10.0,
+    "model__dropout": 0.3,
+    "data__workers": 2,
+    "log__tensorboard": True,
+}
+N_KILLS, IN_A_WRITE = 20, 6
+CONFIG = """stage: full
+model: {name: tiny, pretrained: none}
+data: {workers: 1, folds_dir: FOLDS, cache: true}
+schedule: {frozen_epochs: 0, epochs: 40, warmup_epochs: 0}
+train: {precision: fp32, batch_size: 8, accumulate: 1}
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("kill") / "screen"
+    simulate("test", root, seed=0)
+    write_folds(read_screen(root), root.parent / "csv", n_folds=3, seed=0)
+    return root
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    content = [torch.load(folder / name, weights_only=True)["model"] for name in (BEST, LAST)]
+    return {f"{place} {key}": tensor for place, one in enumerate(content) for key, tensor in one.items()}
+
+
+def equal(one: Path, other: Path) -> bool:
+    """Tell whether two run folders hold the same weights, bit for bit, and metrics."""
+    left, right = weights(one), weights(other)
+    metrics = [pd.read_csv(folder / METRICS).drop(columns="seconds").to_csv() for folder in (one, other)]
+    return (
+        left.keys() == right.keys()
+        and all(torch.equal(left[key], right[key]) for key in left)
+        and len(set(metrics)) == 1
+    )
+
+
+def in_a_process(screen: Path, logs: Path) -> None:
+    """Train in a process of its own, which has all imports already."""
+    forget_accelerate()
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    train(tiny_config(screen.parent / "csv", **SETTINGS), screen, logs)
+
+
+def start(screen: Path, logs: Path) -> object:
+    process = get_context("fork").Process(target=in_a_process, args=(screen, logs))
+    process.start()
+    return process
+
+
+def finish(process: object) -> None:
+    process.join()
+    assert process.exitcode == 0
+
+
+def kill_while_writing(process: object, folder: Path, chance: random.Random) -> bool:
+    """Kill the process while the temporary file of a checkpoint is there; return whether that came off."""
+    left, was_there = chance.randrange(1, 20), False
+    while left and process.is_alive():
+        is_there = any((folder / "checkpoints").glob(".*.tmp"))
+        left -= is_there and not was_there
+        was_there = is_there
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    return left == 0
+
+
+def test_a_training_killed_at_any_instant_ends_with_the_same_weights(screen, tmp_path, capsys):
+    began = time.monotonic()
+    finish(start(screen, tmp_path / "whole"))
+    duration = time.monotonic() - began
+    (whole,) = (record.parent for record in (tmp_path / "whole").rglob(RUN))
+    chance, told = (
+        random.Random(0),
+        {"killed": 0, "while a checkpoint was written": 0, "temporary files left": 0, "equal": 0},
+    )
+    for number in range(N_KILLS):
+        logs = tmp_path / str(number)
+        folder = logs / whole.relative_to(tmp_path / "whole")
+        process = start(screen, logs)
+        if number < IN_A_WRITE:
+            told["while a checkpoint was written"] += kill_while_writing(process, folder, chance)
+        else:
+            time.sleep(chance.uniform(0.05, 0.7) * duration)
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+        told["killed"] += process.exitcode == -signal.SIGKILL
+        told["temporary files left"] += len(left_over(logs))
+        finish(start(screen, logs))
+        told["equal"] += equal(whole, folder) and read_record(folder)["status"] == "done" and not left_over(logs)
+    with capsys.disabled():
+        print(f"\n{N_KILLS} trainings of {duration:.1f} s: {told}")
+    assert told["killed"] == told["equal"] == N_KILLS and told["while a checkpoint was written"] == IN_A_WRITE
+
+
+def grid_of(screen: Path, logs: Path, config: Path) -> list[str]:
+    files = [f"--config={config}", f"--data_root={screen}", f"--log_root={logs}"]
+    return [
+        sys.executable,
+        str(SRC / "train.py"),
+        "run-grid",
+        *files,
+        "--folds=0,1,2",
+        "--channel_sets=[1,2] [3]",
+        "--jobs=2",
+    ]
+
+
+def children(pid: int) -> list[int]:
+    """Return the trainings that a grid has started."""
+    told = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid="], capture_output=True, text=True, check=False)
+    return [int(word) for word in told.stdout.split()]
+
+
+def test_a_grid_killed_five_times_does_every_training_once(screen, tmp_path, capsys):
+    """Three times the whole grid is killed with all it started, once it alone, once one of its trainings."""
+    config = tmp_path / "full.yml"
+    config.write_text(CONFIG.replace("FOLDS", str(screen.parent / "csv")))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    log = (tmp_path / "log").open("w")
+    subprocess.run(grid_of(screen, tmp_path / "whole", config), env=environment, check=True, stdout=log, stderr=log)
+    chance, logs, kills = random.Random(1), tmp_path / "logs", 0
+    for what in ("all", "grid", "training", "all", "all"):
+        process = subprocess.Popen(
+            grid_of(screen, logs, config), env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        time.sleep(chance.uniform(8, 12))
+        assert process.poll() is None, "the grid was done before it was killed"
+        if what == "all":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            os.kill(process.pid if what == "grid" else children(process.pid)[0], signal.SIGKILL)
+        kills += 1
+        if what == "training":  # the grid itself tries that one again
+            time.sleep(chance.uniform(1, 3))
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    done = subprocess.run(grid_of(screen, logs, config), env=environment, capture_output=True, text=True, check=False)
+    log.close()
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 trainings are done" in done.stdout
+    records = sorted((tmp_path / "whole").rglob(RUN))
+    same = [equal(path.parent, logs / path.parent.relative_to(tmp_path / "whole")) for path in records]
+    resumed = [read_record(logs / path.parent.relative_to(tmp_path / "whole")).get("resumed", []) for path in records]
+    with capsys.disabled():
+        print(f"\n6 trainings, {kills} kills: {sum(same)} equal, gone on from the epochs {resumed}")
+    assert len(same) == 6 and all(same) and left_over(logs) == [] and not list(logs.rglob("run.lock"))
+    for path in records:
+        epochs = pd.read_csv(logs / path.parent.relative_to(tmp_path / "whole") / METRICS)["epoch"].tolist()
+        assert epochs == list(range(1, 41))
