@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rcic.errors import UserError
@@ -43,6 +43,7 @@ def carry_out(
     cells, tables = _grid(choice, data_root, log_root)
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs is {jobs}, must be 1 or more")
+    _check_models({cell.config.model.name for cell in cells})
     devices = gpus()
     launcher = Local(slots_of(jobs or max(len(devices), 1), devices))
     print(count_text({cell.name: tables.state(cell) for cell in cells}), flush=True)
@@ -60,6 +61,14 @@ def _grid(choice: Choice, data_root: str, log_root: str) -> tuple[list[Cell], Ta
     for cell in cells:
         tables.nearest(cell.config)
     return cells, tables
+
+
+def _check_models(names: Collection[str]) -> None:
+    """Raise UserError for a network that cannot be built: once here, not once in every training."""
+    from rcic.learn.models.backbone import build_backbone
+
+    for name in sorted(names):
+        build_backbone(name)
 
 
 def gpus() -> list[str]:
