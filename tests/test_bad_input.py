@@ -258,7 +258,9 @@ def test_a_checkpoint_cut_short(program, small_screen, models, tmp_path):
     path.write_bytes(path.read_bytes()[:-500])
     words = ["--data_root", small_screen, "--model_root", models, "--model_name=tiny", "--out_dir", tmp_path / "out"]
     line = program.refuse("inference.py", "predict-all", *words)
-    assert re.fullmatch(rf"{re.escape(str(path))}: not a readable checkpoint \(\w+\); was the copy cut short\?", line)
+    assert re.fullmatch(
+        rf"{re.escape(str(path))}: not a readable checkpoint \(\w+\); damaged, or was the copy cut short\?", line
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -16,6 +16,7 @@ import torch
 
 from rcic.files import METRICS, PSEUDO, RUN
 from rcic.learn.config import read_config
+from rcic.learn.grid import Choice, cells_of
 from rcic.learn.rules import STAGES
 from rcic.learn.run import train
 from rcic.learn.schema import flat, to_plain
@@ -122,18 +123,26 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
     trained: dict[str, set[str]] = {}
     written: set[str] = set()
 
-    def note(config: Config, data_root: str, log_root: str, force: bool) -> None:
+    def note(config: Config, log_root: str) -> None:
         assert config.init.stage == "none" or f"{log_root}/{config.init.stage}" in trained
         trained.setdefault(f"{log_root}/{config.stage}", set()).add(config.model.name)
         resolved.append(config)
 
-    monkeypatch.setattr("rcic.learn.run.train", note)
+    def train(config: Config, data_root: str, log_root: str, force: bool) -> None:
+        note(config, log_root)
+
+    def carry_out(choice: Choice, data_root: str, log_root: str, *rest: object) -> None:
+        for cell in cells_of(choice, Path(log_root)):
+            note(cell.config, log_root)
+
+    monkeypatch.setattr("rcic.learn.run.train", train)
+    monkeypatch.setattr("rcic.learn.carry_out.carry_out", carry_out)
     for path in files:
         resolved: list[Config] = []
         for words in calls_of(path, tmp_path):
             name, values = read_call(words)
-            if name == "run":
-                script("train.py")["run"](**values)
+            if name in ("run", "run-grid"):
+                script("train.py")[name.replace("-", "_")](**values)
             if root := values.get("model_root"):
                 assert {name.removesuffix("@") for name in values["model_name"]} <= trained[root]
             sources = {values[key] for key in ("predict_root", "embed_root") if key in values}

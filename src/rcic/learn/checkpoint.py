@@ -63,7 +63,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise UserError(f"{path}: no such checkpoint") from None
     except Exception as error:
         raise UserError(
-            f"{path}: not a readable checkpoint, or a damaged one ({type(error).__name__}); was the copy cut short?"
+            f"{path}: not a readable checkpoint ({type(error).__name__}); damaged, or was the copy cut short?"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not {"model", "meta"} <= content.keys():
         raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT})")
