@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PSEUDO, Member, model_name, whole
-from rcic.learn.config import write_config
+from rcic.learn.config import check_files, write_config
 from rcic.learn.ranks import is_main, say
 from rcic.learn.record import read_record, recorded, surroundings
 from rcic.learn.schema import flat, read_yaml, to_plain
@@ -42,6 +42,7 @@ def train(config: Config, data_root: str | Path, log_root: str | Path, force: bo
     images, weights or config that would stop it later, before anything is written.
     """
     _check_loggers(config)
+    check_files(config)
     folder, screen = run_folder(log_root, config), read_screen(data_root)
     table = stage_table(screen, config)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
