@@ -206,6 +206,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         ),
         ("train: [", [], r"{config}, line \d: not valid YAML: .*"),
         ("", ["--set=train.sead=3"], r"--set train.sead: unknown key 'train\.sead'; did you mean 'seed'\?"),
+        ("", ["--set=a b=1"], r"--set: 'a b=1' is not of the form key=value"),
         ("", ["--set=train.seed"], r"--set: 'train\.seed' is not of the form key=value"),
         ("", ["--channels=1,1"], r"--channels: data\.channels is \[1, 1\], must be some of \[1, .*, each once"),
         ("train:\n  seed: 1\n  seed: 2", [], r"{config}, line 3: key 'seed' stands twice, first in line 2"),

@@ -101,7 +101,7 @@ def parse_overrides(text: str) -> dict[str, Any]:
     for part in re.split(r",(?=[\w.]+=)", text) if text else []:
         key, equals, value = part.partition("=")
         key = key.strip()
-        if not equals:
+        if not equals or not re.fullmatch(r"[\w.]+", key):
             raise UserError(f"--set: {brief(part)} is not of the form key=value")
         if key in settings:
             raise UserError(f"--set {key}: stands twice, as {brief(settings[key])} and as {brief(value)}")

@@ -86,16 +86,16 @@ def known_keys() -> Iterator[Key]:
     wanted: dict[str, list[str]] = {}
     for key, words, _ in rules(config):
         wanted.setdefault(key, []).append(words)
-    kinds, means = _hints(Config, ""), _meanings(Config, "")
+    kinds, means = hints(Config), _meanings(Config, "")
     for key, value in flat(to_plain(config)).items():
         yield Key(key, _kind(kinds[key]), _text(value), "; ".join(wanted.get(key, [])), means.get(key, ""))
 
 
-def _hints(kind: Any, prefix: str) -> dict[str, Any]:
+def hints(kind: Any, prefix: str = "") -> dict[str, Any]:
     """Return dotted key -> annotation of a dataclass and of those in it."""
     found: dict[str, Any] = {}
     for name, hint in typing.get_type_hints(kind).items():
-        found |= _hints(hint, f"{prefix}{name}.") if is_dataclass(hint) else {prefix + name: hint}
+        found |= hints(hint, f"{prefix}{name}.") if is_dataclass(hint) else {prefix + name: hint}
     return found
 
 
