@@ -107,7 +107,8 @@ class PlateArray:
             self.left_out = {(well, site, channel): why for well, site, channel, why in facts["attributes"]["left_out"]}
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{folder / ARRAY}: says no shape, sites and left_out; pack this plate again") from None
-        right = are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(self.places), len(CHANNELS))
+        once = len(sites) == len(self.places)
+        right = once and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(CHANNELS))
         if not right or max(height, width) > LARGEST:
             raise UserError(
                 f"{folder / ARRAY}: its shape is {brief(facts['shape'])}, which is no plate's; pack it again"
