@@ -46,12 +46,13 @@ bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side
 bench-gpu: $(INSTALLED)  ## bf16 against fp32, and sites a second, at 512 px on this machine's GPU
 	PYTHONPATH=src $(RUN) benchmarks/gpu.py
 
-lint: $(INSTALLED)  ## lint, format and types
+lint: $(INSTALLED)  ## lint, format, types and risky calls
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/bandit --quiet --recursive src
 
-check: lint test  ## lint, format, types and the fast tests
+check: lint test  ## lint and the fast tests
 
 build:  ## build the Docker image
 	docker build --file docker/Dockerfile --tag $(IMAGE) .

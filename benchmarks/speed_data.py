@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from rcic.pixels.frame import compress
+from rcic.pixels.manifest import FULL, Manifest
 from rcic.pixels.pack import array_folder, plates_of, write_metadata
-from rcic.pixels.packed import ARRAY, FULL, SHARD, Manifest
+from rcic.pixels.packed import ARRAY, SHARD
 from rcic.pixels.shard import ShardWriter
 from rcic.pixels.sites import Site, site_table, sites_of
 from rcic.screen.plate import CHANNELS, SITES, id_code, image_name, well_name

@@ -34,7 +34,7 @@ from rcic.learn.schema import to_plain
 from rcic.learn.settings import Augment, Config, Data, Log, Model, Optim, Schedule, Train
 from rcic.learn.sites import TrainingSites
 from rcic.pixels.batch import normalize
-from rcic.pixels.packed import MARK
+from rcic.pixels.manifest import MARK
 from rcic.pixels.sampler import EpochSampler
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import Screen, read_screen

@@ -18,7 +18,7 @@ import numpy as np
 from speed_data import REAL, SPEED, TABLES, fabricate, planned, real_root
 
 from rcic.files import Member, prediction_files, write_well_rows
-from rcic.pixels.packed import MARK
+from rcic.pixels.manifest import MARK
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
 

@@ -22,7 +22,8 @@ from speed_loader import CHANNELS as FIVE
 from rcic.errors import UserError
 from rcic.packing import pack
 from rcic.pixels.frame import compress
-from rcic.pixels.packed import FULL, IMAGES, SHARD, PackedStore
+from rcic.pixels.manifest import FULL
+from rcic.pixels.packed import IMAGES, SHARD, PackedStore
 from rcic.pixels.sites import Site
 from rcic.pixels.store import PngStore
 from rcic.screen.plate import CHANNELS

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rcic import cli
+from rcic.errors import UserError
 
 if TYPE_CHECKING:
     from rcic.learn.grid import Choice
@@ -34,21 +35,49 @@ def run(
         force: train anew although a finished run, or epochs of a broken-off one, are there.
         set: further config values, e.g. --set=schedule.epochs=3,train.batch_size=8.
     """
-    from rcic.learn.config import parse_overrides, read_config
+    from rcic.learn.config import resolve
 
-    flags = {
-        "data.channels": channels,
-        "data.fold": fold,
-        "model.name": model,
-        "train.seed": seed,
-        "train.device": device,
-    }
-    overrides = {key: value for key, value in flags.items() if value is not None} | parse_overrides(set)
-    resolved = read_config(config, overrides)  # a mistake in it is told before pandas and torch are imported
+    flags = {"channels": channels, "fold": fold, "model": model, "seed": seed, "device": device}
+    resolved = resolve(config, set, flags)  # a mistake in it is told before pandas and torch are imported
 
     from rcic.learn.run import train
 
-    train(resolved, data_root, log_root, force)
+    with resolved.told():
+        train(resolved.config, data_root, log_root, force)
+
+
+def explain(
+    config: str | None = None,
+    channels: list[int] | None = None,
+    fold: int | None = None,
+    model: str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    set: str = "",
+    markdown: bool = False,
+) -> None:
+    """Print every value of a config and where it came from; without --config, every key that there is.
+
+    Args:
+        config: a YAML such as configs/full.yml.
+        channels: as of run.
+        fold: as of run.
+        model: as of run.
+        seed: as of run.
+        device: as of run.
+        set: as of run.
+        markdown: print every key as docs/config.md has it.
+    """
+    from rcic.learn.config import resolve
+    from rcic.learn.explain import explain_config, explain_schema, schema_as_markdown
+
+    flags = {"channels": channels, "fold": fold, "model": model, "seed": seed, "device": device}
+    if config is not None and not markdown:
+        print(explain_config(resolve(config, set, flags)))
+    elif config is not None or set or any(value is not None for value in flags.values()):
+        raise UserError("explain: values are explained with --config, and then not as --markdown")
+    else:
+        print(schema_as_markdown() if markdown else explain_schema())
 
 
 def plan(
@@ -129,11 +158,10 @@ def _choice(
 ) -> "Choice":
     """Return the trainings that the flags name."""
     from rcic.flags import read_value
-    from rcic.learn.config import parse_overrides
     from rcic.learn.grid import CHANNEL_SETS, Choice
 
     sets: Any = tuple(read_value(part, tuple[int, ...]) for part in channel_sets.split()) or CHANNEL_SETS
-    return Choice(config, model, folds, sets, parse_overrides(set))
+    return Choice(config, model, folds, sets, set)
 
 
 def _words(set: str) -> list[str]:
@@ -141,4 +169,4 @@ def _words(set: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.main({"run": run, "plan": plan, "run_grid": run_grid, "rerun": rerun})
+    cli.main({"run": run, "explain": explain, "plan": plan, "run_grid": run_grid, "rerun": rerun})

@@ -19,7 +19,8 @@ from rcic.learn.predict import predict_all
 from rcic.learn.run import train
 from rcic.learn.settings import Config
 from rcic.packing import BEGUN, LEFT_OUT, pack
-from rcic.pixels.packed import IMAGES, MARK, Manifest
+from rcic.pixels.manifest import MARK, Manifest
+from rcic.pixels.packed import IMAGES
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate, same_weights, tiny_config, weights_of

@@ -1,7 +1,13 @@
 """What a user can get wrong, told in one line."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import Any
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 60
+_BRIEF.maxlist = _BRIEF.maxtuple = 12
 
 
 class UserError(Exception):
@@ -23,3 +29,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the most similar of ``known``, or an empty string if none is similar."""
     match = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def brief(value: Any) -> str:
+    """Return a value as a message shows it: what Python writes for it, on one line, its middle left out if long."""
+    return _BRIEF.repr(value)

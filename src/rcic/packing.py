@@ -15,8 +15,9 @@ from tqdm import tqdm
 from rcic.disk import check_room, free_bytes, size_text
 from rcic.errors import UserError
 from rcic.files import whole
+from rcic.pixels.manifest import MARK, Manifest
 from rcic.pixels.pack import Plate, array_folder, pack_plates, plates_of, read_picture
-from rcic.pixels.packed import ARRAY, IMAGES, MARK, Manifest, PackedStore, PlateArray
+from rcic.pixels.packed import ARRAY, IMAGES, PackedStore, PlateArray
 from rcic.pixels.sites import Site
 from rcic.pixels.store import PngStore
 from rcic.screen.formats import KAGGLE, METADATA

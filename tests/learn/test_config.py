@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 import typing
@@ -6,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import UserError
-from rcic.learn.config import override, parse_overrides, read_config, write_config
+from rcic.learn.config import FLAGS, check_files, override, parse_overrides, read_config, resolve, write_config
+from rcic.learn.schema import flat, to_plain
 from rcic.learn.settings import Augment, Config
 from rcic.pixels.augment import BATCH_KEYS, EXTRAS, KEYS
+from tests.program import script
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,14 +44,20 @@ def test_overrides_are_laid_over_the_file(tmp_path):
     (tmp_path / "c.yml").write_text("stage: control\ntrain: {batch_size: 8}\n")
     config = read_config(tmp_path / "c.yml", {"train.batch_size": 4, "data.channels": (6, 2), "data.size": None})
     assert (config.stage, config.train.batch_size, config.data.channels) == ("control", 4, (6, 2))
-    with pytest.raises(UserError, match=r"--set: unknown section in 'trian\.seed'; did you mean 'train'"):
+    with pytest.raises(UserError, match=r"--set trian.seed: unknown section in 'trian\.seed'; did you mean 'train'"):
         read_config(tmp_path / "c.yml", {"trian.seed": 1})
-    with pytest.raises(UserError, match=r"--set: unknown key 'train\.sead'; did you mean 'seed'"):
+    with pytest.raises(UserError, match=r"--set train.sead: unknown key 'train\.sead'; did you mean 'seed'"):
         override(config, "train.sead", 1)
-    with pytest.raises(UserError, match=r"--set: data\.channels is 3, must be a list"):
+    with pytest.raises(UserError, match=r"--set data.channels: data\.channels is 3, must be a list"):
         override(config, "data.channels", 3)
-    with pytest.raises(UserError, match="--set: unknown key 'epochs'"):
+    with pytest.raises(UserError, match="--set epochs: unknown key 'epochs'"):
         override(config, "epochs", 1)
+    with pytest.raises(
+        UserError, match=r"--set train: train is a section; name a key of it, such as train\.batch_size"
+    ):
+        override(config, "train", {"seed": 1})
+    with pytest.raises(UserError, match=r"--set train.seed.x: unknown section in 'train\.seed\.x'"):
+        override(config, "train.seed.x", 1)
 
 
 def test_set_is_parsed_as_yaml():
@@ -61,8 +70,92 @@ def test_set_is_parsed_as_yaml():
     }
     with pytest.raises(UserError, match="--set: 'epochs' is not of the form key=value"):
         parse_overrides("epochs")
-    with pytest.raises(UserError, match="not valid YAML"):
+    with pytest.raises(UserError, match="--set a: not valid YAML"):
         parse_overrides("a=[1")
+
+
+@pytest.mark.parametrize("second", ["1", "0"])
+def test_a_key_that_is_set_twice_is_refused(tmp_path, second):
+    with pytest.raises(UserError, match=rf"--set data\.fold: stands twice, as 0 and as '{second}'"):
+        parse_overrides(f"data.fold=0,train.seed=1,data.fold={second}")
+    (tmp_path / "c.yml").write_text("")
+    with pytest.raises(UserError, match=r"--set data\.fold: --fold sets it, too; give one of them"):
+        resolve(tmp_path / "c.yml", f"data.fold={second}", {"fold": 0})
+
+
+# --- where a value came from ------------------------------------------------------------------------------------------
+
+
+def test_every_value_that_is_no_default_knows_where_it_came_from(tmp_path):
+    path = tmp_path / "c.yml"
+    path.write_text("stage: full\ntrain:\n  seed: 1\n  batch_size: 8\ndata: {fold: 2}\n")
+    resolved = resolve(path, "train.batch_size=4,optim.name=adamw", {"fold": 0, "model": None, "channels": (1, 2)})
+    assert resolved.config == read_config(
+        path, {"train.batch_size": 4, "optim.name": "adamw", "data.fold": 0, "data.channels": [1, 2]}
+    )
+    assert resolved.places == {
+        "stage": f"{path}, line 1",
+        "train": f"{path}, line 2",
+        "train.seed": f"{path}, line 3",
+        "train.batch_size": "--set train.batch_size",
+        "optim.name": "--set optim.name",
+        "data": f"{path}, line 5",
+        "data.fold": "--fold",
+        "data.channels": "--channels",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "flags", "message"),
+    [
+        ("schedule:\n  epocs: 3\n", "", {}, "{c}, line 2: unknown key 'schedule.epocs'; did you mean 'epochs'?"),
+        ("data: {fold: -1}\n", "", {}, "{c}, line 1: data.fold is -1, must be at least 0"),
+        ("data: {fold: 1}\n", "", {"fold": -1}, "--fold: data.fold is -1, must be at least 0"),
+        ("", "schedule.epochs=-1", {}, "--set schedule.epochs: schedule.epochs is -1, must be at least 0"),
+        ("", "", {"channels": (1, 7)}, "--channels: data.channels is [1, 7], must be some of"),
+        ("", "", {"model": "../x"}, "--model: model.name is '../x', must be a name, not a path"),
+        ("", "", {"seed": -1}, "--seed: train.seed is -1, must lie in"),
+        ("", "", {"device": "gpu"}, "--device: train.device is 'gpu', must be one of auto, cpu, cuda"),
+        ("", "schedule.epochs=3", {}, "{c}: schedule.warmup_epochs is 5.0 by default, must be at least 0 and below"),
+    ],
+)
+def test_a_mistake_begins_with_where_its_value_came_from(tmp_path, text, settings, flags, message):
+    path = tmp_path / "c.yml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        resolve(path, settings, flags)
+    assert str(error.value).startswith(message.replace("{c}", str(path)))
+
+
+def test_a_mistake_that_is_found_later_too(tmp_path):
+    path = tmp_path / "c.yml"
+    path.write_text("stage: full\n")
+    resolved = resolve(path, "data.cell_types=[X]")
+    for told, wanted in [
+        ("data.cell_types: no 'X' in the screen", "--set data.cell_types: data.cell_types: no 'X' in the screen"),
+        ("stage is full", f"{path}, line 1: stage is full"),
+        ("log.wandb is on", f"{path}: log.wandb is on"),
+        ("train.csv: the file is missing", "train.csv: the file is missing"),
+    ]:
+        with pytest.raises(UserError) as error, resolved.told():
+            raise UserError(told)
+        assert str(error.value) == wanted
+
+
+@pytest.mark.parametrize("key", ["model.weights_file", "init.checkpoint"])
+def test_a_weight_file_that_is_not_there_is_named(tmp_path, key):
+    (tmp_path / "there.pth").touch()
+    check_files(override(Config(), key, str(tmp_path / "there.pth")))
+    check_files(Config())
+    for name in (f"{tmp_path}/gone.pth", str(tmp_path), ""):
+        with pytest.raises(UserError) as error:
+            check_files(override(Config(), key, name))
+        assert str(error.value).startswith(f"{key} is ") and str(error.value).endswith(", but no such file is there")
+
+
+def test_the_flags_are_those_of_the_command():
+    assert {flag for flag in FLAGS if flag not in inspect.signature(script("train.py")["run"]).parameters} == set()
+    assert set(FLAGS.values()) < set(flat(to_plain(Config())))
 
 
 def test_wandb_can_be_set_off_by_its_bare_word():
@@ -75,6 +168,6 @@ def test_a_bad_config_is_told_before_anything_heavy_is_imported():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = result.stderr.strip().splitlines()
     assert result.returncode == 2
-    assert lines[-1] == "error: --set: unknown key 'train.sead'; did you mean 'seed'?"
+    assert lines[-1] == "error: --set train.sead: unknown key 'train.sead'; did you mean 'seed'?"
     imported = {line.rpartition("|")[2].strip() for line in lines[:-1]}
     assert "yaml" in imported and not imported & {"torch", "pandas", "cv2", "catalyst"}

@@ -39,8 +39,8 @@ def configs(folds_dir, tmp_path):
 def grid(configs, screen, tmp_path):
     """Return a function that makes the cells of some configs, and their tables."""
 
-    def make(n_configs=2, folds=(0, 1), **words):
-        choice = Choice(configs[:n_configs], (), folds, SETS, words)
+    def make(n_configs=2, folds=(0, 1), settings=""):
+        choice = Choice(configs[:n_configs], (), folds, SETS, settings)
         return cells_of(choice, tmp_path / "logs"), Tables(screen, tmp_path / "logs")
 
     return make
@@ -152,7 +152,7 @@ def test_what_was_refused_at_its_start_is_not_tried_again_and_what_needs_it_not_
 def test_what_was_trained_otherwise_is_not_touched(grid):
     cells, tables = grid(n_configs=1)
     finish(cells[0], tables)
-    others, tables = grid(n_configs=1, **{"optim.clip": 5.0})
+    others, tables = grid(n_configs=1, settings="optim.clip=5.0")
     outcome, launcher = carry_out(others, tables)
     assert outcome.failed == {cells[0].name: "was trained with another optim.clip; --force trains anew"}
     assert launcher.started == [cells[1].name]

@@ -3,6 +3,9 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import UserError
+from rcic.learn.rules import check, rules
+from rcic.learn.schema import flat, from_plain, to_plain
+from rcic.learn.settings import Config
 from tests.learn.tiny import tiny_config
 
 
@@ -48,6 +51,14 @@ from tests.learn.tiny import tiny_config
         ("loss__scale", 0, "loss.scale"),
         ("loss__angle", 1.6, "loss.angle"),
         ("data__cell_types", ["RPE", "RPE"], "data.cell_types"),
+        ("data__cell_types", ["../RPE"], "data.cell_types is ['../RPE'], must be names, without /, @ and +"),
+        ("data__cell_types", ["A+B"], "must be names, without"),
+        ("data__cell_types", [""], "must be names, without"),
+        ("model__name", "", "model.name is '', must be a name"),
+        ("model__name", ".hidden", "must be a name"),
+        ("model__name", "x" * 101, "must be a name"),
+        ("train__swa_epochs", 2, "train.swa_epochs is 2, must lie in 0..all epochs"),
+        ("log__every", 0, "log.every is 0, must be at least 1"),
         ("augment__crop_start", 32, "augment.crop_start is 32, must be at least 16 and at most augment.crop"),
         ("augment__scale_crop", 1.5, "augment.scale_crop"),
         ("augment__gain", -0.1, "augment.gain"),
@@ -96,7 +107,15 @@ def test_frozen_epochs_alone_are_a_schedule():
         ({"data__stack_sites": True, "data__sites": [1]}, "data.stack_sites is True, needs two of data.sites"),
         ({"augment__cutmix": 0.6, "augment__mixup": 0.5}, "augment.mixup is 0.5, must be at least 0 and, with augment"),
         ({"augment__crop": 32, "augment__crop_start": 48}, "augment.crop_start is 48, must be at least 16 and at most"),
-        ({"train__ema": 0.9, "train__swa_epochs": 1}, "train.swa_epochs is 1, must be at least 0, and 0 with"),
+        ({"augment__crop": 64, "data__size": 48}, "augment.crop is 64, must be at most data.size"),
+        (
+            {"train__precision": "fp16", "train__device": "cpu"},
+            "train.precision is 'fp16', must be bf16 or fp32 on a CPU",
+        ),
+        (
+            {"train__ema": 0.9, "train__swa_epochs": 1},
+            "train.swa_epochs is 1, must lie in 0..all epochs, and be 0 with",
+        ),
         ({"progressive__first": 0.8, "progressive__last": 0.5}, "progressive.first is 0.8, must lie in (0, prog"),
         ({"stage": "control", "progressive__start": 1}, "progressive.start is 1, has no meaning in stage I"),
         (
@@ -119,7 +138,7 @@ def test_values_that_do_not_go_together_are_refused(settings, message):
 @pytest.mark.parametrize("mixing", [{"augment__cutmix": 0.5}, {"augment__mixup": 0.5}])
 @pytest.mark.parametrize("margin", ["arcface", "cosface", "adacos"])
 def test_a_margin_refuses_mixed_labels_unless_told_how(margin, mixing):
-    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', but loss.margin \w+ takes one label a sample"):
+    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', must be larger or weighted if a margin loss, which"):
         tiny_config(Path("csv"), loss__margin=margin, **mixing)
     for how in ("larger", "weighted"):
         assert tiny_config(Path("csv"), loss__margin=margin, loss__mixed=how, **mixing).loss.mixed == how
@@ -132,3 +151,17 @@ def test_a_cell_types_own_model_starts_from_the_same_stage():
     assert own.init.stage == "full"
     with pytest.raises(UserError, match=r"init.stage is 'full', must be an earlier stage or none"):
         tiny_config(Path("csv"), stage="control", init__stage="full", data__cell_types=["HUVEC"])
+
+
+def test_every_rule_is_of_a_key_and_says_what_it_must_be():
+    told = rules(Config())
+    assert {key for key, _, _ in told} <= set(flat(to_plain(Config())))
+    assert all(words.startswith(("must ", "needs ", "has ", "is ")) and holds for _, words, holds in told)
+
+
+def test_a_rule_names_the_place_of_its_key_or_says_that_it_is_the_default():
+    config = from_plain(Config, {"schedule": {"epochs": 3}}, "f.yml")
+    with pytest.raises(UserError, match=r"^f\.yml: schedule\.warmup_epochs is 5 by default, must be at least 0 and"):
+        check(config, "f.yml", {"schedule.epochs": "f.yml, line 2"})
+    with pytest.raises(UserError, match=r"^--set a: schedule\.warmup_epochs is 5, must be at least 0 and below"):
+        check(config, "f.yml", {"schedule.warmup_epochs": "--set a"})

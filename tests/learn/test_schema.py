@@ -62,17 +62,62 @@ def test_flat_has_dotted_keys():
     assert flat({"a": {"b": {"c": 1}, "d": [2]}, "e": None}) == {"a.b.c": 1, "a.d": [2], "e": None}
 
 
-def test_broken_files_are_named(tmp_path):
-    path = tmp_path / "broken.yml"
-    path.write_text("train:\n  batch_size: [1\nmodel: {}\n")
-    with pytest.raises(UserError, match=r"broken.yml, line 3: not valid YAML"):
+def test_a_file_is_read_as_plain_values(tmp_path):
+    path = tmp_path / "a.yml"
+    path.write_text("train: {seed: 3}\n")
+    assert read_yaml(path) == {"train": {"seed": 3}}
+    path.write_text("train: {seed: 3, seed: 4}\n")
+    with pytest.raises(UserError, match=r"a\.yml, line 1: key 'seed' stands twice, first in line 1"):
         read_yaml(path)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"broken.yml: cannot be read as text"):
-        read_yaml(path)
-    with pytest.raises(UserError, match=r"absent.yml: no such config file"):
-        read_yaml(tmp_path / "absent.yml")
-    with pytest.raises(UserError, match="cannot be read"):
-        read_yaml(tmp_path)
-    path.write_text("")
-    assert read_yaml(path) == {}
+
+
+PLACES = {
+    "train": "f.yml, line 1",
+    "train.seed": "f.yml, line 2",
+    "train.sead": "--set train.sead",
+    "lgo": "f.yml, line 9",
+}
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"train": {"seed": "x"}}, "f.yml, line 2: train.seed is 'x', must be int"),
+        ({"train": {"sead": 1}}, "--set train.sead: unknown key 'train.sead'; did you mean 'seed'?"),
+        ({"train": 3}, "f.yml, line 1: train must be a mapping, not 3"),
+        ({"lgo": 3}, "f.yml, line 9: unknown key 'lgo'; did you mean 'log'?"),
+        ({"train": {"ema": "x"}}, "f.yml: train.ema is 'x', must be a finite number"),
+    ],
+)
+def test_a_mistake_begins_with_the_place_of_its_key(plain, message):
+    with pytest.raises(UserError) as error:
+        from_plain(Config, plain, "f.yml", places=PLACES)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (2**31, "train.seed is 2147483648, must be smaller than 2147483648"),
+        (-(10**40), "must be smaller than"),
+        ([list(range(100))] * 100, "must be int"),
+        ("x" * 10**6, "must be int"),
+    ],
+)
+def test_a_huge_value_is_told_in_a_short_line(value, message):
+    with pytest.raises(UserError) as error:
+        from_plain(Config, {"train": {"seed": value}}, "f.yml")
+    assert message in str(error.value) and len(str(error.value)) < 700
+
+
+def test_a_number_beyond_a_float_is_refused():
+    with pytest.raises(UserError, match=r"schedule\.max_lr is 1000.*000, must be a finite number"):
+        from_plain(Config, {"schedule": {"max_lr": 10**400}}, "f.yml")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\0b", "\x1b[31m", "\udcff"])
+def test_text_has_no_control_characters(text):
+    with pytest.raises(UserError) as error:
+        from_plain(Config, {"data": {"folds_dir": text}}, "f.yml")
+    assert str(error.value) == f"f.yml: data.folds_dir is {text!r}, must be text without control characters"
+    assert from_plain(Config, {"data": {"folds_dir": "d é 実験"}}, "f.yml").data.folds_dir == "d é 実験"

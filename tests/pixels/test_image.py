@@ -41,6 +41,8 @@ BAD = {
     "middle gone": (WHOLE[: len(WHOLE) // 2] + WHOLE[-12:], "cut off"),
     "one bit flipped": (bytes(FLIPPED), "wrong checksum"),
     "no header": (WHOLE[:8] + WHOLE[33:], "no header"),
+    "more than its bytes can hold": (png(bytes(31), width=16_000, height=16_000), "cannot hold 16000 x 16000 pixels"),
+    "a side too many": (png(bytes(31), width=30, height=2**31 - 1), "2147483647 x 30 pixels, more than 16384 a side"),
     "rows missing": (TALL, "cannot be decoded"),
     "no area": (png(b"", 0, 0), "cannot be decoded"),
     "16 bit": (encode(GREY.astype(np.uint16) * 257), "has 16 bits a pixel; an image must have 8"),
@@ -89,6 +91,12 @@ def test_no_beginning_of_a_file_passes_for_the_file(tmp_path, kept):
 def test_bytes_after_the_end_do_no_harm(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(WHOLE + b"trailing")
+    assert np.array_equal(read_grey(path), GREY)
+
+
+def test_a_transparent_grey_value_does_no_harm(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(WHOLE[:33] + chunk(b"tRNS", b"\0\1") + WHOLE[33:])
     assert np.array_equal(read_grey(path), GREY)
 
 

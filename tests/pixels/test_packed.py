@@ -13,7 +13,8 @@ import zstandard
 
 from rcic.errors import UserError
 from rcic.pixels.frame import compress, decompress, restore
-from rcic.pixels.packed import IMAGES, MARK, Manifest, PackedStore
+from rcic.pixels.manifest import MARK, Manifest
+from rcic.pixels.packed import IMAGES, PackedStore
 from rcic.pixels.shard import ABSENT, Shard, ShardWriter
 from rcic.pixels.sites import Site, sites_of
 from rcic.pixels.store import PngStore, check_files, drop_incomplete, missing_images, open_store

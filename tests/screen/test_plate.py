@@ -8,6 +8,7 @@ from rcic.screen.plate import (
     cell_type_of,
     id_code,
     image_name,
+    is_folder_name,
     well_name,
     well_position,
 )
@@ -45,3 +46,21 @@ def test_names_of_wells_and_images():
 @pytest.mark.parametrize(("experiment", "cell_type"), [("HUVEC-07", "HUVEC"), ("A-B-01", "A-B"), ("X1", "X1")])
 def test_the_cell_type_stands_before_the_last_dash(experiment, cell_type):
     assert cell_type_of(experiment) == cell_type
+
+
+@pytest.mark.parametrize("name", ["HUVEC-07", "RPE 1", "a..b", "細胞-01", "x" * 100, "-1", "~", "$HOME", "C:"])
+def test_the_name_of_a_folder(name):
+    assert is_folder_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".git", "../x", "a/b", "/etc", "a\\b", "a\0", "a\nb", "a\x1b", "a\x85", "\u202ea", "\ud800"],
+)
+def test_what_could_lead_elsewhere_is_no_folder_s_name(name):
+    assert not is_folder_name(name)
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "細" * 34])
+def test_what_a_file_system_may_refuse_is_no_folder_s_name(name):
+    assert not is_folder_name(name)

@@ -65,6 +65,11 @@ def test_other_columns_are_read_where_any_may_be_there(read):
         ("x,plate\na,1\n".encode("utf-16"), "a.csv, line 1: byte 0xff is not UTF-8 text"),
         (b"x,plate\na,\0\n", "a.csv, line 2: a zero byte"),
         (b'x,plate\n"a\nb",1\n', "a.csv: a quoted field runs over the end of a line"),
+        (b'x,plate\n"a,1\n' + b"b,1\n" * 50_000, "a.csv: field larger than field limit (131072); is a quote never"),
+        (
+            b"x,plate," + b"y" * 200_000 + b"\n",
+            "a.csv: field larger than field limit (131072); is a quote never closed?",
+        ),
         (b'x,plate\n"a,1\nb,1\n', "a.csv: a quoted field runs over the end of a line, or its quote is never"),
     ],
 )

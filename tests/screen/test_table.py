@@ -235,3 +235,27 @@ def test_metadata_of_the_real_screen_gives_the_same_table(shared_data, tmp_path)
     secret = kaggle.wells["label"] == -1
     assert screen.truth["id_code"].tolist() == kaggle.wells["id_code"][secret].tolist()
     assert screen.truth["label"].tolist() == made_up[secret].tolist()
+
+
+NOWHERE = ["..", "../../etc", "/etc/passwd", "a/b", "a\\b", ".hidden", "a\x07b", "a\x85b", "x" * 101]
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+def test_an_experiment_cannot_lead_out_of_the_data_root(tmp_path, name):
+    tables = {file: text.replace("U2OS-01", name) for file, text in KAGGLE.items()}
+    write_tables(tmp_path, tables)
+    with pytest.raises(UserError) as error:
+        read_screen(tmp_path)
+    told = str(error.value)
+    assert told.startswith(f"{tmp_path / 'test.csv'}, line 2: experiment ") and "without slashes" in told
+    assert len(told.splitlines()) == 1 and len(told) < 400
+
+
+@pytest.mark.parametrize(("column", "old"), [("experiment", "U2OS-01"), ("cell_type", "U2OS")])
+@pytest.mark.parametrize("name", NOWHERE)
+def test_no_name_of_metadata_csv_can_either(tmp_path, name, column, old):
+    text = METADATA.replace("U2OS-01", name) if column == "experiment" else METADATA.replace(",U2OS,", f",{name},")
+    assert text != METADATA
+    write_tables(tmp_path, {"metadata.csv": text})
+    with pytest.raises(UserError, match=rf"metadata\.csv, line 8: {column} .* without slashes"):
+        read_screen(tmp_path)

@@ -23,6 +23,7 @@ from rcic.learn.runner import WellRunner
 from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
+from rcic.learn.sizes import check_sizes
 from rcic.learn.start import build_network, in_place, starting_checkpoint
 from rcic.learn.tables import StageTable
 from rcic.pixels.loader import BatchLoader
@@ -41,6 +42,7 @@ def build_training(
     """
     device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
     check_precision(config.train.precision, device)
+    check_sizes(config)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
     store = open_store(screen.root)
     earlier = starting_checkpoint(config, log_root)

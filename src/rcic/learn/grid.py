@@ -1,14 +1,13 @@
 """The trainings of one stage or of all: channel sets x folds x models, each with how far it is and what it needs."""
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rcic.errors import UserError
 from rcic.files import BEST, channel_name
-from rcic.learn.config import read_config
+from rcic.learn.config import resolve
 from rcic.learn.folder import State, init_path, lacks_start, run_folder, state_of
 from rcic.learn.rules import STAGES
 from rcic.learn.settings import Config
@@ -21,13 +20,13 @@ CHANNEL_SETS = tuple(tuple(c for c in CHANNELS if c != absent) for absent in rev
 
 @dataclass(frozen=True)
 class Choice:
-    """Which trainings a grid has. ``overrides`` are laid over every config, as ``--set`` does."""
+    """Which trainings a grid has. ``settings``, the text of ``--set``, are laid over every config."""
 
     configs: tuple[str, ...]
     models: tuple[str, ...] = ()  # that of each config, if none is given
     folds: tuple[int, ...] = (0, 1, 2, 3, 4)
     channel_sets: tuple[tuple[int, ...], ...] = CHANNEL_SETS
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,13 @@ def cells_of(choice: Choice, log_root: Path) -> list[Cell]:
 
 
 def _cells(path: str, choice: Choice, log_root: Path) -> list[Cell]:
-    given = read_config(path, dict(choice.overrides))
+    given = resolve(path, choice.settings).config
     folds = (given.data.fold,) if given.stage == "control" else choice.folds
     models = choice.models or (given.model.name,)
     cells = []
     for model, fold, channels in itertools.product(models, folds, choice.channel_sets):
-        own = {"model.name": model, "data.fold": fold, "data.channels": list(channels)}
-        config = read_config(path, {**choice.overrides, **own})
+        own = {"model": model, "channels": list(channels)} | ({} if given.stage == "control" else {"fold": fold})
+        config = resolve(path, choice.settings, own).config
         flags = [f"--model={model}", f"--channels={channel_name(channels)}"]
         flags += [] if given.stage == "control" else [f"--fold={fold}"]
         cells.append(Cell(config, path, run_folder(log_root, config), tuple(flags)))

@@ -79,5 +79,5 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def _by_share(of_each: PerSample, targets: Targets) -> Tensor:
-    assert targets.other is not None
+    assert targets.other is not None  # nosec B101 # for mypy: the caller has looked
     return targets.share * of_each(targets.labels) + (1 - targets.share) * of_each(targets.other)

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from rcic.errors import UserError
-from rcic.learn.schema import flat, to_plain
-from rcic.screen.plate import CHANNELS, SITES
+from rcic.errors import UserError, brief
+from rcic.learn.schema import Places, flat, place_of, to_plain
+from rcic.screen.plate import CHANNELS, SITES, is_folder_name
 
 if TYPE_CHECKING:
-    from rcic.learn.settings import Augment, Config, Data, Loss, Model, Optim, Progressive, Schedule, Train
+    from rcic.learn.settings import Config, Data, Loss, Model, Optim, Progressive, Schedule
 
 Rule = tuple[str, str, bool]  # key, what it must be, whether it is
 
@@ -15,25 +15,34 @@ VIEWS = "must begin with identity (which the answers by site keep) and name each
 STAGES = ("control", "full", "pseudo")  # each can start the later ones
 
 
-def check(config: "Config", source: str) -> None:
-    """Raise the UserError of the first rule that ``config`` breaks; ``source`` begins it."""
-    rules = [
+def check(config: "Config", source: str, places: Places | None = None) -> None:
+    """Raise the UserError of the first rule that ``config`` breaks.
+
+    It begins with the place of the key, or with ``source`` where a key has its default or ``places`` are not given.
+    """
+    for key, wanted, holds in rules(config):
+        if not holds:
+            value = flat(to_plain(config))[key]
+            by_default = " by default" if places is not None and key not in places else ""
+            raise UserError(f"{place_of(key, source, places)}: {key} is {brief(value)}{by_default}, {wanted}")
+
+
+def rules(config: "Config") -> list[Rule]:
+    """Return every rule on the values of a config; a key may have several."""
+    return [
         *_init(config),
         *_together(config),
         *_model(config.model),
         *_loss(config.loss),
         *_data(config.data),
-        *_augment(config.augment),
+        *_augment(config),
         *_mixing(config),
         *_optim(config.optim),
         *_schedule(config.schedule),
-        *_train(config.train),
+        *_train(config),
         ("log.every", "must be at least 1", config.log.every >= 1),
         *_progressive(config),
     ]
-    for key, wanted, holds in rules:
-        if not holds:
-            raise UserError(f"{source}: {key} is {flat(to_plain(config))[key]!r}, {wanted}")
 
 
 def _init(config: "Config") -> list[Rule]:
@@ -58,9 +67,8 @@ def _together(config: "Config") -> list[Rule]:
 
 def _model(model: "Model") -> list[Rule]:
     momentum = model.bn_momentum
-    is_name = bool(model.name.strip(".")) and not set("/@+") & set(model.name)
     return [
-        ("model.name", "must be a name, not a path, without @ and +", is_name),
+        ("model.name", "must be a name, not a path, without @ and +", _is_name(model.name)),
         ("model.dropout", "must lie in [0, 1)", 0 <= model.dropout < 1),
         ("model.width", "must be at least 2", model.width >= 2),
         ("model.bn_momentum", "must lie in (0, 1], or be null", momentum is None or 0 < momentum <= 1),
@@ -91,12 +99,14 @@ def _data(data: "Data") -> list[Rule]:
         ("data.stack_sites", "needs two of data.sites", not data.stack_sites or len(data.sites) > 1),
         ("data.fold", "must be at least 0", data.fold >= 0),
         ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
+        ("data.cell_types", "must be names, without /, @ and +", all(map(_is_name, data.cell_types))),
         ("data.size", "must be at least 16, or null", data.size is None or data.size >= 16),
         ("data.workers", "must be at least 0", data.workers >= 0),
     ]
 
 
-def _augment(augment: "Augment") -> list[Rule]:
+def _augment(config: "Config") -> list[Rule]:
+    augment, size = config.augment, config.data.size
     low, high = augment.scale
     start, crop = augment.crop_start, augment.crop
     grows = start is None or (crop is not None and 16 <= start <= crop)
@@ -104,6 +114,7 @@ def _augment(augment: "Augment") -> list[Rule]:
         ("augment.shear", "must lie in [0, 45] degrees", 0 <= augment.shear <= 45),
         ("augment.scale", "must be [low, high] with 0 < low <= high", 0 < low <= high),
         ("augment.crop", "must be at least 16, or null", crop is None or crop >= 16),
+        ("augment.crop", "must be at most data.size", crop is None or size is None or crop <= size),
         ("augment.crop_start", "must be at least 16 and at most augment.crop, or null", grows),
         ("augment.scale_crop", "must be 0 (off) or lie in (0, 1]", 0 <= augment.scale_crop <= 1),
         ("augment.gain", "must be at least 0", augment.gain >= 0),
@@ -117,13 +128,13 @@ def _mixing(config: "Config") -> list[Rule]:
     augment, loss = config.augment, config.loss
     mixup = augment.mixup
     told = loss.margin == "none" or loss.mixed != "refuse" or augment.cutmix + mixup == 0
-    margin = f"but loss.margin {loss.margin} takes one label a sample: choose larger or weighted, or set augment.cutmix"
+    one = "must be larger or weighted if a margin loss, which takes one label a sample, meets augment.cutmix or mixup"
     return [
         ("augment.cutmix", "must lie in [0, 1]", 0 <= augment.cutmix <= 1),
         ("augment.mixup", "must be at least 0 and, with augment.cutmix, at most 1", 0 <= mixup <= 1 - augment.cutmix),
         ("augment.mix_alpha", "must be above 0", augment.mix_alpha > 0),
         ("augment.mix_from", "must lie in [0, 1)", 0 <= augment.mix_from < 1),
-        ("loss.mixed", f"{margin} and augment.mixup 0", told),
+        ("loss.mixed", one, told),
     ]
 
 
@@ -153,28 +164,26 @@ def _schedule(schedule: "Schedule") -> list[Rule]:
     ]
 
 
-def _train(train: "Train") -> list[Rule]:
+def _train(config: "Config") -> list[Rule]:
+    train, n_epochs = config.train, n_epochs_of(config)
+    swa = train.swa_epochs == 0 or (0 < train.swa_epochs <= n_epochs and train.ema == 0)
     return [
         ("train.batch_size", "must be at least 2 (BatchNorm)", train.batch_size >= 2),
         ("train.accumulate", "must be at least 1", train.accumulate >= 1),
         ("train.valid_batch_size", "must be at least 1", train.valid_batch_size >= 1),
         ("train.seed", "must lie in 0..2147483647", 0 <= train.seed < 2**31),
         ("train.ema", "must lie in [0, 1)", 0 <= train.ema < 1),
-        ("train.swa_epochs", "must be at least 0, and 0 with train.ema", train.swa_epochs == 0 or _swa(train)),
+        ("train.precision", "must be bf16 or fp32 on a CPU", (train.precision, train.device) != ("fp16", "cpu")),
+        ("train.swa_epochs", "must lie in 0..all epochs, and be 0 with train.ema", swa),
     ]
-
-
-def _swa(train: "Train") -> bool:
-    return train.swa_epochs > 0 and train.ema == 0
 
 
 def _progressive(config: "Config") -> list[Rule]:
     progressive: Progressive = config.progressive
     never = progressive.start == 0
     once = "has no meaning in the pseudo stage: its labels are chosen once"
-    n_epochs = config.schedule.frozen_epochs + config.schedule.epochs
     return [
-        ("progressive.start", "must lie in 0..all epochs", 0 <= progressive.start <= n_epochs),
+        ("progressive.start", "must lie in 0..all epochs", 0 <= progressive.start <= n_epochs_of(config)),
         ("progressive.start", "has no meaning in stage I", never or config.stage != "control"),
         ("progressive.start", once, never or config.stage != "pseudo"),
         ("progressive.first", "must lie in (0, progressive.last]", 0 < progressive.first <= progressive.last),
@@ -185,6 +194,16 @@ def _progressive(config: "Config") -> list[Rule]:
 def are_views(names: tuple[str, ...]) -> bool:
     """Return whether predictions can be averaged over these views: first the image as it is, each once."""
     return names[:1] == ("identity",) and len(set(names)) == len(names)
+
+
+def n_epochs_of(config: "Config") -> int:
+    """Return the number of all epochs, those with a frozen trunk included."""
+    return config.schedule.frozen_epochs + config.schedule.epochs
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether a name can be (a part of) a run folder's: ``MODEL@HUVEC+RPE``."""
+    return is_folder_name(name) and not set("@+") & set(name)
 
 
 def _some_of(known: tuple[int, ...], chosen: tuple[int, ...]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rcic.disk import check_room, remove_unfinished
 from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO, whole
-from rcic.learn.config import write_config
+from rcic.learn.config import check_files, write_config
 from rcic.learn.folder import check_begun, is_done, run_folder
 from rcic.learn.ranks import is_main, say
 from rcic.learn.record import read_record, recorded, surroundings
@@ -33,6 +33,7 @@ def train(
     BusyError if another process trains there. ``expected`` are fingerprints that the screen and the tables must have.
     """
     _check_loggers(config)
+    check_files(config)
     folder, screen = run_folder(log_root, config), read_screen(data_root)
     table = stage_table(screen, config)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}

@@ -2,51 +2,56 @@
 
 import dataclasses
 import math
+import re
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-
-from rcic.errors import UserError, nearest
+from rcic.errors import UserError, brief, nearest
+from rcic.learn.document import read_document
 
 T = TypeVar("T")
+Places = Mapping[str, str]  # dotted key -> where its value came from, the beginning of a message about it
+
+_MOST = 2**31  # whole numbers are smaller, with either sign
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def read_yaml(path: str | Path) -> Any:
+def read_yaml(path: str | Path) -> dict[Any, Any]:
     """Return the plain values of a YAML file, ``{}`` for an empty one. Raises UserError, naming file and line."""
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such config file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    return read_document(path).plain
 
 
-def from_plain(kind: type[T], plain: Any, source: str, prefix: str = "") -> T:
+def from_plain(kind: type[T], plain: Any, source: str, prefix: str = "", places: Places | None = None) -> T:
     """Return the dataclass ``kind`` from nested dicts; an absent key keeps its default.
 
     Known annotations: bool, int, float, str, Literal, ``X | None``, ``tuple[X, ...]``, ``tuple[X, X]`` and further
-    dataclasses. ``source`` (a file, say) and ``prefix``, the dotted path so far, begin the UserError that is raised
-    for an unknown key (naming the nearest) or a value of another type or outside its choices.
+    dataclasses. ``prefix`` is the dotted path so far. A UserError is raised for an unknown key (naming the nearest) or
+    a value of another type or outside its choices; it begins with the key's place or, without one, with ``source``.
     """
     if not isinstance(plain, dict):
-        raise UserError(f"{source}: {prefix.rstrip('.') or 'the file'} must be a mapping, not {plain!r}")
+        section = prefix.rstrip(".")
+        raise UserError(
+            f"{place_of(section, source, places)}: {section or 'the file'} must be a mapping, not {brief(plain)}"
+        )
     hints = typing.get_type_hints(kind)
     values = {}
     for key, value in plain.items():
+        where = place_of(prefix + str(key), source, places)
         if key not in hints:
-            raise UserError(f"{source}: unknown key {prefix + str(key)!r}{nearest(str(key), hints)}")
+            raise UserError(f"{where}: unknown key {brief(prefix + str(key))}{nearest(str(key), hints)}")
         if dataclasses.is_dataclass(hints[key]):
-            values[key] = from_plain(hints[key], value, source, f"{prefix}{key}.")
+            values[key] = from_plain(hints[key], value, source, f"{prefix}{key}.", places)
         else:
-            values[key] = _value(hints[key], value, f"{source}: {prefix}{key}")
+            values[key] = _value(hints[key], value, f"{where}: {prefix}{key}")
     return kind(**values)
+
+
+def place_of(key: str, source: str, places: Places | None) -> str:
+    """Return where a dotted key's value came from: ``full.yml, line 12``, ``--fold`` or, if that is not known, all."""
+    return (places or {}).get(key, source)
 
 
 def to_plain(config: Any) -> dict[str, Any]:
@@ -78,12 +83,16 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         fixed = arguments[-1] is not Ellipsis
         if not isinstance(value, list | tuple) or (fixed and len(value) != len(arguments)):
-            raise UserError(f"{where} is {value!r}, must be a list" + (f" of {len(arguments)}" if fixed else ""))
+            raise UserError(f"{where} is {brief(value)}, must be a list" + (f" of {len(arguments)}" if fixed else ""))
         return tuple(_value(arguments[0], item, where) for item in value)
     if hint is float:
         return _number(value, where)
     if type(value) is not hint:
-        raise UserError(f"{where} is {value!r}, must be {hint.__name__}")
+        raise UserError(f"{where} is {brief(value)}, must be {hint.__name__}")
+    if hint is int and not -_MOST < value < _MOST:
+        raise UserError(f"{where} is {brief(value)}, must be smaller than {_MOST}")
+    if hint is str and _CONTROL.search(value):
+        raise UserError(f"{where} is {brief(value)}, must be text without control characters")
     return value
 
 
@@ -91,7 +100,7 @@ def _choice(choices: tuple[str, ...], value: Any, where: str) -> str:
     if value is False and "off" in choices:  # YAML 1.1 reads a bare off as false
         value = "off"
     if value not in choices:
-        raise UserError(f"{where} is {value!r}, must be one of {', '.join(choices)}{nearest(str(value), choices)}")
+        raise UserError(f"{where} is {brief(value)}, must be one of {', '.join(choices)}{nearest(str(value), choices)}")
     return str(value)
 
 
@@ -99,8 +108,8 @@ def _number(value: Any, where: str) -> float:
     """Return a finite float; text too, since YAML 1.1 reads ``5e-4`` as text."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{where} is {value!r}, must be a finite number")
+        raise UserError(f"{where} is {brief(value)}, must be a finite number")
     return number

@@ -1,6 +1,7 @@
-"""The sections of an experiment's YAML as dataclasses: every key, its type and its default.
+"""The sections of an experiment's YAML as dataclasses: every key, its meaning, its type and its default.
 
-:mod:`rcic.learn.rules` says what values they may have, :mod:`rcic.learn.config` reads them.
+:mod:`rcic.learn.rules` says what values they may have, :mod:`rcic.learn.config` reads them. The lines under
+``Attributes`` are what ``python src/train.py explain`` and docs/config.md say of a key.
 """
 
 from dataclasses import dataclass, field
@@ -12,14 +13,23 @@ View = Literal["identity", "hflip", "vflip", "rot180", "transpose", "rot90", "ro
 
 @dataclass(frozen=True)
 class Model:
-    """Which network. ``weights_file`` (a state_dict of the 3-channel ImageNet network) replaces a download.
+    """Which network.
 
-    ``stem``: how RGB filters become those of more channels. ``pool``: the mean of the feature map, or mean and maximum.
-    ``head``: from pooled features to the embedding (nothing, BN-FC-ReLU-BN-FC-BN, or FC-BN-ReLU of ``width``).
-    ``bn``: whose statistics BatchNorm uses; with ``plate`` or ``experiment`` a batch comes from one of them, too.
-    ``bn_momentum``: how fast running averages follow (null: as the network has it).
-    ``metadata``: what is joined to the features, one-hot or as learned vectors of ``metadata_width``;
-    ``metadata_dropout`` is the chance that a training sample's is "unknown", which is what a new experiment's is.
+    Attributes:
+        name: the network: a registered name or any encoder of segmentation-models-pytorch.
+        pretrained: the weights to start from where no earlier training is.
+        weights_file: a state_dict of the 3-channel ImageNet network, used instead of a download.
+        dropout: the share of the embedding's numbers that are dropped in training.
+        stem: how the filters of RGB become those of more channels.
+        pool: what is kept of the feature map: its mean, or mean and maximum.
+        head: from pooled features to the embedding: nothing, BN-FC-ReLU-BN-FC-BN, or FC-BN-ReLU.
+        width: the numbers of an embedding made by neck or linear_bn.
+        bn: whose statistics BatchNorm uses; with plate or experiment a batch comes from one of them, too.
+        bn_momentum: how fast running averages follow; null is as the network has it.
+        metadata: what is told to the network besides the image, joined to its features.
+        metadata_form: told as one number for each known value, or as a learned vector.
+        metadata_width: the numbers of a learned vector.
+        metadata_dropout: the chance that a training sample's is "unknown", which is what a new experiment's is.
     """
 
     name: str = "se_resnext50_32x4d"
@@ -40,12 +50,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Loss:
-    """``ce`` times cross entropy plus ``margin_weight`` times a margin loss on the angle between embedding and class.
+    """Cross entropy plus a margin loss on the angle between embedding and class.
 
-    ``angle`` is ArcFace's margin in radians or CosFace's in cosine; AdaCos has none and finds its own ``scale``.
-    Without cross entropy (``ce`` 0) the cosines times the scale are the logits. ``label_smoothing`` is cross entropy's
-    alone: a margin loss has none. ``mixed`` says what a margin loss does
-    with a sample of two labels (CutMix, mixup): refuse such a config, take the larger share's label, or weight both.
+    Attributes:
+        ce: the weight of cross entropy; at 0 the cosines times the scale are the logits.
+        label_smoothing: of cross entropy alone, a margin loss has none.
+        margin: the margin loss; adacos has no margin and finds its own scale.
+        margin_weight: the weight of the margin loss.
+        scale: what cosines are multiplied by.
+        angle: the margin of arcface in radians, of cosface in cosine.
+        mixed: what a margin loss does with a sample of two labels: refuse, take the larger share's, or weight both.
     """
 
     ce: float = 1.0
@@ -59,9 +73,11 @@ class Loss:
 
 @dataclass(frozen=True)
 class Init:
-    """Weights laid over the network before training: a file, else a stage's best of the same model and channel set.
+    """Weights laid over the network before training.
 
-    A cell type's own model may start from the common one of its own stage.
+    Attributes:
+        stage: start from this stage's best of the same model and channel set.
+        checkpoint: start from this file instead.
     """
 
     stage: Literal["none", "control", "full", "pseudo"] = "none"
@@ -70,13 +86,22 @@ class Init:
 
 @dataclass(frozen=True)
 class Data:
-    """Which wells and pixels. ``size`` null keeps the stored size; ``cache`` keeps decoded sites in memory;
-    ``workers`` is the number of threads that read ahead (0: none).
+    """Which wells and pixels.
 
-    ``stack_sites`` makes one sample of both sites of a well (12 channels from 6). ``controls: classes`` adds control
-    wells, train's and test's, as further classes (1,139 siRNAs); it has no meaning in stage I, whose classes they are.
-    ``cell_types`` keeps those only: a model of their own, in a run folder ``MODEL@HUVEC``. ``norm``: over which pixels
-    mean and variance of a channel become 0 and 1.
+    Attributes:
+        channels: the channels of an image that the network sees.
+        fold: the fold that is held out; without meaning in stage control.
+        sites: the sites of a well that are used.
+        stack_sites: make one sample of both sites of a well, 12 channels of 6.
+        controls: leave control wells to stage control, or learn them as further classes (1,139 siRNAs).
+        cell_types: keep these alone, for a model of their own in a run folder MODEL@HUVEC; [] keeps all.
+        size: the side in pixels that images are resized to; null keeps the stored size.
+        norm: the pixels over which mean and variance of a channel become 0 and 1.
+        folds_dir: the folder of the tables that data.py folds wrote.
+        pseudo_dir: the folder of the tables that inference.py pseudo-label wrote.
+        drop_incomplete: leave out a site that lacks an image instead of stopping.
+        cache: keep decoded sites in memory.
+        workers: the number of threads that read ahead; 0 reads when it is needed.
     """
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -96,13 +121,27 @@ class Data:
 
 @dataclass(frozen=True)
 class Augment:
-    """Random views of a training sample, first on the CPU (:func:`rcic.pixels.augment.build`): ``d4`` to ``extra``.
+    """Random views of a training sample.
 
-    ``crop`` pixels square, grown over the epochs from ``crop_start``. Then of the normalised batch on its device
-    (:mod:`rcic.pixels.batch`): ``scale_crop`` is the least side of a random square that is enlarged to the whole
-    (0: off), ``gain`` and ``bias`` standard deviations for each image and channel, ``erase`` and ``channel_dropout``
-    chances an image, ``cutmix`` and ``mixup`` chances a batch (shares drawn from Beta(``mix_alpha``, ``mix_alpha``)),
-    off for the first part ``mix_from`` of the epochs.
+    The keys from d4 to extra are of one sample (:func:`rcic.pixels.augment.build`), the others of the normalised
+    batch on its device (:mod:`rcic.pixels.batch`).
+
+    Attributes:
+        d4: one of the eight flips and turns.
+        shear: the largest shear in degrees.
+        scale: the least and the largest zoom; above 1 magnifies.
+        crop: the side in pixels of a random window; null is the whole image.
+        crop_start: the window's side in the first epoch, from where it grows to crop.
+        extra: transforms of pixel values by name, in this order.
+        scale_crop: the least side, as a share, of a random square that is enlarged to the whole; 0 is off.
+        gain: the standard deviation of a factor for each image and channel.
+        bias: the standard deviation of a number added to each image and channel.
+        erase: the chance that a rectangle of an image is erased.
+        channel_dropout: the chance that an image loses a channel.
+        cutmix: the chance that a batch is mixed by rectangles.
+        mixup: the chance that a batch is mixed by blending.
+        mix_alpha: the shares of a mix are drawn from Beta(mix_alpha, mix_alpha).
+        mix_from: the first part of the epochs in which nothing is mixed.
     """
 
     d4: bool = True
@@ -124,10 +163,14 @@ class Augment:
 
 @dataclass(frozen=True)
 class Optim:
-    """The optimiser. ``clip`` bounds the gradient's norm over all parameters (null: no clipping).
+    """The optimiser. The head learns at the schedule's rate.
 
-    The head learns at the schedule's rate, the trunk at ``trunk_rate`` times it, the first convolution at
-    ``stem_rate`` times it.
+    Attributes:
+        name: the optimiser.
+        weight_decay: its weight decay.
+        clip: the largest norm of the gradient over all parameters; null is no clipping.
+        trunk_rate: the trunk's rate as a multiple of the head's.
+        stem_rate: the first convolution's rate as a multiple of the head's.
     """
 
     name: Literal["nadam", "adamw", "radam", "adam"] = "nadam"
@@ -139,9 +182,17 @@ class Optim:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Epochs with a frozen trunk at a constant rate, then a cycle: up to ``max_lr``, down to ``min_lr``.
+    """Epochs with a frozen trunk at a constant rate, then a cycle: up to the highest rate and down.
 
-    ``steps`` replaces the cosine down: at these shares of the cycle the rate falls to a tenth, never below ``min_lr``.
+    Attributes:
+        frozen_epochs: epochs in which the head alone learns.
+        frozen_lr: their learning rate.
+        epochs: epochs of the cycle.
+        warmup_epochs: epochs of the cycle in which the rate rises.
+        max_lr: the highest rate.
+        min_lr: the rate at the end.
+        momentum: the momentum (beta 1) at the highest and at the lowest rate.
+        steps: shares of the cycle at which the rate falls to a tenth, instead of a cosine; never below min_lr.
     """
 
     frozen_epochs: int = 2
@@ -156,10 +207,20 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Train:
-    """How a step is computed. One optimiser step sees ``batch_size * accumulate`` sites on each process.
+    """How a step is computed, and which weights are kept.
 
-    ``ema`` is the decay of a running average of the weights (0: off), ``swa_epochs`` the number of last epochs whose
-    weights are averaged (0: off); the averaged weights are what is validated and kept.
+    Attributes:
+        batch_size: sites (or stacked wells) of a batch on each process.
+        accumulate: batches of an optimiser step.
+        valid_batch_size: sites of a batch in validation.
+        precision: of the arithmetic.
+        channels_last: lay images out with the channels last, which GPUs prefer.
+        compile: compile the network with torch.
+        device: where it is computed; auto takes a GPU if there is one.
+        seed: of weights, order and augmentation.
+        monitor: the validation metric by which the best epoch is chosen.
+        ema: the decay of a running average of the weights, which is then validated and kept; 0 is off.
+        swa_epochs: the number of last epochs whose mean weights are validated and kept; 0 is off.
     """
 
     batch_size: int = 64
@@ -177,9 +238,13 @@ class Train:
 
 @dataclass(frozen=True)
 class Progressive:
-    """Pseudo-labels chosen anew each epoch while training (recipe F), from epoch ``start`` (counted from 1; 0: never).
+    """Pseudo-labels chosen anew each epoch while training (recipe F).
 
-    The share of a plate's test wells that may be labelled grows from ``first`` to ``last`` at the last epoch.
+    Attributes:
+        start: the first epoch with pseudo-labels, counted from 1; 0 is never.
+        first: the share of a plate's test wells that may be labelled in that epoch.
+        last: the share in the last epoch.
+        min_margin: the least margin of a label in nats.
     """
 
     start: int = 0
@@ -190,14 +255,24 @@ class Progressive:
 
 @dataclass(frozen=True)
 class Predict:
-    """What predict-all averages: ``tta`` views; ``crops`` are the four corners and the middle of the training crop."""
+    """What predict-all averages.
+
+    Attributes:
+        tta: views of an image; crops are the four corners and the middle, of the training crop's side.
+    """
 
     tta: tuple[View, ...] = ("identity",)
 
 
 @dataclass(frozen=True)
 class Log:
-    """Where the metrics go besides ``metrics.csv`` and the console, whose bar shows the loss ``every`` n batches."""
+    """Where the metrics go besides metrics.csv and the console.
+
+    Attributes:
+        every: the bar on the console shows the loss every so many batches.
+        tensorboard: write TensorBoard's files.
+        wandb: log to Weights & Biases.
+    """
 
     every: int = 50
     tensorboard: bool = True
@@ -206,7 +281,11 @@ class Log:
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment: ``stage`` decides the table and the classes, the rest how it is learnt."""
+    """One experiment.
+
+    Attributes:
+        stage: which table is learnt, and which classes.
+    """
 
     stage: Literal["control", "full", "pseudo"] = "full"
     model: Model = field(default_factory=Model)

@@ -22,6 +22,8 @@ _COLOURS = {
     4: "an alpha channel",
     6: "4 channels (RGB and alpha)",
 }
+LARGEST = 2**14  # pixels of an image's side
+_DENSEST = 1032  # pixels that a byte of a PNG can stand for at most: deflate's limit
 _DAMAGED = "copy or download it again"
 
 
@@ -35,14 +37,14 @@ def read_grey(path: str | PathLike[str], size: tuple[int, int] | None = None) ->
     reason = _defect(data)
     if reason is None:
         width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
-        reason = _unsuitable((height, width), depth, colour, size)
+        reason = _unsuitable((height, width), depth, colour, size) or _untrue(height, width, len(data))
     if reason is not None:
         raise UserError(f"{path}: {reason}")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # (H, W) uint8, or None
     except cv2.error:
         image = None
-    if image is None:
+    if image is None or image.dtype != np.uint8 or image.shape != (height, width):
         raise UserError(f"{path}: the PNG cannot be decoded, its pixels are damaged; {_DAMAGED}")
     return image
 
@@ -97,6 +99,15 @@ def _defect(data: bytes) -> str | None:
             return None
         start = end
     return f"the PNG is cut off after {len(data)} bytes; {_DAMAGED}"
+
+
+def _untrue(height: int, width: int, n_bytes: int) -> str | None:
+    """Return why a PNG of so many bytes cannot have the size that its header says, for which memory would be taken."""
+    if max(height, width) > LARGEST:
+        return f"the image is {height} x {width} pixels, more than {LARGEST} a side are not read"
+    if height * width > _DENSEST * n_bytes:
+        return f"the PNG is damaged ({n_bytes} bytes cannot hold {height} x {width} pixels); {_DAMAGED}"
+    return None
 
 
 def _unsuitable(found: tuple[int, int], depth: int, colour: int, size: tuple[int, int] | None) -> str | None:

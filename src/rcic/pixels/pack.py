@@ -18,7 +18,8 @@ from rcic.files import whole, write_error
 from rcic.pixels.ahead import ahead
 from rcic.pixels.frame import LEVEL, compress
 from rcic.pixels.image import read_grey, resize
-from rcic.pixels.packed import ARRAY, FULL, IMAGES, SHARD
+from rcic.pixels.manifest import FULL
+from rcic.pixels.packed import ARRAY, IMAGES, SHARD
 from rcic.pixels.shard import ShardWriter
 from rcic.pixels.sites import Site, site_table, sites_of
 from rcic.pixels.store import PngStore

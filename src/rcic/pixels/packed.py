@@ -12,10 +12,8 @@ sha256 in ``packed.json``, and that file by its last line. So damage is named an
 """
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,45 +21,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rcic.errors import UserError
-from rcic.files import whole
+from rcic.errors import UserError, brief
 from rcic.pixels.frame import decompress, restore
-from rcic.pixels.image import check_shape, resize
+from rcic.pixels.image import LARGEST, check_shape, resize
+from rcic.pixels.manifest import FULL, Manifest, are_numbers, json_object
 from rcic.pixels.shard import Shard
 from rcic.pixels.sites import Site, sites_of
 from rcic.screen.plate import CHANNELS, image_name, plate_name
 
-MARK, IMAGES, FULL = "packed.json", "images.zarr", "full"
+IMAGES = "images.zarr"
 ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a finished conversion says of itself: ``arrays`` maps ``full/HUVEC-01/Plate1`` to its zarr.json's sha256."""
-
-    screen: str
-    sizes: tuple[int, ...]
-    arrays: Mapping[str, str]
-
-    def write(self, root: Path) -> None:
-        """Write ``packed.json``, whole."""
-        content = {"version": VERSION, "screen": self.screen, "sizes": self.sizes, "arrays": dict(self.arrays)}
-        text = json.dumps(content, indent=1)
-        with whole(root / MARK) as temporary:
-            temporary.write_text(text + "\n" + _digest(text) + "\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, root: Path) -> "Manifest":
-        """Read ``packed.json``. Raises UserError if it is not whole or of another version."""
-        path = root / MARK
-        text, _, digest = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").rpartition("\n")
-        if _digest(text) != digest:
-            raise UserError(f"{path}: the file is damaged or was changed; pack the screen again, or copy it again")
-        content = json.loads(text)
-        if content["version"] != VERSION:
-            raise UserError(f"{path}: packed in form {content['version']}, this program reads form {VERSION}")
-        return cls(content["screen"], tuple(content["sizes"]), content["arrays"])
 
 
 class PackedStore:
@@ -131,11 +100,20 @@ class PlateArray:
     def __init__(self, folder: Path, digest: str | None = None) -> None:
         self.folder = folder
         facts = _metadata(folder / ARRAY, digest)
-        n_sites, n_channels, height, width = facts["shape"]
+        try:
+            n_sites, n_channels, height, width = facts["shape"]
+            sites = facts["attributes"]["sites"]
+            self.places = {(well, site): number for number, (well, site) in enumerate(sites)}
+            self.left_out = {(well, site, channel): why for well, site, channel, why in facts["attributes"]["left_out"]}
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"{folder / ARRAY}: says no shape, sites and left_out; pack this plate again") from None
+        once = len(sites) == len(self.places)
+        right = once and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(CHANNELS))
+        if not right or max(height, width) > LARGEST:
+            raise UserError(
+                f"{folder / ARRAY}: its shape is {brief(facts['shape'])}, which is no plate's; pack it again"
+            )
         self.shape = height, width
-        sites = facts["attributes"]["sites"]
-        self.places = {(well, site): number for number, (well, site) in enumerate(sites)}
-        self.left_out = {(well, site, channel): why for well, site, channel, why in facts["attributes"]["left_out"]}
         self.shard = Shard(folder / SHARD, n_sites, n_channels)
 
     def there(self, place: tuple[str, int], channel: int) -> bool:
@@ -172,8 +150,4 @@ def _metadata(path: Path, digest: str | None) -> dict[str, Any]:
         raise UserError(f"{path}: the packed plate cannot be read: {error.strerror}") from error
     if digest not in (None, hashlib.sha256(content).hexdigest()):
         raise UserError(f"{path}: the file is damaged or was changed; pack this plate again")
-    return json.loads(content)
-
-
-def _digest(text: str) -> str:
-    return "sha256 " + hashlib.sha256(text.encode()).hexdigest()
+    return json_object(path, content)

@@ -49,6 +49,9 @@ class Shard:
         if len(content) != length or google_crc32c.value(content[:-_CHECKSUM]) != checksum:
             raise UserError(f"{path}: the packed file is cut off or its index is damaged; pack this plate again")
         self.index = np.frombuffer(content[:-_CHECKSUM], "<u8").reshape(n_sites, n_channels, 2)
+        offset, size_of = self.index[self.index[..., 0] != ABSENT].T
+        if (size_of > size).any() or (offset > np.uint64(size) - size_of).any():
+            raise UserError(f"{path}: the index of the packed file leads out of it; pack this plate again")
 
     def there(self, site: int, channel: int) -> bool:
         """Return whether a place, counted from 0, has an image."""

@@ -10,7 +10,8 @@ import pandas as pd
 
 from rcic.errors import UserError
 from rcic.pixels.image import check_shape, read_grey, resize
-from rcic.pixels.packed import MARK, PackedStore
+from rcic.pixels.manifest import MARK
+from rcic.pixels.packed import PackedStore
 from rcic.pixels.sites import Site, site_table, sites_of
 from rcic.screen.plate import CHANNELS, SITES, image_name
 

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from rcic.errors import nearest
-from rcic.screen.plate import WELLS
+from rcic.errors import brief, nearest
+from rcic.screen.plate import LONGEST_NAME, WELLS, is_folder_name
 from rcic.screen.rows import is_number, refuse, row_error, whole_numbers
 
 
 def check_wells(path: Path, rows: pd.DataFrame, name: str = "id_code") -> pd.DataFrame:
     """Return the rows, plate as int64, if experiment, plate and well agree with the column ``name``.
 
-    Raises UserError for a well outside the plate, a plate that is no whole number, or a contradiction.
+    Raises UserError for an experiment that cannot be a folder, a well outside the plate, a plate that is no whole
+    number, or a contradiction.
     """
+    check_folder_names(path, rows, "experiment")
     outside = ~rows["well"].isin(WELLS)
     refuse(path, rows, outside, lambda row: f"well {row['well']!r} is not in A01-P24{_swapped(row, name)}")
     plate = whole_numbers(path, rows, "plate")
@@ -25,6 +27,13 @@ def check_wells(path: Path, rows: pd.DataFrame, name: str = "id_code") -> pd.Dat
 
     refuse(path, rows, rows[name] != expected, reason)
     return rows.assign(plate=plate)
+
+
+def check_folder_names(path: Path, rows: pd.DataFrame, column: str) -> None:
+    """Refuse a name that is to be a folder's and would lead out of the data root, or be none."""
+    bad = {name for name in rows[column].unique() if not is_folder_name(name)}
+    wanted = f"1 to {LONGEST_NAME} bytes of printable text without slashes, not beginning with a dot"
+    refuse(path, rows, rows[column].isin(bad), lambda row: f"{column} {brief(row[column])} must be {wanted}")
 
 
 def check_choice(path: Path, rows: pd.DataFrame, column: str, known: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.errors import UserError, nearest
-from rcic.screen.checks import check_agrees, check_choice, check_one_form, check_wells
+from rcic.screen.checks import check_agrees, check_choice, check_folder_names, check_one_form, check_wells
 from rcic.screen.plate import SITES, cell_type_of
 from rcic.screen.rows import read_rows, refuse, whole_numbers
 
@@ -69,6 +69,7 @@ def _read_metadata(path: Path) -> pd.DataFrame:
     """Return the wells of RxRx1's table of sites; classes follow sirna_id, names follow the sirna column."""
     facts = ["cell_type", "dataset", "well_type", "sirna", "sirna_id"]
     rows = check_wells(path, read_rows(path, ["site_id", "well_id", *WELL, "site", *facts]), "well_id")
+    check_folder_names(path, rows, "cell_type")  # a part of the name of a cell type's own model
     check_choice(path, rows, "dataset", ("train", "test"))
     check_choice(path, rows, "well_type", WELL_TYPES)
     _check_sites(path, rows)

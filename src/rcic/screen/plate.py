@@ -16,6 +16,7 @@ CHANNEL_NAMES: dict[int, str] = {
 }
 ROWS = "ABCDEFGHIJKLMNOP"
 COLUMNS = 24
+LONGEST_NAME = 100  # bytes of an experiment's name, which is a folder's
 
 _WELL = re.compile(r"([A-P])([0-9][0-9])")
 
@@ -44,6 +45,15 @@ WELLS = tuple(well_name(row, col) for row in range(len(ROWS)) for col in range(C
 def id_code(experiment: str, plate: int, well: str) -> str:
     """Return the name of a well in the whole screen: ``"HUVEC-07_1_B02"``."""
     return f"{experiment}_{plate}_{well}"
+
+
+def is_folder_name(name: str) -> bool:
+    """Tell whether a name from a table can be a folder's: it leads nowhere else, and no file system refuses it.
+
+    That is 1 to 100 bytes of printable text without slashes, no dot in front.
+    """
+    fits = 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME
+    return fits and name.isprintable() and name[0] != "." and not set("/\\") & set(name)
 
 
 def cell_type_of(experiment: str) -> str:

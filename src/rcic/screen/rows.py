@@ -22,7 +22,7 @@ def read_rows(path: Path, required: Sequence[str], others: Collection[str] | Non
     lines = _text(path).split("\n")
     if not lines[0].strip():
         raise UserError(f"{path}: the file is empty; its first line must name the columns {', '.join(required)}")
-    header = next(csv.reader(lines[:1]))
+    (header,) = _fields(path, lines[:1])
     _check_header(path, header, required, others)
     _check_fields(path, lines, len(header))
     text = io.StringIO("\n".join(lines))
@@ -101,9 +101,18 @@ def _check_fields(path: Path, lines: list[str], width: int) -> None:
     """Refuse a row with more or fewer fields than the header; blank lines pass."""
     counts = [line.count(",") + 1 for line in lines]
     if any('"' in line for line in lines):
-        counts = [len(row) for row in csv.reader(lines)]
-        if len(counts) != len(lines):
-            raise UserError(f"{path}: a quoted field runs over the end of a line, or its quote is never closed")
+        counts = [len(row) for row in _fields(path, lines)]
     for number, (count, line) in enumerate(zip(counts, lines, strict=True), start=1):
         if count != width and line.strip():
             raise row_error(path, number, f"{count} fields where the header has {width}: {line[:80]!r}")
+
+
+def _fields(path: Path, lines: list[str]) -> list[list[str]]:
+    """Return the fields of each line; UserError for a quoted field that is longer than its line."""
+    try:
+        fields = list(csv.reader(lines))
+    except csv.Error as error:
+        raise UserError(f"{path}: {error}; is a quote never closed?") from None
+    if len(fields) != len(lines):
+        raise UserError(f"{path}: a quoted field runs over the end of a line, or its quote is never closed")
+    return fields

@@ -98,7 +98,7 @@ class Head(nn.Module):
         """Return the logits (B, K): linear, or scale times cosine where there is no linear classifier."""
         if self.weight is not None:
             return F.linear(embedding, self.weight, self.bias)
-        assert self.margin is not None
+        assert self.margin is not None  # nosec B101 # for mypy: check_loss has looked
         return self.margin.logits(embedding)
 
 

@@ -1,0 +1,198 @@
+"""The readers that are tried: for each a valid input, ways to damage it, and what must hold of whatever it accepts."""
+
+import contextlib
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import cv2
+import google_crc32c
+import numpy as np
+import pandas as pd
+
+from rcic.learn.config import read_config
+from rcic.learn.schema import from_plain, to_plain
+from rcic.learn.settings import Config
+from rcic.packing import pack
+from rcic.pixels.image import read_grey
+from rcic.pixels.manifest import MARK, _digest
+from rcic.pixels.packed import ARRAY, IMAGES, SHARD, PackedStore
+from rcic.pixels.sites import site_table, sites_of
+from rcic.screen.plate import CHANNELS, SITES, is_folder_name
+from rcic.screen.table import read_screen
+from tests.faults.mutate import CSV_WORDS, YAML_WORDS, damaged, damaged_json, damaged_lines, damaged_png
+from tests.pixels.conftest import write_png, write_tables
+from tests.screen.tiny import KAGGLE, METADATA
+
+Files = dict[str, bytes]
+SIZE = 12
+CONFIG = """# a config of every kind of value
+stage: full
+model: {name: tiny, pretrained: none, bn_momentum: null, metadata: [cell_type]}
+data:
+  channels: [1, 2]
+  folds_dir: csv
+  size: 64
+  cache: true
+augment: {crop: 48, scale: [0.9, 1.1], extra: [blur]}
+schedule: {frozen_epochs: 0, epochs: 3, warmup_epochs: 1, max_lr: 1e-3}
+train:
+  seed: 1
+  precision: fp32
+log: {wandb: off}
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader. ``damage`` returns the files that differ from ``valid``; ``read`` raises whatever goes wrong.
+
+    ``share`` of 20 inputs are for it, as some readers take longer than others.
+    """
+
+    name: str
+    share: int
+    valid: Files
+    damage: Callable[[Random, Files], Files]
+    read: Callable[[Path, Files], None]
+
+
+def targets(scratch: Path) -> list[Target]:
+    """Return all of them; ``scratch`` is an empty folder in which a packed screen is made."""
+    kaggle = {name: text.encode() for name, text in KAGGLE.items()}
+    return [
+        Target("kaggle", 1, kaggle, _damage_table, _read_table),
+        Target("metadata", 1, {"metadata.csv": METADATA.encode()}, _damage_table, _read_table),
+        Target("config", 3, {"c.yml": CONFIG.encode()}, _damage_config, _read_config),
+        Target("image", 9, {"a.png": _png(7)}, _damage_image, _read_image),
+        Target("store", 6, packed_files(scratch), _damage_store, _read_store),
+    ]
+
+
+# --- tables and configs -----------------------------------------------------------------------------------------------
+
+
+def _damage_table(random: Random, valid: Files) -> Files:
+    name = random.choice(sorted(valid))
+    if random.random() < 0.5:
+        return {name: damaged(random, valid[name], CSV_WORDS)}
+    return {name: damaged_lines(random, valid[name], CSV_WORDS)}
+
+
+def _read_table(root: Path, _: Files) -> None:
+    screen = read_screen(root)
+    assert all(map(is_folder_name, screen.wells["experiment"].unique()))
+    assert screen.wells["id_code"].is_unique and screen.wells["label"].between(-1, len(screen.classes) - 1).all()
+
+
+def _damage_config(random: Random, valid: Files) -> Files:
+    text = valid["c.yml"]
+    if random.random() < 0.5:
+        return {"c.yml": damaged(random, text, YAML_WORDS)}
+    return {"c.yml": damaged_lines(random, text, YAML_WORDS)}
+
+
+def _read_config(root: Path, _: Files) -> None:
+    config = read_config(root / "c.yml")
+    assert from_plain(Config, to_plain(config), "again") == config
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def _png(seed: int) -> bytes:
+    image = np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE + 3), dtype=np.uint8)
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def _damage_image(random: Random, valid: Files) -> Files:
+    data = valid["a.png"]
+    return {"a.png": damaged(random, data) if random.random() < 0.3 else damaged_png(random, data)}
+
+
+def _read_image(root: Path, files: Files) -> None:
+    image = read_grey(root / "a.png")
+    header = files["a.png"][16:24]
+    assert image.shape == (int.from_bytes(header[4:], "big"), int.from_bytes(header[:4], "big"))
+    assert image.dtype == np.uint8
+
+
+# --- the packed store -------------------------------------------------------------------------------------------------
+
+PLATE = f"{IMAGES}/full/RPE-01/Plate1"
+_WELLS = pd.DataFrame(
+    [
+        (f"{name}_1_{well}", name, name[:-3], 1, well, split, "treatment", label)
+        for name, split in (("RPE-01", "train"), ("RPE-02", "test"))
+        for label, well in enumerate(("B02", "C03"))
+    ],
+    columns=["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"],
+)
+SITES_OF_PLATE = sites_of(site_table(_WELLS[_WELLS["experiment"] == "RPE-01"]))
+
+
+def packed_files(scratch: Path) -> Files:
+    """Return the files of a small packed screen that its reader opens."""
+    for site in sites_of(site_table(_WELLS)):
+        for channel in CHANNELS:
+            name = f"{site.split}/{site.experiment}/Plate1/{site.well}_s{site.site}_w{channel}.png"
+            write_png(scratch / "data" / name, _pixels(site.well, site.site, channel))
+    write_tables(scratch / "data", _WELLS)
+    with contextlib.redirect_stdout(io.StringIO()):
+        pack(scratch / "data", scratch / "packed", (), threads=1, verify=False)
+    return {name: (scratch / "packed" / name).read_bytes() for name in (MARK, f"{PLATE}/{ARRAY}", f"{PLATE}/{SHARD}")}
+
+
+def _pixels(well: str, site: int, channel: int) -> np.ndarray:
+    number = 100 * (well == "C03") + 10 * site + channel
+    return np.random.default_rng(number).integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
+
+
+def _damage_store(random: Random, valid: Files) -> Files:
+    """Damage one file as it is, or so that its checksum is right again."""
+    name = random.choice(sorted(valid))
+    if random.random() < 0.4:
+        return {name: damaged(random, valid[name])}
+    if name == MARK:
+        manifest = json.loads(valid[MARK].decode().rpartition("}")[0] + "}")
+        return {MARK: _signed(json.dumps(damaged_json(random, manifest)))}
+    if name.endswith(ARRAY):
+        facts = json.loads(valid[name])
+        some = {key: facts[key] for key in ("shape", "attributes")}
+        new = damaged_json(random, some) if random.random() < 0.9 else damaged_json(random, facts)
+        return _resigned(valid, name, json.dumps(facts | new if isinstance(new, dict) else new).encode())
+    shard = valid[name]
+    length = 16 * len(SITES_OF_PLATE) * len(CHANNELS)
+    if random.random() < 0.5:
+        content, index = shard[: -length - 4], damaged(random, shard[-length - 4 : -4])
+    else:
+        content, index = damaged(random, shard[: -length - 4]), shard[-length - 4 : -4]
+    return {name: content + index + google_crc32c.value(index).to_bytes(4, "little")}
+
+
+def _signed(text: str) -> bytes:
+    return f"{text}\n{_digest(text)}\n".encode()
+
+
+def _resigned(valid: Files, name: str, content: bytes) -> Files:
+    """Return the metadata of an array and a packed.json that agrees with it."""
+    manifest = json.loads(valid[MARK].decode().rpartition("}")[0] + "}")
+    manifest["arrays"]["full/RPE-01/Plate1"] = hashlib.sha256(content).hexdigest()
+    return {name: content, MARK: _signed(json.dumps(manifest))}
+
+
+def _read_store(root: Path, files: Files) -> None:
+    store = PackedStore(root)
+    for site in SITES_OF_PLATE:
+        there = [channel for channel in CHANNELS if store.holds(site, channel)]
+        image = store.read(site, there or CHANNELS)
+        assert image.dtype == np.uint8 and image.shape[0] == len(there)
+        if set(files) <= {f"{PLATE}/{SHARD}"}:  # the metadata is what it was: so are the pixels
+            assert len(there) == len(CHANNELS) or len(files) == 1
+            for channel, pixels in zip(there, image, strict=True):
+                assert np.array_equal(pixels, _pixels(site.well, site.site, channel)), "other pixels without a word"
+    assert len(SITES) == 2
