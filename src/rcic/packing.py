@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from rcic.errors import UserError
 from rcic.files import whole
+from rcic.pixels.marks import MARK
 from rcic.pixels.pack import Plate, array_folder, pack_plates, plates_of, read_picture
-from rcic.pixels.packed import ARRAY, IMAGES, MARK, Manifest, PackedStore, PlateArray
+from rcic.pixels.packed import ARRAY, IMAGES, Manifest, PackedStore, PlateArray
 from rcic.pixels.sites import Site
 from rcic.pixels.store import PngStore
 from rcic.screen.formats import KAGGLE, METADATA

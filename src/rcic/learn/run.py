@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PSEUDO, Member, model_name, whole
+from rcic.learn.audited import audit_of_training
 from rcic.learn.config import write_config
 from rcic.learn.ranks import is_main, say
 from rcic.learn.record import read_record, recorded, surroundings
@@ -22,6 +23,8 @@ _HARMLESS = (
     "data.cache",
     "data.folds_dir",  # what the tables in them say is compared
     "data.pseudo_dir",
+    "data.audit",  # so is which sites are bad
+    "data.audit_dir",
     "train.device",
     "train.valid_batch_size",
     "predict.tta",  # but said
@@ -43,8 +46,10 @@ def train(config: Config, data_root: str | Path, log_root: str | Path, force: bo
     """
     _check_loggers(config)
     folder, screen = run_folder(log_root, config), read_screen(data_root)
+    audit = audit_of_training(config, screen)
     table = stage_table(screen, config)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
+    data["audit"] = "" if audit is None else audit.digest(config.data.channels)
     if not force and is_done(folder, config, data):
         say(f"{folder}: done already, skipped")
         return folder
@@ -52,7 +57,7 @@ def train(config: Config, data_root: str | Path, log_root: str | Path, force: bo
 
     from rcic.learn.build import build_training  # torch and Catalyst only now: the checks above are quick
 
-    runner, facts = build_training(config, screen, table, Path(log_root), folder)
+    runner, facts = build_training(config, screen, table, Path(log_root), folder, audit)
     with recorded(folder, record | facts) as outcome:
         if is_main():
             _begin(folder, runner.config, table)

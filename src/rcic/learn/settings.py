@@ -77,6 +77,9 @@ class Data:
     wells, train's and test's, as further classes (1,139 siRNAs); it has no meaning in stage I, whose classes they are.
     ``cell_types`` keeps those only: a model of their own, in a run folder ``MODEL@HUVEC``. ``norm``: over which pixels
     mean and variance of a channel become 0 and 1.
+
+    ``audit``: learn only from images that ``src/data.py audit`` has looked at. It wrote into ``audit_dir``, and what is
+    decided there replaces ``drop_incomplete``.
     """
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -89,6 +92,8 @@ class Data:
     norm: Literal["image", "plate", "experiment", "cell_type", "global"] = "image"
     folds_dir: str = "csv"
     pseudo_dir: str = "csv/pseudo"
+    audit: Literal["required", "off"] = "required"
+    audit_dir: str = "csv/audit"
     drop_incomplete: bool = False
     cache: bool = False
     workers: int = 4
