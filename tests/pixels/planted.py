@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.pixels.conftest import SIZE, write_png
+from rcic.pixels.image import read_shape
+from tests.pixels.conftest import write_png
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -39,11 +40,20 @@ def _flip(place: int) -> Callable[[Path], object]:
     return flip
 
 
-def _drawn(image: np.ndarray) -> Callable[[Path], object]:
-    return lambda path: write_png(path, image)
+def _drawn(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], object]:
+    """Draw what ``change`` makes of noise of the image's size."""
+    return lambda path: write_png(path, change(_noise(path)))
 
 
-NOISE = np.random.default_rng(7).integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
+def _noise(path: Path) -> np.ndarray:
+    return np.random.default_rng(7).integers(0, 256, read_shape(path), dtype=np.uint8)
+
+
+def _row(path: Path) -> None:
+    height, width = read_shape(path)
+    path.write_bytes(png(bytes(width + 1), width, height))
+
+
 # name -> what it does to a file, its kind, whether 33 bytes tell it
 PLANTS: dict[str, tuple[Callable[[Path], object], str, bool]] = {
     "missing": (Path.unlink, "missing", True),
@@ -53,12 +63,12 @@ PLANTS: dict[str, tuple[Callable[[Path], object], str, bool]] = {
     "pixels cut off": (_cut(200), "truncated", False),
     "header damaged": (_flip(17), "damaged", True),
     "pixels damaged": (_flip(200), "damaged", False),
-    "rows lacking": (lambda path: path.write_bytes(png(bytes(50), SIZE, SIZE)), "damaged", False),
+    "rows lacking": (_row, "damaged", False),
     "text": (lambda path: path.write_bytes(b"<html>404</html>"), "not-png", True),
-    "16 bits": (_drawn(NOISE.astype(np.uint16)), "depth", True),
-    "colour": (_drawn(np.dstack([NOISE] * 3)), "channels", True),
-    "another size": (_drawn(NOISE[:, 2:]), "size", True),
+    "16 bits": (_drawn(lambda noise: noise.astype(np.uint16)), "depth", True),
+    "colour": (_drawn(lambda noise: np.dstack([noise] * 3)), "channels", True),
+    "another size": (_drawn(lambda noise: noise[:, 2:]), "size", True),
     "far too large": (lambda path: path.write_bytes(png(b"", 60_000, 60_000)), "size", True),
-    "black": (_drawn(np.zeros_like(NOISE)), "zero", False),
-    "grey": (_drawn(np.full_like(NOISE, 9)), "constant", False),
+    "black": (_drawn(np.zeros_like), "zero", False),
+    "grey": (_drawn(lambda noise: np.full_like(noise, 9)), "constant", False),
 }

@@ -95,7 +95,8 @@ def with_company(
         n_sites = company.groupby("id_code")["site"].transform("size")
         company = company[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
     if lost := len(others) - company["id_code"].nunique():
-        say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack an image")
+        lack = "an image" if audit is None else "a sound image"
+        say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack {lack}")
     both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)
     return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
 

@@ -87,9 +87,10 @@ def write_audit(folder: Path, audit: Audit, facts: Mapping[str, Any], marks: Map
     """Write ``audit.csv`` and ``audit.json``: both or neither. Raises UserError if they cannot be written."""
     table = audit.findings.to_csv(index=False, lineterminator="\n").encode()
     told = {**facts, "on_bad": audit.on_bad, "findings_sha256": hashlib.sha256(table).hexdigest(), "marks": marks}
-    with whole(folder / REPORT) as report, whole(folder / FINDINGS) as findings:
-        findings.write_bytes(table)
+    with whole(folder / REPORT) as report:
         report.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        with whole(folder / FINDINGS) as findings:
+            findings.write_bytes(table)
 
 
 def read_audit(folder: str | Path, screen: Screen) -> Audit:
