@@ -39,15 +39,21 @@ class Bench:
         """The folds by experiment."""
         return str(self.work / "csv")
 
+    @property
+    def audit(self) -> str:
+        """What is known of its images."""
+        return str(self.work / "audit")
+
     def place(self, chain: Chain, seed: int) -> Path:
         """Where a chain's runs and predictions of one seed are."""
         return self.work / "chains" / chain.name / str(seed)
 
 
 def screen_commands(bench: Bench) -> list[Command]:
-    """Return what must be done once: the screen and its folds."""
+    """Return what must be done once: the screen, the audit of its images and its folds."""
     return [
         ["src/data.py", "simulate", "--preset=bench", f"--out_dir={bench.screen}", "--seed=0", "--workers=2"],
+        ["src/data.py", "audit", f"--data_root={bench.screen}", f"--out_dir={bench.audit}"],
         ["src/data.py", "folds", f"--data_root={bench.screen}", f"--out_dir={bench.folds}", "--n_folds=4"],
     ]
 
@@ -97,7 +103,8 @@ def stage_and_model(file: str) -> tuple[str, str]:
 def train(bench: Bench, chain: Chain, seed: int, file: str, channels: str, cell_type: str = "") -> Command:
     """Return one training's command, of one cell type alone if it is named."""
     place = bench.place(chain, seed)
-    settings = [f"data.folds_dir={bench.folds}", f"data.pseudo_dir={place}/pseudo", *chain.given(file)]
+    settings = [f"data.folds_dir={bench.folds}", f"data.pseudo_dir={place}/pseudo"]
+    settings += [f"data.audit_dir={bench.audit}", *chain.given(file)]
     settings += [f"data.cell_types=[{cell_type}]"] if cell_type else []
     where = [f"--config={RECIPES / file}", f"--data_root={bench.screen}", f"--log_root={place}/logs"]
     what = ["--fold=0", f"--channels={channels}", f"--seed={seed}", f"--set={','.join(settings)}", "--force=True"]
@@ -161,12 +168,14 @@ def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: st
     """Run commands one after the other; return whether all succeeded. The first failure ends them.
 
     A command leaves a mark: itself, its CPU seconds (other work on the machine does not count) and the hash of
-    ``configs``, the recipe's files. If it succeeded before with the same files it is left out.
+    ``configs``, the recipe's files. If it succeeded before with the same files it is left out. Where the audit lies is
+    no part of the mark: trainings from before there were audits are the same.
     """
     texts = b"".join((ROOT / RECIPES / name).read_bytes() for name in configs)
     made_with = hashlib.sha256(texts).hexdigest()
     for command in commands:
-        mark = bench.work / "done" / f"{hashlib.sha256(' '.join(command).encode()).hexdigest()[:16]}.json"
+        words = " ".join(command).replace(f",data.audit_dir={bench.audit}", "")
+        mark = bench.work / "done" / f"{hashlib.sha256(words.encode()).hexdigest()[:16]}.json"
         if mark.exists() and json.loads(mark.read_text(encoding="utf-8"))["configs"] == made_with:
             continue
         seconds = timed(command, title)

@@ -31,6 +31,7 @@ def train(options: argparse.Namespace, model: str, precision: str, seed: int) ->
     settings = {
         "data.size": options.size,
         "data.folds_dir": options.work_dir / "csv",
+        "data.audit_dir": options.work_dir / "audit",
         "data.workers": options.workers,
         "schedule.frozen_epochs": 0,
         "schedule.epochs": options.epochs,
@@ -117,6 +118,8 @@ def main() -> None:
     screen = str(options.work_dir / "screen")
     call("src/data.py", "simulate", f"--preset={options.preset}", f"--out_dir={screen}")
     call("src/data.py", "pack", f"--data_root={screen}", f"--out_dir={options.work_dir / 'packed'}")
+    audit = options.work_dir / "audit"
+    call("src/data.py", "audit", f"--data_root={options.work_dir / 'packed'}", f"--out_dir={audit}")
     call("src/data.py", "folds", f"--data_root={screen}", f"--out_dir={options.work_dir / 'csv'}")
     rows = [
         {"model": model, "precision": precision, "seed": seed, **measure(train(options, model, precision, seed))}

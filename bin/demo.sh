@@ -16,16 +16,17 @@ export CHANNEL_SETS="[1,2,3,4,5] [1,2,3,4,6]" FOLDS="0 1" JOBS=${JOBS:-2}
 say() { printf '\n[%d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
 predict() {
   "$python" src/inference.py predict-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/$1" --model_name "$MODEL" \
-    --out_dir "$root/predictions/$1"
+    --out_dir "$root/predictions/$1" --audit_dir "$root/csv/audit"
 }
 score() { "$python" src/inference.py score --data_root "$DATA_ROOT" --predict_root "$root/predictions/$1" "${@:2}"; }
 
 say "a synthetic screen: 24 siRNAs in 4 groups, 4 cell types, 12 train and 4 test experiments"
 "$python" src/data.py simulate --preset demo --out_dir "$DATA_ROOT" --seed "${SEED:-0}"
 "$python" src/data.py describe --data_root "$DATA_ROOT"
+"$python" src/data.py audit --data_root "$DATA_ROOT" --out_dir "$root/csv/audit"
 "$python" src/data.py folds --data_root "$DATA_ROOT" --out_dir "$root/csv" --n_folds 4
 
-folds="--set=data.folds_dir=$root/csv,data.pseudo_dir=$root/csv/pseudo"
+folds="--set=data.folds_dir=$root/csv,data.pseudo_dir=$root/csv/pseudo,data.audit_dir=$root/csv/audit"
 say "stage I: control siRNAs, from ImageNet"
 bash bin/train_control.sh --config configs/demo/control.yml -- "$folds"
 say "stage II: all siRNAs, from stage I"

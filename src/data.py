@@ -1,8 +1,9 @@
-"""Tables and images of a screen: ``python src/data.py describe | simulate | folds | pack``."""
+"""Tables and images of a screen: ``python src/data.py describe | simulate | folds | audit | pack``."""
 
 import json as json_format
 import os
 from pathlib import Path
+from typing import Literal
 
 from rcic import cli
 
@@ -55,6 +56,31 @@ def folds(data_root: str, out_dir: str = "csv", n_folds: int = 5, seed: int = 0)
     print(f"{out_dir}: train_K.csv and valid_K.csv of {n_folds} folds")
 
 
+def audit(
+    data_root: str,
+    mode: Literal["full", "quick"] = "full",
+    on_bad: Literal["stop", "drop", "other-site"] = "stop",
+    out_dir: str = "csv/audit",
+    workers: int | None = None,
+) -> None:
+    """Look at every image of a screen before anything learns from it; write OUT_DIR/audit.json and audit.csv.
+
+    Args:
+        data_root: the folder with the screen's CSV files and images, PNGs or packed.
+        mode: full decodes every image, quick looks at files and headers only.
+        on_bad: what follows from a bad image: stop refuses to train, drop leaves its site out, other-site takes the
+            images of the well's other site.
+        out_dir: where the two files go; trainings look for them in data.audit_dir.
+        workers: threads that look; as many as there are cores if not given.
+    """
+    if workers is not None:
+        cli.check_least("--workers", workers, 1)
+
+    from rcic.audit import audit
+
+    audit(data_root, out_dir, mode, on_bad, workers or len(os.sched_getaffinity(0)))
+
+
 def pack(
     data_root: str, out_dir: str, sizes: tuple[int, ...] = (), workers: int | None = None, verify: bool = False
 ) -> None:
@@ -78,4 +104,4 @@ def pack(
 
 
 if __name__ == "__main__":
-    cli.main({"describe": describe, "simulate": simulate, "folds": folds, "pack": pack})
+    cli.main({"describe": describe, "simulate": simulate, "folds": folds, "audit": audit, "pack": pack})

@@ -18,6 +18,7 @@ def predict_all(
     at_once: int | None = None,
     drop_incomplete: bool = False,
     tta: tuple[str, ...] = (),
+    audit_dir: str = "csv/audit",
 ) -> None:
     """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; what is there is skipped.
 
@@ -33,6 +34,7 @@ def predict_all(
         at_once: networks in memory at once, which share one reading of the images; as many as fit if not given.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
+        audit_dir: where data.py audit wrote: bad images are not read. Without an audit all are, and a line says so.
     """
     _check_sizes(batch_size, workers, at_once)
 
@@ -40,7 +42,7 @@ def predict_all(
     from rcic.learn.passes import Options
     from rcic.learn.predict import predict_all
 
-    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta)
+    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
     predict_all(data_root, model_root, model_name, out_dir, splits, options)
 
 
@@ -56,6 +58,7 @@ def embed_all(
     at_once: int | None = None,
     drop_incomplete: bool = False,
     tta: tuple[str, ...] = (),
+    audit_dir: str = "csv/audit",
 ) -> None:
     """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/emb_train.npy ... for every trained member; what is there is skipped.
 
@@ -71,6 +74,7 @@ def embed_all(
         at_once: networks in memory at once, which share one reading of the images; as many as fit if not given.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
+        audit_dir: where data.py audit wrote: bad images are not read. Without an audit all are, and a line says so.
     """
     _check_sizes(batch_size, workers, at_once)
 
@@ -78,7 +82,7 @@ def embed_all(
     from rcic.learn.engine import pick_device
     from rcic.learn.passes import Options
 
-    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta)
+    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
     embed_all(data_root, model_root, model_name, out_dir, splits, options)
 
 

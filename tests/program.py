@@ -23,7 +23,7 @@ from rcic.screen.table import Screen
 SRC = Path(__file__).parents[1] / "src"
 TINY = """stage: full
 model: {name: tiny, pretrained: none}
-data: {workers: 0, folds_dir: FOLDS}
+data: {workers: 0, audit: off, folds_dir: FOLDS}
 augment: {shear: 0}
 schedule: {frozen_epochs: 0, epochs: 2, warmup_epochs: 0}
 train: {batch_size: 16, accumulate: 1, precision: fp32}

@@ -34,6 +34,7 @@ DOORS = {
     "scoring": {"screen", "decide", "predictions", "calibration"},
     "embeddings": {"screen", "decide", "predictions", "arrays"},
     "packing": {"screen", "pixels"},
+    "audit": {"screen", "pixels"},
     "neighbours": {"screen", "decide", "embeddings", "arrays"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}

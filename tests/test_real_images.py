@@ -3,6 +3,7 @@
 `tests/pixels/test_real.py` leads the same files through tables, dataset and augmentation.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rcic.learn.models import build_model
 from rcic.learn.settings import Model
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.sites import site_table
+from rcic.pixels.sites import site_table, sites_of
 from rcic.pixels.store import PngStore
 from rcic.screen.table import read_screen
 from tests.program import Program, save_untrained
@@ -73,6 +74,38 @@ def read(out: Path, member: Member) -> tuple[np.ndarray, np.ndarray, list[str]]:
     folder = out / member.folder
     wells = pd.read_csv(folder / "pred_test.csv")["id_code"].tolist()
     return np.load(folder / "pred_test.npy"), np.load(folder / "pred_test_sites.npy"), wells
+
+
+def test_the_audit_finds_exactly_what_is_missing(program, real, tmp_path):
+    """What the tables promise less what lies in the folders; every image that is there can be decoded, none twice."""
+    line = program.refuse("data.py", "audit", "--data_root", real, "--out_dir", tmp_path)
+    found = pd.read_csv(tmp_path / "audit.csv")
+    store, rows = PngStore(real), site_table(read_screen(real).wells)
+    expected = {store.name(site, channel) for site in sites_of(rows) for channel in ALL.channels}
+    there = {path.relative_to(real).as_posix() for path in real.glob("test/*/*/*.png")}
+    assert len(there & expected) == 180 and set(found["kind"]) == {"missing"}
+    assert set(found["file"]) == expected - there and found["file"].is_unique
+    facts = json.loads((tmp_path / "audit.json").read_text())
+    assert facts["by_plate"]["test/HEPG2-01/Plate1"] == {"missing": 2}
+    assert facts["by_kind"] == {"missing": len(expected) - 180} and facts["images"] == len(expected)
+    assert line.startswith(f"{real}: {len(expected) - 180:,} bad images in ")
+
+
+def test_the_audit_stands_in_for_drop_incomplete(program, real, models, tmp_path):
+    audit = tmp_path / "audit"
+    program.run("data.py", "audit", "--data_root", real, "--out_dir", audit, "--mode=quick", "--on_bad=drop")
+    program.run(*predict(real, models / "all", tmp_path / "dropped", "--drop_incomplete"))
+    out = program.run(*predict(real, models / "all", tmp_path / "out", "--audit_dir", audit))
+    assert "left out 18 of 36 sites with a bad image (0 wells have none left)" in out and "warning" not in out
+    own, dropped = read(tmp_path / "out", ALL), read(tmp_path / "dropped", ALL)
+    assert np.array_equal(own[0], dropped[0]) and own[2] == dropped[2]
+    program.run("data.py", "audit", "--data_root", real, "--out_dir", audit, "--mode=quick", "--on_bad=other-site")
+    out = program.run(*predict(real, models / "all", tmp_path / "out", "--audit_dir", audit))
+    assert "0 of 1 members are predicted already" in out  # another decision, other answers
+    assert "18 of 36 sites have the images of their well's other site" in out
+    logits, sites, _ = read(tmp_path / "out", ALL)
+    assert sites.shape == (18, 2, 1108) and np.array_equal(sites[:, 0], sites[:, 1])
+    assert np.allclose(logits, own[0], atol=1e-5)
 
 
 def test_incomplete_sites_stop_the_prediction_by_name(program, real, models, tmp_path):

@@ -29,7 +29,13 @@ from tests.program import read_call, script
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "configs" / "recipes"
 FULL, BENCH = sorted(RECIPES.glob("*.yml")), sorted((RECIPES / "bench").glob("*.yml"))
-SIZES = {"schedule.epochs": 1, "schedule.frozen_epochs": 0, "schedule.warmup_epochs": 0, "data.workers": 0}
+SIZES = {
+    "schedule.epochs": 1,
+    "schedule.frozen_epochs": 0,
+    "schedule.warmup_epochs": 0,
+    "data.workers": 0,
+    "data.audit": "off",
+}
 SIZES |= {"train.precision": "fp32", "train.device": "cpu", "log.tensorboard": False}
 OF_A_BENCH = r"(model\.(name|pretrained|width|dropout|bn_momentum)|data\.(channels|size|workers|cache)|augment\.crop.*)"
 OF_A_BENCH += r"|(optim|schedule|train|log)\..*|progressive\.start"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rcic.learn.config import parse_overrides
 from tests.program import read_call
 
 ROOT = Path(__file__).parents[1]
@@ -132,3 +133,19 @@ def test_help_tells_the_settings(run):
 def test_the_grid_is_not_started_by_hand(run):
     done = run("grid.sh", "--model=a")
     assert (done.code, done.calls, done.err.count("\n")) == (2, [], 1)
+
+
+def test_the_demo_audits_its_screen_before_it_trains(tmp_path):
+    """Every command is one that the scripts take; trainings and predictions look where the audit was written."""
+    stub, notes = tmp_path / "python", tmp_path / "calls"
+    stub.write_text(f"""#!/usr/bin/env bash\nprintf '%s\\t' "$@" >> "{notes}"\nprintf '\\n' >> "{notes}"\n""")
+    stub.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], "PYTHON": str(stub), "DEMO_ROOT": str(tmp_path / "demo"), "JOBS": "1"}
+    subprocess.run(["bash", str(ROOT / "bin/demo.sh")], env=environment, check=True, capture_output=True, timeout=60)
+    calls = [read_call(line.rstrip("\t").split("\t")) for line in notes.read_text().splitlines()]
+    names = [name for name, _ in calls]
+    assert names.index("simulate") < names.index("audit") < names.index("run") and names.count("run") == 10
+    places = [values["out_dir"] for name, values in calls if name == "audit"]
+    places += [parse_overrides(values["set"])["data.audit_dir"] for name, values in calls if name == "run"]
+    places += [values["audit_dir"] for name, values in calls if name == "predict-all"]
+    assert len(places) == 13 and set(places) == {str(tmp_path / "demo/csv/audit")}

@@ -1,5 +1,3 @@
-import struct
-import zlib
 from pathlib import Path
 
 import cv2
@@ -7,24 +5,14 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.image import read_grey, resize
+from rcic.pixels.image import BadImage, read_grey, read_shape, resize
+from tests.pixels.planted import png
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
 
 
 def encode(image: np.ndarray, kind: str = ".png") -> bytes:
     return cv2.imencode(kind, image)[1].tobytes()
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-
-def png(rows: bytes, width: int, height: int, depth: int = 8, colour: int = 0) -> bytes:
-    """Return a PNG whose checksums are right, whatever its rows are."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
 
 
 WHOLE = encode(GREY)
@@ -112,6 +100,50 @@ def test_another_size_than_wanted(tmp_path):
     path.write_bytes(WHOLE)
     with pytest.raises(UserError, match=r"a\.png: the image is 20 x 30 pixels .*, not 30 x 20"):
         read_grey(path, size=(30, 20))
+
+
+def test_an_error_tells_the_kind_and_the_reason_apart(tmp_path):
+    path = tmp_path / "a.png"
+    for data, kind in ((b"", "empty"), (WHOLE[:50], "truncated"), (TALL, "damaged"), (b"text", "not-png")):
+        path.write_bytes(data)
+        with pytest.raises(BadImage) as caught:
+            read_grey(path)
+        assert caught.value.kind == kind and str(caught.value) == f"{path}: {caught.value.reason}"
+
+
+def test_the_largest_image_is_read_and_a_larger_one_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("rcic.pixels.image.MOST_PIXELS", 600)
+    path = tmp_path / "a.png"
+    path.write_bytes(WHOLE)
+    assert read_grey(path).shape == (20, 30)
+    path.write_bytes(encode(np.zeros((20, 31), np.uint8)))
+    for read in (read_grey, read_shape):
+        with pytest.raises(BadImage, match="says it has 20 x 31 pixels") as caught:
+            read(path)
+        assert caught.value.kind == "size"
+
+
+def test_a_header_tells_the_shape(tmp_path):
+    path = tmp_path / "a.png"
+    for data in (WHOLE, WHOLE[:33], bytes(FLIPPED)):  # what comes after it is not looked at
+        path.write_bytes(data)
+        assert read_shape(path) == (20, 30)
+    for end in (*range(33), 0):
+        path.write_bytes(WHOLE[:end])
+        with pytest.raises(BadImage) as caught:
+            read_shape(path)
+        assert caught.value.kind == ("truncated" if end else "empty")
+
+
+def test_no_flipped_bit_of_a_header_passes(tmp_path):
+    path = tmp_path / "a.png"
+    for bit in range(8 * 33):
+        data = bytearray(WHOLE)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        with pytest.raises(BadImage) as caught:
+            read_shape(path)
+        assert caught.value.kind == ("not-png" if bit < 64 else "damaged")
 
 
 def test_resize_keeps_what_fits_and_can_enlarge():

@@ -58,6 +58,8 @@ KAGGLE_MISTAKES = [
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04", 3, "4 fields where the header has 5"),
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,11,7", 3, "6 fields where the header has 5"),
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,x11", 3, "sirna 'x11' is not an integer like the other"),
+    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,-1", 3, "sirna '-1' is not an integer like the other"),
+    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,1" + 19 * "0", 3, "0' is not an integer like the other"),
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,30", 3, "sirna '30' as a treatment, but in most wells"),
     (
         "train_controls.csv",
@@ -96,6 +98,20 @@ KAGGLE_MISTAKES = [
         "RPE-01_1_B04,RPE-01,1,B04",
         2,
         "first in train.csv, line 7",
+    ),
+    (
+        "test_controls.csv",
+        "U2OS-01_1_B02,U2OS-01,1,B02",
+        "RPE-01_1_D02,RPE-01,1,D02",
+        2,
+        "experiment 'RPE-01' in test, but train.csv, line 6 has it in train",
+    ),
+    (
+        "train.csv",
+        "RPE-02_1_B04,RPE-02,1,B04",
+        "U2OS-01_1_D04,U2OS-01,1,D04",
+        3,
+        "experiment 'U2OS-01' in train, but test.csv, line 2 has it in test",
     ),
 ]
 
@@ -189,6 +205,13 @@ METADATA_MISTAKES = [
         5,
         "sirna 's700' of well_id 'RPE-01_1_B03', which further up",
     ),
+    (
+        "U2OS,test,U2OS-01,1,B04",
+        "U2OS,train,U2OS-01,1,B04",
+        11,
+        "experiment 'U2OS-01' in train, but metadata.csv, line 8 has it in test",
+    ),
+    ("B03,2,treatment,s91,10", "B03,2,treatment,s91,-10", 5, "sirna_id '-10' is not a whole number"),
     ("B03,2,treatment,s91,10", "B03,2,treatment,s91,x", 5, "sirna_id 'x' is not a whole number"),
     ("B03,2,treatment,s91,10", "B03,2,treated,s91,10", 5, "well_type 'treated' is none of treatment"),
     ("B03,2,treatment,s91,10", "B03,2,positive_control,s91,10", 5, "well_type 'positive_control' of well_id"),

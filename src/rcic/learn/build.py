@@ -27,18 +27,26 @@ from rcic.learn.sizes import check_sizes
 from rcic.learn.start import build_network, in_place, starting_checkpoint
 from rcic.learn.tables import StageTable
 from rcic.pixels.loader import BatchLoader
+from rcic.pixels.report import Audit
 from rcic.pixels.store import Store, open_store
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.table import Screen
 
 
 def build_training(
-    config: Config, screen: Screen, table: StageTable, log_root: Path, folder: Path, begun: Checkpoint | None = None
+    config: Config,
+    screen: Screen,
+    table: StageTable,
+    log_root: Path,
+    folder: Path,
+    audit: Audit | None = None,
+    begun: Checkpoint | None = None,
 ) -> tuple[WellRunner, dict[str, Any]]:
     """Return the runner of one training, which will write into ``folder``, and the facts of it for run.json.
 
-    It goes on from ``begun``, the last whole epoch of the same training, if that is given. Writes nothing.
-    Raises UserError for images, weights, a device or a precision that the training could not use.
+    ``audit`` says which images are bad. The training goes on from ``begun``, the last whole epoch of the same one, if
+    that is given. Writes nothing. Raises UserError for images, weights, a device or a precision that the training could
+    not use.
     """
     device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
     check_precision(config.train.precision, device)
@@ -46,7 +54,7 @@ def build_training(
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
     store = open_store(screen.root)
     earlier = starting_checkpoint(config, log_root)
-    sites, known = find_sites(config, screen, table, store, earlier)
+    sites, known = find_sites(config, screen, table, store, earlier, audit)
     set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
     model, start = build_network(config, len(table.classes), [len(values) for values in known.values()], earlier)
     loaders, pixels = _loaders(config, sites, store)
@@ -60,7 +68,7 @@ def build_training(
         "progress": Progress(_title(config), config.log.every),
     }
     if config.progressive.start:
-        runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder)
+        runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder, audit)
     runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
     n_valid = int(sites.valid["wanted"].sum())
     path = None if earlier is None else str(earlier.path.resolve())
@@ -76,7 +84,12 @@ def build_training(
 
 
 def find_sites(
-    config: Config, screen: Screen, table: StageTable, store: Store, start: Checkpoint | None = None
+    config: Config,
+    screen: Screen,
+    table: StageTable,
+    store: Store,
+    start: Checkpoint | None = None,
+    audit: Audit | None = None,
 ) -> tuple[TrainingSites, dict[str, list[str]]]:
     """Return the site tables of a stage with their metadata, and the metadata values that training knows.
 
@@ -86,7 +99,7 @@ def find_sites(
     """
     data, unit = config.data, unit_of(config)
     train, valid = (
-        usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete)
+        usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit)
         for wells in (table.train, table.valid)
     )
     if data.stack_sites:
@@ -94,9 +107,9 @@ def find_sites(
     groups = _plate_groups(config, screen)
     answers = train[train["label"] < table.n_answers]
     known = in_place(known_values(config.model.metadata, answers, groups), config, start)
-    valid = with_company(store, screen, valid, unit, config)
+    valid = with_company(store, screen, valid, unit, config, audit)
     if config.progressive.start:
-        train = with_test_sites(config, screen, store, train)
+        train = with_test_sites(config, screen, store, train, audit)
     metadata = metadata_of(train, known, groups), metadata_of(valid, known)
     return TrainingSites(train, valid, unit, *metadata), known
 

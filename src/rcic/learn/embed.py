@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rcic.files import embedding_files
+from rcic.learn.audited import audit_of_prediction
 from rcic.learn.jobs import finished_members, write_embeddings
 from rcic.learn.passes import EMBEDDED, Options
 from rcic.learn.predict import unanswered
@@ -27,7 +28,8 @@ def embed_all(
     """
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = finished_members(root, model_names)
+    audit = audit_of_prediction(options.audit_dir, screen)
     for split in splits:
         places = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
-        for job, answers, rows in unanswered(screen, places, split, options, EMBEDDED):
+        for job, answers, rows in unanswered(screen, places, split, options, audit, EMBEDDED):
             write_embeddings(job, answers, rows)

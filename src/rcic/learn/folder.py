@@ -23,6 +23,8 @@ HARMLESS = (  # keys that do not decide what is learnt
     "data.cache",
     "data.folds_dir",  # what the tables in them say is compared
     "data.pseudo_dir",
+    "data.audit",  # so is which sites are bad
+    "data.audit_dir",
     "train.device",
     "train.valid_batch_size",
     "predict.tta",  # but said

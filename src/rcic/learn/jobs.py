@@ -21,6 +21,7 @@ from rcic.learn.record import read_record
 from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config
 from rcic.learn.wells import average_sites, mean_of_sites, stack_sites
+from rcic.pixels.report import Audit
 from rcic.screen.table import Screen, read_wells
 
 
@@ -32,6 +33,7 @@ class Job:
     wells: pd.DataFrame
     files: dict[str, Path]  # as :func:`rcic.files.prediction_files` or :func:`rcic.files.embedding_files` names them
     made_with: dict[str, Any]  # the record beside the answers: when it changes, they are made anew
+    audit: Audit | None = None  # what is known of the images
 
     @cached_property
     def config(self) -> Config:
@@ -66,12 +68,19 @@ def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
 
 
 def plan_job(
-    screen: Screen, folder: Path, files: dict[str, Path], split: str, tta: tuple[str, ...], drop_incomplete: bool
+    screen: Screen,
+    folder: Path,
+    files: dict[str, Path],
+    split: str,
+    tta: tuple[str, ...],
+    drop_incomplete: bool,
+    audit: Audit | None = None,
 ) -> Job:
     """Return what to predict with the member in the run folder ``folder``, and into which ``files``.
 
     ``split`` is test, valid (the member's held-out wells) or train (those it learnt from); an empty ``tta`` leaves the
-    views to the member's config. A cell type's own model predicts that cell type's wells only.
+    views to the member's config; bad images of the ``audit`` are not read. A cell type's own model predicts that cell
+    type's wells only.
 
     Raises UserError for a checkpoint that does not fit the screen, or held-out wells that are not in it.
     """
@@ -91,7 +100,9 @@ def plan_job(
         "tta": list(tta or config.predict.tta),
         "drop_incomplete": drop_incomplete,
     }
-    return Job(checkpoint, wells, files, made_with)
+    if audit is not None and (bad := audit.digest(config.data.channels)):
+        made_with["audit"] = bad
+    return Job(checkpoint, wells, files, made_with, audit)
 
 
 def is_answered(job: Job) -> bool:

@@ -15,19 +15,28 @@ from rcic.learn.settings import Config
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.loader import BatchLoader
+from rcic.pixels.report import Audit
 from rcic.pixels.sampler import EpochSampler, GroupBatches, WholeGroups
-from rcic.pixels.sites import site_table, stack_rows
+from rcic.pixels.sites import TAKEN, site_table, stack_rows
 from rcic.pixels.store import Store, check_files, complete_sites, drop_incomplete
 from rcic.screen.table import Screen
 
 
 def usable_sites(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int], drop: bool
+    store: Store,
+    wells: pd.DataFrame,
+    sites: Sequence[int],
+    channels: Sequence[int],
+    drop: bool,
+    audit: Audit | None = None,
 ) -> pd.DataFrame:
     """Return the site table of ``wells``, without the incomplete sites if ``drop`` (and says how many).
 
-    Raises UserError, naming files, for an incomplete site otherwise, or if no site is complete.
+    With an ``audit`` that decides, and no file is looked for. Raises UserError, naming files, for an incomplete site
+    otherwise, or if no site is complete.
     """
+    if audit is not None:
+        return _audited_sites(store, site_table(wells, sites), channels, audit)
     if not drop:
         return check_files(store, wells, sites, channels)
     rows, dropped = drop_incomplete(store, wells, sites, channels)
@@ -39,6 +48,21 @@ def usable_sites(
     return rows
 
 
+def _audited_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int], audit: Audit) -> pd.DataFrame:
+    """Return the site table as the audit leaves it, saying what was changed. Raises UserError if no site is left."""
+    kept = audit.settled(rows, channels)
+    if kept.empty:
+        raise UserError(f"{store.root}: none of {len(rows):,} sites has sound images of the channels {list(channels)}")
+    n_taken = int((kept[TAKEN] > 0).sum()) if TAKEN in kept else 0
+    if n_left_out := len(rows) - len(kept):
+        lost = rows["id_code"].nunique() - kept["id_code"].nunique()
+        said = f"left out {n_left_out} of {len(rows)} sites with a bad image ({lost} wells have none left)"
+        say(f"channels {list(channels)}: {said}")
+    if n_taken:
+        say(f"channels {list(channels)}: {n_taken} of {len(rows)} sites have the images of their well's other site")
+    return kept
+
+
 def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
     """Return one row for each well that has all ``sites``, saying which have not. Raises UserError if none has."""
     wells, lacking = stack_rows(rows, sites)
@@ -48,11 +72,14 @@ def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
     return wells
 
 
-def with_company(store: Store, screen: Screen, rows: pd.DataFrame, unit: str | None, config: Config) -> pd.DataFrame:
+def with_company(
+    store: Store, screen: Screen, rows: pd.DataFrame, unit: str | None, config: Config, audit: Audit | None = None
+) -> pd.DataFrame:
     """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
 
     The column ``wanted`` (bool) tells the two kinds apart. Company are controls and treatments of whatever label; those
-    that lack an image are left out aloud. Rows stand by experiment, plate, well and site.
+    that lack an image, or have a bad one by the ``audit``, are left out aloud. Rows stand by experiment, plate, well
+    and site.
     """
     if unit is None:
         return rows.assign(wanted=True)
@@ -60,12 +87,16 @@ def with_company(store: Store, screen: Screen, rows: pd.DataFrame, unit: str | N
     theirs = screen.wells.merge(rows[keys].drop_duplicates(), on=keys)
     others = theirs[~theirs["id_code"].isin(rows["id_code"])].assign(label=-1)
     company = site_table(others, config.data.sites)
-    company = company[complete_sites(store, company, config.data.channels)]
+    channels = config.data.channels
+    company = company[complete_sites(store, company, channels) if audit is None else audit.sound(company, channels)]
+    if TAKEN in rows:
+        company = company.assign(**{TAKEN: 0})
     if config.data.stack_sites:
         n_sites = company.groupby("id_code")["site"].transform("size")
         company = company[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
     if lost := len(others) - company["id_code"].nunique():
-        say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack an image")
+        lack = "an image" if audit is None else "a sound image"
+        say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack {lack}")
     both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)
     return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
 

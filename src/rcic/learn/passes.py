@@ -19,6 +19,7 @@ from rcic.learn.rules import VIEWS, are_views
 from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config, Predict
 from rcic.learn.start import in_channels
+from rcic.pixels.sites import TAKEN
 from rcic.pixels.store import Store
 from rcic.screen.table import Screen
 
@@ -31,7 +32,7 @@ _WIDEST = 4096  # dimensions of an embedding, at most
 class Options:
     """How to predict: the device, sites at once, threads that read, networks in memory at once, incomplete sites.
 
-    ``at_once`` None: as many networks as fit.
+    ``at_once`` None: as many networks as fit. ``audit_dir``: where the audit of the data root lies, if it is asked.
 
     ``tta``, if given, replaces each config's list of views. Raises UserError for views that a config could not have.
     """
@@ -42,6 +43,7 @@ class Options:
     at_once: int | None = None
     drop_incomplete: bool = False
     tta: tuple[str, ...] = ()
+    audit_dir: str | None = None
 
     def __post_init__(self) -> None:
         from_plain(Predict, {"tta": self.tta}, "--tta")
@@ -109,9 +111,9 @@ def _read_with(job: Job) -> tuple[object, ...]:
 def _reading(store: Store, screen: Screen, job: Job, drop: bool) -> Reading:
     """Return what a job reads, and says which sites are left out."""
     data, unit = job.config.data, unit_of(job.config)
-    rows = usable_sites(store, job.wells, data.sites, data.channels, drop)
+    rows = usable_sites(store, job.wells, data.sites, data.channels, drop, job.audit)
     rows = stacked(rows, data.sites) if data.stack_sites else rows
-    rows = with_company(store, screen, rows, unit, job.config)
+    rows = with_company(store, screen, rows, unit, job.config, job.audit)
     return Reading(rows, store, data.size, unit, data.sites if data.stack_sites else ())
 
 
@@ -127,8 +129,8 @@ def _passes(jobs: Sequence[Job], readings: Sequence[Reading]) -> list[tuple[list
 def _reads(reading: Reading) -> tuple[object, ...]:
     """Return all that decides whether two readings are of the same sites in the same way."""
     rows = reading.rows
-    sites = "\n".join(rows["id_code"] + " " + rows["site"].astype(str) + " " + rows["wanted"].astype(str))
-    return reading.size, reading.unit, reading.stacked, sites
+    columns = [column for column in ("id_code", "site", "wanted", TAKEN) if column in rows]
+    return reading.size, reading.unit, reading.stacked, rows[columns].to_csv(index=False)
 
 
 def _asked(job: Job, options: Options) -> Asked:

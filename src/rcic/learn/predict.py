@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.files import prediction_files
+from rcic.learn.audited import audit_of_prediction
 from rcic.learn.infer import Answers
 from rcic.learn.jobs import Job, finished_members, is_answered, plan_job, write_predictions
 from rcic.learn.passes import EMBEDDED, PREDICTED, Options, answers_of
+from rcic.pixels.report import Audit
 from rcic.pixels.store import open_store
 from rcic.screen.table import Screen, read_screen
 
@@ -30,9 +32,10 @@ def predict_all(
     """
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = finished_members(root, model_names)
+    audit = audit_of_prediction(options.audit_dir, screen)
     for split in splits:
         places = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
-        for job, answers, rows in unanswered(screen, places, split, options):
+        for job, answers, rows in unanswered(screen, places, split, options, audit):
             write_predictions(job, answers, rows, screen.n_treatments)
 
 
@@ -41,6 +44,7 @@ def unanswered(
     places: Mapping[Path, dict[str, Path]],
     split: str,
     options: Options,
+    audit: Audit | None,
     keep: Sequence[str] = PREDICTED,
 ) -> Iterator[tuple[Job, Answers, pd.DataFrame]]:
     """Yield each job of ``split`` that is still to do, what its network says, and the site table that it says it of.
@@ -49,7 +53,8 @@ def unanswered(
     next. ``keep`` says what of it is wanted. Says how many are done already. Raises UserError as `predict_all`.
     """
     jobs = [
-        plan_job(screen, folder, files, split, options.tta, options.drop_incomplete) for folder, files in places.items()
+        plan_job(screen, folder, files, split, options.tta, options.drop_incomplete, audit)
+        for folder, files in places.items()
     ]
     todo = [job for job in jobs if not is_answered(job)]
     verb = "embedded" if keep == EMBEDDED else "predicted"

@@ -25,6 +25,7 @@ from rcic.learn.metadata import metadata_of
 from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
 from rcic.learn.wells import average_sites
+from rcic.pixels.report import Audit
 from rcic.pixels.store import Store, open_store
 from rcic.screen.layout import learn_groups
 from rcic.screen.table import Screen
@@ -33,20 +34,22 @@ if TYPE_CHECKING:
     from rcic.learn.runner import WellRunner
 
 
-def test_sites(config: Config, screen: Screen, store: Store) -> pd.DataFrame:
+def test_sites(config: Config, screen: Screen, store: Store, audit: Audit | None = None) -> pd.DataFrame:
     """Return the site table of the test treatments, label -1. Raises UserError if the screen has none."""
     wells, data = screen.select("test", "treatment"), config.data
     if data.cell_types:
         wells = wells[wells["cell_type"].isin(data.cell_types)].reset_index(drop=True)
     if wells.empty:
         raise UserError(f"{screen.root}: no test wells, but progressive.start is set; set it 0")
-    rows = usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete)
+    rows = usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit)
     return stacked(rows, data.sites) if data.stack_sites else rows
 
 
-def with_test_sites(config: Config, screen: Screen, store: Store, train: pd.DataFrame) -> pd.DataFrame:
+def with_test_sites(
+    config: Config, screen: Screen, store: Store, train: pd.DataFrame, audit: Audit | None = None
+) -> pd.DataFrame:
     """Return the training site table and, below it, the test sites, which have label -1 until they are chosen."""
-    return pd.concat([train, test_sites(config, screen, store)], ignore_index=True)
+    return pd.concat([train, test_sites(config, screen, store, audit)], ignore_index=True)
 
 
 class ProgressiveLabels(dl.Callback):
@@ -57,13 +60,19 @@ class ProgressiveLabels(dl.Callback):
     """
 
     def __init__(
-        self, config: Config, screen: Screen, sites: TrainingSites, known: Mapping[str, Sequence[str]], folder: Path
+        self,
+        config: Config,
+        screen: Screen,
+        sites: TrainingSites,
+        known: Mapping[str, Sequence[str]],
+        folder: Path,
+        audit: Audit | None = None,
     ):
         super().__init__(order=dl.CallbackOrder.Internal)
         self.config, self.screen, self.folder = config, screen, folder
         self.groups = learn_groups(screen)
         store = open_store(screen.root)
-        self.rows = with_company(store, screen, sites.unlabelled, sites.unit, config)
+        self.rows = with_company(store, screen, sites.unlabelled, sites.unit, config, audit)
         self.loader = valid_loader(config, self.rows, store, sites.unit)
         self.gatherer = Gatherer(self.rows, sites.unit, metadata_of(self.rows, known))
 

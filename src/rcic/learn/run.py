@@ -9,6 +9,7 @@ from pathlib import Path
 from rcic.disk import check_room, remove_unfinished
 from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO, whole
+from rcic.learn.audited import audit_of_training
 from rcic.learn.config import check_files, write_config
 from rcic.learn.folder import check_begun, is_done, run_folder
 from rcic.learn.ranks import is_main, say
@@ -16,6 +17,7 @@ from rcic.learn.record import read_record, recorded, surroundings
 from rcic.learn.settings import Config
 from rcic.learn.tables import StageTable, stage_table
 from rcic.lock import locked
+from rcic.pixels.report import Audit
 from rcic.screen.table import Screen, read_screen
 
 
@@ -35,8 +37,10 @@ def train(
     _check_loggers(config)
     check_files(config)
     folder, screen = run_folder(log_root, config), read_screen(data_root)
+    audit = audit_of_training(config, screen)
     table = stage_table(screen, config)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
+    data["audit"] = "" if audit is None else audit.digest(config.data.channels)
     for name, value in (expected or {}).items():
         if data[name] != value:
             raise UserError(f"{screen.root}: the {name} (wells or labels) are not those of the first training")
@@ -44,12 +48,18 @@ def train(
         if not force and is_done(folder, config, data):
             say(f"{folder}: done already, skipped")
         else:
-            _train(config, screen, table, Path(log_root), data, force)
+            _train(config, screen, table, Path(log_root), data, force, audit)
     return folder
 
 
 def _train(
-    config: Config, screen: Screen, table: StageTable, log_root: Path, data: dict[str, str], force: bool
+    config: Config,
+    screen: Screen,
+    table: StageTable,
+    log_root: Path,
+    data: dict[str, str],
+    force: bool,
+    audit: Audit | None,
 ) -> None:
     """Train in a folder that is this process' own."""
     folder = run_folder(log_root, config)
@@ -63,7 +73,7 @@ def _train(
     if begun is not None:
         check_begun(folder, config, data, begun.meta)
         record["resumed"] = [*read_record(folder).get("resumed", []), begun.meta["epoch"]]
-    runner, facts = build_training(config, screen, table, log_root, folder, begun)
+    runner, facts = build_training(config, screen, table, log_root, folder, audit, begun)
     check_room(folder, facts["disk_bytes"]["at_most"] - _bytes_in((folder / BEST).parent))
     with recorded(folder, record | facts) as outcome:
         if is_main():

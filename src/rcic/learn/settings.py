@@ -102,6 +102,8 @@ class Data:
         drop_incomplete: leave out a site that lacks an image instead of stopping.
         cache: keep decoded sites in memory.
         workers: the number of threads that read ahead; 0 reads when it is needed.
+        audit: learn only from images that data.py audit has looked at, or from any.
+        audit_dir: the folder that data.py audit wrote into; what is decided there replaces drop_incomplete.
     """
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -114,6 +116,8 @@ class Data:
     norm: Literal["image", "plate", "experiment", "cell_type", "global"] = "image"
     folds_dir: str = "csv"
     pseudo_dir: str = "csv/pseudo"
+    audit: Literal["required", "off"] = "required"
+    audit_dir: str = "csv/audit"
     drop_incomplete: bool = False
     cache: bool = False
     workers: int = 4

@@ -114,6 +114,6 @@ class SiteDataset(Dataset[dict[str, Any]]):
         return self._cache is not None
 
     def _parts(self, row: int) -> list[Site]:
-        """Return the sites that a row's image is made of: its own, or its well's stacked ones."""
+        """Return the sites that a row's image is made of: its own, or its well's stacked ones (or one for all)."""
         site = self._sites[row]
-        return [site._replace(site=int(number)) for number in self._stacked] if self._stacked else [site]
+        return [site._replace(site=site.site or int(number)) for number in self._stacked] if self._stacked else [site]

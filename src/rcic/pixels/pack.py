@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rcic.errors import UserError
 from rcic.files import whole, write_error
 from rcic.pixels.ahead import ahead
 from rcic.pixels.frame import LEVEL, compress
-from rcic.pixels.image import read_grey, resize
+from rcic.pixels.image import BadImage, read_grey, resize
 from rcic.pixels.manifest import FULL
 from rcic.pixels.packed import ARRAY, IMAGES, SHARD
 from rcic.pixels.shard import ShardWriter
@@ -151,8 +150,8 @@ def read_picture(path: Path, sizes: Sequence[Size]) -> Picture:
     """Return what becomes of one image."""
     try:
         image = read_grey(path)
-    except UserError as error:
-        return Picture((), reason=str(error).removeprefix(f"{path}: "))
+    except BadImage as error:
+        return Picture((), reason=error.reason)
     frames = []
     for size in sizes:
         small = np.empty(image.shape if size is None else (size, size), np.uint8)

@@ -23,7 +23,7 @@ import torch
 
 from rcic.errors import UserError, brief
 from rcic.pixels.frame import decompress, restore
-from rcic.pixels.image import LARGEST, check_shape, resize
+from rcic.pixels.image import MOST_PIXELS, BadImage, check_shape, resize
 from rcic.pixels.manifest import FULL, Manifest, are_numbers, json_object
 from rcic.pixels.shard import Shard
 from rcic.pixels.sites import Site, sites_of
@@ -65,6 +65,12 @@ class PackedStore:
                 resize(image, place)
         return out
 
+    def shape(self, site: Site, channel: int) -> tuple[int, int]:
+        """Return an image's (H, W) as the index tells; see :class:`rcic.pixels.store.Store`."""
+        array = self._array(FULL, site.experiment, site.plate)
+        array.check(site, [channel])
+        return array.shape
+
     def codes(self, size: int | None) -> bool:
         """Return whether images of a size can be read coded."""
         return size is None or size in self.manifest.sizes
@@ -86,7 +92,8 @@ class PackedStore:
         name = f"{level}/{plate_name(experiment, plate)}"
         if name not in self._arrays:
             if name not in self.manifest.arrays:
-                raise UserError(f"{self.root}: {experiment} plate {plate} is not packed; pack the screen again")
+                reason = f"{experiment} plate {plate} is not packed; pack the screen again"
+                raise BadImage(self.root, "missing", reason)
             self._arrays[name] = PlateArray(self.root / IMAGES / name, self.manifest.arrays[name])
         return self._arrays[name]
 
@@ -109,7 +116,7 @@ class PlateArray:
             raise UserError(f"{folder / ARRAY}: says no shape, sites and left_out; pack this plate again") from None
         once = len(sites) == len(self.places)
         right = once and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(CHANNELS))
-        if not right or max(height, width) > LARGEST:
+        if not right or height * width > MOST_PIXELS:
             raise UserError(
                 f"{folder / ARRAY}: its shape is {brief(facts['shape'])}, which is no plate's; pack it again"
             )
@@ -121,25 +128,31 @@ class PlateArray:
         return place in self.places and self.shard.there(self.places[place], channel - CHANNELS[0])
 
     def read(self, site: Site, channels: Sequence[int], out: np.ndarray, coded: bool = False) -> None:
-        """Write a site's images into ``out`` (C, H, W) uint8. Raises UserError, naming it, for one that is not there.
+        """Write a site's images into ``out`` (C, H, W) uint8. Raises BadImage, naming it, for one that is not there.
 
         ``coded``: as their steps.
         """
+        names = self.check(site, channels)
+        place = self.places[site.well, site.site]
+        frames = self.shard.frames(place, [channel - CHANNELS[0] for channel in channels])
+        for name, frame, image in zip(names, frames, out, strict=True):
+            try:
+                decompress(frame, image)
+            except UserError as error:
+                reason = f"{name} is damaged in it, {error}; remove {self.folder} and pack the screen again"
+                raise BadImage(self.shard.path, "damaged", reason) from None
+        if not coded:
+            restore(torch.from_numpy(out))
+
+    def check(self, site: Site, channels: Sequence[int]) -> list[str]:
+        """Return what a site's images are called. Raises BadImage, naming it, for one that is not there."""
         place = site.well, site.site
         names = [image_name(site.experiment, site.plate, *place, channel) for channel in channels]
         for name, channel in zip(names, channels, strict=True):
             if not self.there(place, channel):
                 why = self.left_out.get((*place, channel), "the screen had no such site when it was packed")
-                raise UserError(f"{name}: was left out when the screen was packed: {why}")
-        frames = self.shard.frames(self.places[place], [channel - CHANNELS[0] for channel in channels])
-        for name, frame, image in zip(names, frames, out, strict=True):
-            try:
-                decompress(frame, image)
-            except UserError as error:
-                damaged = f"{self.shard.path}: {name} is damaged in it, {error}"
-                raise UserError(f"{damaged}; remove {self.folder} and pack the screen again") from None
-        if not coded:
-            restore(torch.from_numpy(out))
+                raise BadImage(name, "left-out", f"was left out when the screen was packed: {why}")
+        return names
 
 
 def _metadata(path: Path, digest: str | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import pandas as pd
 from rcic.errors import UserError
 from rcic.screen.plate import CHANNEL_NAMES, SITES
 
+TAKEN = "taken_from"  # of a site table: the site whose images a row has, 0: its own. Not every table has it.
+
 
 class Site(NamedTuple):
     """One photographed place of a well: what an image store needs to find it."""
@@ -32,7 +34,9 @@ def check_channels(channels: Sequence[int]) -> tuple[int, ...]:
 
 
 def sites_of(rows: pd.DataFrame) -> list[Site]:
-    """Return the :class:`Site` of every row of a site table."""
+    """Return the :class:`Site` of every row of a site table: the one that its images are taken from (:data:`TAKEN`)."""
+    if TAKEN in rows:
+        rows = rows.assign(site=rows[TAKEN].where(rows[TAKEN] > 0, rows["site"]))
     columns = (rows[column].tolist() for column in Site._fields)
     return [Site(*values) for values in zip(*columns, strict=True)]
 
@@ -47,7 +51,8 @@ def stack_rows(rows: pd.DataFrame, sites: Sequence[int]) -> tuple[pd.DataFrame, 
     """Return the wells of a site table that have all of ``sites``, and the sites that the other wells lack.
 
     Both have a RangeIndex and the columns of ``rows``. A well is one row, at the place of its first site, with
-    ``site`` 0: the table of a SiteDataset with ``stacked``. A lacking site is a row of its well with its own number.
+    ``site`` 0: the table of a SiteDataset with ``stacked``; if one of its sites is :data:`TAKEN` from another, all are.
+    A lacking site is a row of its well with its own number.
     Sites other than ``sites`` are ignored. Raises UserError if no well has them all.
     """
     wells = rows.drop_duplicates("id_code")
@@ -57,4 +62,6 @@ def stack_rows(rows: pd.DataFrame, sites: Sequence[int]) -> tuple[pd.DataFrame, 
     complete = has.reshape(len(wells), len(sites)).all(1)
     if not complete.any():
         raise UserError(f"none of {len(wells):,} wells has all of the sites {list(sites)}, so none can be stacked")
+    if TAKEN in rows:
+        wells = wells.assign(**{TAKEN: wells["id_code"].map(rows.groupby("id_code")[TAKEN].max())})
     return wells[complete].assign(site=0).reset_index(drop=True), wanted[~has].reset_index(drop=True)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
-from rcic.pixels.image import check_shape, read_grey, resize
+from rcic.pixels.image import check_shape, read_grey, read_shape, resize
 from rcic.pixels.manifest import MARK
+from rcic.pixels.marks import PNGS, by_split
 from rcic.pixels.packed import PackedStore
 from rcic.pixels.sites import Site, site_table, sites_of
 from rcic.screen.plate import CHANNELS, SITES, image_name
@@ -35,6 +36,12 @@ class Store(Protocol):
 
         ``coded``: as the steps from pixel to pixel that :func:`rcic.pixels.frame.restore` undoes, if the store `codes`.
         Raises UserError, naming the image, if it is not there, cannot be used or does not fit ``out``.
+        """
+
+    def shape(self, site: Site, channel: int) -> tuple[int, int]:
+        """Return an image's (H, W) without decoding it.
+
+        Raises BadImage, naming the image, for what can be told so: it is not there, or does not begin as it should.
         """
 
     def name(self, site: Site, channel: int) -> str:
@@ -63,10 +70,7 @@ class PngStore:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
-        self._by_split = any((self.root / split).is_dir() for split in ("train", "test"))
-        if not self._by_split and not (self.root / "images").is_dir():
-            reason = "neither train/, test/ nor images/ is in it" if self.root.is_dir() else "no such folder"
-            raise UserError(f"{self.root}: {reason}; give the data root, with the CSV files and the images")
+        self._by_split = by_split(self.root)
 
     def read(
         self,
@@ -91,13 +95,17 @@ class PngStore:
             resize(image, place)
         return out
 
+    def shape(self, site: Site, channel: int) -> tuple[int, int]:
+        """Return an image's (H, W) as its first bytes tell; see :class:`Store`."""
+        return read_shape(self.root / self.name(site, channel))
+
     def codes(self, size: int | None) -> bool:  # noqa: ARG002
         """Return False: PNGs are decoded here."""
         return False
 
     def name(self, site: Site, channel: int) -> str:
         """Return an image's path relative to the root: ``"train/HUVEC-07/Plate1/B02_s1_w1.png"``."""
-        folder = site.split if self._by_split else "images"
+        folder = site.split if self._by_split else PNGS
         return f"{folder}/{image_name(site.experiment, site.plate, site.well, site.site, channel)}"
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:

@@ -93,6 +93,20 @@ def check_roles(root: Path, entries: pd.DataFrame) -> None:
         raise row_error(root / wrong["file"], wrong["line"], reason)
 
 
+def check_splits(root: Path, entries: pd.DataFrame) -> None:
+    """Refuse an experiment of both splits; the split with fewer wells is taken for the mistake."""
+    wells = entries.groupby(["experiment", "split"], sort=False, as_index=False).size()
+    wells = wells.sort_values(["experiment", "size"], ascending=[True, False], kind="stable")
+    again = wells["experiment"].duplicated()
+    if again.any():
+        odd = _first(wells, again)
+        name, split = odd["experiment"], odd["split"]
+        wrong = _first(entries, (entries["experiment"] == name) & (entries["split"] == split))
+        other = _first(entries, (entries["experiment"] == name) & (entries["split"] != split))
+        reason = f"experiment {name!r} in {split}, but {other['file']}, line {other['line']} has it in {other['split']}"
+        raise row_error(root / wrong["file"], wrong["line"], reason)
+
+
 def _first(rows: pd.DataFrame, chosen: pd.Series) -> pd.Series:
     """Return the first chosen row."""
     return rows.iloc[int(chosen.to_numpy().argmax())]

@@ -1,0 +1,129 @@
+"""`python src/data.py audit`: look at every image, say what is bad by plate, and write what trainings go by."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from tqdm import tqdm
+
+from rcic.errors import UserError
+from rcic.files import write_error
+from rcic.pixels.audit import audit_sites
+from rcic.pixels.marks import marks_of
+from rcic.pixels.report import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
+from rcic.pixels.sites import TAKEN, site_table
+from rcic.pixels.store import open_store
+from rcic.screen.plate import CHANNELS
+from rcic.screen.table import read_screen
+
+Mode = Literal["full", "quick"]
+OnBad = Literal["stop", "drop", "other-site"]
+_MOST_PLATES = 40  # that the table on screen has
+
+
+def audit(data_root: str | Path, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int) -> Audit:
+    """Look at every image of every site of a screen, print what is bad by plate, and write the report.
+
+    ``mode``: ``full`` decodes every image, ``quick`` looks at existence and headers only. Every finding makes its image
+    a bad one: one that cannot be read has no pixels, and black, constant or doubled pixels are not those of the well.
+    ``on_bad`` is what trainings and predictions do then, see :class:`rcic.pixels.report.Audit`. Raises UserError for
+    tables or a data root that cannot be read and, after the report is written, for bad images if ``on_bad`` is stop.
+    """
+    screen, out = read_screen(data_root), Path(out_dir)
+    store, rows, marks = open_store(screen.root), site_table(screen.wells), marks_of(screen)
+    _make(out)
+    began, findings = time.perf_counter(), list[Finding]()
+    with tqdm(total=len(rows), desc="audit", unit="site", disable=None) as bar:
+        for some in audit_sites(store, rows, mode == "full", threads):
+            findings += some
+            bar.update()
+    seconds = time.perf_counter() - began
+    found = Audit(on_bad, _table(findings))
+    counts = Counter(finding.kind for finding in findings)
+    facts = {
+        "screen": screen.fingerprint(),
+        "data_root": str(screen.root),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mode": mode,
+        "seconds": round(seconds, 1),
+        "sites": len(rows),
+        "images": len(rows) * len(CHANNELS),
+        "by_kind": {kind: counts[kind] for kind in KINDS if counts[kind]},
+        "by_plate": _by_plate(findings),
+    }
+    write_audit(out, found, facts, marks)
+    if findings:
+        print(audit_text(findings))
+    looked = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
+    print(f"{out / REPORT}: {looked}: {_verdict(found, rows, out)}")
+    if findings and on_bad == "stop":
+        raise UserError(stopped(screen, found, out))
+    return found
+
+
+def audit_text(findings: Sequence[Finding]) -> str:
+    """Return a table of findings: a line a plate that has any, a column a kind, and the total."""
+    counts = Counter(finding.kind for finding in findings)
+    kinds = [kind for kind in KINDS if counts[kind]]
+    plates = {name: _line(own) for name, own in _of_plates(findings).items()}
+    shown = dict(list(plates.items())[:_MOST_PLATES])
+    width = max(len(name) for name in ("total", *shown))
+    lines = [f"{'plate':{width}}  sites  images  " + "  ".join(kinds)]
+    for name, (n_sites, n_images, by_kind) in [*shown.items(), ("total", _line(findings))]:
+        if name == "total" and len(shown) < len(plates):
+            lines.append(f"and {len(plates) - len(shown):,} more plates, see {FINDINGS}")
+        numbers = "  ".join(f"{by_kind[kind] or '-':>{len(kind)}}" for kind in kinds)
+        lines.append(f"{name:{width}}  {n_sites:5}  {n_images:6}  {numbers}")
+    return "\n".join(lines)
+
+
+def _line(findings: Sequence[Finding]) -> tuple[int, int, Counter[str]]:
+    """Return the numbers of sites, of images and of each kind."""
+    sites = {(finding.id_code, finding.site) for finding in findings}
+    return len(sites), len(findings), Counter(finding.kind for finding in findings)
+
+
+def _of_plates(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Return the findings of each plate folder."""
+    plates: dict[str, list[Finding]] = {}
+    for finding in findings:
+        plates.setdefault(finding.file.rpartition("/")[0], []).append(finding)
+    return dict(sorted(plates.items()))
+
+
+def _by_plate(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
+    return {name: dict(_line(own)[2]) for name, own in _of_plates(findings).items()}
+
+
+def _table(findings: Sequence[Finding]) -> pd.DataFrame:
+    ordered = sorted(findings, key=lambda finding: (finding.file, finding.channel))
+    table = pd.DataFrame(ordered, columns=list(Finding._fields))
+    return table.astype({"site": "int64", "channel": "int64"})
+
+
+def _verdict(found: Audit, rows: pd.DataFrame, out: Path) -> str:
+    """Say how many sites are bad and, if it is decided, what becomes of them."""
+    if found.findings.empty:
+        return "nothing is bad"
+    bad = rows[~found.sound(rows, CHANNELS)]
+    kept = found.settled(rows, CHANNELS)
+    lost = rows["id_code"].nunique() - kept["id_code"].nunique()
+    said = f"{len(found.findings):,} images of {len(bad):,} sites are bad, see {out / FINDINGS}"
+    if found.on_bad == "stop":
+        return said
+    taken = int((kept[TAKEN] > 0).sum()) if TAKEN in kept else 0
+    instead = f"{taken:,} get the images of their well's other site and " if taken else ""
+    left_out = f"{len(rows) - len(kept):,} are left out ({lost:,} wells have none left)"
+    return f"{said}; with all channels {instead}{left_out}"
+
+
+def _make(out: Path) -> None:
+    """Make the folder before the work, which may take an hour. Raises UserError if that cannot be done."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(out / REPORT, error) from error
