@@ -144,8 +144,8 @@ def test_the_demo_audits_its_screen_before_it_trains(tmp_path):
     subprocess.run(["bash", str(ROOT / "bin/demo.sh")], env=environment, check=True, capture_output=True, timeout=60)
     calls = [read_call(line.rstrip("\t").split("\t")) for line in notes.read_text().splitlines()]
     names = [name for name, _ in calls]
-    assert names.index("simulate") < names.index("audit") < names.index("run") and names.count("run") == 10
+    assert names.index("simulate") < names.index("audit") < names.index("run-grid") and names.count("run-grid") == 3
     places = [values["out_dir"] for name, values in calls if name == "audit"]
-    places += [parse_overrides(values["set"])["data.audit_dir"] for name, values in calls if name == "run"]
+    places += [parse_overrides(values["set"])["data.audit_dir"] for name, values in calls if name == "run-grid"]
     places += [values["audit_dir"] for name, values in calls if name == "predict-all"]
-    assert len(places) == 13 and set(places) == {str(tmp_path / "demo/csv/audit")}
+    assert len(places) == 6 and set(places) == {str(tmp_path / "demo/csv/audit")}

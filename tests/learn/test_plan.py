@@ -72,6 +72,6 @@ def test_the_costs_of_all(cells, tmp_path):
 def test_a_probe_measures_and_writes_nothing(cells, small_screen, tmp_path, number):
     before = sorted(tmp_path.rglob("*"))
     cost = measure(cells[number].config, str(small_screen), tmp_path / "logs")
-    assert 0 < cost.train < 5 and 0 < cost.valid < 5 and cost.valid < cost.train
+    assert 0 < cost.train < 5 and 0 < cost.valid < 5
     assert 0 < cost.at_the_end < cost.at_most
     assert sorted(tmp_path.rglob("*")) == before
