@@ -151,6 +151,19 @@ def test_damage_in_a_packed_plate_is_found(write_root, pack_root, wells):
     assert [one.kind for one in findings(PackedStore(packed), wells, QUICK)] == ["damaged"] * 24
 
 
+@pytest.mark.parametrize("place", [60, -10])
+def test_damage_at_a_further_packed_size_is_found(write_root, pack_root, wells, place):
+    packed = pack_root(write_root(), (SIZE // 2,))
+    assert findings(PackedStore(packed), wells, FULL) == []
+    shard = packed / IMAGES / f"{SIZE // 2}/RPE-02/Plate1" / SHARD
+    content = bytearray(shard.read_bytes())
+    content[place] ^= 1  # in the first frame, in the index
+    shard.write_bytes(content)
+    full, quick = (findings(PackedStore(packed), wells, decode) for decode in (FULL, QUICK))
+    assert [one.kind for one in full] == ["damaged"] * (1 if place > 0 else 24)
+    assert len(quick) == (0 if place > 0 else 24)
+
+
 def test_a_packed_plate_of_another_size_is_found(write_root, pack_root, wells):
     root = write_root()
     for well in WELLS:

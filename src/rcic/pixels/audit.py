@@ -91,6 +91,8 @@ def _glance(store: Store, site: Site, channel: int) -> _Look:
 
 def _read(store: Store, site: Site, channel: int) -> _Look:
     image = store.read(site, [channel])[0]  # (H, W) uint8
+    for size in store.sizes:
+        store.read(site, [channel], size)
     low, high = int(image.min()), int(image.max())
     if low == high:
         said = f"all {image.size:,} pixels are {low}"

@@ -39,6 +39,7 @@ class PackedStore:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
         self.manifest = Manifest.read(self.root)
+        self.sizes = self.manifest.sizes
         self._arrays: dict[str, PlateArray] = {}
 
     def read(
@@ -53,7 +54,7 @@ class PackedStore:
 
         ``size`` costs nothing if it was packed. Raises UserError, naming the image, if it is not there or damaged.
         """
-        array = self._array(str(size) if size in self.manifest.sizes else FULL, site.experiment, site.plate)
+        array = self._array(str(size) if size in self.sizes else FULL, site.experiment, site.plate)
         side = array.shape if size is None else (size, size)
         if out is None:
             out = np.empty((len(channels), *side), np.uint8)
@@ -67,13 +68,14 @@ class PackedStore:
 
     def shape(self, site: Site, channel: int) -> tuple[int, int]:
         """Return an image's (H, W) as the index tells; see :class:`rcic.pixels.store.Store`."""
-        array = self._array(FULL, site.experiment, site.plate)
-        array.check(site, [channel])
-        return array.shape
+        arrays = [self._array(level, site.experiment, site.plate) for level in (FULL, *map(str, self.sizes))]
+        for array in arrays:
+            array.check(site, [channel])
+        return arrays[0].shape
 
     def codes(self, size: int | None) -> bool:
         """Return whether images of a size can be read coded."""
-        return size is None or size in self.manifest.sizes
+        return size is None or size in self.sizes
 
     def name(self, site: Site, channel: int) -> str:
         """Return what an image is called: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""

@@ -25,6 +25,7 @@ KINDS = (
     *("missing", "left-out", "unreadable", "empty", "truncated", "damaged", "not-png", "depth", "channels", "size"),
     *("zero", "constant", "duplicate"),
 )
+ON_BAD = ("stop", "drop", "other-site")
 _NAMED = 4  # changed folders that an error lists
 
 
@@ -105,7 +106,7 @@ def read_audit(folder: str | Path, screen: Screen) -> Audit:
         raise Unaudited(f"{path}: not there, so nobody has looked at the images of {screen.root}; {again}")
     facts, table = _read(path, again)
     if facts["screen"] != screen.fingerprint():
-        raise Unaudited(f"{path}: the audit of another screen than {screen.root}; {again}")
+        raise Unaudited(f"{path}: of another screen, or of other tables than {screen.root} has now; {again}")
     again += f" --mode={facts['mode']} --on_bad={facts['on_bad']}"
     if names := changed(screen, {name: Mark(*mark) for name, mark in facts["marks"].items()}):
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
@@ -129,10 +130,11 @@ def _read(path: Path, again: str) -> tuple[dict[str, Any], pd.DataFrame]:
     beside = path.with_name(FINDINGS)
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        whole_table = hashlib.sha256(beside.read_bytes()).hexdigest() == facts["findings_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        whole_table = False
-    if not whole_table:
+        is_whole = {"screen", "mode", "on_bad", "marks"} <= facts.keys() and facts["on_bad"] in ON_BAD
+        is_whole &= hashlib.sha256(beside.read_bytes()).hexdigest() == facts["findings_sha256"]
+    except (OSError, ValueError, KeyError, AttributeError):
+        is_whole = False
+    if not is_whole:
         raise Unaudited(f"{path}: damaged, or {FINDINGS} beside it is not the one that was written with it; {again}")
     text = {column: str for column in ("id_code", "file", "kind", "detail")}
     return facts, pd.read_csv(beside, dtype={**text, "site": np.int64, "channel": np.int64}, keep_default_na=False)

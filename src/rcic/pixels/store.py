@@ -23,6 +23,7 @@ class Store(Protocol):
     """What reads images: :class:`PngStore` or :class:`rcic.pixels.packed.PackedStore`."""
 
     root: Path
+    sizes: tuple[int, ...]  # sides at which images are stored, too
 
     def read(
         self,
@@ -70,6 +71,7 @@ class PngStore:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
+        self.sizes: tuple[int, ...] = ()
         self._by_split = by_split(self.root)
 
     def read(
