@@ -216,9 +216,9 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         (
             "",
             ["--set=model.weights_file=x.pth"],
-            r"--set model\.weights_file: .* is 'x\.pth', but no such file is there",
+            r"--set model\.weights_file: .* is x\.pth, but no such file is there",
         ),
-        ("", ["--set=init.checkpoint=x.pth"], r"--set init\.checkpoint: .* is 'x\.pth', but no such file is there"),
+        ("", ["--set=init.checkpoint=x.pth"], r"--set init\.checkpoint: .* is x\.pth, but no such file is there"),
         ("", ["--set=data.cell_types=[X]"], r"--set data\.cell_types: data\.cell_types: no 'X' in the screen .*"),
         (
             "",

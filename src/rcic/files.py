@@ -80,7 +80,10 @@ def write_well_rows(
     ``files`` is what `prediction_files` or `embedding_files` returns. The record marks the others as whole: an earlier
     one is removed first. UserError as `whole`.
     """
-    files["record"].unlink(missing_ok=True)
+    try:
+        files["record"].unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(files["record"], error) from error
     for name, array in arrays.items():
         write_array(files[name], array)
     with whole(files["wells"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
