@@ -141,7 +141,7 @@ def _encoder(name: str) -> Backbone:
     if name not in encoders and not name.startswith("tu-"):
         known = [*known_backbones(), *encoders]
         raise UserError(
-            f"unknown model {name!r}{nearest(name, known)} (known: {', '.join(known_backbones())} and every encoder of "
+            f"model.name is {name!r}, which is unknown{nearest(name, known)} (known: {', '.join(known_backbones())} and every encoder of "
             "segmentation-models-pytorch by its name)"
         )
     try:
