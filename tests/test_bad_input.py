@@ -216,9 +216,9 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         (
             "",
             ["--set=model.weights_file=x.pth"],
-            r"--set model\.weights_file: .* is x\.pth, but no such file is there",
+            r"--set model\.weights_file: .* is 'x\.pth', but no such file is there",
         ),
-        ("", ["--set=init.checkpoint=x.pth"], r"--set init\.checkpoint: .* is x\.pth, but no such file is there"),
+        ("", ["--set=init.checkpoint=x.pth"], r"--set init\.checkpoint: .* is 'x\.pth', but no such file is there"),
         ("", ["--set=data.cell_types=[X]"], r"--set data\.cell_types: data\.cell_types: no 'X' in the screen .*"),
         (
             "",
@@ -226,7 +226,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
             r"--set data\.size: data\.size is 16, but densenet_small .*",
         ),
         ("", ["--channels=1,x"], r"run: --channels is '1,x', of which 'x' must be a whole number"),
-        ("", ["--model=tinny"], r"unknown model 'tinny'; did you mean 'tiny'.*"),
+        ("", ["--model=tinny"], r"--model: model\.name is 'tinny', which is unknown; did you mean 'tiny'.*"),
         ("", ["--fold=9"], r".*/train_9\.csv: no table of fold 9 \(folds there: \[0, 1\]\); write them with .*"),
         ("", ["--seed=x"], r"run: --seed is 'x', must be a whole number"),
         ("", ["--seed=-1"], r"--seed: train\.seed is -1, must lie in 0\.\.2147483647"),

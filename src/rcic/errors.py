@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _BRIEF = reprlib.Repr()
-_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 60
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 100
 _BRIEF.maxlist = _BRIEF.maxtuple = 12
 
 

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 
@@ -53,6 +53,8 @@ def fuzz(n: int, seed: int, save: Path, only: int | None = None) -> Counter[tupl
             os.pwrite(at.fileno(), f"--seed {seed} --only {number:12}\n".encode(), 0)
             counts[target.name, _try(target, roots[target.name], random, save / f"{seed}-{number}-{target.name}")] += 1
     current.unlink()
+    with suppress(OSError):  # it holds failures
+        save.rmdir()
     return counts
 
 

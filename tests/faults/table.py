@@ -277,7 +277,7 @@ FAULTS: dict[str, Fault] = {
     "weights that are not there": Fault(
         nothing,
         "train",
-        r"--set init\.checkpoint: .*x\.pth, but no such file is there",
+        r"--set init\.checkpoint: .*x\.pth', but no such file is there",
         ["--set=init.checkpoint=x.pth"],
     ),
     "an earlier stage that is not trained": Fault(

@@ -1,10 +1,10 @@
 from collections import Counter
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from rcic.errors import UserError
+from rcic.pixels.packed import SHARD
 from tests.faults import fuzz as module
 from tests.faults.fuzz import ACCEPTED, FAILED, REFUSED, fuzz, report
 from tests.faults.targets import Target, targets
@@ -13,7 +13,7 @@ from tests.faults.targets import Target, targets
 def test_two_thousand_damaged_inputs_are_read_or_refused_in_a_line(tmp_path, capfd):
     counts = fuzz(2000, seed=2, save=tmp_path / "failures")
     assert capfd.readouterr() == ("", "")
-    assert [path.name for path in (tmp_path / "failures").iterdir()] == []
+    assert not (tmp_path / "failures").exists(), report(counts, 0)
     names = {name for name, _ in counts}
     assert names == {"kaggle", "metadata", "config", "image", "store"}
     assert all(counts[name, ACCEPTED] > 0 and counts[name, REFUSED] > 0 for name in names), report(counts, 0)
@@ -23,7 +23,7 @@ def test_two_thousand_damaged_inputs_are_read_or_refused_in_a_line(tmp_path, cap
 def test_what_is_not_damaged_is_accepted(tmp_path, name):
     (target,) = (one for one in targets(tmp_path / "scratch") if one.name == name)
     module._write(tmp_path / "root", target.valid)
-    target.read(tmp_path / "root", {} if name == "store" else target.valid)
+    target.read(tmp_path / "root", {key: data for key, data in target.valid.items() if name != "store" or SHARD in key})
 
 
 def test_one_number_is_one_input(tmp_path):
@@ -97,4 +97,4 @@ def test_the_command_prints_counts_and_fails_with_a_failure(tmp_path, monkeypatc
         module.main()
     assert stop.value.code == 0
     assert "20 inputs in" in capfd.readouterr().out
-    assert Path(tmp_path / "failures").is_dir()
+    assert not (tmp_path / "failures").exists()

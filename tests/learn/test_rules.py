@@ -113,6 +113,10 @@ def test_frozen_epochs_alone_are_a_schedule():
             "train.precision is 'fp16', must be bf16 or fp32 on a CPU",
         ),
         (
+            {"schedule__epochs": 10, "schedule__warmup_epochs": 5, "schedule__steps": [0.4, 0.8]},
+            "schedule.steps is [0.4, 0.8], must come after schedule.warmup_epochs",
+        ),
+        (
             {"train__ema": 0.9, "train__swa_epochs": 1},
             "train.swa_epochs is 1, must lie in 0..all epochs, and be 0 with",
         ),

@@ -100,7 +100,7 @@ def test_a_run_that_cannot_start_leaves_nothing(trained, own_screen, tmp_path):
         trained(init__stage="control")
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         trained(train__precision="fp16")
-    with pytest.raises(UserError, match=r"init.checkpoint is .*absent.pth, but no such file"):
+    with pytest.raises(UserError, match=r"init.checkpoint is '.*/absent.pth', but no such file is there"):
         trained(init__checkpoint=str(tmp_path / "absent.pth"))
     assert not (tmp_path / "logs").exists()
 

@@ -113,7 +113,7 @@ def check_files(config: Config) -> None:
     """Raise UserError if a file of weights that the config names is not there."""
     for key, name in (("model.weights_file", config.model.weights_file), ("init.checkpoint", config.init.checkpoint)):
         if name is not None and not Path(name).is_file():
-            raise UserError(f"{key} is {name}, but no such file is there")
+            raise UserError(f"{key} is {name!r}, but no such file is there")
 
 
 def write_config(config: Config, path: Path) -> None:

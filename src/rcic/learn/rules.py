@@ -152,6 +152,7 @@ def _schedule(schedule: "Schedule") -> list[Rule]:
     warm = schedule.epochs == 0 or 0 <= schedule.warmup_epochs < schedule.epochs
     momentum = all(0 <= value < 1 for value in schedule.momentum)
     steps = list(schedule.steps) == sorted(schedule.steps) and all(0 < share < 1 for share in schedule.steps)
+    late = not schedule.steps or schedule.epochs == 0 or schedule.steps[0] * schedule.epochs >= schedule.warmup_epochs
     return [
         ("schedule.frozen_epochs", "must be at least 0", schedule.frozen_epochs >= 0),
         ("schedule.epochs", "must be at least 0, and 1 without frozen_epochs", schedule.epochs >= 0 and some),
@@ -161,6 +162,7 @@ def _schedule(schedule: "Schedule") -> list[Rule]:
         ("schedule.min_lr", "must be at least 0 and at most schedule.max_lr", 0 <= schedule.min_lr <= schedule.max_lr),
         ("schedule.momentum", "must lie in [0, 1)", momentum),
         ("schedule.steps", "must be shares of the cycle between 0 and 1, rising", steps),
+        ("schedule.steps", "must come after schedule.warmup_epochs", not steps or late),
     ]
 
 

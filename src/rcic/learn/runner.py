@@ -25,7 +25,7 @@ from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.resume import restore
 from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
-from rcic.learn.sites import LossWatch, TrainingSites
+from rcic.learn.sites import LossWatch, TrainingSites, check_finite
 from rcic.pixels.loader import BatchLoader
 
 
@@ -207,6 +207,7 @@ class WellRunner(dl.IRunner):
             self.average.update_epoch(self.network, self.epoch_step, self.num_epochs)
         super().on_loader_end(runner)
         if self.is_valid_loader:
+            check_finite(loss, f"epoch {self.epoch_step}: the validation loss")
             self.history.append(epoch_row(self.epoch_step, time.monotonic() - self.began, self.epoch_metrics))
 
     def on_exception(self, runner: dl.IRunner) -> None:

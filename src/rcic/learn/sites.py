@@ -47,6 +47,15 @@ class TrainingSites:
         return Gatherer(self.valid, self.unit, self.valid_metadata)
 
 
+def check_finite(loss: float, name: str) -> None:
+    """Raise UserError if a loss is not finite; ``name`` begins the message."""
+    if not math.isfinite(loss):
+        raise UserError(
+            f"{name} is {loss}, so this run cannot recover; lower schedule.max_lr and schedule.frozen_lr, set "
+            "optim.clip, or use train.precision fp32 or bf16"
+        )
+
+
 class LossWatch:
     """Notices the first batch of an epoch whose loss is not finite, without waiting for the device."""
 
@@ -77,10 +86,7 @@ class LossWatch:
         if math.isfinite(loss) and not bad:
             return
         told = min(bad)[1] if bad else ""
-        raise UserError(
-            f"epoch {epoch}{told}: the training loss is {loss}, so this run cannot recover; lower "
-            "schedule.max_lr and schedule.frozen_lr, set optim.clip, or use train.precision fp32 or bf16"
-        )
+        check_finite(math.nan if bad else loss, f"epoch {epoch}{told}: the training loss")
 
     def told(self, table: pd.DataFrame, n_named: int = 4) -> str:
         """Return words on the bad batch and its first sites, empty without one; ``table`` is the training rows'."""

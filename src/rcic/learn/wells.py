@@ -33,5 +33,7 @@ def mean_of_sites(stacked: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (N, K), the mean of (N, S, K) over the sites that are not NaN, summed in float64."""
     means = np.asarray(np.mean(stacked, axis=1, dtype=np.float64))
     lacking = np.isnan(means).any(axis=1)
-    means[lacking] = np.nanmean(stacked[lacking], axis=1, dtype=np.float64)
+    some = stacked[lacking].astype(np.float64)
+    there = (~np.isnan(some)).sum(axis=1)
+    means[lacking] = np.where(there > 0, np.nansum(some, axis=1) / np.maximum(there, 1), np.nan)
     return np.asarray(means, np.float32)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rcic.errors import UserError, nearest
 from rcic.files import whole
-from rcic.screen.checks import check_once, check_roles, check_splits
+from rcic.screen.checks import check_once, check_range, check_roles, check_splits
 from rcic.screen.formats import METADATA, WELL_TYPES, read_entries
 from rcic.screen.rows import is_number, read_rows, refuse
 
@@ -82,6 +82,7 @@ def read_screen(data_root: str | Path) -> Screen:
     entries = read_entries(root)
     check_once(root, entries)
     check_splits(root, entries)
+    check_range(root, entries)
     check_roles(root, entries)
     order = ["split", "experiment", "plate", "well"]
     entries = entries.sort_values(order, ascending=[False, True, True, True], ignore_index=True)

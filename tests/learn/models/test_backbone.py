@@ -76,9 +76,13 @@ def test_blur_has_no_weights_of_its_own():
 
 
 def test_an_unknown_name_says_the_nearest():
-    with pytest.raises(UserError, match="unknown model 'se_resnext50_32x4'; did you mean 'se_resnext50_32x4d'"):
+    with pytest.raises(
+        UserError, match=r"model\.name is 'se_resnext50_32x4', which is unknown; did you mean 'se_resnext50_32x4d'"
+    ):
         build_backbone("se_resnext50_32x4")
-    with pytest.raises(UserError, match="unknown model 'mobilenet_v3'; did you mean 'mobilenet_v2'"):
+    with pytest.raises(
+        UserError, match=r"model\.name is 'mobilenet_v3', which is unknown; did you mean 'mobilenet_v2'"
+    ):
         build_backbone("mobilenet_v3")
     with pytest.raises(UserError, match="model 'tu-nonsense' cannot be built"):
         build_backbone("tu-nonsense")

@@ -141,8 +141,8 @@ def _encoder(name: str) -> Backbone:
     if name not in encoders and not name.startswith("tu-"):
         known = [*known_backbones(), *encoders]
         raise UserError(
-            f"unknown model {name!r}{nearest(name, known)} (known: {', '.join(known_backbones())} and every encoder of "
-            "segmentation-models-pytorch by its name)"
+            f"model.name is {name!r}, which is unknown{nearest(name, known)} (known: {', '.join(known_backbones())} "
+            "and every encoder of segmentation-models-pytorch by its name)"
         )
     try:
         encoder = get_encoder(name, in_channels=3, depth=5, weights=None)
