@@ -330,7 +330,10 @@ FAULTS: dict[str, Fault] = {
         ["--set=optim.clip=2.0"],
     ),
     "a loss that is not finite": Fault(
-        nothing, "train", r"epoch 1, batch .*the training loss is (nan|inf), .*", ["--set=schedule.max_lr=1e30"]
+        nothing,
+        "train",
+        r"epoch 1, batch .*the (training|validation) loss is (nan|inf), .*",
+        ["--set=schedule.max_lr=1e30"],
     ),
     "a file where the log root should be": Fault(
         in_the_way("new"), "train", r".*not written, a part of the path is a file, not a folder.*"

@@ -84,15 +84,13 @@ def check_range(root: Path, entries: pd.DataFrame) -> None:
     With K different labels, numbered so but for some that are absent, none is 2 K or more. Where more than a tenth of
     the wells has one that is, labels are names that happen to be numbers (a gene's, say), and nothing is refused.
     """
-    labels = entries["sirna"][entries["sirna"].map({name: is_number(name) for name in entries["sirna"].unique()})]
-    numbers = labels.astype("int64")
+    numeric = entries["sirna"].map({name: is_number(name) for name in entries["sirna"].unique()}).astype(bool)
+    numbers = entries["sirna"][numeric].astype("int64")
     far = numbers >= 2 * numbers.nunique()
     if far.any() and far.mean() <= 0.1:
-        wrong = entries.loc[far.index[far.to_numpy().argmax()]]
-        most = int(numbers[~far].max())
-        raise row_error(
-            root / wrong["file"], wrong["line"], f"sirna {wrong['sirna']} is far from the others, 0 to {most}"
-        )
+        wrong = _first(entries[numeric], far)
+        reason = f"sirna {wrong['sirna']!r} is far from the other labels, which are 0 to {int(numbers[~far].max())}"
+        raise row_error(root / wrong["file"], wrong["line"], reason)
 
 
 def check_roles(root: Path, entries: pd.DataFrame) -> None:
