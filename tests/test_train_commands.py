@@ -1,13 +1,18 @@
 """``train.py plan``, ``run-grid`` and ``rerun`` as a user calls them."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from rcic.files import BEST, CONFIG, METRICS, RUN
 from tests.learn.tiny import forget_accelerate, same_weights, weights_of
-from tests.program import TINY, Program, left_over
+from tests.program import SRC, TINY, Program, left_over
 
 
 @pytest.fixture
@@ -99,3 +104,22 @@ def test_what_cannot_be_run_again(start, tmp_path):
     error = start("rerun", f"--run_dir={old}", again, refused=True)
     assert error.endswith("the tables (wells or labels) are not those of the first training")
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_training_cleanly(start, small_screen, tmp_path, sent, code):
+    words = [f"--config={tmp_path}/tiny.yml", f"--data_root={small_screen}", f"--log_root={tmp_path}/logs", "--fold=0"]
+    command = [sys.executable, str(SRC / "train.py"), "run", *words, "--set=schedule.epochs=500"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "logs/full/[1,2,3,4,5]/fold_0/tiny"
+    while not (folder / METRICS).exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, "")
+    assert re.search(
+        rf"^{re.escape(str(folder))}: stopped; \d+ of 500 epochs are kept, the same command goes on$", out, re.M
+    )
+    assert json.loads((folder / RUN).read_text())["status"] == "stopped"
+    assert left_over(tmp_path) == [] and not (folder / "run.lock").exists()

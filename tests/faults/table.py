@@ -332,7 +332,7 @@ FAULTS: dict[str, Fault] = {
     "a loss that is not finite": Fault(
         nothing,
         "train",
-        r"epoch 1, batch .*the (training|validation) loss is (nan|inf), .*",
+        r"epoch 1.* the (training|validation) loss is (nan|inf), .*",
         ["--set=schedule.max_lr=1e30"],
     ),
     "a file where the log root should be": Fault(

@@ -1,5 +1,6 @@
 """SIGKILL at random instants: of a training, also while it writes a checkpoint, and of a grid. ``make test-slow``."""
 
+import contextlib
 import os
 import random
 import signal
@@ -182,3 +183,33 @@ def test_a_grid_killed_five_times_does_every_training_once(screen, tmp_path, cap
     for path in records:
         epochs = pd.read_csv(logs / path.parent.relative_to(tmp_path / "whole") / METRICS)["epoch"].tolist()
         assert epochs == list(range(1, 41))
+
+
+def test_two_processes_killed_together_end_with_the_same_weights(screen, tmp_path, capsys):
+    """Under torchrun, on gloo: killed when some epochs are there, gone on, compared."""
+    config = tmp_path / "full.yml"
+    config.write_text(CONFIG.replace("FOLDS", str(screen.parent / "csv")))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    run = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(SRC / "train.py"), "run"]
+    words = [sys.executable, *run, f"--config={config}", f"--data_root={screen}", "--channels=[1,2]", "--fold=0"]
+    folders = [tmp_path / name / "full/[1,2]/fold_0/tiny" for name in ("whole", "killed")]
+    whole, killed = ([*words, f"--log_root={tmp_path / name}"] for name in ("whole", "killed"))
+    subprocess.run(whole, env=environment, check=True, capture_output=True)
+    process = subprocess.Popen(
+        killed, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not (folders[1] / METRICS).exists() or len(pd.read_csv(folders[1] / METRICS)) < 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    pids = [pid for parent in children(process.pid) for pid in (parent, *children(parent))]
+    os.killpg(process.pid, signal.SIGKILL)
+    for pid in pids:  # torchrun's workers have sessions of their own
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    assert read_record(folders[1])["status"] == "running"
+    subprocess.run(killed, env=environment, check=True, capture_output=True)
+    resumed = read_record(folders[1])["resumed"]
+    with capsys.disabled():
+        print(f"\ntwo processes: gone on from epoch {resumed}, equal: {equal(*folders)}")
+    assert len(resumed) == 1 and resumed[0] >= 3 and equal(*folders) and left_over(tmp_path) == []
