@@ -116,7 +116,7 @@ def test_a_value_of_any_kind_is_taken_or_refused_in_a_line(key, value):
         assert from_plain(Config, to_plain(config), "again") == config
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(
     st.dictionaries(st.sampled_from([*KEYS, "train", "data", "x"]) | st.text(max_size=5), ANYTHING, max_size=3)
     | ANYTHING
@@ -131,7 +131,7 @@ def test_any_plain_data_is_a_config_or_a_users_mistake(plain):
 TEXT = st.text(st.sampled_from("abc: -[]{},#&*!|>'\"%@`\n\t\\0123.?=~<") | st.characters(), max_size=40)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(TEXT | TEXT.map(lambda text: f"train:\n  {text}") | st.binary(max_size=20))
 def test_any_text_is_a_config_or_a_users_mistake(path, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
@@ -141,7 +141,7 @@ def test_any_text_is_a_config_or_a_users_mistake(path, text):
         assert one_line(error) and str(error).startswith(str(path))
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(TEXT | TEXT.map(lambda text: f"train.seed={text}"))
 def test_any_setting_is_read_or_a_users_mistake(path, text):
     path.write_text("stage: full\n")

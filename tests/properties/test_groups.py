@@ -1,6 +1,6 @@
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rcic.decide.plate_group import group_mask, match_groups
@@ -64,7 +64,6 @@ def matches(draw: st.DrawFn):
     return groups, wells, order, logits
 
 
-@settings(max_examples=40)
 @given(matches(), st.integers(-6, 6), SEEDS)
 def test_the_order_of_an_experiment_is_found_whatever_the_form_of_its_logits(match, power, seed):
     groups, wells, order, logits = match
@@ -83,7 +82,6 @@ def test_the_order_of_an_experiment_is_found_whatever_the_form_of_its_logits(mat
     pd.testing.assert_frame_equal(other, matched, rtol=1e-6)
 
 
-@settings(max_examples=40)
 @given(matches(), SEEDS)
 def test_an_order_that_is_not_admissible_is_never_chosen_even_on_noise(match, seed):
     groups, wells, _, logits = match
