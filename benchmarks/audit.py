@@ -5,13 +5,11 @@ Prints the page. The screens are made below WORK: the real sites, where they are
 
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 from speed import processor
-from speed_data import REPEATS, Images, image_sets
+from speed_data import REPEATS, Images, image_sets, seconds
 
 from rcic.packing import pack
 from rcic.pixels.audit import audit_sites
@@ -22,15 +20,12 @@ from rcic.screen.table import read_screen
 
 THREADS = (1, 2)
 FULL_SIZE = 125_510  # sites of RxRx1
-QUIET, TRIES = 0.1, 20  # cores that other work may use, runs that are tried
-STAT = Path("/proc/stat")
 PAGE = """# How fast an audit is
 
 Sites a second of `data.py audit`, six channels of 512 px a site, on {processor}; medians of {repeats}, files in the
 page cache. *real*: 18 sites of RxRx1, repeated; *simulated*: a drawn screen. The last column is what RxRx1's {sites:,}
-sites would take at the better of the two speeds; a disk that is slower than that sets the pace instead. Other work ran
-on the machine: the runs that count are the first in which it used less than {quiet} cores or, of {tries} tries, the
-least disturbed (it used {usual:.2f} cores in their median, {most:.2f} at most). Made by `python benchmarks/audit.py`.
+sites would take at the better of the two speeds; a disk that is slower than that sets the pace instead. Made by
+`python benchmarks/audit.py`.
 
 | images | form | mode | one thread | two threads | RxRx1, minutes |
 |---|---|---|---|---|---|
@@ -39,29 +34,6 @@ least disturbed (it used {usual:.2f} cores in their median, {most:.2f} at most).
 The marks of a PNG data root take {mark:.0f} us a file. A training finds a data root of {folders} plate folders
 unchanged in {check:.1f} ms: it asks each for its time of change and opens no file.
 """
-
-disturbed: list[float] = []  # cores that other work used during the runs that count
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the median seconds of the first quiet runs or, of all tries, of those that were disturbed least."""
-    runs: list[tuple[float, float]] = []  # cores that other work used, seconds
-    while sum(others < QUIET for others, _ in runs) < REPEATS and len(runs) < TRIES:
-        busy, own, began = _busy(), time.process_time(), time.perf_counter()
-        work()
-        took = time.perf_counter() - began
-        runs.append(((_busy() - busy - (time.process_time() - own)) / took, took))
-    best = sorted(runs)[:REPEATS]
-    disturbed.extend(max(others, 0.0) for others, _ in best)
-    return median(took for _, took in best)
-
-
-def _busy() -> float:
-    """Return the seconds that all cores together have worked since the machine was started, where it tells."""
-    if not STAT.exists():
-        return time.process_time()
-    user, nice, system, _, _, *interrupts = map(int, STAT.read_text(encoding="utf-8").split("\n", 1)[0].split()[1:8])
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def sites_a_second(root: Path, experiments: Sequence[str], decode: bool) -> dict[int, float]:
@@ -111,10 +83,10 @@ def main(work: Path) -> None:
     stdout, sys.stdout = sys.stdout, sys.stderr  # what simulating and packing say is no part of the page
     sets = image_sets(work)
     rows = "\n".join(line for images in sets for line in rows_of(images, work))
-    facts = {"processor": processor(), "repeats": REPEATS, "sites": FULL_SIZE, "quiet": QUIET, "tries": TRIES}
+    facts = {"processor": processor(), "repeats": REPEATS, "sites": FULL_SIZE}
     facts |= {"rows": rows, **marked(sets[-1].root)}
     sys.stdout = stdout
-    print(PAGE.format(usual=median(disturbed), most=max(disturbed), **facts), end="")
+    print(PAGE.format(**facts), end="")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ SETTINGS = {
 N_KILLS, IN_A_WRITE = 20, 6
 CONFIG = """stage: full
 model: {name: tiny, pretrained: none}
-data: {workers: 1, folds_dir: FOLDS, cache: true}
-schedule: {frozen_epochs: 0, epochs: 40, warmup_epochs: 0}
+data: {workers: 1, audit: off, folds_dir: FOLDS, cache: true}
+schedule: {frozen_epochs: 0, epochs: 150, warmup_epochs: 0}
 train: {precision: fp32, batch_size: 8, accumulate: 1}
 """
 
@@ -182,7 +182,7 @@ def test_a_grid_killed_five_times_does_every_training_once(screen, tmp_path, cap
     assert len(same) == 6 and all(same) and left_over(logs) == [] and not list(logs.rglob("run.lock"))
     for path in records:
         epochs = pd.read_csv(logs / path.parent.relative_to(tmp_path / "whole") / METRICS)["epoch"].tolist()
-        assert epochs == list(range(1, 41))
+        assert epochs == list(range(1, 151))
 
 
 def test_two_processes_killed_together_end_with_the_same_weights(screen, tmp_path, capsys):
