@@ -1,6 +1,7 @@
 """``train.py plan``, ``run-grid`` and ``rerun`` as a user calls them."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -123,3 +124,22 @@ def test_a_signal_ends_a_training_cleanly(start, small_screen, tmp_path, sent, c
     )
     assert json.loads((folder / RUN).read_text())["status"] == "stopped"
     assert left_over(tmp_path) == [] and not (folder / "run.lock").exists()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_grid_and_all_that_it_started(start, small_screen, tmp_path, sent):
+    """Ctrl-C in a terminal reaches every process, SIGTERM the grid alone."""
+    words = [f"--config={tmp_path}/tiny.yml", f"--data_root={small_screen}", f"--log_root={tmp_path}/logs", *GRID]
+    command = [sys.executable, str(SRC / "train.py"), "run-grid", *words, "--jobs=2", "--set=schedule.epochs=500"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    folders = [tmp_path / f"logs/full/[1,2,3]/fold_{fold}/tiny" for fold in (0, 1)]
+    while not all((folder / METRICS).exists() for folder in folders):
+        assert process.poll() is None
+        time.sleep(0.01)
+    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (128 + sent, "")
+    assert out.count("epochs are kept, the same command goes on") == 2
+    assert [json.loads((folder / RUN).read_text())["status"] for folder in folders] == ["stopped", "stopped"]
+    assert left_over(tmp_path) == [] and not list(tmp_path.rglob("run.lock"))

@@ -75,6 +75,7 @@ def _forget_stdout() -> None:
 
 
 def _terminate(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up is not to be broken off
     raise Terminated
 
 

@@ -1,14 +1,17 @@
 """Commands as processes side by side on this machine, each in a slot of its own."""
 
 import os
-import subprocess
+import subprocess  # nosec B404 # for trainings, below
+import time
 from collections.abc import Mapping, Sequence
+
+_PATIENCE = 3.0  # seconds
 
 
 class Local:
     """Runs commands in slots; a slot's environment is laid over this process'.
 
-    Ctrl-C reaches the processes by itself in a terminal; :meth:`stop` asks those that are left to end and waits.
+    In a terminal Ctrl-C reaches the processes, too; :meth:`stop` gives them time to end by themselves.
     """
 
     def __init__(self, slots: Sequence[Mapping[str, str]]):
@@ -25,7 +28,7 @@ class Local:
         taken = {slot for slot, _ in self.running.values()}
         slot = next(number for number in range(len(self.slots)) if number not in taken)
         environment = os.environ | self.slots[slot] | {"TQDM_POSITION": str(slot)}
-        self.running[name] = slot, subprocess.Popen(command, env=environment)
+        self.running[name] = slot, subprocess.Popen(command, env=environment)  # nosec B603 # a list, no shell
 
     def ended(self) -> dict[str, int]:
         """Return by name the exit codes of commands that ended since the last call; below 0: killed by a signal."""
@@ -36,9 +39,13 @@ class Local:
         return done
 
     def stop(self) -> None:
-        """Ask all processes to end and wait for them."""
+        """Wait a little for all processes, ask those that are left to end, and wait for them."""
+        until = time.monotonic() + _PATIENCE
         for _, process in self.running.values():
-            process.terminate()
+            try:
+                process.wait(max(until - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                process.terminate()
         for _, process in self.running.values():
             process.wait()
 

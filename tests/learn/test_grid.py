@@ -92,7 +92,7 @@ class Pretended:
 
 def carry_out(cells, tables, **words):
     launcher = Pretended(cells, tables, **words)
-    return Grid(cells, tables, launcher, lambda cell: cell.flags).run(pause=0.001), launcher
+    return Grid(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001), launcher
 
 
 def test_every_stage_model_fold_and_channel_set_once(configs, tmp_path):
@@ -161,7 +161,7 @@ def test_what_was_trained_otherwise_is_not_touched(grid):
 def test_what_another_process_trains_is_waited_for(grid):
     cells, tables = grid(n_configs=1)
     launcher = Pretended(cells, tables)
-    work = Grid(cells, tables, launcher, lambda cell: cell.flags)
+    work = Grid(cells, tables, launcher, lambda cell, again: cell.flags)
     with locked(cells[0].folder):
         work._begin()
         assert launcher.started == [cells[1].name] and work._others()
@@ -199,7 +199,7 @@ def test_an_interruption_ends_those_that_run(grid):
 
     launcher.ended = interrupt
     with pytest.raises(KeyboardInterrupt):
-        Grid(cells, tables, launcher, lambda cell: cell.flags).run(pause=0.001)
+        Grid(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001)
     assert launcher.stopped
 
 

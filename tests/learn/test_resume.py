@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rcic.errors import BusyError, Terminated, UserError
-from rcic.files import BEST, LAST, METRICS, PREVIOUS, RUN
+from rcic.files import BEST, CONFIG, LAST, METRICS, PREVIOUS, RUN
 from rcic.learn.callbacks import KeepBestAndLast, WellValidation
 from rcic.learn.checkpoint import read_checkpoint
 from rcic.learn.folder import state_of
@@ -169,6 +169,12 @@ def test_how_far_a_training_is(trained, broken_off, config, screen):
         assert state_of(folder, chosen, data).kind == "running"
     trained("broken", **EPOCHS)
     assert (state_of(folder, chosen, data).kind, state_of(folder, chosen, data).epochs) == ("done", 5)
+    (folder / CONFIG).unlink()
+    assert (
+        state_of(folder, chosen, data).kind == "stale" and "config.yml is gone" in state_of(folder, chosen, data).words
+    )
+    with pytest.raises(UserError, match=r"finished, but config.yml is gone, so nobody knows how; choose another"):
+        trained("broken", **EPOCHS)
     (folder / LAST).unlink()
     (folder / RUN).write_text(json.dumps({"status": "failed", "reason": "no room"}))
     assert state_of(folder, chosen, data).words == "no room" and state_of(folder / "x", chosen, data).kind == "missing"

@@ -3,7 +3,7 @@
 import os
 import shlex
 import shutil
-import subprocess
+import subprocess  # nosec B404 # for nvidia-smi, below
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -47,9 +47,12 @@ def carry_out(
     devices = gpus()
     launcher = Local(slots_of(jobs or max(len(devices), 1), devices))
     print(count_text({cell.name: tables.state(cell) for cell in cells}), flush=True)
-    flags = [*more, "--force"] if force else list(more)
-    grid = Grid(cells, tables, launcher, lambda cell: train_command(cell, data_root, Path(log_root), flags), force)
-    outcome = grid.run()
+
+    def command(cell: Cell, again: bool) -> list[str]:
+        flags = [*more, "--force"] if force and not again else more  # the second try goes on with the first
+        return train_command(cell, data_root, Path(log_root), flags)
+
+    outcome = Grid(cells, tables, launcher, command, force).run()
     print(outcome.text(len(cells)), flush=True)
     if outcome.failed:
         raise UserError(f"{len(outcome.failed)} of {len(cells)} trainings are not done; start again to go on")
@@ -76,7 +79,7 @@ def gpus() -> list[str]:
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         return [name for name in given.split(",") if name.strip() not in ("", "-1")]
-    if shutil.which("nvidia-smi") is None:
+    if (program := shutil.which("nvidia-smi")) is None:
         return []
-    told = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    told = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)  # nosec B603 # no shell
     return [str(number) for number, line in enumerate(told.stdout.splitlines()) if line.startswith("GPU ")]

@@ -85,6 +85,8 @@ def state_of(folder: Path, config: Config, data: Mapping[str, str]) -> State:
     if not done and not begun:
         failed = record.get("status") == "failed"
         return State("failed", 0, str(record.get("reason", ""))) if failed else State("missing")
+    if not (folder / CONFIG).exists():
+        return State("stale", epochs, f"a config that is not known: {CONFIG} is gone")
     if differs := changed(flat(read_yaml(folder / CONFIG)), config, record, data):
         return State("stale", epochs, f"another {differs}")
     failed = record.get("status") == "failed"
@@ -100,6 +102,8 @@ def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
     record = read_record(folder)
     if record.get("status") != "done":
         return False
+    if not (folder / CONFIG).exists():
+        raise UserError(f"{folder}: finished, but {CONFIG} is gone, so nobody knows how; {_CHOOSE}")
     kept = flat(read_yaml(folder / CONFIG))
     if differs := changed(kept, config, record, data):
         raise UserError(f"{folder}: finished with another {differs}; {_CHOOSE}")

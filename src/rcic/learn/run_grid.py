@@ -29,14 +29,17 @@ class Outcome:
 
 
 class Grid:
-    """Carries out a grid. ``command`` makes the words that start a cell; cells that others train are waited for."""
+    """Carries out a grid; cells that others train are waited for.
+
+    ``command`` makes the words that start a cell, whether for the first time or again.
+    """
 
     def __init__(
         self,
         cells: Sequence[Cell],
         tables: Tables,
         launcher: Local,
-        command: Callable[[Cell], Sequence[str]],
+        command: Callable[[Cell, bool], Sequence[str]],
         force: bool = False,
     ):
         self.cells, self.tables, self.launcher, self.command, self.force = cells, tables, launcher, command, force
@@ -78,7 +81,7 @@ class Grid:
                 self.outcome.failed[cell.name] = f"was trained with {state.words}; --force trains anew"
             else:
                 self.tries[cell.name] += 1
-                self.launcher.start(cell.name, self.command(cell))
+                self.launcher.start(cell.name, self.command(cell, self.tries[cell.name] > 1))
         return changed
 
     def _is_to_come(self, cell: Cell) -> bool:
