@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from rcic.learn.evaluate import Gatherer, Group, How, ask, group_codes, unit_of
+from rcic.learn.evaluate import How, ask, unit_of
+from rcic.learn.groups import Gatherer, Group, group_codes
 from rcic.learn.models import WellClassifier
 from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.settings import Config, Data, Model

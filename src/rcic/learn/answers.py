@@ -9,7 +9,8 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rcic.learn.evaluate import Gatherer, How, ask
+from rcic.learn.evaluate import How, ask
+from rcic.learn.groups import Gatherer
 from rcic.learn.models import WellClassifier
 
 

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from rcic.learn.evaluate import Gatherer, Group, How, Told, ask, group_codes
+from rcic.learn.evaluate import How, Told, ask
+from rcic.learn.groups import Gatherer, Group, group_codes
 from rcic.learn.metadata import metadata_of
 from rcic.learn.models import WellClassifier
 from rcic.pixels.batch import normalize

@@ -8,7 +8,7 @@ import pandas as pd
 from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
-from rcic.learn.evaluate import group_codes
+from rcic.learn.groups import group_codes
 from rcic.learn.ranks import rank_and_world, say
 from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config

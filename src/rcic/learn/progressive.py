@@ -19,7 +19,7 @@ from rcic.decide.progressive import choose, share_at
 from rcic.errors import UserError
 from rcic.files import PSEUDO, whole
 from rcic.learn.answers import SiteAnswers
-from rcic.learn.evaluate import Gatherer
+from rcic.learn.groups import Gatherer
 from rcic.learn.loaders import stacked, usable_sites, valid_loader, with_company
 from rcic.learn.metadata import metadata_of
 from rcic.learn.settings import Config

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from rcic.errors import UserError
-from rcic.learn.evaluate import Gatherer
+from rcic.learn.groups import Gatherer
 
 
 @dataclass
