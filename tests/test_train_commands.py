@@ -107,11 +107,23 @@ def test_what_cannot_be_run_again(start, tmp_path):
     assert not (tmp_path / "again").exists()
 
 
+def in_foreground(command: list[str]) -> subprocess.Popen[str]:
+    """Start a command in a session of its own that listens to Ctrl-C, also if these tests run in the background."""
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_training_cleanly(start, small_screen, tmp_path, sent, code):
     words = [f"--config={tmp_path}/tiny.yml", f"--data_root={small_screen}", f"--log_root={tmp_path}/logs", "--fold=0"]
     command = [sys.executable, str(SRC / "train.py"), "run", *words, "--set=schedule.epochs=500"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = in_foreground(command)
     folder = tmp_path / "logs/full/[1,2,3,4,5]/fold_0/tiny"
     while not (folder / METRICS).exists():
         assert process.poll() is None
@@ -131,8 +143,7 @@ def test_a_signal_ends_a_grid_and_all_that_it_started(start, small_screen, tmp_p
     """Ctrl-C in a terminal reaches every process, SIGTERM the grid alone."""
     words = [f"--config={tmp_path}/tiny.yml", f"--data_root={small_screen}", f"--log_root={tmp_path}/logs", *GRID]
     command = [sys.executable, str(SRC / "train.py"), "run-grid", *words, "--jobs=2", "--set=schedule.epochs=500"]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    process = in_foreground(command)
     folders = [tmp_path / f"logs/full/[1,2,3]/fold_{fold}/tiny" for fold in (0, 1)]
     while not all((folder / METRICS).exists() for folder in folders):
         assert process.poll() is None
