@@ -10,7 +10,7 @@ DATA_DIR ?= $(CURDIR)/data
 OUT_DIR ?= $(CURDIR)/out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow bench-accuracy bench-speed bench-gpu lint check build run exec stop clean
+.PHONY: help install demo test test-slow fuzz bench-accuracy bench-speed bench-gpu lint check build run exec stop clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test: $(INSTALLED)  ## the fast tests
 
 test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 	$(RUN) -m pytest -m slow -s
+
+fuzz: $(INSTALLED)  ## a hundred thousand damaged inputs for the readers, three minutes
+	PYTHONPATH=src $(RUN) -m tests.faults.fuzz --n 100000 --seed 0
 
 bench-accuracy: $(INSTALLED)  ## every recipe on the simulated bench screen, hours on two cores, resumable
 	$(RUN) benchmarks/accuracy.py
