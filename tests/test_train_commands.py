@@ -103,7 +103,7 @@ def test_what_cannot_be_run_again(start, tmp_path):
     table = tmp_path / "csv" / "train_0.csv"
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     error = start("rerun", f"--run_dir={old}", again, refused=True)
-    assert error.endswith("the tables (wells or labels) are not those of the first training")
+    assert error.endswith("trained the first time with another tables (wells or labels)")
     assert not (tmp_path / "again").exists()
 
 

@@ -10,12 +10,11 @@ from typing import NoReturn
 import fire
 from fire.decorators import SetParseFns
 
-from rcic.errors import BusyError, Terminated, UserError
+from rcic.errors import BUSY, BusyError, Terminated, UserError
 from rcic.flags import HELP, Commands, fire_words, readers, shown
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-BUSY = os.EX_TEMPFAIL
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 

@@ -1,6 +1,7 @@
 """What a user can get wrong, told in one line."""
 
 import difflib
+import os
 import reprlib
 from collections.abc import Iterable
 from typing import Any
@@ -17,8 +18,11 @@ class UserError(Exception):
     """
 
 
+BUSY = os.EX_TEMPFAIL  # the exit code of a command that another process' work stood in the way of
+
+
 class BusyError(UserError):
-    """Another process is at work on the same thing; nothing is wrong with it."""
+    """Another process is at work on the same thing; nothing is wrong with it. The scripts exit with :data:`BUSY`."""
 
 
 class Terminated(KeyboardInterrupt):

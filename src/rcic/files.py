@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
@@ -90,6 +91,12 @@ def write_well_rows(
         csv.writer(file, lineterminator="\n").writerows([["id_code"], *([code] for code in codes)])
     with whole(files["record"]) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_error(path: Path, error: OSError) -> Exception:

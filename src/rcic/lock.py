@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from rcic.errors import BusyError
 from rcic.files import LOCK, write_error
 
+_LOOKS, _BLINK = 5, 0.02  # tries, and seconds between them
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -63,7 +65,11 @@ def _make(folder: Path) -> list[Path]:
 
 
 def _take(path: Path) -> int:
-    """Return the open lock file. An owner removes it in the end, so it is looked at whether it is still that file."""
+    """Return the open lock file. An owner removes it in the end, so it is looked at whether it is still that file.
+
+    Who only asks for the owner has the lock for a blink, so it is tried more than once.
+    """
+    looks = _LOOKS
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -75,11 +81,13 @@ def _take(path: Path) -> int:
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 return file
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES) and (looks := looks - 1):
+                time.sleep(_BLINK)
+            elif error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 who = os.read(file, 200).decode(errors="replace").strip() or "another process"
                 os.close(file)
                 raise BusyError(f"{path.parent}: {who} is at work there") from None
-            if error.errno != errno.ENOENT:
+            elif error.errno != errno.ENOENT:
                 os.close(file)
                 raise
         os.close(file)

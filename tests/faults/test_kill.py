@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -213,3 +214,22 @@ def test_two_processes_killed_together_end_with_the_same_weights(screen, tmp_pat
     with capsys.disabled():
         print(f"\ntwo processes: gone on from epoch {resumed}, equal: {equal(*folders)}")
     assert len(resumed) == 1 and resumed[0] >= 3 and equal(*folders) and left_over(tmp_path) == []
+
+
+def test_two_grids_on_one_log_root_train_nothing_twice(screen, tmp_path, capsys):
+    config = tmp_path / "full.yml"
+    config.write_text(CONFIG.replace("FOLDS", str(screen.parent / "csv")))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    words = grid_of(screen, tmp_path / "logs", config)
+    both = [
+        subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    told = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    trained = [len(re.findall(r": best map3 ", text)) for text in told]
+    assert all("6 of 6 trainings are done" in text for text in told)
+    with capsys.disabled():
+        print(f"\ntwo grids of 6 trainings: {trained[0]} done by the one, {trained[1]} by the other")
+    assert sum(trained) == 6 and min(trained) > 0
+    assert all("resumed" not in read_record(path.parent) for path in (tmp_path / "logs").rglob(RUN))

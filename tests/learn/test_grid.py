@@ -17,7 +17,7 @@ from rcic.screen.table import write_wells
 TINY = """stage: {stage}
 model: {{name: tiny, pretrained: none}}
 init: {{stage: {init}}}
-data: {{workers: 0, folds_dir: {folds}, pseudo_dir: {pseudo}}}
+data: {{workers: 0, audit: off, folds_dir: {folds}, pseudo_dir: {pseudo}}}
 schedule: {{frozen_epochs: 0, epochs: 3, warmup_epochs: 0}}
 train: {{precision: fp32}}
 """

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from catalyst.utils.misc import set_global_seed
 
-from rcic.files import channel_name, model_name
+from rcic.files import channel_name, model_name, sha256_of
 from rcic.learn.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellValidation
 from rcic.learn.checkpoint import Checkpoint
 from rcic.learn.engine import check_precision, pick_device
@@ -71,8 +71,9 @@ def build_training(
         runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder, audit)
     runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
     n_valid = int(sites.valid["wanted"].sum())
-    path = None if earlier is None else str(earlier.path.resolve())
-    facts: dict[str, Any] = {"start": start, "start_path": path, "device": device}
+    facts: dict[str, Any] = {"start": start, "device": device}
+    if earlier is not None:
+        facts |= {"start_path": str(earlier.path.resolve()), "start_sha256": sha256_of(earlier.path)}
     facts |= {"processes": rank_and_world()[1], "n_classes": len(table.classes)}
     labels = sites.train["label"]
     absent = table.absent(labels)

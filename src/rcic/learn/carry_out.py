@@ -59,10 +59,11 @@ def carry_out(
 
 
 def _grid(choice: Choice, data_root: str, log_root: str) -> tuple[list[Cell], Tables]:
-    """Return the trainings and their tables, which are made now: what is wrong with them is told before any begins."""
+    """Return the trainings and what they read, which is looked at now: what is wrong is told before any begins."""
     cells, tables = cells_of(choice, Path(log_root)), Tables(read_screen(data_root), Path(log_root))
     for cell in cells:
         tables.nearest(cell.config)
+        tables.audit(cell.config)
     return cells, tables
 
 

@@ -29,6 +29,11 @@ HARMLESS = (  # keys that do not decide what is learnt
     "train.valid_batch_size",
     "predict.tta",  # but said
 )
+DATA = {
+    "screen": "screen (wells)",
+    "tables": "tables (wells or labels)",
+    "audit": "audit (the bad images, or what is done about them)",
+}
 _CHOOSE = "choose another --log_root, or --force to train anew"
 
 Kind = Literal["missing", "partial", "running", "done", "stale", "failed"]
@@ -123,7 +128,7 @@ def changed(kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], 
     """Return which values that decide the result are others than those ``kept`` (dotted keys), '' if none is."""
     wanted = flat(to_plain(config))
     names = [key for key, value in wanted.items() if key not in HARMLESS and kept.get(key) != value]
-    names += [f"{name} (wells or labels)" for name, value in data.items() if record.get(name, value) != value]
+    names += [DATA[name] for name, value in data.items() if record.get(name, value) != value]
     return ", ".join(names[:4])
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from rcic.errors import UserError
 from rcic.files import BEST, channel_name
+from rcic.learn.audited import audit_of_training
 from rcic.learn.config import resolve
 from rcic.learn.folder import State, init_path, lacks_start, run_folder, state_of
 from rcic.learn.rules import STAGES
 from rcic.learn.settings import Config
 from rcic.learn.tables import PSEUDO_TABLE, StageTable, stage_table
+from rcic.pixels.report import Audit
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import Screen
 
@@ -75,12 +77,13 @@ def _cells(path: str, choice: Choice, log_root: Path) -> list[Cell]:
 
 
 class Tables:
-    """The tables of the trainings of a screen, each made once, and with them how far a training is."""
+    """What the trainings of a screen read, tables and audit, each made once; with it, how far a training is."""
 
     def __init__(self, screen: Screen, log_root: Path):
         self.screen, self.log_root = screen, log_root
         self.fingerprint = screen.fingerprint()
         self.made: dict[Config, tuple[StageTable, str]] = {}
+        self.audits: dict[tuple[str, str], Audit | None] = {}
 
     def of(self, config: Config) -> tuple[StageTable, str]:
         """Return the table of a training and its fingerprint. Raises UserError for tables that cannot be used."""
@@ -95,9 +98,17 @@ class Tables:
         waits = config.stage == "pseudo" and not (Path(config.data.pseudo_dir) / PSEUDO_TABLE).exists()
         return self.of(replace(config, stage="full") if waits else config)[0]
 
+    def audit(self, config: Config) -> Audit | None:
+        """Return the audit that a training goes by. Raises UserError if it needs one and there is none."""
+        key = config.data.audit, config.data.audit_dir
+        if key not in self.audits:
+            self.audits[key] = audit_of_training(config, self.screen)
+        return self.audits[key]
+
     def state(self, cell: Cell) -> State:
         """Return how far a training is; one whose table cannot be made yet is missing."""
-        data = {"screen": self.fingerprint}
+        audit = self.audit(cell.config)
+        data = {"screen": self.fingerprint, "audit": "" if audit is None else audit.digest(cell.config.data.channels)}
         if not lacks_labels(cell):
             data["tables"] = self.of(cell.config)[1]
         return state_of(cell.folder, cell.config, data)

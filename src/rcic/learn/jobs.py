@@ -1,6 +1,5 @@
 """What a network is to be asked: one member, one split; what it reads, where it writes, whether it was done before."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from rcic.decide.prediction import model_of
 from rcic.errors import UserError, nearest
-from rcic.files import BEST, HELD_OUT, Member, find_members, write_well_rows
+from rcic.files import BEST, HELD_OUT, Member, find_members, sha256_of, write_well_rows
 from rcic.learn.checkpoint import Checkpoint, check_classes, read_checkpoint
 from rcic.learn.infer import Answers
 from rcic.learn.ranks import say
@@ -93,7 +92,7 @@ def plan_job(
         wells = wells[wells["cell_type"].isin(config.data.cell_types)].reset_index(drop=True)
     made_with = {
         "checkpoint": BEST,
-        "checkpoint_sha256": _digest(checkpoint.path),
+        "checkpoint_sha256": sha256_of(checkpoint.path),
         "epoch": checkpoint.meta["epoch"],
         "screen": screen.fingerprint(),
         "sites": list(config.data.sites),
@@ -149,8 +148,3 @@ def _held_out(folder: Path, screen: Screen) -> pd.DataFrame:
     if not path.exists():
         raise UserError(f"{path}: not there, so the held-out wells are unknown; use --splits=test")
     return read_wells(path, screen)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

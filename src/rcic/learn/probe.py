@@ -38,6 +38,7 @@ def measure(config: Config, data_root: str, log_root: Path) -> Cost:
 
 
 def _measure(config: Config, data_root: str, log_root: Path) -> Cost:
+    from rcic.learn.audited import audit_of_training
     from rcic.learn.build import build_training
     from rcic.learn.engine import pick_device
     from rcic.learn.tables import stage_table
@@ -48,7 +49,7 @@ def _measure(config: Config, data_root: str, log_root: Path) -> Cost:
     table = stage_table(screen, config)
     n_wells = -(-_BATCHES * config.train.batch_size // len(config.data.sites))
     some = replace(table, train=table.train.head(n_wells), valid=table.valid.head(max(n_wells // 2, 1)))
-    runner, facts = build_training(config, screen, some, log_root, Path())
+    runner, facts = build_training(config, screen, some, log_root, Path(), audit_of_training(config, screen))
     clock = _clock()
     runner.given_callbacks, runner.make_loggers = {"frozen": runner.given_callbacks["frozen"], "clock": clock}, dict
     runner.run()

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from rcic.errors import UserError
-from rcic.files import BEST, CONFIG
+from rcic.files import BEST, CONFIG, sha256_of
 from rcic.learn.checkpoint import read_checkpoint
 from rcic.learn.config import override, read_config
 from rcic.learn.folder import run_folder
@@ -13,7 +13,7 @@ from rcic.learn.ranks import say
 from rcic.learn.record import read_record, surroundings
 from rcic.learn.run import train
 
-_COMPARED = ("screen", "tables")
+_COMPARED = ("screen", "tables", "audit")
 
 
 def rerun(run_dir: str | Path, log_root: str | Path, data_root: str | None = None) -> Path:
@@ -28,14 +28,21 @@ def rerun(run_dir: str | Path, log_root: str | Path, data_root: str | None = Non
     if record.get("status") != "done":
         raise UserError(f"{old}: holds no finished training ({record.get('status', 'no run.json')})")
     config = read_config(old / CONFIG)
-    if record.get("start_path"):
+    if "start_path" in record:
         config = override(config, "init.checkpoint", record["start_path"])
+        if sha256_of(Path(record["start_path"])) != record["start_sha256"]:
+            say(f"{record['start_path']}: other weights than those that {old} started from")
     folder = run_folder(log_root, config)
     if folder.resolve() == old.resolve():
         raise UserError(f"{old}: would be trained over; give another --log_root")
     for name, (then, now) in _differences(record).items():
         say(f"{name} was {then}, is {now}")
-    train(config, data_root or record["data_root"], log_root, expected={name: record[name] for name in _COMPARED})
+    train(
+        config,
+        data_root or record["data_root"],
+        log_root,
+        expected={name: record[name] for name in _COMPARED if name in record},
+    )
     one, other = (read_checkpoint(path / BEST).weights for path in (old, folder))
     same = one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
     say(f"{folder}: {'the same weights, bit for bit, as' if same else 'other weights than'} {old}")

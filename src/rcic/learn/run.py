@@ -11,7 +11,7 @@ from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO, whole
 from rcic.learn.audited import audit_of_training
 from rcic.learn.config import check_files, write_config
-from rcic.learn.folder import check_begun, is_done, run_folder
+from rcic.learn.folder import DATA, check_begun, is_done, run_folder
 from rcic.learn.ranks import is_main, say
 from rcic.learn.record import read_record, recorded, surroundings
 from rcic.learn.settings import Config
@@ -43,7 +43,7 @@ def train(
     data["audit"] = "" if audit is None else audit.digest(config.data.channels)
     for name, value in (expected or {}).items():
         if data[name] != value:
-            raise UserError(f"{screen.root}: the {name} (wells or labels) are not those of the first training")
+            raise UserError(f"{screen.root}: trained the first time with another {DATA[name]}")
     with locked(folder) if is_main() else contextlib.nullcontext():
         if not force and is_done(folder, config, data):
             say(f"{folder}: done already, skipped")

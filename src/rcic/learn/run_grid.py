@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rcic.errors import BUSY
 from rcic.launch import Local
 from rcic.learn.folder import State
 from rcic.learn.grid import Cell, Tables, maker_of
 from rcic.lock import owner
 
 _TRIES = 2
-_BUSY = 75  # the exit code of a training whose folder another process has, as rcic.cli says
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Grid:
         state = self.tables.state(cell)
         if code == 0:
             self.outcome.done.append(cell.name)
-        elif code == _BUSY:
+        elif code == BUSY:
             self.tries[cell.name] -= 1
             self.waiting.append(cell)
         elif self.tries[cell.name] < _TRIES and _had_begun(state, code):
