@@ -10,7 +10,7 @@ from rcic.screen.checks import check_range
 def entries(labels):
     """Return wells with these siRNAs; "" is a secret one."""
     table = pd.DataFrame({"sirna": [str(label) for label in labels], "file": "train.csv"})
-    return table.assign(line=range(2, 2 + len(table)))
+    return table.assign(line=range(2, 2 + len(table)), well_type="treatment")
 
 
 def test_a_label_far_from_all_others_is_refused(tmp_path):
@@ -21,6 +21,11 @@ def test_a_label_far_from_all_others_is_refused(tmp_path):
         UserError, match=r"train\.csv, line 43: sirna '99999' is far from .* labels, which are 0 to 19$"
     ):
         check_range(tmp_path, entries([*labels, 99999]))
+
+
+def test_controls_may_be_numbered_apart(tmp_path):
+    controls = entries([10_000, 10_001]).assign(well_type="positive_control")
+    check_range(tmp_path, pd.concat([entries([*range(20)] * 3), controls], ignore_index=True))
 
 
 def test_names_that_happen_to_be_numbers_are_not_numbered(tmp_path):

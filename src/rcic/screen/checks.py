@@ -79,16 +79,17 @@ def check_one_form(root: Path, entries: pd.DataFrame) -> None:
 
 
 def check_range(root: Path, entries: pd.DataFrame) -> None:
-    """Refuse a label that is far from all others, where these are numbered from 0 on.
+    """Refuse a treatment's label that is far from all others, where these are numbered from 0 on.
 
     With K different labels, numbered so but for some that are absent, none is 2 K or more. Where more than a tenth of
     the wells has one that is, labels are names that happen to be numbers (a gene's, say), and nothing is refused.
     """
-    numeric = entries["sirna"].map({name: is_number(name) for name in entries["sirna"].unique()}).astype(bool)
-    numbers = entries["sirna"][numeric].astype("int64")
+    treatments = entries[entries["well_type"] == "treatment"]
+    numeric = treatments["sirna"].map({name: is_number(name) for name in treatments["sirna"].unique()}).astype(bool)
+    numbers = treatments["sirna"][numeric].astype("int64")
     far = numbers >= 2 * numbers.nunique()
     if far.any() and far.mean() <= 0.1:
-        wrong = _first(entries[numeric], far)
+        wrong = _first(treatments[numeric], far)
         reason = f"sirna {wrong['sirna']!r} is far from the other labels, which are 0 to {int(numbers[~far].max())}"
         raise row_error(root / wrong["file"], wrong["line"], reason)
 
