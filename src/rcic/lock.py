@@ -14,6 +14,7 @@ from rcic.errors import BusyError
 from rcic.files import LOCK, write_error
 
 _LOOKS, _BLINK = 5, 0.02  # tries, and seconds between them
+_OPENINGS = 100
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -27,7 +28,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK
     try:
-        made = _make(folder)
+        made = [one for one in (folder, *folder.parents) if not one.exists()]  # the innermost first
         file = _take(path)
     except OSError as error:
         raise write_error(path, error) from error
@@ -57,11 +58,17 @@ def owner(folder: Path) -> str | None:
     return None
 
 
-def _make(folder: Path) -> list[Path]:
-    """Make a folder; return those that were not there before, the innermost first."""
-    absent = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return absent
+def _open(path: Path) -> int:
+    """Return the lock file, opened, with the folder made again if its last owner has just removed it, being empty."""
+    attempts = 0
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except (FileNotFoundError, FileExistsError):  # removed between two of these steps, or a file in the way
+            attempts += 1
+            if attempts == _OPENINGS:
+                raise
 
 
 def _take(path: Path) -> int:
@@ -71,7 +78,7 @@ def _take(path: Path) -> int:
     """
     looks = _LOOKS
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        file = _open(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
@@ -81,9 +88,10 @@ def _take(path: Path) -> int:
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 return file
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES) and (looks := looks - 1):
+            taken = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+            if taken and (looks := looks - 1):
                 time.sleep(_BLINK)
-            elif error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            elif taken:
                 who = os.read(file, 200).decode(errors="replace").strip() or "another process"
                 os.close(file)
                 raise BusyError(f"{path.parent}: {who} is at work there") from None
