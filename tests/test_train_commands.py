@@ -48,8 +48,9 @@ def test_plan_run_and_plan_again(start, small_screen, tmp_path):
         for fold in (0, 1)
     ]
     assert plan[3].split() == ["[1,2,3]"]
-    assert [line.split() for line in plan[5:7]] == [["full", "tiny", "0", "."], ["full", "tiny", "1", "."]]
+    assert [line.split() for line in plan[5:7]] == [["full", "tiny", "0", "missing"], ["full", "tiny", "1", "missing"]]
     assert "2 trainings: 2 missing" in plan
+    assert "measuring full tiny ..." in plan and not any("sites, " in line for line in plan)
     assert plan[-2].startswith("full tiny: 4 epochs, ") and plan[-1].startswith("in all ")
     start("run", "--channels=1,2,3", "--fold=0")
     told = start("run-grid", *GRID, "--jobs=2")

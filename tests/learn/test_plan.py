@@ -38,7 +38,7 @@ def test_a_table_tells_how_far_each_training_is(cells):
     assert lines[0].split() == ["[1,2]", "[3]"]
     assert [line.split() for line in lines[2:5]] == [
         ["control", "tiny", "-", "done", "2/3"],
-        ["full", "tiny", "0", ".", "running"],
+        ["full", "tiny", "0", "missing", "running"],
         ["full", "tiny", "1", "stale", "failed"],
     ]
     assert lines[6] == "  full [1,2] fold 1 tiny: stale, another train.seed"

@@ -30,6 +30,7 @@ def show_plan(
     costs: dict[Kind, Cost] = {}
     for cell in todo if probe else []:
         if kind_of(cell) not in costs:
+            print(f"measuring {' '.join(kind_of(cell))} ...", flush=True)
             costs[kind_of(cell)] = measure(cell.config, data_root, Path(log_root))
     left = {cell.name: left_of(cell, states[cell.name], tables, costs.get(kind_of(cell))) for cell in cells}
     if costs:

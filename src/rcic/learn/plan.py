@@ -15,7 +15,6 @@ from rcic.learn.probe import Cost
 
 Kind = tuple[str, str]  # stage and model: what one measurement is good for
 
-_TOLD = {"missing": ".", "running": "running", "done": "done", "stale": "stale", "failed": "failed"}
 _LEFT = ("missing", "partial", "failed", "running")
 _MOST_LINES = 12
 
@@ -51,15 +50,16 @@ def plan_text(cells: Sequence[Cell], states: Mapping[str, State]) -> str:
     for cell in cells:
         state = states[cell.name]
         schedule = cell.config.schedule
-        epochs = f"{state.epochs}/{schedule.frozen_epochs + schedule.epochs}"
+        partial = f"{state.epochs}/{schedule.frozen_epochs + schedule.epochs}"
         fold = "-" if cell.config.stage == "control" else cell.config.data.fold
         key = cell.config.stage, cell.folder.name, fold
-        rows.setdefault(key, {})[channel_name(cell.config.data.channels)] = _TOLD.get(state.kind, epochs)
+        told = partial if state.kind == "partial" else state.kind
+        rows.setdefault(key, {})[channel_name(cell.config.data.channels)] = told
     names = pd.MultiIndex.from_tuples(list(rows), names=["stage", "model", "fold"])
     table = pd.DataFrame(list(rows.values()), index=names).fillna("").to_string(sparsify=False)
-    told = [f"  {name}: {state.kind}, {state.words}" for name, state in states.items() if state.words]
-    more = [f"  and {len(told) - _MOST_LINES} more"] if len(told) > _MOST_LINES else []
-    return "\n".join([table, "", *told[:_MOST_LINES], *more, count_text(states)])
+    reasons = [f"  {name}: {state.kind}, {state.words}" for name, state in states.items() if state.words]
+    more = [f"  and {len(reasons) - _MOST_LINES} more"] if len(reasons) > _MOST_LINES else []
+    return "\n".join([table, "", *reasons[:_MOST_LINES], *more, count_text(states)])
 
 
 def count_text(states: Mapping[str, State]) -> str:

@@ -1,5 +1,6 @@
 """What a training will cost on this machine: a few of its batches are trained and validated in a process apart."""
 
+import contextlib
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -49,10 +50,11 @@ def _measure(config: Config, data_root: str, log_root: Path) -> Cost:
     table = stage_table(screen, config)
     n_wells = -(-_BATCHES * config.train.batch_size // len(config.data.sites))
     some = replace(table, train=table.train.head(n_wells), valid=table.valid.head(max(n_wells // 2, 1)))
-    runner, facts = build_training(config, screen, some, log_root, Path(), audit_of_training(config, screen))
-    clock = _clock()
-    runner.given_callbacks, runner.make_loggers = {"frozen": runner.given_callbacks["frozen"], "clock": clock}, dict
-    runner.run()
+    with contextlib.redirect_stdout(None):  # what it says of its sites is not true of the training
+        runner, facts = build_training(config, screen, some, log_root, Path(), audit_of_training(config, screen))
+        clock = _clock()
+        runner.given_callbacks, runner.make_loggers = {"frozen": runner.given_callbacks["frozen"], "clock": clock}, dict
+        runner.run()
     return Cost(clock.per_site("train"), clock.per_site("valid"), **facts["disk_bytes"])
 
 
