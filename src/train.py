@@ -102,7 +102,7 @@ def plan(
         channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; all six of five if not given.
         set: further config values, as for run.
         jobs: trainings side by side; one a GPU if not given.
-        probe: measure the time of a site on this machine first (a minute for each stage and model).
+        probe: train a few batches of each stage and model first, to measure the time of a site on this machine.
     """
     from rcic.learn.carry_out import show_plan
 

@@ -95,8 +95,7 @@ class Tables:
 
     def nearest(self, config: Config) -> StageTable:
         """Return the table of a training or, where stage III's cannot be made yet, that of stage II."""
-        waits = config.stage == "pseudo" and not (Path(config.data.pseudo_dir) / PSEUDO_TABLE).exists()
-        return self.of(replace(config, stage="full") if waits else config)[0]
+        return self.of(replace(config, stage="full") if lacks_labels(config) else config)[0]
 
     def audit(self, config: Config) -> Audit | None:
         """Return the audit that a training goes by. Raises UserError if it needs one and there is none."""
@@ -109,21 +108,20 @@ class Tables:
         """Return how far a training is; one whose table cannot be made yet is missing."""
         audit = self.audit(cell.config)
         data = {"screen": self.fingerprint, "audit": "" if audit is None else audit.digest(cell.config.data.channels)}
-        if not lacks_labels(cell):
+        if not lacks_labels(cell.config):
             data["tables"] = self.of(cell.config)[1]
         return state_of(cell.folder, cell.config, data)
 
     def lacks(self, cell: Cell) -> str:
         """Return what a training needs that is not there, '' if it can begin."""
-        if lacks_labels(cell):
+        if lacks_labels(cell.config):
             return f"{Path(cell.config.data.pseudo_dir) / PSEUDO_TABLE}: no pseudo-labels (predict-all, pseudo-label)"
         return lacks_start(cell.config, self.log_root)
 
 
-def lacks_labels(cell: Cell) -> bool:
+def lacks_labels(config: Config) -> bool:
     """Return whether a training of stage III has no pseudo-labels yet."""
-    data = cell.config.data
-    return cell.config.stage == "pseudo" and not (Path(data.pseudo_dir) / PSEUDO_TABLE).exists()
+    return config.stage == "pseudo" and not (Path(config.data.pseudo_dir) / PSEUDO_TABLE).exists()
 
 
 def maker_of(cell: Cell, cells: Sequence[Cell], log_root: Path) -> Cell | None:
