@@ -129,6 +129,16 @@ def test_a_damaged_last_epoch_is_named_and_the_one_before_it_used(trained, broke
     assert read_record(folder)["resumed"] == [2] and same(told(folder), whole)
 
 
+def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(trained, broken_off, capsys):
+    folder = broken_off(WellValidation, "on_loader_end", 2 * 3, **EPOCHS)
+    content = torch.load(folder / LAST, weights_only=True)
+    del content["history"], content["scaler"]
+    torch.save(content, folder / LAST)
+    trained("broken", **EPOCHS)
+    assert f"{folder / LAST}: of an earlier version of this program" in capsys.readouterr().out
+    assert "resumed" not in read_record(folder) and read_record(folder)["status"] == "done"
+
+
 def test_without_the_best_epoch_it_begins_anew(trained, broken_off, capsys):
     whole = told(trained("whole", **EPOCHS))
     folder = broken_off(WellValidation, "on_loader_end", 2 * 4, **EPOCHS)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rcic.learn.runner import WellRunner
 
 
+_NEEDED = {"optimizer", "average", "scaler", "step", "history", "best"}
 _MOMENTS = 2  # tensors that Adam and its relatives keep for each weight
 
 
@@ -71,6 +72,9 @@ def last_whole_epoch(folder: Path) -> Checkpoint | None:
     for name in (LAST, PREVIOUS):
         if (checkpoint := _readable(folder / name)) is None:
             continue
+        if not checkpoint.extra.keys() >= _NEEDED:
+            say(f"{checkpoint.path}: of an earlier version of this program, which kept less; the training begins anew")
+            return None
         if checkpoint.extra["best"]["epoch"] and _readable(folder / BEST) is None:
             say(f"{folder}: without {BEST} the training begins anew")
             return None
