@@ -48,7 +48,7 @@ def report(
     from rcic.show.report.sources import Given
 
     ensemble = Ensemble(model_names, weights, calibration, sinkhorn)
-    paths = (Path(data_root), log_root, predict_root, truth, audit_dir, embed_root)
+    paths = (data_root, log_root, predict_root, truth, audit_dir, embed_root)
     report(Given(*paths, ensemble, quality_images, map_wells), Path(out))
 
 

@@ -65,7 +65,7 @@ def ladder(
     matches = pd.concat(plates, ignore_index=True)
     told_plates = matches[matches["true_group"].notna() & (len(groups.sizes) > 1)]
     right = told_plates["group"] == told_plates["true_group"]
-    rungs = existing(predictions, len(wells), len(groups.sizes))
+    rungs = existing(predictions, len(wells), groups)
     told = pd.concat(shares)
     sure = told["confidence"].to_numpy(), told["assignment"].to_numpy() > 0
     counts = 100 / len(groups.of_class), int(right.sum()), len(right)

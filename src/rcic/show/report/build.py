@@ -1,5 +1,6 @@
 """From folders to the page: every section that can be made, and a list of those that cannot, with the reason."""
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def _page(sources: Sources, left_out: list[LeftOut]) -> Page:
         try:
             sections.append(part.make(sources))
         except UserError as error:
-            command = part.command.format(data=sources.given.data_root)
+            command = part.command.format(data=shlex.quote(str(sources.given.data_root)))
             left_out.append(LeftOut(part.what, str(error), command))
     runs, facts = _or_none(lambda: sources.runs) or [], _or_none(lambda: read_facts(Path(sources.given.audit_dir)))
     return Page(

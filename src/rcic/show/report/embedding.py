@@ -28,9 +28,10 @@ def first_member(root: Path) -> Member:
 
 
 def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: int) -> pd.DataFrame:
-    """Return where at most ``most`` wells lie, drawn by their names' hash: x and y before and after plate means are off.
+    """Return where at most ``most`` wells lie, drawn by their names' hash: x and y, before and after.
 
-    Columns besides: id_code, cell_type, experiment, plate, split, group and siRNA ("" where the tables do not tell).
+    After: with each plate's mean taken off. Columns besides: id_code, cell_type, experiment, plate, split, group and
+    siRNA ("" where the tables do not tell).
     """
     there = [split for split in SPLITS if embedding_files(root / member.folder, split)["embeddings"].exists()]
     columns: dict[str, np.ndarray] = {}

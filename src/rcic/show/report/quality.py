@@ -42,7 +42,7 @@ def measure(image: np.ndarray) -> tuple[float, float, float, float]:
     """Return :data:`MEASURES` of an image (H, W) uint8."""
     mean, spread = (float(number[0, 0]) for number in cv2.meanStdDev(image))
     edges = float(cv2.meanStdDev(cv2.Laplacian(image, cv2.CV_16S))[1][0, 0])
-    saturated = 100 * cv2.countNonZero(cv2.inRange(image, 255, 255)) / image.size  # type: ignore[call-overload]
+    saturated = 100 * cv2.countNonZero(cv2.inRange(image, 255, 255)) / image.size
     return mean, spread, edges / spread if spread > 0 else np.nan, saturated
 
 

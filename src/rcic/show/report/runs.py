@@ -12,7 +12,7 @@ import pandas as pd
 from rcic.arrays import read_record
 from rcic.errors import UserError
 from rcic.files import CONFIG, METRICS, RUN, Member, channel_name, find_members
-from rcic.learn.schema import flat, read_yaml
+from rcic.schema import flat, read_yaml
 from rcic.screen.table import Screen
 
 _GIVEN = ("stage", "model.name", "data.channels", "data.fold")  # what a run's name tells already
@@ -49,7 +49,7 @@ def read_runs(log_root: Path) -> list[Run]:
 
 
 def curve_table(runs: Sequence[Run], screen: Screen) -> pd.DataFrame:
-    """Return a row a run and epoch: the run's :data:`KEYS`, epoch and each metric of metrics.csv, NaN where it has none.
+    """Return a row a run and epoch: the run's :data:`KEYS`, epoch and each metric of metrics.csv.
 
     What single experiments say is left out: metrics are overall or by cell type.
     """

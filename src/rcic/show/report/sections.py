@@ -119,9 +119,8 @@ def channels_section(sources: Sources) -> Section:
     given = sources.given
     truth, models = (given.truth if split == "test" else None), given.ensemble.models
     table = scoring.channels(given.data_root, given.predict_roots[-1], split, truth, models)
-    form = sources.screen.form
-    names = [f"{number} {form.channels[number - 1].name}".strip() for number in table["channel"]]
-    table = table.assign(channel=names)[table["n_wells"] > 0]
+    names = (table["channel"].astype("str") + " " + table["name"]).str.strip()
+    table = table.assign(channel=names).drop(columns="name")[table["n_wells"] > 0]
     caption = (
         "Accuracy that is lost without a channel, before any mask: models trained without it against those trained "
     )
@@ -140,8 +139,8 @@ def map_section(sources: Sources) -> Section:
     sources.say(f"map of {root / member.folder}")
     table = embedding.map_table(sources.screen, root, member, sources.groups, sources.given.map_wells)
     name = f"{member.model}, channels {channel_name(member.channels)}, fold {member.fold}"
-    caption = f"{len(table):,} wells as {name} sees them, by PCA and t-SNE; near means alike, distances between clusters mean "
-    caption += "little. Left as they come, right with each plate's mean taken off: what a batch has in common is gone."
+    caption = f"{len(table):,} wells as {name} sees them, by PCA and t-SNE; near means alike, distances between "
+    caption += "clusters mean little. Left as they come, right with each plate's mean taken off: what a batch has in common is gone."
     chart = Chart("map", "Wells by likeness", caption, "map", table)
     lead = "If colours part by experiment, the network sees the batch; if they part by siRNA, it sees the treatment."
     return Section("map", "Embeddings", lead, [chart])

@@ -13,6 +13,7 @@ from rcic.errors import UserError
 from rcic.predictions import Ensemble
 from rcic.scoring import score
 from rcic.screen.layout import Groups, learn_groups
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 from rcic.show.report import answers, quality, runs
 from rcic.show.report.ladders import Scored
@@ -24,7 +25,7 @@ from rcic.show.report.runs import Run
 class Given:
     """What the command line names; an empty path is none."""
 
-    data_root: Path
+    data_root: DataRoot
     log_root: str = ""
     predict_roots: tuple[str, ...] = ()  # the last one answers
     truth: str | None = None
@@ -93,7 +94,7 @@ class Sources:
     @cached_property
     def quality(self) -> Quality:
         """The wells' image quality; UserError if neither images nor statistics are there."""
-        stats = self.given.data_root / quality.STATS
+        stats = self.screen.root / quality.STATS
         if not self.given.quality_images:
             if stats.exists():
                 return quality.from_stats(self.screen, stats)
@@ -102,7 +103,7 @@ class Sources:
 
         threads = len(os.sched_getaffinity(0))
         try:
-            store = open_store(self.screen.root)
+            store = open_store(self.screen)
         except UserError:
             if stats.exists():
                 return quality.from_stats(self.screen, stats)
