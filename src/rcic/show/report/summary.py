@@ -22,7 +22,9 @@ def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, 
     for scored in scores:
         ladder = scored.score.ladder
         where = "test wells, truth known" if scored.split == "test" else "wells that each fold held out"
-        facts.append(Fact("Answers right", f"{scored.accuracy():.2f} %", f"{where} (chance {ladder.chance:.2g} %)"))
+        facts.append(
+            Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", f"{where} (chance {ladder.chance:.2g}\u00a0%)")
+        )
     treated = screen.wells[screen.wells["well_type"] == "treatment"]
     facts.append(Fact("Wells", f"{len(screen.wells):,}", f"{len(treated):,} treated, {len(answers):,} answered"))
     plates = screen.wells[["experiment", "plate"]].drop_duplicates()
@@ -90,10 +92,10 @@ def _odd_experiments(scored: Scored) -> list[str]:
     far = table[table["accuracy"] < middle - FAR]
     if far.empty:
         return []
-    names = [f"{row.value} ({row.accuracy:.1f} %)" for row in far.itertuples()]
+    names = [f"{row.value} ({row.accuracy:.1f}\u00a0%)" for row in far.itertuples()]
     return [
         f"{scored.label}: {plural(len(far), 'experiment')} {_is(names)} more than {FAR:.0f} points below the median "
-        f"experiment's {middle:.1f} %: {few(names)}."
+        f"experiment's {middle:.1f}\u00a0%: {few(names)}."
     ]
 
 
@@ -117,7 +119,7 @@ def _odd_confidence(scored: Scored) -> list[str]:
     error = 100 * scored.score.ladder.calibration_error
     if not error > FAR:
         return []
-    off = f"{scored.label}: the answers' confidence is off by {error:.1f} % on average"
+    off = f"{scored.label}: the answers' confidence is off by {error:.1f}\u00a0% on average"
     return [f"{off}; python src/inference.py calibrate mends that."]
 
 

@@ -70,28 +70,29 @@ const ladder = {
     const base = own.map((value, n) => (before[n] === null ? value : Math.min(value, before[n])));
     const gain = own.map((value, n) => (before[n] === null ? 0 : Math.max(0, value - before[n])));
     const step = own.map((value, n) => (before[n] === null ? "" : `${value >= before[n] ? "+" : "−"}${Math.abs(value - before[n]).toFixed(1)}`));
-    const beside = (n, text, x) => ({ x, xref: "x", y: rungs[n], yref: "y", text, showarrow: false, xanchor: "right" });
+    const beside = (n, text, x) => ({ x, xref: "x", y: n, yref: "y", text, showarrow: false, xanchor: "right" });
     const end = few(width) ? [126, 148] : [110, 119];
     const numbers = own.flatMap((value, n) => (value === null ? [] : [beside(n, `<b>${value.toFixed(2)}</b>`, end[0]), beside(n, step[n], end[1])]));
-    const bar = { type: "bar", orientation: "h", y: rungs, hoverinfo: "skip", showlegend: false };
+    const places = rungs.map((_, n) => n), under = 0.36; // where other predictions stand, below the bar
+    const bar = { type: "bar", orientation: "h", y: places, width: 0.44, hoverinfo: "skip", showlegend: false };
     const others = table.unique("predictions", rows).filter((name) => name !== pick.predictions);
     const traces = [
       { ...bar, x: base, marker: { color: colours.pale } },
       { ...bar, x: gain, marker: { color: colours.series[0] } },
       ...others.map((name, n) => ({
-        type: "scatter", mode: "markers", name: safe(name), y: rungs,
+        type: "scatter", mode: "markers", name: safe(name), y: places.map((place) => place + under), cliponaxis: false,
         x: series(name).map((row) => (row === undefined ? null : table.at("accuracy", row))),
-        marker: { symbol: SYMBOLS[(n + 2) % 8], size: 10, color: colours.series[(n + 1) % 8], line: { color: colours.panel, width: 1.5 } },
-        hovertemplate: `${safe(name)}<br>%{y}: %{x:.2f} %<extra></extra>`,
+        text: rungs, marker: { symbol: SYMBOLS[(n + 2) % 8], size: 9, color: colours.series[(n + 1) % 8] },
+        hovertemplate: `${safe(name)}<br>%{text}: %{x:.2f} %<extra></extra>`,
       })),
     ];
     const top = others.length ? (few(width) ? 24 * others.length + 14 : 40) : 14;
     return {
       traces, rows,
-      layout: layout(colours, top + 60 + 46 * rungs.length, {
-        barmode: "stack", bargap: 0.42, showlegend: others.length > 0, margin: { l: 10, r: 10, t: top, b: 46 }, annotations: numbers,
+      layout: layout(colours, top + 60 + 50 * rungs.length, {
+        barmode: "stack", showlegend: others.length > 0, margin: { l: 10, r: 10, t: top, b: 46 }, annotations: numbers,
         xaxis: { range: [0, end[1]], title: { text: "accuracy, % of wells" }, tickvals: [0, 25, 50, 75, 100] },
-        yaxis: { autorange: "reversed", showgrid: false, tickfont: { color: colours.ink }, type: "category" },
+        yaxis: { range: [rungs.length - 0.45, -0.4], showgrid: false, tickfont: { color: colours.ink }, tickvals: places, ticktext: rungs.map(safe) },
       }),
     };
   },
