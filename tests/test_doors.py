@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 
-ANYONE = {"errors", "files", "disk", "lock", "document", "schema"}  # open to all
+ANYONE = {"errors", "files", "disk", "lock", "document", "schema", "keys"}  # open to all
 DOORS = {
     "screen": set(),
     "simulate": {"screen"},
@@ -29,6 +29,7 @@ DOORS = {
     "lock": set(),
     "document": set(),
     "schema": set(),
+    "keys": set(),
     "launch": set(),
     "flags": set(),
     "cli": {"flags", "screen"},
@@ -40,6 +41,7 @@ DOORS = {
     "embeddings": {"screen", "decide", "predictions", "arrays"},
     "packing": {"screen", "pixels"},
     "audit": {"screen", "pixels"},
+    "levels": {"screen", "pixels"},
     "neighbours": {"screen", "decide", "embeddings", "arrays"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}
