@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import UserError
-from rcic.files import embedding_files
 from rcic.predictions import Ensemble
 from rcic.scoring import score, write_ladder
 from rcic.show.report.audits import found_table, read_facts, verdict
@@ -17,36 +16,7 @@ from rcic.show.report.sources import Given
 from tests.predicted import LOGITS, WELLS, write_held_out, write_member
 from tests.program import Program
 from tests.screen.tiny import KAGGLE, write_tables
-from tests.show.test_runs import RECORD
-
-FACTS = {"mode": "full", "when": "2026-01-01T00:00:00", "sites": 4, "images": 24, "on_bad": "drop"}
-FOUND = FACTS | {"by_kind": {"zero": 2, "missing": 1}, "by_plate": {"train/RPE-01/Plate1": {"zero": 2, "missing": 1}}}
-
-
-@pytest.fixture
-def everything(data, root, tmp_path):
-    """Return what a report is given about the tiny screen, all of it."""
-    import numpy as np
-
-    for channels in ("[1,2]", "[1,3]"):
-        write_member(root, f"{channels}/fold_0/tiny")
-        write_held_out(root, scale=0.5, channels=channels)
-    (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{WELLS[0]},10\n{WELLS[1]},2\n")
-    (data / "pixel_stats.csv").write_text("id_code,site,channel,mean,std\nRPE-01_1_B03,1,1,10,2\n")
-    files = embedding_files(tmp_path / "emb" / "[1,2]/fold_0/tiny", "train")
-    codes = [line.partition(",")[0] for line in KAGGLE["train.csv"].splitlines()[1:]]
-    files["embeddings"].parent.mkdir(parents=True)
-    np.save(files["embeddings"], np.random.default_rng(0).standard_normal((len(codes), 5)).astype(np.float32))
-    files["wells"].write_text("\n".join(["id_code", *codes]) + "\n")
-    run = tmp_path / "logs/full/[1,2]/fold_0/tiny"
-    run.mkdir(parents=True)
-    (run / "run.json").write_text(json.dumps(RECORD))
-    (run / "metrics.csv").write_text("epoch,map3\n1,0.5\n")
-    (tmp_path / "audit").mkdir()
-    (tmp_path / "audit/audit.json").write_text(json.dumps(FOUND))
-    paths = {"log_root": tmp_path / "logs", "audit_dir": tmp_path / "audit", "embed_root": tmp_path / "emb"}
-    given = {name: str(path) for name, path in paths.items()}
-    return Given(data, predict_roots=(str(root),), truth=str(tmp_path / "truth.csv"), **given)
+from tests.show.conftest import FOUND
 
 
 def sections(text: str) -> list[str]:
@@ -71,7 +41,7 @@ def test_with_everything_every_section_is_there(everything, tmp_path, capsys):
     assert {fact.label for fact in page.facts} >= {"Answers right", "Wells", "Trainings done"}
     assert page.facts[0].value == "100.00\u00a0%"
     assert any("bad images: 2 zero, 1 missing" in line for line in page.odd)
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{tmp_path / 'out.html'}: 12 sections, 15 wells")
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{tmp_path / 'out.html'}: 12 sections, 17 wells")
 
 
 def test_the_numbers_are_those_of_ladder_json(everything, root, tmp_path):

@@ -8,15 +8,7 @@ import pytest
 from rcic.errors import UserError
 from rcic.screen.table import read_screen
 from rcic.show.report.runs import config_table, curve_table, machine_table, minutes, read_runs, run_table
-
-RECORD = {"status": "done", "started": "2026-01-01T10:00:00+00:00", "finished": "2026-01-01T10:30:00+00:00"}
-RECORD |= {
-    "device": "cpu",
-    "processes": 1,
-    "best": {"epoch": 2, "value": 0.5},
-    "n_train_sites": 40,
-    "versions": {"torch": "2"},
-}
+from tests.show.conftest import RECORD
 
 
 @pytest.fixture

@@ -88,9 +88,8 @@ def channels_section(sources: Sources) -> Section:
     table = scoring.channels(given.data_root, given.predict_roots[-1], split, truth, given.ensemble.models)
     names = (table["channel"].astype("str") + " " + table["name"]).str.strip()
     table = table.assign(channel=names).drop(columns="name")[table["n_wells"] > 0]
-    return _section(
-        "channels", [_chart("channels", table)], wells="test wells" if split == "test" else "held-out wells"
-    )
+    wells = "test wells" if split == "test" else "held-out wells"
+    return _section("channels", [_chart("channels", table)], wells=wells)
 
 
 def map_section(sources: Sources) -> Section:
