@@ -100,7 +100,7 @@ def test_folders_that_are_not_there_yet(data, tmp_path):
         "no run folder in it",
         "nobody has looked at the images",
         "no embeddings in folders",
-        "no pred_test.npy",
+        "no pred_valid.npy",
     ):
         assert said in whys
 
@@ -134,7 +134,7 @@ def test_mistakes_are_told_before_any_work(data, root, tmp_path):
     for ensemble, said in ((Ensemble(("a",), (1, 2)), "--weights"), (Ensemble(calibration="none.json"), "not there")):
         with pytest.raises(UserError, match=said):
             report(Given(data, predict_roots=(str(root),), ensemble=ensemble), tmp_path / "out.html")
-    with pytest.raises(UserError, match=r"train\.csv"):
+    with pytest.raises(UserError, match="nowhere: the data root is not there"):
         report(Given(tmp_path / "nowhere"), tmp_path / "out.html")
     assert not (tmp_path / "out.html").exists()
 

@@ -47,7 +47,7 @@ def _page(sources: Sources, left_out: list[LeftOut]) -> Page:
             left_out.append(LeftOut(part.what, str(error), command))
     runs, facts = _or_none(lambda: sources.runs) or [], _or_none(lambda: read_facts(Path(sources.given.audit_dir)))
     return Page(
-        title=f"Report on {sources.screen.root.resolve().name}",
+        title=f"Report on {sources.given.data_root}",
         subtitle=_subtitle(sources),
         facts=main_facts(sources.screen, sources.last, sources.answers, runs),
         odd=odd_things(sources.groups, sources.last, runs, facts),
@@ -60,7 +60,7 @@ def _page(sources: Sources, left_out: list[LeftOut]) -> Page:
 def _subtitle(sources: Sources) -> str:
     """Return what was read."""
     given = sources.given
-    parts = [f"screen {given.data_root}", f"trainings {given.log_root}" if given.log_root else ""]
+    parts = [f"trainings {given.log_root}" if given.log_root else ""]
     parts += [f"predictions {', '.join(given.predict_roots)}" if given.predict_roots else ""]
     return "; ".join(part for part in parts if part)
 

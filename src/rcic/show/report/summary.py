@@ -48,10 +48,12 @@ def odd_things(
     """Return what deserves a look, a sentence each; ``facts`` are the audit's, None if nobody looked at the images."""
     said = [*_odd_runs(runs), *_odd_images(facts)]
     for scored in scores:
-        said += [*_odd_experiments(scored), *_odd_plates(scored), *_odd_confidence(scored)]
+        said += [*_odd_experiments(scored), *_odd_plates(scored)]
+    said += _odd_confidence(scores)
     if groups.mixed_plates:
         names = [f"{experiment} plate {plate}" for experiment, plate in groups.mixed_plates]
-        said.append(f"{plural(len(names), 'train plate')} hold siRNAs of several groups: {few(names)}.")
+        hold = f"{plural(len(names), 'train plate')} {'holds' if len(names) == 1 else 'hold'}"
+        said.append(f"{hold} siRNAs of several groups: {few(names)}.")
     return said
 
 
@@ -115,12 +117,13 @@ def _odd_plates(scored: Scored) -> list[str]:
     return said
 
 
-def _odd_confidence(scored: Scored) -> list[str]:
-    error = 100 * scored.score.ladder.calibration_error
-    if not error > FAR:
+def _odd_confidence(scores: Sequence[Scored]) -> list[str]:
+    """Return a line on predictions whose confidence cannot be believed."""
+    errors = {scored.label: 100 * scored.score.ladder.calibration_error for scored in scores}
+    off = [f"{error:.1f}\u00a0% on {label}" for label, error in errors.items() if error > FAR]
+    if not off:
         return []
-    off = f"{scored.label}: the answers' confidence is off by {error:.1f}\u00a0% on average"
-    return [f"{off}; python src/inference.py calibrate mends that."]
+    return [f"The answers' confidence is off by {few(off)} on average; python src/inference.py calibrate mends that."]
 
 
 def _is(names: Sequence[str]) -> str:
