@@ -15,6 +15,7 @@ from rcic.screen.table import Screen
 SPLITS = {"train": "learnt from", "valid": "held out", "test": "test"}
 _COMPONENTS = 50  # of the PCA before
 _PERPLEXITY = 30.0
+_STEPS = 500
 
 
 def first_member(root: Path) -> Member:
@@ -72,6 +73,10 @@ def flat_map(vectors: np.ndarray) -> np.ndarray:
     components = min(_COMPONENTS, *vectors.shape)
     reduced = PCA(components, random_state=0).fit_transform(vectors.astype(np.float64))
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
-    place = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced).astype(np.float64)
+    place = (
+        TSNE(perplexity=perplexity, init="pca", max_iter=_STEPS, random_state=0)
+        .fit_transform(reduced)
+        .astype(np.float64)
+    )
     place -= place.mean(axis=0)
     return np.asarray(place / max(float(np.abs(place).max()), 1e-12))
