@@ -79,8 +79,7 @@ def on_screens(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _run(commands: Commands) -> None:
-    own = list(commands) if len(commands) == 1 else []  # a script of one command needs no name for it
-    words = fire_words(commands, [*own, *sys.argv[1:]])
+    words = fire_words(commands, sys.argv[1:])
     by_name = {shown(name): command for name, command in commands.items()}
     if words[-2:] != HELP:  # with readers Fire guesses no type (`--out_dir 2024` is text), but its help would show them
         command = by_name[words[0]]

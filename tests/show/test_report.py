@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rcic.errors import UserError
 from rcic.predictions import Ensemble
@@ -13,6 +14,8 @@ from rcic.show.report.audits import found_table, read_facts, verdict
 from rcic.show.report.build import report
 from rcic.show.report.sections import PARTS
 from rcic.show.report.sources import Given
+from rcic.simulate.screen import simulate
+from rcic.source import Source
 from tests.predicted import LOGITS, WELLS, write_held_out, write_member
 from tests.program import Program
 from tests.screen.tiny import KAGGLE, write_tables
@@ -117,6 +120,18 @@ def test_several_predictions_are_compared_and_the_last_answers(data, tmp_path):
     assert list(dict.fromkeys(shown["ladder"]["predictions"])) == ["pseudo, test wells", "full, test wells"]
 
 
+def test_plates_have_the_shape_and_channels_of_their_form(tmp_path):
+    simulate("test", tmp_path / "plates", seed=0, progress=False, layout="plate96")
+    form = Path(__file__).parents[2] / "configs" / "screens" / "plate96.yml"
+    report(Given(Source(str(tmp_path / "plates"), str(form)), quality_images=10**6), tmp_path / "out.html")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', (tmp_path / "out.html").read_text())
+    options = json.loads(found[1])["plates"]["options"]
+    assert (options["rows"], options["columns"], options["wells"][-1]) == (8, 12, "H12")
+    names = [channel["name"] for channel in yaml.safe_load(form.read_text())["channels"]]
+    wanted = [f"{number} {name}: mean grey level, 0 to 255" for number, name in enumerate(names, start=1)]
+    assert [text for name, text in options["measures"].items() if name.startswith("mean")] == wanted
+
+
 def test_hostile_names_in_tables(tmp_path, root):
     hostile = "RPE-<img src=x onerror=alert(1)>"
     tables = {name: text.replace("RPE-01", hostile) for name, text in KAGGLE.items()}
@@ -146,7 +161,7 @@ def test_the_script(data, root, tmp_path, capsys):
     assert "open it in a browser" in program.run("report.py", *flags)
     assert (tmp_path / "out.html").stat().st_size > 4_000_000  # plotly is in it
     assert program.refuse("report.py", "--data_roots=x").startswith("report: unknown flag --data_roots")
-    assert program.refuse("report.py").startswith("report: --data_root is missing")
+    assert program.refuse("report.py", "--out=x").startswith("report: --data_root is missing")
     assert program.refuse("report.py", *flags, "--map_wells=1") == "--map_wells is 1, must be 4 or more"
 
 

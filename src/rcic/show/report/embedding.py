@@ -73,10 +73,7 @@ def flat_map(vectors: np.ndarray) -> np.ndarray:
     components = min(_COMPONENTS, *vectors.shape)
     reduced = PCA(components, random_state=0).fit_transform(vectors.astype(np.float64))
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
-    place = (
-        TSNE(perplexity=perplexity, init="pca", max_iter=_STEPS, random_state=0)
-        .fit_transform(reduced)
-        .astype(np.float64)
-    )
+    mapping = TSNE(perplexity=perplexity, init="pca", max_iter=_STEPS, random_state=0)
+    place = mapping.fit_transform(reduced).astype(np.float64)
     place -= place.mean(axis=0)
     return np.asarray(place / max(float(np.abs(place).max()), 1e-12))

@@ -13,12 +13,12 @@ from rcic.errors import UserError
 from rcic.predictions import Ensemble
 from rcic.scoring import score
 from rcic.screen.layout import Groups, learn_groups
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 from rcic.show.report import answers, quality, runs
 from rcic.show.report.ladders import Scored
 from rcic.show.report.quality import Quality
 from rcic.show.report.runs import Run
+from rcic.source import DataRoot
 
 
 @dataclass(frozen=True)

@@ -493,7 +493,7 @@ const curves = {
       return {
         type: "scatter", mode: own.length > 40 ? "lines" : "lines+markers", name: safe(name), legendgroup: String(n), showlegend: first,
         x: own.map((row) => table.at(pick.x, row)), y: own.map((row) => table.at(metric, row)),
-        line: { color: hues[n % hues.length], width: 2, dash: metric === "train_loss" && lines.length > 1 ? "dot" : "solid" }, marker: { symbol: SYMBOLS[n % 8], size: 6 },
+        opacity: pick.runs.size > 20 ? 0.6 : 1, line: { color: hues[n % hues.length], width: pick.runs.size > 20 ? 1 : 2, dash: metric === "train_loss" && lines.length > 1 ? "dot" : "solid" }, marker: { symbol: SYMBOLS[n % 8], size: 6 },
         hovertemplate: `${safe(run)}<br>${pick.x} %{x}: ${safe(metric)} %{y:.4g}<extra></extra>`,
       };
     }));
