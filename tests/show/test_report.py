@@ -14,8 +14,6 @@ from rcic.show.report.audits import found_table, read_facts, verdict
 from rcic.show.report.build import report
 from rcic.show.report.sections import PARTS
 from rcic.show.report.sources import Given
-from rcic.simulate.screen import simulate
-from rcic.source import Source
 from tests.predicted import LOGITS, WELLS, write_held_out, write_member
 from tests.program import Program
 from tests.screen.tiny import KAGGLE, write_tables
@@ -120,16 +118,17 @@ def test_several_predictions_are_compared_and_the_last_answers(data, tmp_path):
     assert list(dict.fromkeys(shown["ladder"]["predictions"])) == ["pseudo, test wells", "full, test wells"]
 
 
-def test_plates_have_the_shape_and_channels_of_their_form(tmp_path):
-    simulate("test", tmp_path / "plates", seed=0, progress=False, layout="plate96")
-    form = Path(__file__).parents[2] / "configs" / "screens" / "plate96.yml"
-    report(Given(Source(str(tmp_path / "plates"), str(form)), quality_images=10**6), tmp_path / "out.html")
+def test_plates_have_the_shape_and_channels_of_their_form(data, tmp_path):
+    form = yaml.safe_load((Path(__file__).parents[2] / "configs" / "screens" / "rcic.yml").read_text())
+    channels = [{"name": "dye A", "colour": "#ff0000"}, {"name": "dye B", "colour": "#00ff00"}]
+    (data / "screen.yml").write_text(yaml.safe_dump(form | {"plate": 96, "channels": channels}))
+    (data / "pixel_stats.csv").write_text("id_code,channel,mean,std\nRPE-01_1_B03,1,10,2\nRPE-01_1_B03,2,11,3\n")
+    report(Given(data), tmp_path / "out.html")
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', (tmp_path / "out.html").read_text())
     options = json.loads(found[1])["plates"]["options"]
     assert (options["rows"], options["columns"], options["wells"][-1]) == (8, 12, "H12")
-    names = [channel["name"] for channel in yaml.safe_load(form.read_text())["channels"]]
-    wanted = [f"{number} {name}: mean grey level, 0 to 255" for number, name in enumerate(names, start=1)]
-    assert [text for name, text in options["measures"].items() if name.startswith("mean")] == wanted
+    means = [text for name, text in options["measures"].items() if name.startswith("mean")]
+    assert means == ["1 dye A: mean grey level, 0 to 255", "2 dye B: mean grey level, 0 to 255"]
 
 
 def test_hostile_names_in_tables(tmp_path, root):
