@@ -71,7 +71,7 @@ const ladder = {
     const gain = own.map((value, n) => (before[n] === null ? 0 : Math.max(0, value - before[n])));
     const step = own.map((value, n) => (before[n] === null ? "" : `${value >= before[n] ? "+" : "−"}${Math.abs(value - before[n]).toFixed(1)}`));
     const beside = (n, text, x) => ({ x, xref: "x", y: n, yref: "y", text, showarrow: false, xanchor: "right" });
-    const end = few(width) ? [126, 148] : [110, 119];
+    const end = few(width) ? [146, 186] : [110, 119];
     const numbers = own.flatMap((value, n) => (value === null ? [] : [beside(n, `<b>${value.toFixed(2)}</b>`, end[0]), beside(n, step[n], end[1])]));
     const places = rungs.map((_, n) => n), under = 0.36; // where other predictions stand, below the bar
     const bar = { type: "bar", orientation: "h", y: places, width: 0.44, hoverinfo: "skip", showlegend: false };
@@ -404,7 +404,7 @@ const confusions = {
 
 const channels = {
   picks(table) { return [{ name: "scope", label: "Wells of", values: table.unique("cell_type").map((v) => ({ value: v, text: v === "all" ? "all cell types" : v })) }]; },
-  draw(table, pick, colours) {
+  draw(table, pick, colours, _, width) {
     const rows = table.where((row) => table.at("cell_type", row) === pick.scope), values = rows.map((row) => table.at("lost", row));
     return {
       traces: [{
@@ -414,7 +414,7 @@ const channels = {
       }],
       rows,
       layout: layout(colours, 90 + 40 * Math.max(2, rows.length), {
-        xaxis: { title: { text: "accuracy lost without the channel, points" }, zeroline: true, zerolinecolor: colours.quiet },
+        xaxis: { title: { text: few(width) ? "points lost without it" : "accuracy lost without the channel, points" }, zeroline: true, zerolinecolor: colours.quiet },
         yaxis: { type: "category", autorange: "reversed", tickfont: { color: colours.ink } },
       }),
     };
