@@ -11,6 +11,7 @@ import pandas as pd
 from rcic.errors import UserError, nearest
 from rcic.files import whole
 from rcic.screen.checks import check_once, check_range, check_roles, check_splits
+from rcic.screen.form import RXRX1, Form
 from rcic.screen.formats import METADATA, WELL_TYPES, read_entries
 from rcic.screen.rows import is_number, read_rows, refuse
 
@@ -31,6 +32,11 @@ class Screen:
     classes: tuple[str | int, ...]  # class index -> siRNA as the input writes it
     n_treatments: int  # classes 0..n_treatments-1 are treatments; then come positive, then negative controls
     truth: pd.DataFrame | None = None
+
+    @property
+    def form(self) -> Form:
+        """The form of its plates."""
+        return RXRX1
 
     def select(self, split: str | None = None, kind: str | None = None) -> pd.DataFrame:
         """Return the wells of a split ("train", "test") and a kind ("treatment", "control"), index from 0."""
