@@ -29,7 +29,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from rcic.browse.catalogue import FILTERS, Catalogue
-from rcic.browse.guard import SafeHeaders
+from rcic.browse.guard import HEADERS, SafeHeaders
 from rcic.browse.images import SIZES, site_png
 from rcic.browse.nearest import Nearest
 from rcic.browse.views import nearest_view, plate_view, screen_view, well_view
@@ -116,7 +116,7 @@ def build_app(browser: Browser, hosts: Sequence[str]) -> Starlette:
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     guards = [Middleware(SafeHeaders), Middleware(TrustedHostMiddleware, list(hosts), www_redirect=False)]
-    return Starlette(routes=routes, middleware=guards, exception_handlers={HTTPException: _told})
+    return Starlette(routes=routes, middleware=guards, exception_handlers={HTTPException: _told, Exception: _failed})
 
 
 def _page(request: Request) -> Response:  # noqa: ARG001
@@ -128,6 +128,11 @@ def _told(request: Request, error: Exception) -> Response:  # noqa: ARG001
     code, detail, headers = error.status_code, error.detail, error.headers  # type: ignore[attr-defined]
     content: dict[str, Any] = {"error": detail}
     return JSONResponse(content, code, headers)
+
+
+def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Return that something went wrong; what it was is printed where the program runs."""
+    return JSONResponse({"error": "the program failed here; it says why where it was started"}, 500, HEADERS)
 
 
 def _text(request: Request, name: str) -> str:

@@ -71,7 +71,7 @@ def gather(sources: Sources) -> Browser:
     if sources.predict_root:
         answers = read_answers(screen, sources.predict_root, sources.ensemble)
     catalogue = Catalogue(screen, truth, answers, findings, sources.min_margin)
-    return Browser(catalogue, store, nearest, Path(sources.data_root).resolve().name)
+    return Browser(catalogue, store, nearest, "/".join(Path(sources.data_root).absolute().parts[-2:]))
 
 
 def listen(host: str, port: int) -> socket.socket:

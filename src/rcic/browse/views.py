@@ -67,8 +67,12 @@ def well_view(catalogue: Catalogue, row: int, chosen: str) -> dict[str, Any]:
         "type": well["well_type"],
         "margin": finite(float(answers.margin[row])),
         "top": [
-            {"sirna": _name(catalogue, label), "chance": chance, "is_answer": label == answers.label[row]}
-            | {"is_truth": label == catalogue.truth[row]}
+            {
+                "sirna": _name(catalogue, label),
+                "chance": chance,
+                "is_answer": label == int(answers.label[row]),
+                "is_truth": label == int(catalogue.truth[row]),
+            }
             for label, chance in top
             if label >= 0
         ],

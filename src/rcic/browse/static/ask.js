@@ -11,7 +11,7 @@ export const isSame = (one, other) =>
 export async function ask(path, query = {}) {
   const answer = await fetch(`${path}?${new URLSearchParams(query)}`).catch(() => null);
   if (!answer) throw new Error("no answer: has the program been ended?");
-  const content = await answer.json();
+  const content = await answer.json().catch(() => ({ error: `the answer cannot be read (${answer.status})` }));
   if (!answer.ok) throw new Error(content.error);
   return content;
 }

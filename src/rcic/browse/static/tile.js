@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 
 const WIDE = 128; // of the histogram
+const AXES = [31, 63, 127, 255]; // values at the right end
 
 /**
  * Return {frame, canvas, update}. `set` is called with the new [black, white], `toggle` when the channel is switched
@@ -30,12 +31,14 @@ export function channelTile({ number, name, colour }, size, set, toggle) {
 
   function update({ isOn, limits, counts, error: reason }) {
     box.checked = isOn;
+    const end = axisEnd(counts, limits);
+    black.max = white.max = end;
     [black.value, white.value] = limits;
     numbers.textContent = `${limits[0]}–${limits[1]}`;
     canvas.hidden = !!reason;
     error.hidden = !reason;
     error.textContent = reason ?? "";
-    drawHistogram(chart, counts, limits);
+    drawHistogram(chart, counts, limits, end);
   }
   return { frame, canvas, update };
 }
@@ -44,19 +47,27 @@ function slider(name, kind) {
   return make("input", { type: "range", min: 0, max: 255, step: 1, class: kind, "aria-label": name });
 }
 
+/** Return the value at the right end: dark pictures get a short axis, as nothing is to be set beyond their values. */
+function axisEnd(counts, [, white]) {
+  const few = 0.0005 * counts.reduce((sum, count) => sum + count, 0);
+  let top = 255;
+  for (let sum = counts[255]; top > 1 && sum <= few; sum += counts[top]) top -= 1;
+  return AXES.find((end) => end >= Math.max(top, white));
+}
+
 /** Draw how often each value occurs, on a scale of square roots; what is between the two points is stronger. */
-function drawHistogram(canvas, counts, [black, white]) {
+function drawHistogram(canvas, counts, [black, white], end) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   const bins = new Float64Array(width);
-  counts.forEach((count, value) => (bins[Math.floor((value * width) / 256)] += count));
+  counts.slice(0, end + 1).forEach((count, value) => (bins[Math.floor((value * width) / (end + 1))] += count));
   const most = Math.sqrt(Math.max(...bins)) || 1;
   context.clearRect(0, 0, width, height);
   context.fillStyle = getComputedStyle(canvas).color;
   bins.forEach((count, x) => {
     const tall = (height * Math.sqrt(count)) / most;
-    const value = (x * 256) / width;
+    const value = (x * (end + 1)) / width;
     context.globalAlpha = value >= black && value <= white ? 0.85 : 0.25;
-    context.fillRect(x, height - tall, 1, tall);
+    context.fillRect(x, height - tall, Math.max(1, width / (end + 1)), tall);
   });
 }

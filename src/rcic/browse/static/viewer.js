@@ -6,6 +6,7 @@ import { byId, make } from "./dom.js";
 import { pixels } from "./pixels.js";
 import { channelTile } from "./tile.js";
 
+const NARROWEST = 165; // pixels of a channel's box
 export const SIZE = 512; // pixels a side that the page shows of an image; the whole of it is shown enlarged
 
 /** The images of one well. `changed` is called when the user changed site, channels or contrast in the state. */
@@ -17,6 +18,7 @@ export class Viewer {
     this.tiles = new Map(screen.channels.map((channel) => [channel.number, this.#tile(channel)]));
     byId("sites").replaceChildren(...[...this.sites.values()].map((box) => box.frame));
     byId("channels").replaceChildren(...[...this.tiles.values()].map((tile) => tile.frame));
+    new ResizeObserver(([{ contentRect }]) => this.#arrange(contentRect.width)).observe(byId("channels"));
   }
 
   /** Show a well: what was asked for later wins. */
@@ -93,6 +95,13 @@ export class Viewer {
     if (!layers.length) return;
     drawComposite(byId("large-canvas"), layers);
     byId("large").showModal();
+  }
+
+  /** Lay the channels in rows of about the same length. */
+  #arrange(width) {
+    const most = Math.max(1, Math.floor(width / NARROWEST));
+    const rows = Math.ceil(this.tiles.size / most);
+    byId("channels").style.setProperty("--columns", Math.ceil(this.tiles.size / rows));
   }
 
   #draw() {
