@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 
-ANYONE = {"errors", "files", "disk", "lock"}  # open to all
+ANYONE = {"errors", "files", "disk", "lock", "document", "schema"}  # open to all
 DOORS = {
     "screen": set(),
     "simulate": {"screen"},
@@ -19,14 +19,17 @@ DOORS = {
     "decide": {"screen"},
     "learn": {"screen", "pixels", "decide", "launch"},
     "show": {"screen", "simulate", "pixels", "decide", "learn", "predictions", "answer", "scoring"},
+    "browse": {"screen", "pixels", "decide", "predictions", "answer", "scoring", "embeddings"},
     # modules that belong to no room
     "errors": set(),
     "files": set(),
     "disk": set(),
     "lock": set(),
+    "document": set(),
+    "schema": set(),
     "launch": set(),
     "flags": set(),
-    "cli": {"flags"},
+    "cli": {"flags", "screen"},
     "arrays": {"screen"},
     "predictions": {"screen", "decide", "arrays"},
     "calibration": {"screen", "decide", "predictions"},

@@ -12,12 +12,13 @@ from rcic.calibration import for_folds, mix_notes, read_mix
 from rcic.decide.assign import answers, crowded_plates
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.prediction import Prediction, blend_members
-from rcic.decide.pseudo import select
+from rcic.decide.pseudo import seats, select
 from rcic.decide.settle import Settled, settle
 from rcic.errors import UserError
 from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, read_predictions
 from rcic.screen.layout import Groups, learn_groups
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen, read_wells, write_wells
 
 _BLOCK = 2048  # wells averaged together
@@ -36,7 +37,7 @@ class Decision:
 
 
 def decide(
-    data_root: str | Path, predict_root: str | Path, ensemble: Ensemble | None = None, split: str = "test"
+    data_root: DataRoot, predict_root: str | Path, ensemble: Ensemble | None = None, split: str = "test"
 ) -> Decision:
     """Average the members below ``predict_root``, match plates to groups, mask, assign. Writes nothing.
 
@@ -61,7 +62,8 @@ def decide(
     logits[silent] = 0.0  # every class alike: the assignment gives such a well what is left
     settled = settle(log_softmax(logits), wells, groups, ensemble.sinkhorn)
     table = answers(settled.log_probs, wells, settled.allowed, settled.labels)
-    notes += _well_notes(wells, silent, crowded_plates(wells, settled.allowed, groups.capacity))
+    crowded = crowded_plates(wells, settled.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
+    notes += _well_notes(wells, silent, crowded)
     return Decision(screen, groups, table, settled.plates, notes, settled)
 
 
@@ -92,7 +94,7 @@ def write_pseudo(
     if not held_out:
         raise UserError(f"{folds_dir}: no valid_*.csv, so it cannot be checked that no validation well gets a label")
     validation = {code for path in held_out for code in read_wells(path, screen)["id_code"]}
-    audit = select(decision.answers, min_margin, share, validation, decision.groups.capacity)
+    audit = select(decision.answers, min_margin, share, validation, seats(decision.groups, len(decision.answers)))
     kept = audit[audit["kept"]]
     if kept.empty:
         raise UserError(f"no answer is kept: none has a margin of {min_margin:g} nats; lower --min_margin")

@@ -17,7 +17,7 @@ from rcic.pixels.marks import marks_of
 from rcic.pixels.report import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
 from rcic.pixels.sites import TAKEN, site_table
 from rcic.pixels.store import open_store
-from rcic.screen.plate import CHANNELS
+from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
 Mode = Literal["full", "quick"]
@@ -25,7 +25,7 @@ OnBad = Literal["stop", "drop", "other-site"]
 _MOST_PLATES = 40  # that the table on screen has
 
 
-def audit(data_root: str | Path, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int) -> Audit:
+def audit(data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int) -> Audit:
     """Look at every image of every site of a screen, print what is bad by plate, and write the report.
 
     ``mode``: ``full`` decodes every image, ``quick`` looks at existence and headers only. Every finding makes its image
@@ -34,7 +34,8 @@ def audit(data_root: str | Path, out_dir: str | Path, mode: Mode, on_bad: OnBad,
     tables or a data root that cannot be read and, after the report is written, for bad images if ``on_bad`` is stop.
     """
     screen, out = read_screen(data_root), Path(out_dir)
-    store, rows, marks = open_store(screen.root), site_table(screen.wells), marks_of(screen)
+    store, rows, marks = open_store(screen), site_table(screen.wells, screen.form.sites), marks_of(screen)
+    channels = screen.form.channel_numbers
     _make(out)
     began, findings = time.perf_counter(), list[Finding]()
     with tqdm(total=len(rows), desc="audit", unit="site", disable=None) as bar:
@@ -42,7 +43,7 @@ def audit(data_root: str | Path, out_dir: str | Path, mode: Mode, on_bad: OnBad,
             findings += some
             bar.update()
     seconds = time.perf_counter() - began
-    found = Audit(on_bad, _table(findings))
+    found = Audit(on_bad, _table(findings), screen.form.sites)
     counts = Counter(finding.kind for finding in findings)
     facts = {
         "screen": screen.fingerprint(),
@@ -51,7 +52,7 @@ def audit(data_root: str | Path, out_dir: str | Path, mode: Mode, on_bad: OnBad,
         "mode": mode,
         "seconds": round(seconds, 1),
         "sites": len(rows),
-        "images": len(rows) * len(CHANNELS),
+        "images": len(rows) * len(channels),
         "by_kind": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "by_plate": _by_plate(findings),
     }
@@ -59,7 +60,7 @@ def audit(data_root: str | Path, out_dir: str | Path, mode: Mode, on_bad: OnBad,
     if findings:
         print(audit_text(findings))
     looked = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
-    print(f"{out / REPORT}: {looked}: {_verdict(found, rows, out)}")
+    print(f"{out / REPORT}: {looked}: {_verdict(found, rows, out, channels)}")
     if findings and on_bad == "stop":
         raise UserError(stopped(screen, found, out))
     return found
@@ -105,12 +106,12 @@ def _table(findings: Sequence[Finding]) -> pd.DataFrame:
     return table.astype({"site": "int64", "channel": "int64"})
 
 
-def _verdict(found: Audit, rows: pd.DataFrame, out: Path) -> str:
+def _verdict(found: Audit, rows: pd.DataFrame, out: Path, channels: Sequence[int]) -> str:
     """Say how many sites are bad and, if it is decided, what becomes of them."""
     if found.findings.empty:
         return "nothing is bad"
-    bad = rows[~found.sound(rows, CHANNELS)]
-    kept = found.settled(rows, CHANNELS)
+    bad = rows[~found.sound(rows, channels)]
+    kept = found.settled(rows, channels)
     lost = rows["id_code"].nunique() - kept["id_code"].nunique()
     said = f"{len(found.findings):,} images of {len(bad):,} sites are bad, see {out / FINDINGS}"
     if found.on_bad == "stop":

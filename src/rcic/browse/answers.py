@@ -12,6 +12,7 @@ from rcic.decide.likeliest import likeliest
 from rcic.errors import UserError
 from rcic.files import find_members, prediction_files
 from rcic.predictions import Ensemble
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen
 
 TOP = 5  # likeliest siRNAs of a well
@@ -26,7 +27,7 @@ class Answers(NamedTuple):
     margin: np.ndarray  # (N,) float64, nats
     top: np.ndarray  # (N, TOP) int64, the likeliest classes of the plate's group, -1: no more
     chances: np.ndarray  # (N, TOP) float64, their probabilities
-    groups: dict[tuple[str, int], tuple[int, float]]  # experiment, plate -> group and its margin (nats)
+    groups: dict[tuple[str, int], tuple[int, float]]  # experiment, plate -> group and its margin (nats); {}: no groups
 
 
 def no_answers(n_wells: int) -> Answers:
@@ -35,7 +36,7 @@ def no_answers(n_wells: int) -> Answers:
     return Answers(np.full(n_wells, -1), unsaid, unsaid.copy(), top, np.zeros((n_wells, TOP)), {})
 
 
-def read_answers(screen: Screen, predict_root: str | Path, ensemble: Ensemble) -> Answers:
+def read_answers(screen: Screen, data_root: DataRoot, predict_root: str | Path, ensemble: Ensemble) -> Answers:
     """Return what `ensemble` decides on the test wells, and what it would on the train wells that members held out.
 
     Prints what is read and what is absent. Raises UserError for a folder without predictions, or what
@@ -50,7 +51,7 @@ def read_answers(screen: Screen, predict_root: str | Path, ensemble: Ensemble) -
             print(f"no predictions of {name} in {predict_root}")
             continue
         print(f"reading predictions of {name} from {predict_root}", flush=True)
-        decision = decide(screen.root, predict_root, ensemble, split)
+        decision = decide(data_root, predict_root, ensemble, split)
         print("\n".join(f"  {note.strip()}" for note in decision.notes))
         _add(answers, decision, screen)
         del decision  # of which a table of all classes is a part
@@ -65,7 +66,7 @@ def _add(answers: Answers, decision: Decision, screen: Screen) -> None:
     for name in ("label", "confidence", "margin"):
         getattr(answers, name)[rows] = decision.answers[name]
     answers.top[rows], answers.chances[rows] = likeliest(decision.settled.log_probs, decision.settled.allowed, TOP)
-    for plate in decision.plates.itertuples():
+    for plate in decision.plates.itertuples() if len(decision.groups.sizes) > 1 else ():
         answers.groups[str(plate.experiment), int(plate.plate)] = int(plate.group), float(plate.margin)
 
 

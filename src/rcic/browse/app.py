@@ -16,6 +16,7 @@ there, 422 for an image that cannot be used.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,11 @@ class Browser:
 
     def screen(self, request: Request) -> Response:  # noqa: ARG002
         """Return the screen's facts."""
-        return JSONResponse(screen_view(self.catalogue, self.nearest, self.name))
+        return JSONResponse(self._facts)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return screen_view(self.catalogue, self.nearest, self.name)
 
     def plate(self, request: Request) -> Response:
         """Return a plate's wells."""
@@ -77,14 +82,14 @@ class Browser:
 
     def image(self, request: Request) -> Response:
         """Return one channel of a site as a PNG."""
-        well, form = self.catalogue.screen.wells.iloc[self._row(request)], self.catalogue.screen.form
+        row, well, form = self._row(request), self.catalogue.columns, self.catalogue.screen.form
         site, channel = _number(request, "site"), _number(request, "channel")
         if site not in form.sites or channel not in form.channel_numbers:
             raise HTTPException(404, f"there is no site {site} with a channel {channel}")
         size = _number(request, "size") if "size" in request.query_params else None
         if size is not None and not SIZES[0] <= size <= SIZES[1]:
             raise HTTPException(400, f"size is a number of pixels from {SIZES[0]} to {SIZES[1]}")
-        place = Site(well["split"], well["experiment"], int(well["plate"]), well["well"], site)
+        place = Site(*(well[name][row] for name in Site._fields[:-1]), site)
         return self._png(place, channel, size)
 
     def _png(self, site: Site, channel: int, size: int | None) -> Response:

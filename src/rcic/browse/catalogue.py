@@ -47,11 +47,16 @@ class Catalogue:
         return self.screen.wells["id_code"].isin(self.findings["id_code"]).to_numpy()
 
     @cached_property
+    def columns(self) -> Mapping[str, list]:
+        """The columns of the screen's table as lists, which are quicker to look into."""
+        return {str(name): self.screen.wells[name].tolist() for name in self.screen.wells}
+
+    @cached_property
     def plates(self) -> Mapping[Plate, Mapping[str, int]]:
         """Plate -> its wells' names -> their rows, in the table's order."""
         plates: dict[Plate, dict[str, int]] = {}
-        columns = (self.screen.wells[name].tolist() for name in ("experiment", "plate", "well"))
-        for row, (experiment, plate, well) in enumerate(zip(*columns, strict=True)):
+        places = zip(*(self.columns[name] for name in ("experiment", "plate", "well")), strict=True)
+        for row, (experiment, plate, well) in enumerate(places):
             plates.setdefault((experiment, plate), {})[well] = row
         return plates
 

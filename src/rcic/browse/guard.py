@@ -37,7 +37,7 @@ def allowed_hosts(host: str) -> list[str]:
     On all addresses (0.0.0.0 or ::) also this machine's name and the addresses that the name has.
     """
     names = [*LOCAL, host, f"[{host}]"]
-    if host in ("0.0.0.0", "::"):  # noqa: S104  # nosec B104: compared, not listened on
+    if host in ("0.0.0.0", "::"):  # nosec B104: compared, not listened on
         own = socket.gethostname()
         names += [own, socket.getfqdn(), *_addresses(own)]
     return list(dict.fromkeys(names))

@@ -5,7 +5,6 @@ import socket
 import time
 import webbrowser
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from rcic.pixels.report import Finding, Unaudited, read_findings
 from rcic.pixels.store import open_store
 from rcic.predictions import Ensemble
 from rcic.scoring import test_truth
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
 
@@ -28,7 +28,7 @@ from rcic.screen.table import Screen, read_screen
 class Sources:
     """Where what is shown lies. What is None is not shown."""
 
-    data_root: str
+    data_root: DataRoot
     predict_root: str | None = None
     embed_root: str | None = None
     truth: str | None = None  # a CSV with id_code,sirna of test wells
@@ -64,14 +64,14 @@ def serve(sources: Sources, host: str, port: int, open_page: bool) -> None:
 def gather(sources: Sources) -> Browser:
     """Read the tables, predictions, embeddings and the audit's findings; UserError for what cannot be used."""
     screen = read_screen(sources.data_root)
-    store = open_store(screen.root)
+    store = open_store(screen)
     findings, truth = _findings(sources.audit_dir, screen), _truth(screen, sources.truth)
     nearest = read_nearest(screen, sources.embed_root, sources.embed_member) if sources.embed_root else None
     answers = no_answers(len(screen.wells))
     if sources.predict_root:
-        answers = read_answers(screen, sources.predict_root, sources.ensemble)
+        answers = read_answers(screen, sources.data_root, sources.predict_root, sources.ensemble)
     catalogue = Catalogue(screen, truth, answers, findings, sources.min_margin)
-    return Browser(catalogue, store, nearest, "/".join(Path(sources.data_root).absolute().parts[-2:]))
+    return Browser(catalogue, store, nearest, "/".join(screen.root.absolute().parts[-2:]))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -94,7 +94,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def url_of(host: str, port: int) -> str:
     """Return where the page is, as typed on this machine."""
-    name = "localhost" if host in ("0.0.0.0", "::") else host.strip("[]")  # noqa: S104  # nosec B104: compared only
+    name = "localhost" if host in ("0.0.0.0", "::") else host.strip("[]")  # nosec B104: compared only
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
 

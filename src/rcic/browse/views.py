@@ -5,7 +5,6 @@ from typing import Any
 
 from rcic.browse.catalogue import Catalogue
 from rcic.browse.nearest import Nearest
-from rcic.screen.plate import cell_type_of
 
 NEAREST = 8  # wells that are shown as the nearest
 
@@ -13,7 +12,7 @@ NEAREST = 8  # wells that are shown as the nearest
 def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dict[str, Any]:
     """Return the facts that hold for the whole screen: its form, experiments, filters, what else was read."""
     form, wells = catalogue.screen.form, catalogue.screen.wells
-    plates = wells[["experiment", "plate", "split"]].drop_duplicates().groupby("experiment", sort=False)
+    plates = wells[["experiment", "plate", "split", "cell_type"]].drop_duplicates().groupby("experiment", sort=False)
     return {
         "name": name,
         "rows": form.shape[0],
@@ -26,9 +25,12 @@ def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dic
         "experiments": [
             {
                 "name": str(experiment),
-                "cell_type": cell_type_of(str(experiment)),
+                "cell_type": own["cell_type"].iloc[0],
                 "split": own["split"].iloc[0],
-                "plates": own["plate"].tolist(),
+                "plates": [
+                    {"number": plate, "name": catalogue.screen.barcode(str(experiment), plate)}
+                    for plate in own["plate"].tolist()
+                ],
             }
             for experiment, own in plates
         ],
@@ -47,6 +49,7 @@ def plate_view(catalogue: Catalogue, experiment: str, plate: int) -> dict[str, A
     return {
         "experiment": experiment,
         "plate": plate,
+        "name": catalogue.screen.barcode(experiment, plate),
         "group": group,
         "group_margin": finite(margin),
         "wells": [_spot(catalogue, row) for row in catalogue.plates[experiment, plate].values()],
@@ -55,16 +58,16 @@ def plate_view(catalogue: Catalogue, experiment: str, plate: int) -> dict[str, A
 
 def well_view(catalogue: Catalogue, row: int, chosen: str) -> dict[str, Any]:
     """Return what is known of a well, and the wells before and after it in a filter."""
-    well, answers = catalogue.screen.wells.iloc[row], catalogue.answers
+    well, answers = catalogue.columns, catalogue.answers
     place, before, after = catalogue.around(row, chosen)
     top = zip(answers.top[row].tolist(), answers.chances[row].tolist(), strict=True)
-    bad = catalogue.bad_images.get(well["id_code"])
+    bad = catalogue.bad_images.get(well["id_code"][row])
     columns = ["site", "channel", "kind", "detail"]
     return {
         **_well(catalogue, row),
-        "cell_type": well["cell_type"],
-        "split": well["split"],
-        "type": well["well_type"],
+        "cell_type": well["cell_type"][row],
+        "split": well["split"][row],
+        "type": well["well_type"][row],
         "margin": finite(float(answers.margin[row])),
         "top": [
             {
@@ -101,11 +104,12 @@ def finite(number: float | None) -> float | None:
 
 def _well(catalogue: Catalogue, row: int) -> dict[str, Any]:
     """Return a well's name, state, truth and answer."""
-    well, answers = catalogue.screen.wells.iloc[row], catalogue.answers
+    well, answers = catalogue.columns, catalogue.answers
     return {
-        "experiment": well["experiment"],
-        "plate": int(well["plate"]),
-        "well": well["well"],
+        "experiment": well["experiment"][row],
+        "plate": well["plate"][row],
+        "plate_name": catalogue.screen.barcode(well["experiment"][row], well["plate"][row]),
+        "well": well["well"][row],
         "state": str(catalogue.states[row]),
         "unsure": bool(catalogue.unsure[row]),
         "bad": bool(catalogue.bad[row]),
@@ -117,7 +121,7 @@ def _well(catalogue: Catalogue, row: int) -> dict[str, Any]:
 
 def _spot(catalogue: Catalogue, row: int) -> dict[str, Any]:
     """Return what the plate map shows of a well."""
-    name = str(catalogue.screen.wells["well"].iat[row])
+    name = catalogue.columns["well"][row]
     at, column = catalogue.screen.form.position(name)
     state, unsure, bad = (table[row] for table in (catalogue.states, catalogue.unsure, catalogue.bad))
     return {"well": name, "row": at, "column": column, "state": str(state), "unsure": bool(unsure), "bad": bool(bad)}

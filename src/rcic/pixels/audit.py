@@ -20,7 +20,7 @@ from rcic.pixels.image import BadImage
 from rcic.pixels.report import Finding
 from rcic.pixels.sites import Site, sites_of
 from rcic.pixels.store import Store
-from rcic.screen.plate import CHANNELS, id_code
+from rcic.screen.plate import id_code
 
 _TOGETHER = 8  # sites that a thread looks at before it hands over
 _AHEAD = 4  # times as many are begun for each thread
@@ -43,10 +43,10 @@ def audit_sites(store: Store, rows: pd.DataFrame, decode: bool, threads: int) ->
     The last list also has what only all images together tell. Without ``decode`` no pixels are read: an image is there,
     and begins as it should, or it has a finding; what is damaged later on, constant or a duplicate goes unnoticed.
     """
-    sites = sites_of(rows)
-    shapes = np.zeros((len(sites), len(CHANNELS), 2), np.int32)
-    digests = np.zeros((len(sites), len(CHANNELS)), np.uint64)
-    sound = np.zeros((len(sites), len(CHANNELS)), bool)
+    sites, n_channels = sites_of(rows), len(store.form.channels)
+    shapes = np.zeros((len(sites), n_channels, 2), np.int32)
+    digests = np.zeros((len(sites), n_channels), np.uint64)
+    sound = np.zeros((len(sites), n_channels), bool)
     for number, looks in enumerate(_looks(store, sites, decode, threads)):
         shapes[number] = [look.shape for look in looks]
         digests[number] = [look.digest for look in looks]
@@ -72,7 +72,7 @@ def _looks(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> I
 
 def _see(store: Store, how: Callable[[Store, Site, int], _Look], sites: Sequence[Site]) -> list[list[_Look]]:
     """Return what is seen of some sites' images, each looked at by ``how``."""
-    return [[_reported(how, store, site, channel) for channel in CHANNELS] for site in sites]
+    return [[_reported(how, store, site, channel) for channel in store.form.channel_numbers] for site in sites]
 
 
 def _reported(how: Callable[[Store, Site, int], _Look], store: Store, site: Site, channel: int) -> _Look:
@@ -136,10 +136,10 @@ def _duplicates(digests: np.ndarray, sound: np.ndarray, named: Callable[[int, in
 
 
 def _name(store: Store, sites: Sequence[Site], number: int, place: int) -> str:
-    return store.name(sites[number], CHANNELS[place])
+    return store.name(sites[number], place + 1)
 
 
 def _finding(store: Store, sites: Sequence[Site], number: int, place: int, kind: str, detail: str) -> Finding:
     site = sites[number]
     code = id_code(site.experiment, site.plate, site.well)
-    return Finding(code, site.site, CHANNELS[place], _name(store, sites, number, place), kind, detail)
+    return Finding(code, site.site, place + 1, _name(store, sites, number, place), kind, detail)

@@ -37,7 +37,7 @@ function likeliest(well) {
   });
   const isElsewhere = well.answer != null && !well.top.some((one) => one.is_answer);
   const note = isElsewhere ? make("p", { class: "quiet" }, "The answer is none of these: the plate's other wells are likelier to hold them.") : "";
-  return make("div", {}, make("h3", {}, "Likeliest siRNAs of the plate"), make("ol", { class: "top" }, ...rows), note);
+  return make("div", {}, make("h3", {}, "Likeliest answers"), make("ol", { class: "top" }, ...rows), note);
 }
 
 function badImages(well, screen) {

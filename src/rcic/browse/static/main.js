@@ -49,18 +49,18 @@ async function go(place, push = true) {
 
 function showPlate() {
   map.show(plate, screen.rows, screen.columns);
-  byId("plate-title").textContent = `${plate.experiment}, plate ${plate.plate}`;
+  byId("plate-title").textContent = `${plate.experiment}, plate ${plate.name}`;
   const margin = plate.group_margin == null ? "no rival" : `margin ${plate.group_margin.toFixed(1)} nats`;
-  byId("plate-group").textContent = plate.group == null ? "" : `siRNA group ${plate.group}, ${margin}`;
+  byId("plate-group").textContent = plate.group == null ? "" : `plate group ${plate.group}, ${margin}`;
   byId("experiment").value = plate.experiment;
   const { plates } = screen.experiments.find(({ name }) => name === plate.experiment);
   const choose = (number) => go({ plate: number, well: null });
-  segments("plates", plates.map((number) => [number, number, number === plate.plate, () => choose(number)]));
+  segments("plates", plates.map(({ number, name }) => [number, name, number === plate.plate, () => choose(number)]));
 }
 
 function showWell() {
   const { place, total, before, after } = well.filter;
-  document.title = `${well.experiment}, plate ${well.plate}, ${well.well}`;
+  document.title = `${well.experiment}, plate ${well.plate_name}, ${well.well}`;
   byId("well-title").textContent = well.well;
   const chosen = well.filter.name === "all" ? "wells" : `${FILTERS[well.filter.name].toLowerCase()} wells`;
   byId("place").textContent = place ? `${place.toLocaleString("en")} of ${total.toLocaleString("en")} ${chosen}` : `not among the ${total.toLocaleString("en")} ${chosen}`;
@@ -93,7 +93,7 @@ function step(way) {
 }
 
 function stepPlate(by) {
-  const plates = screen.experiments.flatMap(({ name, plates }) => plates.map((number) => ({ experiment: name, plate: number })));
+  const plates = screen.experiments.flatMap(({ name, plates }) => plates.map(({ number }) => ({ experiment: name, plate: number })));
   const next = plates[plates.findIndex((one) => one.experiment === state.experiment && one.plate === state.plate) + by];
   if (next) go({ ...next, well: null });
 }
@@ -130,7 +130,7 @@ function showExperiments() {
   byId("experiment").replaceChildren(...shown.map(([label, own]) => make("optgroup", { label }, ...own.map(({ name }) => make("option", { value: name }, name)))));
   byId("experiment").addEventListener("change", (event) => {
     const { name, plates } = screen.experiments.find((one) => one.name === event.target.value);
-    go({ experiment: name, plate: plates[0], well: null });
+    go({ experiment: name, plate: plates[0].number, well: null });
   });
 }
 
@@ -165,7 +165,7 @@ async function start() {
   });
   const first = screen.experiments.find(({ name }) => name === (state.experiment ?? name)) ?? screen.experiments[0];
   if (!(state.show in FILTERS)) state.show = "all";
-  await go({ experiment: state.experiment ?? first.name, plate: state.plate ?? first.plates[0] }, false);
+  await go({ experiment: state.experiment ?? first.name, plate: state.plate ?? first.plates[0].number }, false);
 }
 
 start().catch((error) => tell(error.message));

@@ -43,9 +43,9 @@ export class NearestRow {
     const canvas = make("canvas", { width: SMALL, height: SMALL, role: "img", "aria-label": `Composite of ${other.well}` });
     const said = other.truth ?? (other.answer ? `${other.answer}?` : "unknown");
     const isAlike = well.truth != null && other.truth === well.truth;
-    const where = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : `${other.experiment}, plate ${other.plate}`;
+    const where = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : `${other.experiment}, plate ${other.plate_name}`;
     const frame = make("button", { type: "button", class: "near", title: inWords(other), onclick: () => this.choose(other) }, canvas,
-      make("span", { class: "near-name" }, make("b", {}, said), isAlike ? make("span", { class: "tag truth" }, "same siRNA") : null),
+      make("span", { class: "near-name" }, make("b", {}, said), isAlike ? make("span", { class: "tag truth" }, "same truth") : null),
       make("span", { class: "quiet" }, `${where}, ${other.well}`), make("span", { class: "quiet" }, `cosine ${other.cosine.toFixed(2)}`));
     return { frame, canvas, other };
   }

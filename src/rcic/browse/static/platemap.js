@@ -39,7 +39,7 @@ export class PlateMap {
       class: "plate",
       tabindex: 0,
       role: "listbox",
-      "aria-label": `Wells of ${plate.experiment}, plate ${plate.plate}; arrow keys move`,
+      "aria-label": `Wells of ${plate.experiment}, plate ${plate.name}; arrow keys move`,
     });
     this.svg.append(...this.#names(rows, columns), draw("rect", { class: "ring", width: STEP, height: STEP, rx: 4 }));
     for (let row = 0; row < rows; row++)

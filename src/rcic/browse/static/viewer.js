@@ -90,7 +90,7 @@ export class Viewer {
     if (!well) return;
     const numbers = this.screen.channels.map((channel) => channel.number);
     const images = await Promise.all(numbers.map((number) => pixels(placeOf(well), site, number)));
-    byId("large-title").textContent = `${well.experiment}, plate ${well.plate}, ${well.well}, site ${site}`;
+    byId("large-title").textContent = `${well.experiment}, plate ${well.plate_name}, ${well.well}, site ${site}`;
     const layers = this.#layers((number) => images[numbers.indexOf(number)]);
     if (!layers.length) return;
     drawComposite(byId("large-canvas"), layers);
