@@ -60,9 +60,7 @@ def client() -> Client:
     """Return a function that opens a data root, with what else a browser is given, as a client of its application."""
 
     def opened(data_root: Path, **more: object) -> TestClient:
-        sources = Sources(
-            str(data_root), **{name: value if value is None else str(value) for name, value in more.items()}
-        )
+        sources = Sources(data_root, **{name: str(value) for name, value in more.items()})
         app = build_app(gather(sources), allowed_hosts("127.0.0.1"))
         return TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
 
@@ -83,10 +81,8 @@ def hostile_root(tmp_path: Path) -> Path:
     (root / "train.csv").write_text("\n".join([head, *train]) + "\n")
     test = [line.rpartition(",")[0] for line in lines[HOSTILE[3]]]
     (root / "test.csv").write_text("\n".join([head.rpartition(",")[0], *test]) + "\n")
-    controls = (
-        f'{head},well_type\n{quoted[HOSTILE[0]][:-1]}_1_C07",{quoted[HOSTILE[0]]},1,C07,<b>empty</b>,negative_control\n'
-    )
-    (root / "train_controls.csv").write_text(controls)
+    control = f'{quoted[HOSTILE[0]][:-1]}_1_C07",{quoted[HOSTILE[0]]},1,C07,<b>empty</b>,negative_control'
+    (root / "train_controls.csv").write_text(f"{head},well_type\n{control}\n")
     (root / "test_controls.csv").write_text(f"{head},well_type\n")
     for number, name in enumerate(HOSTILE):
         for well in ("B02", "B03"):

@@ -66,8 +66,10 @@ def _add(answers: Answers, decision: Decision, screen: Screen) -> None:
     for name in ("label", "confidence", "margin"):
         getattr(answers, name)[rows] = decision.answers[name]
     answers.top[rows], answers.chances[rows] = likeliest(decision.settled.log_probs, decision.settled.allowed, TOP)
-    for plate in decision.plates.itertuples() if len(decision.groups.sizes) > 1 else ():
-        answers.groups[str(plate.experiment), int(plate.plate)] = int(plate.group), float(plate.margin)
+    if len(decision.groups.sizes) > 1:
+        columns = (decision.plates[name].tolist() for name in ("experiment", "plate", "group", "margin"))
+        for experiment, plate, group, margin in zip(*columns, strict=True):
+            answers.groups[experiment, plate] = group, margin
 
 
 def _members(root: Path, split: str) -> bool:

@@ -89,7 +89,7 @@ class Browser:
         size = _number(request, "size") if "size" in request.query_params else None
         if size is not None and not SIZES[0] <= size <= SIZES[1]:
             raise HTTPException(400, f"size is a number of pixels from {SIZES[0]} to {SIZES[1]}")
-        place = Site(*(well[name][row] for name in Site._fields[:-1]), site)
+        place = Site(well["split"][row], well["experiment"][row], well["plate"][row], well["well"][row], site)
         return self._png(place, channel, size)
 
     def _png(self, site: Site, channel: int, size: int | None) -> Response:

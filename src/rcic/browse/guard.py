@@ -1,8 +1,8 @@
 """Who may ask, and what a browser may do with the answers.
 
 The page shows a lab's own images, so nothing else that is open in the browser may read them: only requests to this
-machine's own names are answered (a foreign name that was made to point here is refused), only GET, and every answer says
-that it is neither kept nor embedded nor taken for anything but what it says it is.
+machine's own names are answered (a foreign name that was made to point here is refused), only GET, and every answer
+says that it is neither kept nor embedded nor taken for anything but what it says it is.
 """
 
 import ipaddress
@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]", "::1")
+EVERYWHERE = ("0.0.0.0", "::")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -37,7 +38,7 @@ def allowed_hosts(host: str) -> list[str]:
     On all addresses (0.0.0.0 or ::) also this machine's name and the addresses that the name has.
     """
     names = [*LOCAL, host, f"[{host}]"]
-    if host in ("0.0.0.0", "::"):  # nosec B104: compared, not listened on
+    if host in EVERYWHERE:
         own = socket.gethostname()
         names += [own, socket.getfqdn(), *_addresses(own)]
     return list(dict.fromkeys(names))
@@ -50,6 +51,8 @@ class SafeHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)

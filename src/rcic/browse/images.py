@@ -29,7 +29,7 @@ def site_png(store: Store, site: Site, channel: int, size: int | None = None) ->
 
 
 def _read(store: Store, site: Site, channel: int, size: int | None) -> np.ndarray:
-    """Return an image (H, W) uint8, at a packed size if given; a packed one without torch, which takes long to start."""
+    """Return an image (H, W) uint8, at a packed size if given; without torch, which takes long to start."""
     coded = store.codes(size)
     image = store.read(site, [channel], size, coded=coded)[0]
     return restore_array(image) if coded else image

@@ -4,7 +4,7 @@ import errno
 import socket
 import time
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,13 @@ import uvicorn
 from rcic.browse.answers import no_answers, read_answers
 from rcic.browse.app import Browser, build_app
 from rcic.browse.catalogue import Catalogue
-from rcic.browse.guard import allowed_hosts, is_local
+from rcic.browse.guard import EVERYWHERE, allowed_hosts, is_local
 from rcic.browse.nearest import read_nearest
 from rcic.errors import UserError
 from rcic.pixels.report import Finding, Unaudited, read_findings
 from rcic.pixels.store import open_store
 from rcic.predictions import Ensemble
-from rcic.scoring import test_truth
+from rcic.scoring import known_truth
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
@@ -33,7 +33,7 @@ class Sources:
     embed_root: str | None = None
     truth: str | None = None  # a CSV with id_code,sirna of test wells
     audit_dir: str = "csv/audit"
-    ensemble: Ensemble = Ensemble()
+    ensemble: Ensemble = field(default_factory=Ensemble)
     min_margin: float = 1.0  # nats; an answer with less is unsure
     embed_member: str | None = None  # folder of the network whose embeddings are compared; the first if not given
 
@@ -94,7 +94,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def url_of(host: str, port: int) -> str:
     """Return where the page is, as typed on this machine."""
-    name = "localhost" if host in ("0.0.0.0", "::") else host.strip("[]")  # nosec B104: compared only
+    name = "localhost" if host in EVERYWHERE else host.strip("[]")
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
 
@@ -122,5 +122,5 @@ def _truth(screen: Screen, path: str | None) -> np.ndarray:
     if path is None and screen.truth is None:
         return truth
     tests = ((screen.wells["split"] == "test") & (screen.wells["well_type"] == "treatment")).to_numpy()
-    truth[tests] = test_truth(screen, screen.wells[tests], path)
+    truth[tests] = known_truth(screen, screen.wells[tests], path)
     return truth

@@ -8,9 +8,9 @@ _BLOCK = 2048  # wells looked at together
 def likeliest(log_probs: np.ndarray, allowed: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the ``count`` likeliest allowed classes of N wells, (N, count) int64, and their probabilities, float64.
 
-    ``log_probs`` and ``allowed`` are (N, K), of finite numbers and bool. The likeliest comes first, equal ones by class.
-    Probabilities are those of `rcic.decide.assign.confidence`, among the allowed classes. Where fewer are allowed, the
-    rest is class -1 with probability 0.
+    ``log_probs`` and ``allowed`` are (N, K), of finite numbers and bool. The likeliest comes first, equal ones by
+    class. Probabilities are those of `rcic.decide.assign.confidence`, among the allowed classes. Where fewer are
+    allowed, the rest is class -1 with probability 0.
     """
     labels = np.full((len(log_probs), count), -1, dtype=np.int64)
     chances = np.zeros((len(log_probs), count))
