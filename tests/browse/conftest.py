@@ -21,7 +21,7 @@ from tests.predicted import write_member
 
 FIRST = "HUVEC-04_1_I04"  # the only treatment of its plate
 MEMBER = Member((1, 2, 3), 0, "tiny")
-HOSTILE = ("<img src=x onerror=alert(1)>-01", "a\"b'c&d=e;#%2e%2e?-02", "日本 \u202e é-03", "..x%00-04")
+HOSTILE = ("<img src=x onerror=alert(1)>-01", "a\"b'c&d=e;#%2e%2e?-02", "日本 é ß-03", "x..%00${1}'`-04")
 Client = Callable[..., TestClient]
 
 
@@ -31,11 +31,11 @@ def screen_root(small_screen: Path, tmp_path: Path) -> Path:
     return shutil.copytree(small_screen, tmp_path / "screen", copy_function=os.link)
 
 
-@pytest.fixture
-def predicted(screen_root: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def predicted(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a prediction folder: test wells are told right but for the first, of held-out wells one experiment."""
-    screen, root = read_screen(screen_root), tmp_path / "predictions"
-    said = said_labels(screen, screen_root)
+    screen, root = read_screen(small_screen), tmp_path_factory.mktemp("predictions")
+    said = said_labels(screen, small_screen)
     for split, name in (("test", "test"), ("valid", "train")):
         wells = screen.select(name, "treatment")
         wells = wells[wells["experiment"] == wells["experiment"].iloc[0]] if split == "valid" else wells
@@ -44,10 +44,10 @@ def predicted(screen_root: Path, tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def embedded(screen_root: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def embedded(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an embedding folder: numbers by chance for every treatment well."""
-    screen, root = read_screen(screen_root), tmp_path / "embeddings"
+    screen, root = read_screen(small_screen), tmp_path_factory.mktemp("embeddings")
     for split in ("train", "test"):
         codes = screen.select(split, "treatment")["id_code"].tolist()
         vectors = np.random.default_rng(len(split)).standard_normal((len(codes), 6)).astype(np.float32)
@@ -74,18 +74,19 @@ def hostile_root(tmp_path: Path) -> Path:
     root.mkdir()
     quoted = {name: '"' + name.replace('"', '""') + '"' for name in HOSTILE}
     lines = {
-        name: [f'{text[:-1]}_1_B0{well}",{text},1,B0{well},{well}' for well in (2, 3)] for name, text in quoted.items()
+        name: [f'{text[:-1]}_1_{well}",{text},1,{well},<i>{well}</i>' for well in ("B02", "B03")]
+        for name, text in quoted.items()
     }
     head = "id_code,experiment,plate,well,sirna"
     train = [line for name in HOSTILE[:3] for line in lines[name]]
     (root / "train.csv").write_text("\n".join([head, *train]) + "\n")
     test = [line.rpartition(",")[0] for line in lines[HOSTILE[3]]]
     (root / "test.csv").write_text("\n".join([head.rpartition(",")[0], *test]) + "\n")
-    control = f'{quoted[HOSTILE[0]][:-1]}_1_C07",{quoted[HOSTILE[0]]},1,C07,<b>empty</b>,negative_control'
-    (root / "train_controls.csv").write_text(f"{head},well_type\n{control}\n")
-    (root / "test_controls.csv").write_text(f"{head},well_type\n")
+    for split, name in (("train", HOSTILE[0]), ("test", HOSTILE[3])):
+        control = f'{quoted[name][:-1]}_1_C07",{quoted[name]},1,C07,<b>empty</b>,negative_control'
+        (root / f"{split}_controls.csv").write_text(f"{head},well_type\n{control}\n")
     for number, name in enumerate(HOSTILE):
-        for well in ("B02", "B03"):
+        for well in ("B02", "B03", "C07"):
             for site in (1, 2):
                 for channel in range(1, 7):
                     path = root / ("test" if number == 3 else "train") / image_name(name, 1, well, site, channel)
