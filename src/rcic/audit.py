@@ -17,8 +17,8 @@ from rcic.pixels.marks import marks_of
 from rcic.pixels.report import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
 from rcic.pixels.sites import TAKEN, site_table
 from rcic.pixels.store import open_store
-from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
+from rcic.source import DataRoot
 
 Mode = Literal["full", "quick"]
 OnBad = Literal["stop", "drop", "other-site"]

@@ -15,7 +15,7 @@ from rcic.screen.form import Form
 from rcic.screen.formats import WELL_TYPES, read_entries
 from rcic.screen.forms import form_of, shipped
 from rcic.screen.rows import is_number, read_rows, refuse
-from rcic.screen.source import DataRoot, form_file
+from rcic.source import DataRoot, form_file
 
 WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"]
 
@@ -84,15 +84,15 @@ class Screen:
         return {str(name): label for label, name in enumerate(self.classes)}
 
 
-def read_screen(data_root: DataRoot) -> Screen:
-    """Read the screen in a folder, as its form says (:func:`rcic.screen.forms.form_of`).
+def read_screen(data_root: DataRoot, form: Form | None = None) -> Screen:
+    """Read the screen in a folder as its form says, if not given that of :func:`rcic.screen.forms.form_of`.
 
     Classes are the siRNAs of train treatments, then of positive, then of negative controls (train and test),
     each by value (numbers), in natural order (names) or as the form's label_order says. Raises UserError naming file,
     line and reason where the form or the tables are not whole and consistent.
     """
     root = Path(str(data_root))
-    form = form_of(root, form_file(data_root))
+    form = form or form_of(root, form_file(data_root))
     entries = read_entries(root, form)
     check_once(root, entries)
     check_splits(root, entries)
