@@ -12,8 +12,8 @@ from rcic.decide.likeliest import likeliest
 from rcic.errors import UserError
 from rcic.files import find_members, prediction_files
 from rcic.predictions import Ensemble
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen
+from rcic.source import DataRoot
 
 TOP = 5  # likeliest siRNAs of a well
 SPLITS = {"test": "test wells", "valid": "held-out train wells"}

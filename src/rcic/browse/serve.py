@@ -20,8 +20,8 @@ from rcic.pixels.report import Finding, Unaudited, read_findings
 from rcic.pixels.store import open_store
 from rcic.predictions import Ensemble
 from rcic.scoring import known_truth
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
+from rcic.source import DataRoot
 
 
 @dataclass(frozen=True)
