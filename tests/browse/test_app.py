@@ -1,5 +1,6 @@
 """The application's answers: what is asked for by name and nothing else, whatever the names are."""
 
+import random
 from pathlib import Path
 from urllib.parse import quote
 
@@ -293,3 +294,12 @@ def test_a_failure_is_told_in_json_and_the_page_goes_on(client, screen_root, mon
     answer = app.get("/api/well", params=PLACE)
     assert "secret" not in refused(answer, 500) and answer.headers["x-content-type-options"] == "nosniff"
     assert app.get("/api/plate", params=PLACE).status_code == 200
+
+
+def test_the_benchmark_s_questions_are_answered(client, screen_root, embedded, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    import show_browse
+
+    app, screen, choice = client(screen_root, embed_root=embedded), read_screen(screen_root), random.Random(1)
+    for name, ask in show_browse.QUESTIONS.items():
+        assert app.get(ask(choice, screen)).status_code == 200, name

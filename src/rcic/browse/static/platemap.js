@@ -3,8 +3,9 @@
 import { byId, draw, make } from "./dom.js";
 import { STATES, inWords } from "./states.js";
 
+const MANY = 24; // columns; with more of them not each is named
 const STEP = 20; // from well to well
-const EDGE = 20; // for the names of rows and columns
+const EDGE = 22; // for the names of rows and columns
 
 /** Return a mark's shape around (0, 0): filled if it is sure, hollow if not, with a corner if an image is bad. */
 function mark({ state, unsure, bad }) {
@@ -36,7 +37,7 @@ export class PlateMap {
     const box = [0, 0, EDGE + columns * STEP, EDGE + rows * STEP];
     this.svg = draw("svg", {
       viewBox: box.join(" "),
-      class: "plate",
+      class: columns > MANY ? "plate wide" : "plate",
       tabindex: 0,
       role: "listbox",
       "aria-label": `Wells of ${plate.experiment}, plate ${plate.name}; arrow keys move`,
@@ -79,10 +80,11 @@ export class PlateMap {
 
   #names(rows, columns) {
     const text = (x, y, said) => draw("text", { x, y, class: "edge", "aria-hidden": "true" }, said);
-    const every = columns > 24 ? 2 : 1;
-    const top = Array.from({ length: columns }, (_, i) => (i % every ? null : text(EDGE + (i + 0.5) * STEP, 13, i + 1)));
-    const side = Array.from({ length: rows }, (_, i) => text(9, EDGE + (i + 0.5) * STEP + 4, rowName(i)));
-    return [...top.filter(Boolean), ...side];
+    const every = columns > MANY ? 4 : 1;
+    const numbers = (length) => Array.from({ length: Math.ceil(length / every) }, (_, i) => i * every);
+    const top = numbers(columns).map((i) => text(EDGE + (i + 0.5) * STEP, 15, i + 1));
+    const side = numbers(rows).map((i) => text(10, EDGE + (i + 0.5) * STEP + 3.5 * (every > 1 ? 2 : 1), rowName(i)));
+    return [...top, ...side];
   }
 
   #spot(row, column) {

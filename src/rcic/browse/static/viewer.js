@@ -6,7 +6,7 @@ import { byId, make } from "./dom.js";
 import { pixels } from "./pixels.js";
 import { channelTile } from "./tile.js";
 
-const NARROWEST = 165; // pixels of a channel's box
+const NARROWEST = { site: 170, channel: 165 }; // pixels of a box
 export const SIZE = 512; // pixels a side that the page shows of an image; the whole of it is shown enlarged
 
 /** The images of one well. `changed` is called when the user changed site, channels or contrast in the state. */
@@ -18,7 +18,8 @@ export class Viewer {
     this.tiles = new Map(screen.channels.map((channel) => [channel.number, this.#tile(channel)]));
     byId("sites").replaceChildren(...[...this.sites.values()].map((box) => box.frame));
     byId("channels").replaceChildren(...[...this.tiles.values()].map((tile) => tile.frame));
-    new ResizeObserver(([{ contentRect }]) => this.#arrange(contentRect.width)).observe(byId("channels"));
+    inRows(byId("sites"), NARROWEST.site);
+    inRows(byId("channels"), NARROWEST.channel);
   }
 
   /** Show a well: what was asked for later wins. */
@@ -97,13 +98,6 @@ export class Viewer {
     byId("large").showModal();
   }
 
-  /** Lay the channels in rows of about the same length. */
-  #arrange(width) {
-    const most = Math.max(1, Math.floor(width / NARROWEST));
-    const rows = Math.ceil(this.tiles.size / most);
-    byId("channels").style.setProperty("--columns", Math.ceil(this.tiles.size / rows));
-  }
-
   #draw() {
     const counts = this.#measure();
     byId("auto").setAttribute("aria-pressed", String(!this.state.contrast));
@@ -166,4 +160,12 @@ export class Viewer {
     };
     return channelTile(channel, SIZE, set, () => this.toggle(channel.number));
   }
+}
+
+/** Keep the children of an element in rows of about the same length, as wide as it ever is. */
+function inRows(element, narrowest) {
+  new ResizeObserver(([{ contentRect }]) => {
+    const rows = Math.ceil(element.children.length / Math.max(1, Math.floor(contentRect.width / narrowest)));
+    element.style.setProperty("--columns", Math.ceil(element.children.length / rows));
+  }).observe(element);
 }
