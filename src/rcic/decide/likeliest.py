@@ -16,12 +16,13 @@ def likeliest(log_probs: np.ndarray, allowed: np.ndarray, count: int) -> tuple[n
     chances = np.zeros((len(log_probs), count))
     for start in range(0, len(log_probs), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        possible = np.where(allowed[rows], log_probs[rows], -np.inf)
-        order = np.argsort(-possible, axis=1, kind="stable")[:, :count]
-        shares = np.exp(possible - possible.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
-        first = np.take_along_axis(shares, order, axis=1)
-        is_allowed = np.take_along_axis(allowed[rows], order, axis=1)
-        labels[rows, : order.shape[1]] = np.where(is_allowed, order, -1)
-        chances[rows, : order.shape[1]] = np.where(is_allowed, first, 0)
+        left = np.where(allowed[rows], log_probs[rows], -np.inf)
+        top = left.max(axis=1, keepdims=True)
+        total = np.exp(left - top).sum(axis=1)
+        for place in range(min(count, left.shape[1])):
+            best = left.argmax(axis=1)
+            value = np.take_along_axis(left, best[:, None], axis=1)
+            labels[rows, place] = np.where(np.isfinite(value[:, 0]), best, -1)
+            chances[rows, place] = np.exp(value - top)[:, 0] / total
+            np.put_along_axis(left, best[:, None], -np.inf, axis=1)
     return labels, chances
