@@ -12,7 +12,7 @@ function mark({ state, unsure, bad }) {
   const shape = {
     right: () => draw("circle", { r: 6.5 }),
     wrong: () => draw("path", { d: "M0 -8.5 8.5 0 0 8.5 -8.5 0Z" }),
-    answered: () => draw("circle", { r: 6.5 }),
+    answered: () => draw("path", { d: "M0 -7.5 7.5 5.5H-7.5Z", "stroke-linejoin": "round" }),
     control: () => draw("rect", { x: -4.5, y: -4.5, width: 9, height: 9, rx: 1.5 }),
     silent: () => draw("circle", { r: 2.5 }),
   }[state]();
