@@ -11,8 +11,9 @@ from rcic.answer import decide, write_pseudo, write_submission
 from rcic.decide.plate_group import groups_text
 from rcic.errors import UserError
 from rcic.predictions import Ensemble
+from rcic.screen.table import read_screen
 from tests.disk import nearly_full
-from tests.predicted import LOGITS, WELLS, write_member
+from tests.predicted import LOGITS, WELLS, write_held_out, write_member
 from tests.screen.tiny import KAGGLE, METADATA, write_tables
 
 
@@ -158,3 +159,13 @@ def test_pseudo_labels_that_must_not_be(data, root, folds):
     with pytest.raises(UserError, match=f"1 wells to pseudo-label lie in a validation fold, first {WELLS[2]}"):
         write_pseudo(decision, root / "pseudo", folds, 0, 1.0)
     assert {path.name: path.read_text() for path in (root / "pseudo").iterdir()} == {"pseudo.csv": "old"}
+
+
+def test_held_out_wells_are_decided_alike(data, root):
+    write_held_out(root, scale=50)
+    decision = decide(data, root, split="valid")
+    labels = read_screen(data).wells.set_index("id_code")["label"]
+    told = decision.answers
+    assert len(told) == 7 and (told["label"].to_numpy() == labels[told["id_code"]].to_numpy()).all()
+    assert decision.settled.log_probs.shape == (7, 4) and decision.settled.allowed.sum(axis=1).tolist() == [2] * 7
+    assert decision.notes[-1] == "  7 of 8 train wells are held out by one of them"

@@ -102,6 +102,7 @@ def test_a_flag_is_read_by_the_type_of_its_parameter(monkeypatch, words, key, va
         ["predict-all", "2024", "1_2"],
         ["predict-all", "1_2", "--data_root", "2024"],
         ["predict-all", "-d=2024", "-o", "1_2"],
+        ["--data_root=2024", "--out_dir=1_2"],  # there is but one command
     ],
 )
 def test_a_path_stays_as_it_was_typed(monkeypatch, words):
@@ -221,6 +222,7 @@ def test_help_of_every_script_is_there_at_once():
     for script, words in {
         "data.py": ["describe", "simulate", "folds"],
         "train.py": ["run"],
+        "browse.py": ["browse"],
         "inference.py": ["predict-all", "ensemble", "pseudo-label", "score"],
     }.items():
         started = time.monotonic()

@@ -22,6 +22,7 @@ DOORS = {
         *("screen", "simulate", "pixels", "decide", "learn"),
         *("arrays", "predictions", "embeddings", "calibration", "answer", "scoring"),
     },
+    "browse": {"screen", "pixels", "decide", "predictions", "answer", "scoring", "embeddings"},
     # modules that belong to no room
     "errors": set(),
     "files": set(),

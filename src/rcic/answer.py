@@ -13,7 +13,7 @@ from rcic.decide.assign import answers, crowded_plates
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.prediction import Prediction, blend_members
 from rcic.decide.pseudo import seats, select
-from rcic.decide.settle import settle
+from rcic.decide.settle import Settled, settle
 from rcic.errors import UserError
 from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, read_predictions
@@ -26,18 +26,22 @@ _BLOCK = 2048  # wells averaged together
 
 @dataclass(frozen=True)
 class Decision:
-    """The ensemble's answer for the N test wells."""
+    """The ensemble's answer for N wells: the test wells, or the train wells that its members held out."""
 
     screen: Screen
     groups: Groups
     answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1)
     plates: pd.DataFrame  # experiment, plate, group, margin (nats)
     notes: list[str]  # what the ensemble is made of, what is absent, what had to be guessed
+    settled: Settled  # what the answers were chosen from, their N wells in the same order
 
 
-def decide(data_root: DataRoot, predict_root: str | Path, ensemble: Ensemble | None = None) -> Decision:
+def decide(
+    data_root: DataRoot, predict_root: str | Path, ensemble: Ensemble | None = None, split: str = "test"
+) -> Decision:
     """Average the members below ``predict_root``, match plates to groups, mask, assign. Writes nothing.
 
+    ``split`` is test, or valid for the train wells that were held out from a member: those only.
     Confidence is a probability within the plate's group; with a calibration one that can be believed, with
     ``sinkhorn`` one that knows what the other wells of the plate want. Raises UserError for predictions that do not fit
     the screen, or weights or a calibration that do not fit the models.
@@ -45,20 +49,22 @@ def decide(data_root: DataRoot, predict_root: str | Path, ensemble: Ensemble | N
     ensemble = ensemble or Ensemble()
     mix = read_mix(ensemble)
     screen = read_screen(data_root)
-    wells, groups = screen.select("test", "treatment"), learn_groups(screen)
+    wells, groups = screen.select("test" if split == "test" else "train", "treatment"), learn_groups(screen)
     if wells.empty:
-        raise UserError(f"{screen.root}: the screen has no test wells to decide on")
-    predictions = read_predictions(predict_root, wells, screen, "test", ensemble.models)
+        raise UserError(f"{screen.root}: the screen has no {split} wells to decide on")
+    predictions = read_predictions(predict_root, wells, screen, split, ensemble.models)
     mix = for_folds(mix, predictions, len(wells))
     logits = _blend(predictions, len(wells), mix)
+    notes = inventory(predictions, len(wells), split, None if mix.temperatures else mix.weights) + mix_notes(mix)
     silent = np.isnan(logits[:, 0])
+    if split == "valid":
+        wells, logits, silent = wells[~silent].reset_index(drop=True), logits[~silent], silent[~silent]
     logits[silent] = 0.0  # every class alike: the assignment gives such a well what is left
     settled = settle(log_softmax(logits), wells, groups, ensemble.sinkhorn)
     table = answers(settled.log_probs, wells, settled.allowed, settled.labels)
-    notes = inventory(predictions, len(wells), weights=None if mix.temperatures else mix.weights) + mix_notes(mix)
     crowded = crowded_plates(wells, settled.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
     notes += _well_notes(wells, silent, crowded)
-    return Decision(screen, groups, table, settled.plates, notes)
+    return Decision(screen, groups, table, settled.plates, notes, settled)
 
 
 def write_submission(decision: Decision, out_dir: str | Path) -> Path:

@@ -138,12 +138,15 @@ def _told(
         raise UserError("--truth tells test wells; held-out wells (--split=valid) have their labels in the screen")
     screen = read_screen(data_root)
     wells = screen.select("test" if split == "test" else "train", "treatment")
-    labels = _test_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
+    labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
     return _Told(screen, wells, labels, read_predictions(predict_root, wells, screen, split, models))
 
 
-def _test_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
-    """Return the label of every test well, (N,) int64, -1 where it is not told."""
+def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
+    """Return the label of every one of the N test ``wells``, (N,) int64, -1 where it is not told.
+
+    ``path`` is a CSV with id_code,sirna. Raises UserError where neither it nor the screen tells any.
+    """
     table = _read_truth(screen, wells, Path(path)) if path else screen.truth
     if table is None:
         raise UserError(

@@ -12,7 +12,7 @@ import zarr
 import zstandard
 
 from rcic.errors import UserError
-from rcic.pixels.frame import compress, decompress, restore
+from rcic.pixels.frame import compress, decompress, restore, restore_array
 from rcic.pixels.manifest import MARK, Manifest
 from rcic.pixels.packed import IMAGES, PackedStore
 from rcic.pixels.shard import ABSENT, Shard, ShardWriter
@@ -103,6 +103,7 @@ def test_steps_are_undone_on_any_shape():
     image, steps = np.stack([NOISE, NOISE[::-1]])[None], np.zeros((1, 2, *NOISE.shape), np.uint8)
     for number in range(2):
         decompress(compress(image[0, number]), steps[0, number])
+    assert np.array_equal(restore_array(steps), image)
     assert np.array_equal(restore(torch.from_numpy(steps)).numpy(), image)
 
 

@@ -9,7 +9,7 @@ import pytest
 from rcic.errors import UserError
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.marks import marks_of
-from rcic.pixels.report import FINDINGS, REPORT, Audit, Finding, Unaudited, read_audit, write_audit
+from rcic.pixels.report import FINDINGS, REPORT, Audit, Finding, Unaudited, read_audit, read_findings, write_audit
 from rcic.pixels.sites import TAKEN, Site, site_table, sites_of, stack_rows
 from rcic.pixels.store import FileStore
 from rcic.screen.table import read_screen
@@ -179,3 +179,14 @@ def test_a_report_that_is_not_whole(write, screen, spoil):
 def test_the_report_is_plain_json(write, screen):
     facts = json.loads((write(audit_of(*BAD), seconds=1.5) / REPORT).read_text())
     assert facts["seconds"] == 1.5 and facts["on_bad"] == "drop" and len(facts["marks"]) == 3
+
+
+def test_findings_are_told_whatever_was_decided(write, screen):
+    folder = write(audit_of(*BAD, on_bad="stop"))
+    assert read_findings(folder, screen)["id_code"].tolist() == audit_of(*BAD).findings["id_code"].tolist()
+    (screen.root / "train/HUVEC-01/Plate1/new.png").touch()  # of which `read_audit` says that the images have changed
+    assert len(read_findings(folder, screen)) == 4
+    with pytest.raises(Unaudited, match=r"another screen, or of other tables"):
+        read_findings(write(audit_of(), screen="another"), screen)
+    with pytest.raises(Unaudited, match=r"nobody has looked"):
+        read_findings(folder / "nothing", screen)

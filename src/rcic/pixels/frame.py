@@ -6,13 +6,18 @@ with next to no search for repeats: smaller and quicker to write than zstd at it
 docs/decisions/0007-packed-store.md).
 """
 
+from __future__ import annotations
+
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 import zstandard
 
 from rcic.errors import UserError
+
+if TYPE_CHECKING:
+    import torch  # not at run time: who only looks at images need not wait for it
 
 LEVEL = 1  # what a frame says of itself; a reader does not need it
 _LITERALS = {"strategy": 1, "min_match": 7, "hash_log": 6, "chain_log": 6, "search_log": 1, "window_log": 18}
@@ -49,4 +54,10 @@ def decompress(frame: bytes | memoryview, out: np.ndarray) -> None:
 def restore(steps: torch.Tensor) -> torch.Tensor:
     """Return the images (..., H, W) uint8 of their steps, in place, on the device that they are on."""
     flat = steps.view(*steps.shape[:-2], -1)
-    return flat.cumsum_(-1, dtype=torch.uint8).view(steps.shape)
+    return flat.cumsum_(-1, dtype=steps.dtype).view(steps.shape)
+
+
+def restore_array(steps: np.ndarray) -> np.ndarray:
+    """Return what `restore` does, of an array (..., H, W) uint8, without torch and in four times its time."""
+    flat = steps.reshape(*steps.shape[:-2], -1)
+    return np.cumsum(flat, axis=-1, dtype=np.uint8).reshape(steps.shape)

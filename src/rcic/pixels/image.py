@@ -93,6 +93,11 @@ def png_shape(path: str | PathLike[str], wanted: Planes = GREY) -> tuple[int, in
     return _shape(data)
 
 
+def png_bytes(image: np.ndarray) -> bytes:
+    """Return an image (H, W) uint8 as a PNG, packed quickly rather than tightly."""
+    return cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
+
+
 def resize(image: np.ndarray, out: np.ndarray) -> None:
     """Write an image (H, W) uint8 into ``out`` (h, w): area averages when it shrinks, else linear."""
     if image.shape == out.shape:

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from rcic.errors import UserError, brief
 from rcic.pixels.frame import decompress, restore
@@ -149,6 +148,8 @@ class PlateArray:
                 reason = f"{name} is damaged in it, {error}; remove {self.folder} and pack the screen again"
                 raise BadImage(self.shard.path, "damaged", reason) from None
         if not coded:
+            import torch  # here: to look at a few images is no reason to wait for it
+
             restore(torch.from_numpy(out))
 
     def check(self, site: Site, channels: Sequence[int]) -> list[str]:

@@ -102,13 +102,8 @@ def read_audit(folder: str | Path, screen: Screen) -> Audit:
     the images have changed since. Raises UserError if it found bad images and its ``on_bad`` is ``stop``.
     """
     path = Path(folder) / REPORT
-    again = f"run python src/data.py audit --data_root {screen.root} --out_dir {folder}"
-    if not path.exists():
-        raise Unaudited(f"{path}: not there, so nobody has looked at the images of {screen.root}; {again}")
-    facts, table = _read(path, again)
-    if facts["screen"] != screen.fingerprint():
-        raise Unaudited(f"{path}: of another screen, or of other tables than {screen.root} has now; {again}")
-    again += f" --mode={facts['mode']} --on_bad={facts['on_bad']}"
+    facts, table = _read(path, screen)
+    again = f"{_again(path, screen)} --mode={facts['mode']} --on_bad={facts['on_bad']}"
     if names := changed(screen, {name: Mark(*mark) for name, mark in facts["marks"].items()}):
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         said = f"{', '.join(names[:_NAMED])}{more} changed since the audit in {path}"
@@ -119,6 +114,14 @@ def read_audit(folder: str | Path, screen: Screen) -> Audit:
     return audit
 
 
+def read_findings(folder: str | Path, screen: Screen) -> pd.DataFrame:
+    """Return the bad images that the audit in ``folder`` found, as `Audit` has them, whatever was decided on them.
+
+    Whether the images have changed since is not looked at. Raises Unaudited if there is no audit of this screen.
+    """
+    return _read(Path(folder) / REPORT, screen)[1]
+
+
 def stopped(screen: Screen, audit: Audit, folder: Path) -> str:
     """Return the line that ends an audit with bad images, and every training after it, until there is a decision."""
     n_sites = len(audit.findings[["id_code", "site"]].drop_duplicates())
@@ -126,9 +129,15 @@ def stopped(screen: Screen, audit: Audit, folder: Path) -> str:
     return f"{screen.root}: {bad}; repair them and audit again, or audit with --on_bad=drop or --on_bad=other-site"
 
 
-def _read(path: Path, again: str) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return audit.json and audit.csv. Raises Unaudited if they are not whole or do not belong together."""
-    beside = path.with_name(FINDINGS)
+def _again(path: Path, screen: Screen) -> str:
+    return f"run python src/data.py audit --data_root {screen.root} --out_dir {path.parent}"
+
+
+def _read(path: Path, screen: Screen) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return audit.json and audit.csv. Raises Unaudited if they are not there, not whole or not of this screen."""
+    beside, again = path.with_name(FINDINGS), _again(path, screen)
+    if not path.exists():
+        raise Unaudited(f"{path}: not there, so nobody has looked at the images of {screen.root}; {again}")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         is_whole = {"screen", "mode", "on_bad", "marks"} <= facts.keys() and facts["on_bad"] in ON_BAD
@@ -137,5 +146,7 @@ def _read(path: Path, again: str) -> tuple[dict[str, Any], pd.DataFrame]:
         is_whole = False
     if not is_whole:
         raise Unaudited(f"{path}: damaged, or {FINDINGS} beside it is not the one that was written with it; {again}")
+    if facts["screen"] != screen.fingerprint():
+        raise Unaudited(f"{path}: of another screen, or of other tables than {screen.root} has now; {again}")
     text = {column: str for column in ("id_code", "file", "kind", "detail")}
     return facts, pd.read_csv(beside, dtype={**text, "site": np.int64, "channel": np.int64}, keep_default_na=False)

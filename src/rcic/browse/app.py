@@ -1,0 +1,153 @@
+"""The pages' addresses. A well is asked for by name and looked up in the tables; no request holds a path.
+
+::
+
+    /                                                      the page
+    /static/NAME                                           its style and scripts
+    /api/screen                                            the screen's facts
+    /api/plate?experiment&plate                            a plate's wells
+    /api/well?experiment&plate&well[&show]                 a well, and its neighbours in a filter
+    /api/nearest?experiment&plate&well                     the wells nearest by embedding
+    /image?experiment&plate&well&site&channel[&size]       one channel of a site, a grey PNG
+
+A mistake is answered with JSON, ``{"error": ...}``: 400 for a question that cannot be understood, 404 for what is not
+there, 422 for an image that cannot be used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from rcic.browse.catalogue import FILTERS, Catalogue
+from rcic.browse.guard import HEADERS, SafeHeaders
+from rcic.browse.images import SIZES, site_png
+from rcic.browse.nearest import Nearest
+from rcic.browse.views import nearest_view, plate_view, screen_view, well_view
+from rcic.errors import UserError
+from rcic.pixels.image import BadImage
+from rcic.pixels.sites import Site
+from rcic.pixels.store import Store
+
+STATIC = Path(__file__).with_name("static")
+_ABSENT = ("missing", "left-out")  # kinds of images that are not there at all
+
+
+@dataclass(frozen=True, eq=False)
+class Browser:
+    """What the page is made from, and the answer to each kind of question about it."""
+
+    catalogue: Catalogue
+    store: Store
+    nearest: Nearest | None
+    name: str  # of the screen
+
+    def screen(self, request: Request) -> Response:  # noqa: ARG002
+        """Return the screen's facts."""
+        return JSONResponse(self._facts)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return screen_view(self.catalogue, self.nearest, self.name)
+
+    def plate(self, request: Request) -> Response:
+        """Return a plate's wells."""
+        experiment, plate = _text(request, "experiment"), _number(request, "plate")
+        if (found := plate_view(self.catalogue, experiment, plate)) is None:
+            raise HTTPException(404, f"there is no plate {plate} of {experiment}")
+        return JSONResponse(found)
+
+    def well(self, request: Request) -> Response:
+        """Return what is known of a well."""
+        chosen = request.query_params.get("show", FILTERS[0])
+        if chosen not in FILTERS:
+            raise HTTPException(400, f"show is one of {', '.join(FILTERS)}")
+        return JSONResponse(well_view(self.catalogue, self._row(request), chosen))
+
+    def near(self, request: Request) -> Response:
+        """Return the wells nearest to a well."""
+        if self.nearest is None:
+            raise HTTPException(404, "no embeddings were given (--embed_root)")
+        return JSONResponse(nearest_view(self.catalogue, self.nearest, self._row(request)))
+
+    def image(self, request: Request) -> Response:
+        """Return one channel of a site as a PNG."""
+        row, well, form = self._row(request), self.catalogue.columns, self.catalogue.screen.form
+        site, channel = _number(request, "site"), _number(request, "channel")
+        if site not in form.sites or channel not in form.channel_numbers:
+            raise HTTPException(404, f"there is no site {site} with a channel {channel}")
+        size = _number(request, "size") if "size" in request.query_params else None
+        if size is not None and not SIZES[0] <= size <= SIZES[1]:
+            raise HTTPException(400, f"size is a number of pixels from {SIZES[0]} to {SIZES[1]}")
+        place = Site(well["split"][row], well["experiment"][row], well["plate"][row], well["well"][row], site)
+        return self._png(place, channel, size)
+
+    def _png(self, site: Site, channel: int, size: int | None) -> Response:
+        try:
+            return Response(site_png(self.store, site, channel, size), media_type="image/png")
+        except BadImage as error:
+            said = {"error": error.reason, "kind": error.kind}
+            return JSONResponse(said, 404 if error.kind in _ABSENT else 422)
+        except (UserError, OSError) as error:
+            return JSONResponse({"error": str(error).replace(f"{self.store.root}/", ""), "kind": "unreadable"}, 422)
+
+    def _row(self, request: Request) -> int:
+        """Return the row of the well that a request names; HTTPException 404 if there is none."""
+        place = _text(request, "experiment"), _number(request, "plate"), _text(request, "well")
+        if (row := self.catalogue.row(*place)) is None:
+            raise HTTPException(404, f"there is no well {place[2]} on plate {place[1]} of {place[0]}")
+        return row
+
+
+def build_app(browser: Browser, hosts: Sequence[str]) -> Starlette:
+    """Return the application that answers requests which are addressed to one of ``hosts``."""
+    routes = [
+        Route("/", _page, methods=["GET"]),
+        Route("/api/screen", browser.screen, methods=["GET"]),
+        Route("/api/plate", browser.plate, methods=["GET"]),
+        Route("/api/well", browser.well, methods=["GET"]),
+        Route("/api/nearest", browser.near, methods=["GET"]),
+        Route("/image", browser.image, methods=["GET"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    guards = [Middleware(SafeHeaders), Middleware(TrustedHostMiddleware, list(hosts), www_redirect=False)]
+    return Starlette(routes=routes, middleware=guards, exception_handlers={HTTPException: _told, Exception: _failed})
+
+
+def _page(request: Request) -> Response:  # noqa: ARG001
+    return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
+
+
+def _told(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Return a mistake as JSON."""
+    code, detail, headers = error.status_code, error.detail, error.headers  # type: ignore[attr-defined]
+    content: dict[str, Any] = {"error": detail}
+    return JSONResponse(content, code, headers)
+
+
+def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Return that something went wrong; what it was is printed where the program runs."""
+    return JSONResponse({"error": "the program failed here; it says why where it was started"}, 500, HEADERS)
+
+
+def _text(request: Request, name: str) -> str:
+    if name not in request.query_params:
+        raise HTTPException(400, f"{name} is not given")
+    return request.query_params[name]
+
+
+def _number(request: Request, name: str) -> int:
+    text = _text(request, name)
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise HTTPException(400, f"{name} is not a whole number")
+    return int(text)

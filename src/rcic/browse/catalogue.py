@@ -1,0 +1,86 @@
+"""What is known of every well, and where a well is found: by its name, on its plate, in a filter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from rcic.browse.answers import Answers
+from rcic.screen.table import Screen
+
+FILTERS = ("all", "wrong", "unsure", "bad")
+Plate = tuple[str, int]  # experiment, number
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The N wells of a screen with what is known of each.
+
+    ``truth`` (N,) int64 is the class of each, -1 where it is not known. ``findings`` are the audit's
+    (`rcic.pixels.report.Audit`). An answer is unsure if its margin is below ``min_margin`` nats.
+    """
+
+    screen: Screen
+    truth: np.ndarray
+    answers: Answers
+    findings: pd.DataFrame
+    min_margin: float
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """What each well is, (N,) text: control, silent (no prediction), answered (truth unknown), right or wrong."""
+        said, known = self.answers.label >= 0, self.truth >= 0
+        is_right = self.answers.label == self.truth
+        rules = [self.screen.wells["well_type"].to_numpy() != "treatment", ~said, ~known, is_right]
+        return np.select(rules, ["control", "silent", "answered", "right"], default="wrong")
+
+    @cached_property
+    def unsure(self) -> np.ndarray:
+        """Which wells have an answer that is not sure, (N,) bool."""
+        return (self.answers.label >= 0) & (self.answers.margin < self.min_margin)
+
+    @cached_property
+    def bad(self) -> np.ndarray:
+        """Which wells have a bad image, (N,) bool."""
+        return self.screen.wells["id_code"].isin(self.findings["id_code"]).to_numpy()
+
+    @cached_property
+    def columns(self) -> Mapping[str, list]:
+        """The columns of the screen's table as lists, which are quicker to look into."""
+        return {str(name): self.screen.wells[name].tolist() for name in self.screen.wells}
+
+    @cached_property
+    def plates(self) -> Mapping[Plate, Mapping[str, int]]:
+        """Plate -> its wells' names -> their rows, in the table's order."""
+        plates: dict[Plate, dict[str, int]] = {}
+        places = zip(*(self.columns[name] for name in ("experiment", "plate", "well")), strict=True)
+        for row, (experiment, plate, well) in enumerate(places):
+            plates.setdefault((experiment, plate), {})[well] = row
+        return plates
+
+    @cached_property
+    def chosen(self) -> Mapping[str, np.ndarray]:
+        """Filter -> the rows of its wells, ascending."""
+        masks = {"wrong": self.states == "wrong", "unsure": self.unsure, "bad": self.bad}
+        masks["all"] = np.ones(len(self.states), dtype=bool)
+        return {name: np.flatnonzero(masks[name]) for name in FILTERS}
+
+    @cached_property
+    def bad_images(self) -> Mapping[str, pd.DataFrame]:
+        """id_code -> what the audit found in the well's images."""
+        return {str(code): rows for code, rows in self.findings.groupby("id_code")}
+
+    def row(self, experiment: str, plate: int, well: str) -> int | None:
+        """Return a well's row in the table, None if there is no such well."""
+        return self.plates.get((experiment, plate), {}).get(well)
+
+    def around(self, row: int, chosen: str) -> tuple[int, int | None, int | None]:
+        """Return a well's place in a filter (counted from 1, 0: not in it), the well before it and the one after."""
+        rows = self.chosen[chosen]
+        place = int(np.searchsorted(rows, row))
+        inside = place < len(rows) and rows[place] == row
+        before = int(rows[place - 1]) if place else None
+        after = place + inside
+        return place + 1 if inside else 0, before, int(rows[after]) if after < len(rows) else None

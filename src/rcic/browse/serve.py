@@ -1,0 +1,126 @@
+"""`python src/browse.py`: read once what there is, then answer the page's questions until Ctrl-C."""
+
+import errno
+import socket
+import time
+import webbrowser
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import uvicorn
+
+from rcic.browse.answers import no_answers, read_answers
+from rcic.browse.app import Browser, build_app
+from rcic.browse.catalogue import Catalogue
+from rcic.browse.guard import EVERYWHERE, allowed_hosts, is_local
+from rcic.browse.nearest import read_nearest
+from rcic.errors import UserError
+from rcic.pixels.report import Finding, Unaudited, read_findings
+from rcic.pixels.store import open_store
+from rcic.predictions import Ensemble
+from rcic.scoring import known_truth
+from rcic.screen.table import Screen, read_screen
+from rcic.source import DataRoot
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where what is shown lies. What is None is not shown."""
+
+    data_root: DataRoot
+    predict_root: str | None = None
+    embed_root: str | None = None
+    truth: str | None = None  # a CSV with id_code,sirna of test wells
+    audit_dir: str = "csv/audit"
+    ensemble: Ensemble = field(default_factory=Ensemble)
+    min_margin: float = 1.0  # nats; an answer with less is unsure
+    embed_member: str | None = None  # folder of the network whose embeddings are compared; the first if not given
+
+
+def serve(sources: Sources, host: str, port: int, open_page: bool) -> None:
+    """Serve the page until Ctrl-C, which is raised as KeyboardInterrupt.
+
+    Raises UserError for a port that cannot be had, before anything is read, and for input that cannot be used.
+    """
+    listener = listen(host, port)
+    with listener:
+        began = time.perf_counter()
+        app = build_app(gather(sources), allowed_hosts(host))
+        url = url_of(host, listener.getsockname()[1])
+        print(f"{url}  (ready in {time.perf_counter() - began:.1f} s, Ctrl-C ends it)", flush=True)
+        if not is_local(host):
+            print("anybody on the network can see the images; without --host only this computer can", flush=True)
+        listener.listen(128)
+        if open_page:
+            webbrowser.open(url)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off"
+        )
+        config.timeout_graceful_shutdown = 1
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def gather(sources: Sources) -> Browser:
+    """Read the tables, predictions, embeddings and the audit's findings; UserError for what cannot be used."""
+    screen = read_screen(sources.data_root)
+    store = open_store(screen)
+    findings, truth = _findings(sources.audit_dir, screen), _truth(screen, sources.truth)
+    nearest = read_nearest(screen, sources.embed_root, sources.embed_member) if sources.embed_root else None
+    answers = no_answers(len(screen.wells))
+    if sources.predict_root:
+        answers = read_answers(screen, sources.data_root, sources.predict_root, sources.ensemble)
+    catalogue = Catalogue(screen, truth, answers, findings, sources.min_margin)
+    return Browser(catalogue, store, nearest, "/".join(screen.root.absolute().parts[-2:]))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket at an address of this machine (port 0: any that is free); UserError if it cannot be had."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port is {port}, must be from 1 to 65535")
+    try:
+        kind, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"--host {host}: no such address: {error}") from error
+    listener = socket.socket(kind, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise UserError(_refusal(host, port, error)) from error
+    return listener
+
+
+def url_of(host: str, port: int) -> str:
+    """Return where the page is, as typed on this machine."""
+    name = "localhost" if host in EVERYWHERE else host.strip("[]")
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
+
+
+def _refusal(host: str, port: int, error: OSError) -> str:
+    """Say why an address cannot be listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use by another program; name another with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port}: no permission; name one above 1023 with --port"
+    return f"--host {host}: not an address of this computer ({error.strerror})"
+
+
+def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
+    """Return what the audit found, nothing if there is none, which is said."""
+    try:
+        return read_findings(audit_dir, screen)
+    except Unaudited as reason:
+        print(f"bad images are not marked: {reason}")
+        return pd.DataFrame(columns=list(Finding._fields))
+
+
+def _truth(screen: Screen, path: str | None) -> np.ndarray:
+    """Return every well's class, (N,) int64, -1 where it is not known."""
+    truth = screen.wells["label"].to_numpy().copy()
+    if path is None and screen.truth is None:
+        return truth
+    tests = ((screen.wells["split"] == "test") & (screen.wells["well_type"] == "treatment")).to_numpy()
+    truth[tests] = known_truth(screen, screen.wells[tests], path)
+    return truth

@@ -1,0 +1,19 @@
+// What keys do. A key that is typed into a slider or a list of choices stays there.
+
+const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
+/** Call `actions.move(down, right)` and the others by name when their key is pressed. */
+export function listen(actions) {
+  const named = { n: "after", p: "before", "]": "nextPlate", "[": "previousPlate", s: "nextSite", a: "auto", z: "enlarge", "?": "help" };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") document.activeElement?.blur();
+    if (event.target.closest("select, textarea, input:not([type=range], [type=checkbox])")) return;
+    if (event.key in MOVES && event.target.matches("input[type=range]")) return;
+    if (event.key in MOVES) actions.move(...MOVES[event.key]);
+    else if (/^[1-9]$/.test(event.key)) actions.toggle(Number(event.key));
+    else if (named[event.key]) actions[named[event.key]]();
+    else return;
+    event.preventDefault();
+  });
+}

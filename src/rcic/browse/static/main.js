@@ -1,0 +1,171 @@
+// The page: what the address says is shown, what the user does goes into the address.
+
+import { ask, isSame, placeOf } from "./ask.js";
+import { byId, make } from "./dom.js";
+import { showFacts } from "./facts.js";
+import { listen } from "./keys.js";
+import { NearestRow } from "./nearest.js";
+import { fetchAhead } from "./pixels.js";
+import { PlateMap } from "./platemap.js";
+import { readState, writeState } from "./state.js";
+import { SIZE, Viewer } from "./viewer.js";
+
+const FILTERS = { all: "All", wrong: "Wrong", unsure: "Unsure", bad: "Bad image" };
+
+const state = readState();
+let screen, map, viewer, row;
+let plate = null; // what the map shows
+let well = null; // what the images show
+let going = 0;
+
+/** Show the place that the state names, its plate's first well if it names none. */
+async function go(place, push = true) {
+  const number = ++going;
+  Object.assign(state, place);
+  try {
+    if (plate?.experiment !== state.experiment || plate?.plate !== state.plate) {
+      const found = await ask("/api/plate", { experiment: state.experiment, plate: state.plate });
+      if (number !== going) return;
+      plate = found;
+      showPlate();
+    }
+    state.well ??= plate.wells[0].well;
+    map.choose(state.well);
+    const found = await ask("/api/well", { ...placeOf(state), show: state.show });
+    if (number !== going) return;
+    well = found;
+  } catch (error) {
+    if (number === going) refuse(error);
+    return;
+  }
+  tell("");
+  writeState(state, push);
+  showWell();
+  await viewer.show(well);
+  if (number !== going) return;
+  await row.show(well);
+  if (number === going) lookAhead();
+}
+
+function showPlate() {
+  map.show(plate, screen.rows, screen.columns);
+  byId("plate-title").textContent = `${plate.experiment}, plate ${plate.name}`;
+  const margin = plate.group_margin == null ? "no rival" : `margin ${plate.group_margin.toFixed(1)} nats`;
+  byId("plate-group").textContent = plate.group == null ? "" : `plate group ${plate.group}, ${margin}`;
+  byId("experiment").value = plate.experiment;
+  const { plates } = screen.experiments.find(({ name }) => name === plate.experiment);
+  const choose = (number) => go({ plate: number, well: null });
+  segments("plates", plates.map(({ number, name }) => [number, name, number === plate.plate, () => choose(number)]));
+}
+
+function showWell() {
+  const { place, total, before, after } = well.filter;
+  document.title = `${well.experiment}, plate ${well.plate_name}, ${well.well}`;
+  byId("well-title").textContent = well.well;
+  const chosen = well.filter.name === "all" ? "wells" : `${FILTERS[well.filter.name].toLowerCase()} wells`;
+  byId("place").textContent = place ? `${place.toLocaleString("en")} of ${total.toLocaleString("en")} ${chosen}` : `not among the ${total.toLocaleString("en")} ${chosen}`;
+  byId("before").disabled = !before;
+  byId("after").disabled = !after;
+  showFacts(byId("facts"), well, screen);
+  showFilters();
+}
+
+function showFilters() {
+  const choose = (name) => go({ show: name }, false).then(() => (well?.filter.place === 0 ? step("after") ?? step("before") : null));
+  segments("filters", Object.entries(FILTERS).map(([name, label]) => [
+    name, [label, " ", make("span", { class: "count" }, screen.filters[name].toLocaleString("en"))], name === state.show, () => choose(name), !screen.filters[name],
+  ]));
+}
+
+/** Fill a group of buttons: [key, content, is it pressed, what it does, is it disabled]. */
+function segments(id, items) {
+  const hadFocus = byId(id).contains(document.activeElement) && document.activeElement.dataset.key;
+  byId(id).replaceChildren(...items.map(([key, content, isPressed, press, isDisabled]) =>
+    make("button", { type: "button", "data-key": key, "aria-pressed": String(isPressed), disabled: isDisabled, onclick: press }, ...[content].flat()),
+  ));
+  if (hadFocus) [...byId(id).children].find((button) => button.dataset.key === hadFocus)?.focus();
+}
+
+/** Go to the well before or after in the filter; nothing if there is none. */
+function step(way) {
+  const next = well?.filter[way];
+  return next ? go(placeOf(next)) : null;
+}
+
+function stepPlate(by) {
+  const plates = screen.experiments.flatMap(({ name, plates }) => plates.map(({ number }) => ({ experiment: name, plate: number })));
+  const next = plates[plates.findIndex((one) => one.experiment === state.experiment && one.plate === state.plate) + by];
+  if (next) go({ ...next, well: null });
+}
+
+/** Fetch the images of the wells that one key leads to. */
+function lookAhead() {
+  const ways = [[0, 1], [0, -1], [1, 0], [-1, 0]].map((way) => map.toward(...way)).filter(Boolean);
+  const beside = ways.map((spot) => ({ ...placeOf(state), well: spot.well }));
+  const places = [well.filter.after, well.filter.before, ...beside].filter((place) => place && !isSame(place, well)).map(placeOf);
+  fetchAhead(places, screen.sites, screen.channels.map((channel) => channel.number), SIZE);
+}
+
+function refuse(error) {
+  well = null;
+  tell(error.message);
+  if (!plate) byId("map").replaceChildren();
+  byId("well-title").textContent = state.well ?? "";
+  byId("place").textContent = "";
+  byId("facts").replaceChildren();
+  viewer.clear();
+  row.clear();
+  showFilters();
+}
+
+function tell(message) {
+  byId("message").textContent = message;
+  byId("message").hidden = !message;
+}
+
+function showExperiments() {
+  const kinds = [["train", "Train"], ["test", "Test"]];
+  const groups = kinds.map(([split, label]) => [label, screen.experiments.filter((one) => one.split === split)]);
+  const shown = groups.filter(([, own]) => own.length);
+  byId("experiment").replaceChildren(...shown.map(([label, own]) => make("optgroup", { label }, ...own.map(({ name }) => make("option", { value: name }, name)))));
+  byId("experiment").addEventListener("change", (event) => {
+    const { name, plates } = screen.experiments.find((one) => one.name === event.target.value);
+    go({ experiment: name, plate: plates[0].number, well: null });
+  });
+}
+
+async function start() {
+  screen = await ask("/api/screen");
+  byId("screen-name").textContent = screen.name;
+  viewer = new Viewer(screen, state, () => {
+    writeState(state, false);
+    row.redraw();
+  });
+  map = new PlateMap(byId("map"), byId("legend"), (name) => go({ well: name }));
+  row = new NearestRow(screen, viewer, (other) => go(placeOf(other)));
+  showExperiments();
+  byId("before").addEventListener("click", () => step("before"));
+  byId("after").addEventListener("click", () => step("after"));
+  byId("auto").addEventListener("click", () => viewer.setAuto(true));
+  byId("hold").addEventListener("click", () => viewer.setAuto(false));
+  for (const id of ["help", "large"]) byId(`${id}-close`).addEventListener("click", () => byId(id).close());
+  byId("help-button").addEventListener("click", () => byId("help").showModal());
+  addEventListener("popstate", () => go(readState(), false));
+  listen({
+    move: (down, right) => { const next = map.toward(down, right); if (next) go({ well: next.well }); },
+    toggle: (number) => viewer.toggle(number),
+    before: () => step("before"),
+    after: () => step("after"),
+    nextPlate: () => stepPlate(1),
+    previousPlate: () => stepPlate(-1),
+    nextSite: () => viewer.nextSite(),
+    auto: () => viewer.setAuto(!!state.contrast),
+    enlarge: () => viewer.enlarge(),
+    help: () => byId("help").showModal(),
+  });
+  const first = screen.experiments.find(({ name }) => name === (state.experiment ?? name)) ?? screen.experiments[0];
+  if (!(state.show in FILTERS)) state.show = "all";
+  await go({ experiment: state.experiment ?? first.name, plate: state.plate ?? first.plates[0].number }, false);
+}
+
+start().catch((error) => tell(error.message));

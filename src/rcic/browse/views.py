@@ -1,0 +1,132 @@
+"""What the page is told, as plain JSON values: the screen, a plate, a well, the wells nearest to it."""
+
+import math
+from typing import Any
+
+from rcic.browse.catalogue import Catalogue
+from rcic.browse.nearest import Nearest
+
+NEAREST = 8  # wells that are shown as the nearest
+
+
+def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dict[str, Any]:
+    """Return the facts that hold for the whole screen: its form, experiments, filters, what else was read."""
+    form, wells = catalogue.screen.form, catalogue.screen.wells
+    plates = wells[["experiment", "plate", "split", "cell_type"]].drop_duplicates().groupby("experiment", sort=False)
+    return {
+        "name": name,
+        "rows": form.shape[0],
+        "columns": form.shape[1],
+        "sites": list(form.sites),
+        "channels": [
+            {"number": number, "name": channel.name, "colour": channel.colour}
+            for number, channel in zip(form.channel_numbers, form.channels, strict=True)
+        ],
+        "experiments": [
+            {
+                "name": str(experiment),
+                "cell_type": own["cell_type"].iloc[0],
+                "split": own["split"].iloc[0],
+                "plates": [
+                    {"number": plate, "name": catalogue.screen.barcode(str(experiment), plate)}
+                    for plate in own["plate"].tolist()
+                ],
+            }
+            for experiment, own in plates
+        ],
+        "filters": {name: len(rows) for name, rows in catalogue.chosen.items()},
+        "has_answers": bool((catalogue.answers.label >= 0).any()),
+        "min_margin": catalogue.min_margin,
+        "member": nearest.member if nearest else None,
+    }
+
+
+def plate_view(catalogue: Catalogue, experiment: str, plate: int) -> dict[str, Any] | None:
+    """Return a plate's wells with their places and states, None if there is no such plate."""
+    if (experiment, plate) not in catalogue.plates:
+        return None
+    group, margin = catalogue.answers.groups.get((experiment, plate), (None, None))
+    return {
+        "experiment": experiment,
+        "plate": plate,
+        "name": catalogue.screen.barcode(experiment, plate),
+        "group": group,
+        "group_margin": finite(margin),
+        "wells": [_spot(catalogue, row) for row in catalogue.plates[experiment, plate].values()],
+    }
+
+
+def well_view(catalogue: Catalogue, row: int, chosen: str) -> dict[str, Any]:
+    """Return what is known of a well, and the wells before and after it in a filter."""
+    well, answers = catalogue.columns, catalogue.answers
+    place, before, after = catalogue.around(row, chosen)
+    top = zip(answers.top[row].tolist(), answers.chances[row].tolist(), strict=True)
+    bad = catalogue.bad_images.get(well["id_code"][row])
+    columns = ["site", "channel", "kind", "detail"]
+    return {
+        **_well(catalogue, row),
+        "cell_type": well["cell_type"][row],
+        "split": well["split"][row],
+        "type": well["well_type"][row],
+        "margin": finite(float(answers.margin[row])),
+        "top": [
+            {
+                "sirna": _name(catalogue, label),
+                "chance": chance,
+                "is_answer": label == int(answers.label[row]),
+                "is_truth": label == int(catalogue.truth[row]),
+            }
+            for label, chance in top
+            if label >= 0
+        ],
+        "bad_images": [] if bad is None else bad[columns].to_dict("records"),
+        "filter": {
+            "name": chosen,
+            "place": place,
+            "total": len(catalogue.chosen[chosen]),
+            "before": None if before is None else _well(catalogue, before),
+            "after": None if after is None else _well(catalogue, after),
+        },
+    }
+
+
+def nearest_view(catalogue: Catalogue, nearest: Nearest, row: int) -> dict[str, Any]:
+    """Return the nearest wells with their cosine; ``wells`` is None for a well that was not embedded."""
+    found = nearest.of(row, NEAREST)
+    wells = [_well(catalogue, other) | {"cosine": cosine} for other, cosine in found or []]
+    return {"member": nearest.member, "wells": None if found is None else wells}
+
+
+def finite(number: float | None) -> float | None:
+    """Return a number that JSON can say: None for NaN and infinity."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _well(catalogue: Catalogue, row: int) -> dict[str, Any]:
+    """Return a well's name, state, truth and answer."""
+    well, answers = catalogue.columns, catalogue.answers
+    return {
+        "experiment": well["experiment"][row],
+        "plate": well["plate"][row],
+        "plate_name": catalogue.screen.barcode(well["experiment"][row], well["plate"][row]),
+        "well": well["well"][row],
+        "state": str(catalogue.states[row]),
+        "unsure": bool(catalogue.unsure[row]),
+        "bad": bool(catalogue.bad[row]),
+        "truth": _name(catalogue, int(catalogue.truth[row])),
+        "answer": _name(catalogue, int(answers.label[row])),
+        "confidence": finite(float(answers.confidence[row])),
+    }
+
+
+def _spot(catalogue: Catalogue, row: int) -> dict[str, Any]:
+    """Return what the plate map shows of a well."""
+    name = catalogue.columns["well"][row]
+    at, column = catalogue.screen.form.position(name)
+    state, unsure, bad = (table[row] for table in (catalogue.states, catalogue.unsure, catalogue.bad))
+    return {"well": name, "row": at, "column": column, "state": str(state), "unsure": bool(unsure), "bad": bool(bad)}
+
+
+def _name(catalogue: Catalogue, label: int) -> str | None:
+    """Return an siRNA as text, None for label -1."""
+    return str(catalogue.screen.classes[label]) if label >= 0 else None
