@@ -12,7 +12,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]", "::1")
-EVERYWHERE = ("0.0.0.0", "::")  # nosec B104
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -32,13 +31,21 @@ def is_local(host: str) -> bool:
         return host == "localhost"
 
 
+def is_everywhere(host: str) -> bool:
+    """Tell whether an address to listen on is all of this machine's (0.0.0.0 or ::)."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return False
+
+
 def allowed_hosts(host: str) -> list[str]:
     """Return the names that a request may be addressed to, where ``host`` is listened on.
 
     On all addresses (0.0.0.0 or ::) also this machine's name and the addresses that the name has.
     """
     names = [*LOCAL, host, f"[{host}]"]
-    if host in EVERYWHERE:
+    if is_everywhere(host):
         own = socket.gethostname()
         names += [own, socket.getfqdn(), *_addresses(own)]
     return list(dict.fromkeys(names))

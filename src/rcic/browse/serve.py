@@ -13,7 +13,7 @@ import uvicorn
 from rcic.browse.answers import no_answers, read_answers
 from rcic.browse.app import Browser, build_app
 from rcic.browse.catalogue import Catalogue
-from rcic.browse.guard import EVERYWHERE, allowed_hosts, is_local
+from rcic.browse.guard import allowed_hosts, is_everywhere, is_local
 from rcic.browse.nearest import read_nearest
 from rcic.errors import UserError
 from rcic.pixels.report import Finding, Unaudited, read_findings
@@ -94,7 +94,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def url_of(host: str, port: int) -> str:
     """Return where the page is, as typed on this machine."""
-    name = "localhost" if host in EVERYWHERE else host.strip("[]")
+    name = "localhost" if is_everywhere(host) else host.strip("[]")
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
 
