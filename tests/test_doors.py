@@ -33,8 +33,8 @@ DOORS = {
     "answer": {"screen", "decide", "predictions", "calibration"},
     "scoring": {"screen", "decide", "predictions", "calibration"},
     "embeddings": {"screen", "decide", "predictions", "arrays"},
-    "packing": {"screen", "pixels"},
-    "audit": {"screen", "pixels"},
+    "packing": {"screen", "pixels", "launch"},
+    "audit": {"screen", "pixels", "launch"},
     "neighbours": {"screen", "decide", "embeddings", "arrays"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}

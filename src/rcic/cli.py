@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ from rcic.flags import HELP, Commands, fire_words, readers, shown
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+_given: list[str] = []  # the command and flags of this process, as main read them
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -52,8 +54,16 @@ def check_least(flag: str, number: float, least: float) -> None:
         raise UserError(f"{flag} is {number}, must be {least} or more")
 
 
+def own_words(without: Collection[str]) -> list[str]:
+    """Return what runs this very command in another process: interpreter, script, command and flags but for some."""
+    dropped = tuple(f"--{flag}=" for flag in without)
+    script = str(Path(sys.argv[0]).resolve())
+    return [sys.executable, script, *(word for word in _given if not word.startswith(dropped))]
+
+
 def _run(commands: Commands) -> None:
     words = fire_words(commands, sys.argv[1:])
+    _given[:] = words
     by_name = {shown(name): command for name, command in commands.items()}
     if words[-2:] != HELP:  # with readers Fire guesses no type (`--out_dir 2024` is text), but its help would show them
         command = by_name[words[0]]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rcic.files import whole, write_error
+from rcic.lock import locked
 from rcic.pixels.ahead import ahead
 from rcic.pixels.frame import LEVEL, compress
 from rcic.pixels.image import BadImage, read_grey, resize
@@ -25,6 +26,7 @@ from rcic.pixels.store import PngStore
 from rcic.screen.plate import CHANNELS, plate_name
 from rcic.screen.table import Screen
 
+PACKING = ".packing"  # the folder of the locks of plates that are being packed
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 _AHEAD = 4  # sites a thread that are read before they are written
 
@@ -64,21 +66,27 @@ def pack_plates(
     """Write the arrays, as they are and at each of ``sizes``, that are not there yet; yield each plate when it is done.
 
     An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
-    disk is full or cannot be written.
+    disk is full or cannot be written, and BusyError if another process packs one of these plates.
     """
     pool = ThreadPoolExecutor(threads)
     try:
         for plate in plates:
-            missing = [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
-            if missing:
-                begin = partial(pool.submit, partial(_read_site, store, missing))
-                try:
-                    _pack(begin, threads, plate, root, missing)
-                except OSError as error:
-                    raise write_error(root / IMAGES / plate.name, error) from error
+            if _missing(plate, root, sizes):
+                with locked(root / PACKING / plate.name):
+                    missing = _missing(plate, root, sizes)  # now that nobody else can pack it
+                    begin = partial(pool.submit, partial(_read_site, store, missing))
+                    try:
+                        _pack(begin, threads, plate, root, missing)
+                    except OSError as error:
+                        raise write_error(root / IMAGES / plate.name, error) from error
             yield plate
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _missing(plate: Plate, root: Path, sizes: Sequence[int]) -> list[Size]:
+    """Return the sizes at which a plate is not packed yet."""
+    return [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
 
 
 @dataclass
