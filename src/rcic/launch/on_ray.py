@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from rcic.launch.options import Option, at_least, read_options
 KEYS = ("num_cpus", "num_gpus", "memory", "accelerator_type")  # of --ray, as Ray's task options
 LOST = -int(signal.SIGKILL)  # the exit code of what Ray gave up
 _LOSSES = 5  # nodes that a command may lose before it counts as failed
+_KNOCK = 10.0  # seconds to wait for the head of a cluster to answer
+_BRIEF = 160  # characters of what Ray says
 _PATIENCE = 30.0  # seconds that cancelled commands have to clean up
 
 
@@ -123,13 +126,21 @@ def _connected(address: str | None) -> Any:
     where = address or os.environ.get("RAY_ADDRESS") or "auto"
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(where, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
+        _knock(where)
+        ray.init(where, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:  # a ConnectionError is an OSError
         start = "start one with `ray start --head`, and `ray start --address=HEAD:6379` on the other nodes"
-        raise UserError(f"no Ray cluster at {where}: {start} (docs/cluster.md); Ray says: {said}") from None
+        said = " ".join(str(error).split())[:_BRIEF]
+        raise UserError(f"no Ray cluster at {where} ({said}); {start} (docs/cluster.md)") from None
     finally:
         signal.signal(signal.SIGTERM, before)  # Ray's own ends the process at once
     for module in (sent, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)  # a node's Python does not know this package
     return ray
+
+
+def _knock(where: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try for a quarter of an hour."""
+    host, _, port = where.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()

@@ -19,7 +19,8 @@ LOST = -int(signal.SIGKILL)  # the exit code of a job that left none
 _REQUEUES = 20  # of a job that its time limit ended
 _PATIENCE = 30.0  # seconds that cancelled jobs have to leave the queue
 _LOCAL_MINUTES = 60 * 24 * 30
-_NOT_TEXT = {"additional_parameters", "setup", "teardown", "srun_args", "array_parallelism", "stderr_to_stdout"}
+_NOT_TEXT = {"additional_parameters", "setup", "teardown", "srun_args", "stderr_to_stdout", "use_srun"}
+_NOT_ONE = {"nodes", "ntasks_per_node", "array_parallelism", "num_gpus"}  # a job is one process
 
 
 class Requeued(submitit.helpers.Checkpointable):
@@ -35,7 +36,7 @@ class Requeued(submitit.helpers.Checkpointable):
 
 def slurm_options(items: Sequence[str]) -> dict[str, Option]:
     """Return what ``--slurm`` says of a job, by submitit's names. Raises UserError for what submitit does not know."""
-    known = set(submitit.SlurmExecutor._valid_parameters()) - _NOT_TEXT | {"cluster"}
+    known = set(submitit.SlurmExecutor._valid_parameters()) - _NOT_TEXT - _NOT_ONE | {"cluster"}
     options = read_options("--slurm", items, known)
     if options.setdefault("cluster", "slurm") not in ("slurm", "local"):
         raise UserError(f"--slurm has cluster={options['cluster']}, must be slurm, or local to try it on this machine")
@@ -122,7 +123,6 @@ class Slurm:
 def _executor(is_local: bool, options: dict[str, Option], folder: Path) -> Any:
     """Return submitit's executor. Raises UserError where SLURM is not."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         if is_local:
             executor: Any = submitit.LocalExecutor(folder)
             executor.update_parameters(timeout_min=_LOCAL_MINUTES)

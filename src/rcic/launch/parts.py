@@ -49,36 +49,33 @@ def nowhere(*_: str) -> bool:
     return False
 
 
-@dataclass(frozen=True)
 class Jobs:
     """A command (its words without the flags of the launcher) that is to be run in parts; called, it does so.
 
-    ``logs``: where jobs elsewhere write what they say. Raises UserError if a launcher is given without ``--jobs``.
+    ``logs``: where jobs elsewhere write what they say. Raises UserError, before any work, if a launcher is given
+    without ``--jobs``, or there is no cluster to be reached.
     """
 
-    words: Sequence[str]
-    where: Where
-    logs: Path
-    with_gpus: bool = False
-
-    def __post_init__(self) -> None:
-        if self.where.launcher != "local" and self.where.jobs is None:
-            raise UserError(f"--launcher={self.where.launcher} needs --jobs: into how many jobs the work is divided")
+    def __init__(self, words: Sequence[str], where: Where, logs: Path, with_gpus: bool = False) -> None:
+        if where.launcher != "local" and where.jobs is None:
+            raise UserError(f"--launcher={where.launcher} needs --jobs: into how many jobs the work is divided")
+        self.words, self.where, self.logs = words, where, logs
+        is_here = where.launcher == "local" and (where.jobs or 1) == 1
+        self.launcher = None if is_here else where.open(logs, with_gpus)
 
     def __call__(self, *more: str) -> bool:
         """Run all parts, with ``more`` flags, and wait for them. Return False, having done nothing, if one job is all.
 
         Raises UserError, after a line for each, if parts failed; what is done stays.
         """
-        n = self.where.jobs or 1
-        if n == 1 and self.where.launcher == "local":
+        if self.launcher is None:
             return False
-        launcher = self.where.open(self.logs, self.with_gpus)
+        n = self.where.jobs or 1
         place = "" if self.where.launcher == "local" else f" ({self.where.launcher}, logs in {self.logs})"
         print(f"{n} jobs{place}", flush=True)
         name = Path(self.words[2]).name
         commands = {f"{name} {k}of{n}": [*self.words, *more, f"--part={k}/{n}"] for k in range(1, n + 1)}
-        failed = side_by_side(launcher, commands)
+        failed = side_by_side(self.launcher, commands)
         for each, reason in failed.items():
             print(f"  {each}: {reason}", flush=True)
         if failed:
