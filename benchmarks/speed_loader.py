@@ -27,7 +27,7 @@ from rcic.pixels.frame import decompress
 from rcic.pixels.loader import BatchLoader, view_on
 from rcic.pixels.packed import PackedStore, PlateArray
 from rcic.pixels.sites import Site
-from rcic.pixels.store import PngStore, Store
+from rcic.pixels.store import FileStore, Store
 
 CHANNELS = (1, 2, 3, 4, 5)
 BATCH = 24
@@ -71,7 +71,7 @@ def loaders(images: Images, packed: Path) -> dict[str, dict[int, float]]:
     sites = images.sites()
     few = sites[: 2 * BATCH]
     many = [site for _ in range(4) for site in sites]
-    png, store = PngStore(images.root), PackedStore(packed)
+    png, store = FileStore(images.root), PackedStore(packed)
     designs: dict[str, tuple[int, Callable[[int], Iterable[object]]]] = {
         "reference": (len(few), lambda n: reference_loader(images.root, few, CHANNELS, BATCH, n if n > 1 else 0)),
         "png, device": (len(few), lambda n: ours(png, few, n, True)),

@@ -30,12 +30,12 @@ from rcic.learn.passes import Options
 from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.predict import predict_all
 from rcic.learn.runner import WellRunner
-from rcic.learn.schema import to_plain
 from rcic.learn.settings import Augment, Config, Data, Log, Model, Optim, Schedule, Train
 from rcic.learn.sites import TrainingSites
 from rcic.pixels.batch import normalize
 from rcic.pixels.manifest import MARK
 from rcic.pixels.sampler import EpochSampler
+from rcic.schema import to_plain
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import Screen, read_screen
 

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from rcic.pixels.sites import Site
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from rcic.screen.plate import CHANNELS
 
 
@@ -24,7 +24,7 @@ class ReferenceDataset(Dataset):
     """One site as float32 (C, H, W), and its number."""
 
     def __init__(self, root: Path, sites: Sequence[Site], channels: Sequence[int]) -> None:
-        store = PngStore(root)
+        store = FileStore(root)
         self.paths = [[str(store.root / store.name(site, channel)) for channel in CHANNELS] for site in sites]
         self.sites, self.picked = sites, [CHANNELS.index(channel) for channel in channels]
         self.stats: Any = _nested()

@@ -25,7 +25,7 @@ from rcic.pixels.frame import compress
 from rcic.pixels.manifest import FULL
 from rcic.pixels.packed import IMAGES, SHARD, PackedStore
 from rcic.pixels.sites import Site
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from rcic.screen.plate import CHANNELS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +49,7 @@ def packing(images: Images, out: Path) -> dict[str, float]:
 def formats(images: Images, packed: Path, work: Path) -> dict[str, dict[str, float]]:
     """Return size against PNG, sites a second of reading five channels and of writing, on one core, of other stores."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
-    sites, store = images.sites()[:72], PngStore(images.root)
+    sites, store = images.sites()[:72], FileStore(images.root)
     stack = np.stack([store.read(site, CHANNELS) for site in sites])  # (N, 6, H, W)
     png = sum((store.root / store.name(site, channel)).stat().st_size for site in sites for channel in CHANNELS)
     order = np.random.default_rng(0).permutation(len(sites))

@@ -3,9 +3,9 @@
 # train_pseudo.sh share.
 #
 #   bash bin/train.sh [--data_root DIR] [--log_root DIR] [--model NAMES] [--config FILE] [--folds "0 1"]
-#                     [--channel_sets "[1,2,3,4,5] [1,2,3,4,6]"] [--jobs N] [-- further flags of src/train.py run-grid]
+#                     [--channel_sets "[1,2,3,4,5] [1,2,3,4,6]"] [--jobs N] [--screen FILE] [-- further flags of src/train.py run-grid]
 #
-# Each setting can come from the environment instead: DATA_ROOT LOG_ROOT MODEL CONFIG FOLDS CHANNEL_SETS JOBS.
+# Each setting can come from the environment instead: DATA_ROOT LOG_ROOT MODEL CONFIG FOLDS CHANNEL_SETS JOBS SCREEN.
 # Without --jobs there is one training a GPU. Finished runs are skipped, broken-off ones go on, a failure does not stop
 # the rest. MODEL may name several, parted by commas.
 set -euo pipefail
@@ -24,14 +24,14 @@ case $stage in
   *) fail "bin/grid.sh is called by bin/train_control.sh, train.sh and train_pseudo.sh; start one of these" ;;
 esac
 
-all_sets="[1,2,3,4,5] [1,2,3,4,6] [1,2,3,5,6] [1,2,4,5,6] [1,3,4,5,6] [2,3,4,5,6]"
 data_root=${DATA_ROOT:-data}
 log_root=${LOG_ROOT:-logs}
 model=${MODEL:-se_resnext50_32x4d}
 config=${CONFIG:-$here/configs/$stage.yml}
 folds=${FOLDS:-0 1 2 3 4}
-channel_sets=${CHANNEL_SETS:-$all_sets}
+channel_sets=${CHANNEL_SETS:-}
 jobs=${JOBS:-}
+screen=${SCREEN:-}
 python=${PYTHON:-$here/.venv/bin/python}
 [ -n "${PYTHON:-}" ] || [ -x "$python" ] || python=python3
 command -v "$python" > /dev/null || fail "PYTHON is '$python': no such command"
@@ -46,24 +46,25 @@ while [ $# -gt 0 ]; do
       shift
       break
       ;;
-    --data_root | --log_root | --model | --config | --folds | --channel_sets | --jobs)
+    --data_root | --log_root | --model | --config | --folds | --channel_sets | --jobs | --screen)
       [[ $# -gt 1 && $2 != --* ]] || fail "$1 has no value"
       printf -v "${1#--}" '%s' "$2"
       shift 2
       ;;
-    --data_root=* | --log_root=* | --model=* | --config=* | --folds=* | --channel_sets=* | --jobs=*)
+    --data_root=* | --log_root=* | --model=* | --config=* | --folds=* | --channel_sets=* | --jobs=* | --screen=*)
       set -- "${1%%=*}" "${1#*=}" "${@:2}"
       ;;
     *) fail "unknown argument $1 (see --help; flags of src/train.py go after --)" ;;
   esac
 done
-for setting in data_root log_root model config folds channel_sets; do
+for setting in data_root log_root model config folds; do
   [ -n "${!setting// /}" ] || fail "--$setting is empty"
 done
 [[ -z $jobs || $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs is '$jobs', must be a whole number from 1 on"
 
 flags=(--config="$config" --data_root="$data_root" --log_root="$log_root" --model="${model// /,}")
-flags+=(--channel_sets="$channel_sets")
+[ -z "$channel_sets" ] || flags+=(--channel_sets="$channel_sets") # without: all but one channel each
+[ -z "$screen" ] || flags+=(--screen="$screen")
 [ "$stage" = control ] || flags+=(--folds="${folds// /,}") # stage I has no folds
 [ -z "$jobs" ] || flags+=(--jobs="$jobs")
 exec "$python" "$here/src/train.py" run-grid "${flags[@]}" "$@"

@@ -25,13 +25,17 @@ def describe(data_root: str, json: bool = False) -> None:
     print(json_format.dumps(facts, indent=2) if json else describe_text(facts))
 
 
-def simulate(out_dir: str, preset: str = "demo", seed: int = 0, workers: int | None = None) -> None:
-    """Draw a synthetic screen in Kaggle's layout; the hidden truth goes to OUT_DIR/truth/test.csv.
+def simulate(
+    out_dir: str, preset: str = "demo", seed: int = 0, layout: str = "rcic", workers: int | None = None
+) -> None:
+    """Draw a synthetic screen; the hidden truth goes to OUT_DIR/truth/test.csv.
 
     Args:
         out_dir: an empty or new folder; a finished screen of the same preset and seed is left alone.
         preset: test (seconds), demo (the ten-minute tour) or bench (for measuring recipes).
         seed: the same seed gives the same bytes.
+        layout: rcic (Kaggle's), rxrx1 (the public release's) or plate96 (96-well plates, 16-bit TIFFs; read it with
+            --screen configs/screens/plate96.yml).
         workers: processes that draw; as many as there are cores if not given.
     """
     if workers is not None:
@@ -39,7 +43,7 @@ def simulate(out_dir: str, preset: str = "demo", seed: int = 0, workers: int | N
 
     from rcic.simulate.screen import simulate
 
-    simulate(preset, Path(out_dir), seed, workers)
+    simulate(preset, Path(out_dir), seed, workers, layout=layout)
 
 
 def folds(data_root: str, out_dir: str = "csv", n_folds: int = 5, seed: int = 0) -> None:

@@ -99,7 +99,7 @@ def plan(
         log_root: where run folders are.
         model: networks' names, parted by commas; that of each config if not given.
         folds: the folds, parted by commas.
-        channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; all six of five if not given.
+        channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; else all but one channel each.
         set: further config values, as for run.
         jobs: trainings side by side; one a GPU if not given.
         probe: train a few batches of each stage and model first, to measure the time of a site on this machine.
@@ -134,7 +134,7 @@ def run_grid(
         log_root: where run folders go.
         model: networks' names, parted by commas; that of each config if not given.
         folds: the folds, parted by commas.
-        channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; all six of five if not given.
+        channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; else all but one channel each.
         set: further config values, as for run.
         jobs: trainings side by side; if not given one a GPU, elsewhere all that can begin.
         force: train all of them anew, whatever is there.
@@ -170,9 +170,9 @@ def _choice(
 ) -> "Choice":
     """Return the trainings that the flags name."""
     from rcic.flags import read_value
-    from rcic.learn.grid import CHANNEL_SETS, Choice
+    from rcic.learn.grid import Choice
 
-    sets: Any = tuple(read_value(part, tuple[int, ...]) for part in channel_sets.split()) or CHANNEL_SETS
+    sets: Any = tuple(read_value(part, tuple[int, ...]) for part in channel_sets.split())
     return Choice(config, model, folds, sets, set)
 
 

@@ -16,8 +16,8 @@ from rcic.files import BEST, HELD_OUT, Member
 from rcic.learn.checkpoint import save_checkpoint
 from rcic.learn.models import build_model
 from rcic.learn.pixelnorm import PixelNorm
-from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config, Data, Model
+from rcic.schema import to_plain
 from rcic.screen.table import Screen
 
 SRC = Path(__file__).parents[1] / "src"

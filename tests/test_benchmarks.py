@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rcic.learn.config import parse_overrides, read_config
-from rcic.learn.schema import flat, to_plain
+from rcic.schema import flat, to_plain
 from tests.program import read_call
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

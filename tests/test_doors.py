@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 
-ANYONE = {"errors", "files", "disk", "lock"}  # open to all
+ANYONE = {"errors", "files", "disk", "lock", "document", "schema"}  # open to all
 DOORS = {
     "screen": set(),
     "simulate": {"screen"},
@@ -24,9 +24,11 @@ DOORS = {
     "files": set(),
     "disk": set(),
     "lock": set(),
+    "document": set(),
+    "schema": set(),
     "launch": set(),
     "flags": set(),
-    "cli": {"flags"},
+    "cli": {"flags", "screen"},
     "arrays": {"screen"},
     "predictions": {"screen", "decide", "arrays"},
     "calibration": {"screen", "decide", "predictions"},

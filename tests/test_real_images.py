@@ -19,7 +19,7 @@ from rcic.learn.settings import Model
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from rcic.screen.table import read_screen
 from tests.program import Program, save_untrained
 
@@ -80,7 +80,7 @@ def test_the_audit_finds_exactly_what_is_missing(program, real, tmp_path):
     """What the tables promise less what lies in the folders; every image that is there can be decoded, none twice."""
     line = program.refuse("data.py", "audit", "--data_root", real, "--out_dir", tmp_path)
     found = pd.read_csv(tmp_path / "audit.csv")
-    store, rows = PngStore(real), site_table(read_screen(real).wells)
+    store, rows = FileStore(real), site_table(read_screen(real).wells)
     expected = {store.name(site, channel) for site in sites_of(rows) for channel in ALL.channels}
     there = {path.relative_to(real).as_posix() for path in real.glob("test/*/*/*.png")}
     assert len(there & expected) == 180 and set(found["kind"]) == {"missing"}
@@ -132,7 +132,7 @@ def test_the_complete_sites_are_predicted(program, real, models, tmp_path):
     assert wells == rows["id_code"].tolist()
     network = build_model(Model(name="tiny", pretrained="none"), 6, 1108).eval()
     lay_over(network, read_checkpoint(models / "all" / ALL.folder / "checkpoints/best.pth"))
-    image = SiteDataset(rows, PngStore(real), ALL.channels)[7]["image"][None]  # (1, 6, 512, 512) uint8
+    image = SiteDataset(rows, FileStore(real), ALL.channels)[7]["image"][None]  # (1, 6, 512, 512) uint8
     with torch.inference_mode():
         alone = network(normalize(image)).logits[0].numpy()
     assert np.allclose(logits[7], alone, atol=1e-4)

@@ -8,7 +8,8 @@ import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -19,10 +20,11 @@ from rcic.learn.config import read_config
 from rcic.learn.grid import Choice, cells_of
 from rcic.learn.rules import STAGES
 from rcic.learn.run import train
-from rcic.learn.schema import flat, to_plain
 from rcic.learn.settings import Config
+from rcic.schema import flat, to_plain
+from rcic.screen.forms import shipped
 from rcic.screen.split import write_folds
-from rcic.screen.table import read_screen
+from rcic.screen.table import Screen, read_screen
 from tests.learn.tiny import forget_accelerate
 from tests.program import read_call, script
 
@@ -129,6 +131,8 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
     trained: dict[str, set[str]] = {}
     written: set[str] = set()
 
+    screen = cast(Screen, SimpleNamespace(form=shipped("rcic"), classes=range(5), n_treatments=4))
+
     def note(config: Config, log_root: str) -> None:
         assert config.init.stage == "none" or f"{log_root}/{config.init.stage}" in trained
         trained.setdefault(f"{log_root}/{config.stage}", set()).add(config.model.name)
@@ -138,7 +142,7 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
         note(config, log_root)
 
     def carry_out(choice: Choice, data_root: str, log_root: str, *rest: object) -> None:
-        for cell in cells_of(choice, Path(log_root)):
+        for cell in cells_of(choice, screen, Path(log_root)):
             note(cell.config, log_root)
 
     monkeypatch.setattr("rcic.learn.run.train", train)

@@ -12,12 +12,13 @@ from rcic.calibration import for_folds, mix_notes, read_mix
 from rcic.decide.assign import answers, crowded_plates
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.prediction import Prediction, blend_members
-from rcic.decide.pseudo import select
+from rcic.decide.pseudo import seats, select
 from rcic.decide.settle import settle
 from rcic.errors import UserError
 from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, read_predictions
 from rcic.screen.layout import Groups, learn_groups
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen, read_wells, write_wells
 
 _BLOCK = 2048  # wells averaged together
@@ -34,7 +35,7 @@ class Decision:
     notes: list[str]  # what the ensemble is made of, what is absent, what had to be guessed
 
 
-def decide(data_root: str | Path, predict_root: str | Path, ensemble: Ensemble | None = None) -> Decision:
+def decide(data_root: DataRoot, predict_root: str | Path, ensemble: Ensemble | None = None) -> Decision:
     """Average the members below ``predict_root``, match plates to groups, mask, assign. Writes nothing.
 
     Confidence is a probability within the plate's group; with a calibration one that can be believed, with
@@ -55,7 +56,8 @@ def decide(data_root: str | Path, predict_root: str | Path, ensemble: Ensemble |
     settled = settle(log_softmax(logits), wells, groups, ensemble.sinkhorn)
     table = answers(settled.log_probs, wells, settled.allowed, settled.labels)
     notes = inventory(predictions, len(wells), weights=None if mix.temperatures else mix.weights) + mix_notes(mix)
-    notes += _well_notes(wells, silent, crowded_plates(wells, settled.allowed, groups.capacity))
+    crowded = crowded_plates(wells, settled.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
+    notes += _well_notes(wells, silent, crowded)
     return Decision(screen, groups, table, settled.plates, notes)
 
 
@@ -86,7 +88,7 @@ def write_pseudo(
     if not held_out:
         raise UserError(f"{folds_dir}: no valid_*.csv, so it cannot be checked that no validation well gets a label")
     validation = {code for path in held_out for code in read_wells(path, screen)["id_code"]}
-    audit = select(decision.answers, min_margin, share, validation, decision.groups.capacity)
+    audit = select(decision.answers, min_margin, share, validation, seats(decision.groups, len(decision.answers)))
     kept = audit[audit["kept"]]
     if kept.empty:
         raise UserError(f"no answer is kept: none has a margin of {min_margin:g} nats; lower --min_margin")

@@ -21,7 +21,7 @@ from rcic.pixels.marks import marks_of
 from rcic.pixels.report import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
 from rcic.pixels.sites import TAKEN, site_table, sites_of
 from rcic.pixels.store import Store, open_store
-from rcic.screen.plate import CHANNELS
+from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
 Mode = Literal["full", "quick"]
@@ -31,7 +31,7 @@ _MOST_PLATES = 40  # that the table on screen has
 
 
 def audit(
-    data_root: str | Path, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int, jobs: Spread = nowhere
+    data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int, jobs: Spread = nowhere
 ) -> Audit:
     """Look at every image of every site of a screen, print what is bad by plate, and write the report.
 
@@ -42,17 +42,18 @@ def audit(
     tables or a data root that cannot be read and, after the report is written, for bad images if ``on_bad`` is stop.
     """
     screen, out = read_screen(data_root), Path(out_dir)
-    store, rows, marks = open_store(screen.root), site_table(screen.wells), marks_of(screen)
+    store, rows, marks = open_store(screen), site_table(screen.wells, screen.form.sites), marks_of(screen)
+    channels = screen.form.channel_numbers
     _make(out)
     began, findings = time.perf_counter(), list[Finding]()
     jobs()
-    seen = _seen(out, rows, key_of(screen.fingerprint(), mode, marks))
+    seen = _seen(out, rows, len(channels), key_of(screen.fingerprint(), mode, marks))
     with tqdm(total=len(rows), desc="audit", unit="site", disable=None) as bar:
         for some in audit_sites(store, rows, mode == "full", threads, seen):
             findings += some
             bar.update()
     seconds = time.perf_counter() - began
-    found = Audit(on_bad, _table(findings))
+    found = Audit(on_bad, _table(findings), screen.form.sites)
     counts = Counter(finding.kind for finding in findings)
     facts = {
         "screen": screen.fingerprint(),
@@ -61,7 +62,7 @@ def audit(
         "mode": mode,
         "seconds": round(seconds, 1),
         "sites": len(rows),
-        "images": len(rows) * len(CHANNELS),
+        "images": len(rows) * len(channels),
         "by_kind": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "by_plate": _by_plate(findings),
     }
@@ -70,41 +71,41 @@ def audit(
     if findings:
         print(audit_text(findings))
     looked = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
-    print(f"{out / REPORT}: {looked}: {_verdict(found, rows, out)}")
+    print(f"{out / REPORT}: {looked}: {_verdict(found, rows, out, channels)}")
     if findings and on_bad == "stop":
         raise UserError(stopped(screen, found, out))
     return found
 
 
-def look_at_part(data_root: str | Path, out_dir: str | Path, mode: Mode, threads: int, part: Part) -> None:
+def look_at_part(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: int, part: Part) -> None:
     """Look at every image of a part's experiments, and leave what was seen for the audit that ends it.
 
     Raises UserError as `audit`. An experiment that was looked at already, with its files as they lie now, is passed by.
     """
     screen, out = read_screen(data_root), Path(out_dir)
-    store, rows = open_store(screen.root), site_table(screen.wells)
+    store, rows = open_store(screen), site_table(screen.wells, screen.form.sites)
     key = key_of(screen.fingerprint(), mode, marks_of(screen))
     for experiment in part.share(sorted(rows["experiment"].unique())):
         own = rows[rows["experiment"] == experiment]
         path = out / SEEN / f"{experiment}.npz"
-        if Looks.read(path, key, len(own), len(CHANNELS)) is None:
+        if Looks.read(path, key, (len(own), len(screen.form.channels))) is None:
             _look(store, own, mode, threads).write(path, key)
         print(f"{experiment}: {len(own):,} sites", flush=True)
 
 
 def _look(store: Store, rows: pd.DataFrame, mode: Mode, threads: int) -> Looks:
     """Return what is seen of the images of a site table."""
-    looks = Looks(len(rows), len(CHANNELS))
+    looks = Looks((len(rows), len(store.form.channels)))
     for number, some in enumerate(look_at(store, sites_of(rows), mode == "full", threads)):
         looks.put(number, some)
     return looks
 
 
-def _seen(out: Path, rows: pd.DataFrame, key: str) -> Looks:
+def _seen(out: Path, rows: pd.DataFrame, n_channels: int, key: str) -> Looks:
     """Return what parts have seen of a site table."""
-    looks = Looks(len(rows), len(CHANNELS))
+    looks = Looks((len(rows), n_channels))
     for experiment, places in rows.groupby("experiment").indices.items():
-        own = Looks.read(out / SEEN / f"{experiment}.npz", key, len(places), len(CHANNELS))
+        own = Looks.read(out / SEEN / f"{experiment}.npz", key, (len(places), n_channels))
         if own is not None:
             looks.take(np.asarray(places), own)
     return looks
@@ -150,12 +151,12 @@ def _table(findings: Sequence[Finding]) -> pd.DataFrame:
     return table.astype({"site": "int64", "channel": "int64"})
 
 
-def _verdict(found: Audit, rows: pd.DataFrame, out: Path) -> str:
+def _verdict(found: Audit, rows: pd.DataFrame, out: Path, channels: Sequence[int]) -> str:
     """Say how many sites are bad and, if it is decided, what becomes of them."""
     if found.findings.empty:
         return "nothing is bad"
-    bad = rows[~found.sound(rows, CHANNELS)]
-    kept = found.settled(rows, CHANNELS)
+    bad = rows[~found.sound(rows, channels)]
+    kept = found.settled(rows, channels)
     lost = rows["id_code"].nunique() - kept["id_code"].nunique()
     said = f"{len(found.findings):,} images of {len(bad):,} sites are bad, see {out / FINDINGS}"
     if found.on_bad == "stop":

@@ -16,6 +16,7 @@ from rcic.errors import UserError
 from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, model_weights, read_predictions
 from rcic.screen.layout import Groups, learn_groups
+from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
 PARTS = 5  # of the experiments: each is judged by a calibration that was fitted on the other parts
@@ -49,7 +50,7 @@ class _Known:
 
 
 def calibrate(
-    data_root: str | Path, predict_root: str | Path, models: Sequence[str] = ()
+    data_root: DataRoot, predict_root: str | Path, models: Sequence[str] = ()
 ) -> tuple[Calibration, list[str]]:
     """Fit temperatures and weights of the models below ``predict_root`` on wells that their own members held out.
 

@@ -1,20 +1,27 @@
 """A command line on Fire that checks every word before any work, and tells a user's mistake in one line."""
 
 import errno
+import functools
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import fire
 from fire.decorators import SetParseFns
 
 from rcic.errors import BUSY, BusyError, Terminated, UserError
 from rcic.flags import HELP, Commands, fire_words, readers, shown
+from rcic.screen.source import source
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
+_SCREEN = """\
+        screen: the YAML that says how the screen in data_root is written down, such as configs/screens/plate96.yml; not
+            needed for RxRx1 and where data_root has a screen.yml.
+"""
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 _given: list[str] = []  # the command and flags of this process, as main read them
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -29,7 +36,7 @@ def main(commands: Commands) -> None:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations would look for news on the network
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        _run(commands)
+        _run({name: on_screens(command) for name, command in commands.items()})
         sys.stdout.flush()
     except BusyError as error:
         _stop(str(error), BUSY)
@@ -59,6 +66,24 @@ def own_words(without: Collection[str]) -> list[str]:
     dropped = tuple(f"--{flag}=" for flag in without)
     script = str(Path(sys.argv[0]).resolve())
     return [sys.executable, script, *(word for word in _given if not word.startswith(dropped))]
+
+
+def on_screens(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command that needs a data root so that it takes ``--screen``, the form of the screen in it, too."""
+    signature = inspect.signature(command)
+    data_root = signature.parameters.get("data_root")
+    if data_root is None or data_root.default is not inspect.Parameter.empty:
+        return command
+
+    @functools.wraps(command)
+    def with_screen(*args: Any, screen: str | None = None, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        return command(**{**given, "data_root": source(given["data_root"], screen)})
+
+    flag = inspect.Parameter("screen", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
+    with_screen.__signature__ = signature.replace(parameters=[*signature.parameters.values(), flag])  # type: ignore[attr-defined]
+    with_screen.__doc__ = f"{(command.__doc__ or '').rstrip()}\n{_SCREEN}"
+    return with_screen
 
 
 def _run(commands: Commands) -> None:

@@ -12,6 +12,7 @@ from rcic.decide.knn import NEIGHBOURS, USUAL, Bank, by_cell_type, centres_by_ce
 from rcic.embeddings import Embedded, check_pair, embedded_members, query_splits, read_embeddings
 from rcic.errors import UserError, nearest
 from rcic.files import prediction_files, write_well_rows
+from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
 
@@ -30,7 +31,7 @@ class Likeness:
 
 
 def neighbours(
-    data_root: str | Path, embed_root: str | Path, out_dir: str | Path, how: Likeness, models: Sequence[str] = ()
+    data_root: DataRoot, embed_root: str | Path, out_dir: str | Path, how: Likeness, models: Sequence[str] = ()
 ) -> None:
     """Write the scores of each member's test and held-out wells as predictions of a model ``MODEL+knn|+centres``.
 

@@ -20,9 +20,10 @@ from rcic.pixels.manifest import MARK, Manifest
 from rcic.pixels.pack import PACKING, Plate, array_folder, pack_plates, plates_of, read_picture
 from rcic.pixels.packed import ARRAY, IMAGES, PackedStore, PlateArray
 from rcic.pixels.sites import Site
-from rcic.pixels.store import PngStore
-from rcic.screen.formats import KAGGLE, METADATA
-from rcic.screen.plate import CHANNELS, image_name
+from rcic.pixels.store import FileStore
+from rcic.screen.forms import shipped, write_form
+from rcic.screen.plate import image_name
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
 BEGUN, LEFT_OUT = "packing.txt", "left_out.csv"
@@ -49,7 +50,7 @@ class Estimate:
 
 
 def pack(
-    data_root: str | Path,
+    data_root: DataRoot,
     out_dir: str | Path,
     sizes: Sequence[int],
     threads: int,
@@ -60,7 +61,7 @@ def pack(
 
     ``sizes``: sides in pixels at which the images are stored, too. What is there already stays; a killed run goes on
     with the plate that it was at. Images that cannot be used are listed in ``left_out.csv``. With ``verify`` every
-    image is compared with its PNG afterwards. ``jobs`` may have parts of it packed, and compared, elsewhere. Raises
+    image is compared with its file afterwards. ``jobs`` may have parts of it packed, and compared, elsewhere. Raises
     UserError, before anything is written, if ``out_dir`` holds something else or the disk is too small.
     """
     screen, out, store, plates, sizes = _work(data_root, out_dir, sizes)
@@ -73,25 +74,25 @@ def pack(
             for plate in pack_plates(store, todo, out, sizes, threads):
                 bar.update(len(plate.sites))
     left_out = _finish(screen, out, plates, sizes)
-    n_images = sum(len(plate.sites) for plate in plates) * len(CHANNELS)
+    n_images = sum(len(plate.sites) for plate in plates) * len(screen.form.channels)
     print(f"{out}: {n_images - left_out:,} of {n_images:,} images packed" + (f", see {LEFT_OUT}" if left_out else ""))
     if verify:
         if not jobs("--verify=true"):
-            _verify(store, PackedStore(out), plates, sizes, threads)
-        print(f"{out}: every packed image is what its PNG is")
+            _verify(store, PackedStore(out, screen.form), plates, sizes, threads)
+        print(f"{out}: every packed image is what its file is")
 
 
 def pack_part(
-    data_root: str | Path, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool, part: Part
+    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool, part: Part
 ) -> None:
-    """Pack a part's plates into a folder that was begun or, with ``verify``, compare them with their PNGs.
+    """Pack a part's plates into a folder that was begun or, with ``verify``, compare them with their files.
 
     Raises UserError as `pack`, and BusyError if another process packs one of these plates.
     """
     screen, out, store, plates, sizes = _work(data_root, out_dir, sizes)
     own = part.share(plates)
     if verify:
-        _verify(store, PackedStore(out), own, sizes, threads)
+        _verify(store, PackedStore(out, screen.form), own, sizes, threads)
         return
     _begin(screen, out)
     for plate in pack_plates(store, own, out, sizes, threads):
@@ -99,13 +100,14 @@ def pack_part(
 
 
 def _work(
-    data_root: str | Path, out_dir: str | Path, sizes: Sequence[int]
-) -> tuple[Screen, Path, PngStore, list[Plate], list[int]]:
+    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int]
+) -> tuple[Screen, Path, FileStore, list[Plate], list[int]]:
     """Return what is to be packed, and where and at which sizes; UserError if that cannot be."""
     screen, out = read_screen(data_root), Path(out_dir)
     if (screen.root / MARK).exists():
-        raise UserError(f"{screen.root}: is packed already; give the data root with the PNGs")
-    return screen, out, PngStore(screen.root), plates_of(screen), sorted({*sizes, *_sizes_there(out, screen)})
+        raise UserError(f"{screen.root}: is packed already; give the data root with the image files")
+    store = FileStore(screen.root, screen.form, screen.barcodes)
+    return screen, out, store, plates_of(screen), sorted({*sizes, *_sizes_there(out, screen)})
 
 
 def _sizes_there(out: Path, screen: Screen) -> tuple[int, ...]:
@@ -124,17 +126,19 @@ def _sizes_there(out: Path, screen: Screen) -> tuple[int, ...]:
     return () if manifest is None else manifest.sizes
 
 
-def estimate(store: PngStore, plates: Sequence[Plate], sizes: Sequence[int]) -> Estimate:
+def estimate(store: FileStore, plates: Sequence[Plate], sizes: Sequence[int]) -> Estimate:
     """Return what packing will take, from a few images spread over all plates."""
     sites = [site for plate in plates for site in plate.sites]
     some = [sites[number] for number in np.linspace(0, len(sites) - 1, min(_LOOKED_AT, len(sites))).astype(int)]
     began = time.process_time()
-    names = [store.root / store.name(site, CHANNELS[at % len(CHANNELS)]) for at, site in enumerate(some)]
-    n_bytes = [sum(map(len, picture.frames)) for picture in (read_picture(name, (None, *sizes)) for name in names)]
+    channels = store.form.channel_numbers
+    looked_at = [(site, channels[at % len(channels)]) for at, site in enumerate(some)]
+    n_bytes = [sum(map(len, read_picture(store, *image, (None, *sizes)).frames)) for image in looked_at]
     seconds, known = time.process_time() - began, [one for one in n_bytes if one]
     if not known:
-        raise UserError(f"{store.root}: none of {len(some)} images looked at can be used, the first is {names[0]}")
-    n_images = len(sites) * len(CHANNELS)
+        first = store.root / store.name(*looked_at[0])
+        raise UserError(f"{store.root}: none of {len(some)} images looked at can be used, the first is {first}")
+    n_images = len(sites) * len(channels)
     return Estimate(len(sites), int(n_images * float(np.mean(known))), n_images * seconds / len(known))
 
 
@@ -149,10 +153,11 @@ def _begin(screen: Screen, out: Path) -> None:
     if not (out / MARK).exists():
         with whole(out / BEGUN) as temporary:
             temporary.write_text(screen.fingerprint() + "\n", encoding="utf-8")
-    for name in (*KAGGLE, METADATA):
-        if (screen.root / name).exists():
-            with whole(out / name) as temporary:
-                shutil.copyfile(screen.root / name, temporary)
+    for table in screen.form.tables:
+        with whole(out / table.file) as temporary:
+            shutil.copyfile(screen.root / table.file, temporary)
+    if screen.form not in (shipped("rcic"), shipped("rxrx1")):  # these are recognised by their tables
+        write_form(screen.form, out)
 
 
 def _finish(screen: Screen, out: Path, plates: Sequence[Plate], sizes: Sequence[int]) -> int:
@@ -174,12 +179,12 @@ def _finish(screen: Screen, out: Path, plates: Sequence[Plate], sizes: Sequence[
     return len(left_out)
 
 
-def _verify(store: PngStore, packed: PackedStore, plates: Sequence[Plate], sizes: Sequence[int], threads: int) -> None:
-    """Compare every packed image with its PNG; UserError, naming the first, if one differs."""
+def _verify(store: FileStore, packed: PackedStore, plates: Sequence[Plate], sizes: Sequence[int], threads: int) -> None:
+    """Compare every packed image with its file; UserError, naming the first, if one differs."""
 
     def differs(site: Site) -> list[str]:
-        """Return the images of a site that are packed and not what the PNG is."""
-        there = [channel for channel in CHANNELS if packed.holds(site, channel)]
+        """Return the images of a site that are packed and not what the file is."""
+        there = [channel for channel in store.form.channel_numbers if packed.holds(site, channel)]
         pairs = [(channel, size) for channel in there for size in (None, *sizes)]
         return [
             packed.name(site, channel)
@@ -192,4 +197,4 @@ def _verify(store: PngStore, packed: PackedStore, plates: Sequence[Plate], sizes
         found = tqdm(pool.map(differs, sites), total=len(sites), desc="verifying", unit="site", disable=None)
         wrong = [name for names in found for name in names]
     if wrong:
-        raise UserError(f"{packed.root}: {len(wrong)} packed images are not what the PNGs are, first {wrong[0]}")
+        raise UserError(f"{packed.root}: {len(wrong)} packed images are not what the files are, first {wrong[0]}")

@@ -19,6 +19,7 @@ from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, read_predictions
 from rcic.screen.layout import learn_groups
 from rcic.screen.rows import read_rows, refuse
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen, read_wells
 
 _BLOCK = 2048  # wells looked at together
@@ -45,7 +46,7 @@ class _Told:
 
 
 def score(
-    data_root: str | Path,
+    data_root: DataRoot,
     predict_root: str | Path,
     split: str = "test",
     truth: str | Path | None = None,
@@ -97,7 +98,7 @@ def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
 
 
 def channels(
-    data_root: str | Path,
+    data_root: DataRoot,
     predict_root: str | Path,
     split: str = "test",
     truth: str | Path | None = None,
@@ -115,7 +116,8 @@ def channels(
     if not shares:
         raise UserError("the truth tells none of the wells; nothing can be compared")
     whole_shares = {chosen: np.concatenate([part[chosen] for part in shares]) for chosen in shares[0]}
-    return channel_importance(whole_shares, told.wells.iloc[known])
+    names = {number: channel.name for number, channel in enumerate(told.screen.form.channels, start=1)}
+    return channel_importance(whole_shares, told.wells.iloc[known], names)
 
 
 def write_channels(table: pd.DataFrame, path: Path) -> None:
@@ -125,7 +127,7 @@ def write_channels(table: pd.DataFrame, path: Path) -> None:
 
 
 def _told(
-    data_root: str | Path, predict_root: str | Path, split: str, truth: str | Path | None, models: Sequence[str]
+    data_root: DataRoot, predict_root: str | Path, split: str, truth: str | Path | None, models: Sequence[str]
 ) -> _Told:
     """Return the wells of a split with truth and predictions. Raises UserError where no truth is known."""
     if truth and split != "test":

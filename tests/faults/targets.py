@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from rcic.learn.config import read_config
-from rcic.learn.schema import from_plain, to_plain
 from rcic.learn.settings import Config
 from rcic.packing import pack
-from rcic.pixels.image import read_grey
+from rcic.pixels.image import read_png
 from rcic.pixels.manifest import MARK, _digest
 from rcic.pixels.packed import ARRAY, IMAGES, SHARD, PackedStore
 from rcic.pixels.sites import site_table, sites_of
+from rcic.schema import from_plain, to_plain
 from rcic.screen.plate import CHANNELS, is_folder_name
 from rcic.screen.table import read_screen
 from tests.faults.mutate import CSV_WORDS, YAML_WORDS, damaged, damaged_json, damaged_lines, damaged_png
@@ -115,7 +115,7 @@ def _damage_image(random: Random, valid: Files) -> Files:
 
 
 def _read_image(root: Path, files: Files) -> None:
-    image = read_grey(root / "a.png")
+    image = read_png(root / "a.png")[0]
     header = files["a.png"][16:24]
     assert image.shape == (int.from_bytes(header[4:], "big"), int.from_bytes(header[:4], "big"))
     assert image.dtype == np.uint8

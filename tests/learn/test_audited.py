@@ -19,7 +19,7 @@ from rcic.learn.run import train
 from rcic.learn.tables import stage_table
 from rcic.pixels.report import read_audit
 from rcic.pixels.sites import TAKEN, site_table
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate, tiny_config
 
@@ -61,7 +61,7 @@ def damaged(own_screen, wells):
 
 
 def test_dropped_sites_are_no_training_sites(damaged, wells, audited, capsys):
-    store, found = PngStore(damaged), audited("drop")
+    store, found = FileStore(damaged), audited("drop")
     capsys.readouterr()
     rows = usable_sites(store, wells, (1, 2), FIVE, False, found)
     told = list(zip(rows["id_code"], rows["site"], strict=True))
@@ -78,19 +78,19 @@ def test_dropped_sites_are_no_training_sites(damaged, wells, audited, capsys):
 def test_the_other_site_takes_a_bad_ones_place(damaged, wells, audited, capsys):
     found = audited("other-site")
     capsys.readouterr()
-    rows = usable_sites(PngStore(damaged), wells, (1, 2), FIVE, False, found)
+    rows = usable_sites(FileStore(damaged), wells, (1, 2), FIVE, False, found)
     assert rows["site"].tolist() == [1, 2] * 3 and rows[TAKEN].tolist() == [0, 1, 0, 1, 0, 0]
     assert capsys.readouterr().out.splitlines() == [
         "channels [1, 2, 3, 4, 5]: left out 2 of 8 sites with a bad image (1 wells have none left)",
         "channels [1, 2, 3, 4, 5]: 2 of 8 sites have the images of their well's other site",
     ]
-    six = usable_sites(PngStore(damaged), wells, (1, 2), (3, 6), False, found)  # well 1 has no sound site left
+    six = usable_sites(FileStore(damaged), wells, (1, 2), (3, 6), False, found)  # well 1 has no sound site left
     assert six["id_code"].unique().tolist() == wells["id_code"].iloc[[0, 2, 3]].tolist()
 
 
 @pytest.mark.parametrize("on_bad", ["drop", "other-site"])
 def test_bad_company_is_left_out(damaged, screen, wells, audited, config, on_bad, capsys):
-    store, found = PngStore(damaged), audited(on_bad)
+    store, found = FileStore(damaged), audited(on_bad)
     rows = usable_sites(store, wells[3:], (1, 2), FIVE, False, found)
     both = with_company(store, screen, rows, "experiment", config(), found)
     company = both[~both["wanted"]]
@@ -112,7 +112,7 @@ def test_the_tables_of_a_training_follow(damaged, screen, wells, audited, config
     if wells["experiment"].iloc[0] in set(table.valid["experiment"]):
         chosen = config(data__fold=1)
         table = stage_table(screen, chosen)
-    store = PngStore(damaged)
+    store = FileStore(damaged)
     n_sites = 2 * len(table.train)
     for on_bad, n_lost in (("drop", 4), ("other-site", 2)):
         sites, _ = find_sites(chosen, screen, table, store, None, audited(on_bad))
@@ -126,7 +126,7 @@ def test_test_wells_of_progressive_labels_follow(own_screen, screen, audited, co
     path.write_bytes(path.read_bytes()[:200])
     chosen, screen = config(progressive__start=1, model__bn="plate"), read_screen(own_screen)
     found, n_wells = audited("drop"), len(screen.select("test", "treatment"))
-    assert len(sites_of_test_wells(chosen, screen, PngStore(own_screen), found)) == 2 * n_wells - 1
+    assert len(sites_of_test_wells(chosen, screen, FileStore(own_screen), found)) == 2 * n_wells - 1
     table = stage_table(screen, chosen)
     runner, _ = build_training(chosen, screen, table, tmp_path, tmp_path / "run", found)
     rows = runner.given_callbacks["progressive"].rows
@@ -246,5 +246,5 @@ def test_an_audit_that_found_nothing_changes_no_prediction(predict, audited, scr
     predict()
     assert "test: 2 of 2 members are predicted already" in capsys.readouterr().out
     rows = site_table(screen.select("test", "treatment"))
-    left = usable_sites(PngStore(own_screen), screen.select("test", "treatment"), (1, 2), FIVE, False, audited("drop"))
+    left = usable_sites(FileStore(own_screen), screen.select("test", "treatment"), (1, 2), FIVE, False, audited("drop"))
     assert left.equals(rows)

@@ -13,7 +13,7 @@ from rcic.learn.checkpoint import read_checkpoint
 from rcic.learn.record import read_record
 from rcic.learn.start import build_network, starting_checkpoint
 from rcic.learn.tables import stage_table
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from tests.learn.tiny import Snapshots, same_weights, weights_of
 
 
@@ -125,7 +125,7 @@ def test_both_sites_are_one_sample(runner, settings):
 @pytest.mark.parametrize("bn", ["plate", "experiment"])
 def test_controls_lend_their_statistics_to_validation(screen, config, bn):
     chosen = config(model__bn=bn)
-    sites, known = find_sites(chosen, screen, stage_table(screen, chosen), PngStore(screen.root))
+    sites, known = find_sites(chosen, screen, stage_table(screen, chosen), FileStore(screen.root))
     assert (sites.unit, known) == (bn, {}) and sites.train["label"].min() >= 0
     company = sites.valid[~sites.valid["wanted"]]
     assert len(company) and (company["well_type"] != "treatment").all()
@@ -134,7 +134,7 @@ def test_controls_lend_their_statistics_to_validation(screen, config, bn):
 
 def test_metadata_of_a_held_out_experiment_is_unknown(screen, config):
     chosen = config(model__metadata=["experiment", "cell_type", "plate_group"], model__head="neck")
-    sites, known = find_sites(chosen, screen, stage_table(screen, chosen), PngStore(screen.root))
+    sites, known = find_sites(chosen, screen, stage_table(screen, chosen), FileStore(screen.root))
     assert list(known) == ["experiment", "cell_type", "plate_group"]
     assert (sites.train_metadata > 0).all()
     assert sites.valid_metadata[:, [0, 2]].eq(0).all() and (sites.valid_metadata[:, 1] > 0).all()
@@ -144,8 +144,8 @@ def test_control_wells_make_no_experiment_known(screen, config):
     """Of held-out and test experiments controls are learnt from, but nobody could tell of their wells afterwards."""
     settings = {"model__metadata": ["experiment"], "model__head": "neck"}
     apart, classes = (config(data__controls=how, **settings) for how in ("apart", "classes"))
-    _, expected = find_sites(apart, screen, stage_table(screen, apart), PngStore(screen.root))
-    sites, known = find_sites(classes, screen, stage_table(screen, classes), PngStore(screen.root))
+    _, expected = find_sites(apart, screen, stage_table(screen, apart), FileStore(screen.root))
+    sites, known = find_sites(classes, screen, stage_table(screen, classes), FileStore(screen.root))
     assert known == expected
     unknown = ~sites.train["experiment"].isin(known["experiment"]).to_numpy()
     assert unknown.any() and np.array_equal((sites.train_metadata == 0)[:, 0].numpy(), unknown)
@@ -154,7 +154,7 @@ def test_control_wells_make_no_experiment_known(screen, config):
 
 def test_stage_one_knows_the_experiments_of_its_control_wells(screen, config):
     chosen = config(stage="control", model__metadata=["experiment"], model__head="neck")
-    sites, known = find_sites(chosen, screen, stage_table(screen, chosen), PngStore(screen.root))
+    sites, known = find_sites(chosen, screen, stage_table(screen, chosen), FileStore(screen.root))
     assert known["experiment"] == sorted(sites.train["experiment"].unique()) and (sites.train_metadata > 0).all()
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.learn.config import FLAGS, check_files, override, parse_overrides, read_config, resolve, write_config
-from rcic.learn.schema import flat, to_plain
 from rcic.learn.settings import Augment, Config
 from rcic.pixels.augment import BATCH_KEYS, EXTRAS, KEYS
+from rcic.schema import flat, to_plain
 from tests.program import script
 
 ROOT = Path(__file__).parents[2]

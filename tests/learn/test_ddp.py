@@ -22,7 +22,7 @@ from rcic.learn.loaders import usable_sites, with_company
 from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.record import read_record
 from rcic.learn.wells import average_sites
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from rcic.screen.table import read_screen, read_wells
 from tests.learn.tiny import same_weights, tiny_config, tiny_network, weights_of
 
@@ -81,7 +81,7 @@ def check_validation_is_that_of_one_process(folder):
     screen, config = read_screen(tmp / "screen"), read_config(folder / CONFIG)
     network = tiny_network(5, screen.n_treatments)
     network.load_state_dict(weights_of(folder / LAST))
-    store = PngStore(screen.root)
+    store = FileStore(screen.root)
     rows = usable_sites(store, read_wells(folder / HELD_OUT, screen), (1, 2), config.data.channels, drop=True)
     assert len(rows) == 39  # an odd number for two processes
     how = How(config.model.bn, PixelNorm(config.data.norm))

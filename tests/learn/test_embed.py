@@ -16,7 +16,7 @@ from rcic.learn.predict import predict_all
 from rcic.learn.run import train
 from rcic.pixels.batch import normalize
 from rcic.pixels.sites import Site
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from tests.learn.tiny import forget_accelerate, tiny_config, tiny_network
 
 CHANNELS = (1, 2, 3)
@@ -93,7 +93,7 @@ def test_an_embedding_is_the_mean_over_sites_and_views(embed, members, screen, v
     embeddings, codes = read(embed(splits=("test",), tta=views) / FOLDER.format(0), "test")
     network = tiny_network(len(CHANNELS), screen.n_treatments)
     assert lay_over(network, read_checkpoint(members / FOLDER.format(0) / BEST)) == []
-    wells, store = screen.wells.set_index("id_code"), PngStore(screen.root)
+    wells, store = screen.wells.set_index("id_code"), FileStore(screen.root)
     for row in (0, 7, len(codes) - 1):
         well = wells.loc[codes[row]]
         sites = [Site("test", well["experiment"], int(well["plate"]), well["well"], site) for site in (1, 2)]

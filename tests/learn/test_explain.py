@@ -7,8 +7,8 @@ import pytest
 from rcic.learn.config import resolve
 from rcic.learn.explain import explain_config, explain_schema, known_keys, schema_as_markdown
 from rcic.learn.rules import rules
-from rcic.learn.schema import flat, to_plain
 from rcic.learn.settings import Config
+from rcic.schema import flat, to_plain
 from tests.program import Program
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ import pytest
 from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, METRICS, RUN
 from rcic.learn.config import write_config
-from rcic.learn.grid import CHANNEL_SETS, Choice, Tables, cells_of
+from rcic.learn.fit import channel_sets
+from rcic.learn.grid import Choice, Tables, cells_of
 from rcic.learn.run_grid import Grid
 from rcic.lock import locked
 from rcic.screen.table import write_wells
@@ -41,7 +42,7 @@ def grid(configs, screen, tmp_path):
 
     def make(n_configs=2, folds=(0, 1), settings=""):
         choice = Choice(configs[:n_configs], (), folds, SETS, settings)
-        return cells_of(choice, tmp_path / "logs"), Tables(screen, tmp_path / "logs")
+        return cells_of(choice, screen, tmp_path / "logs"), Tables(screen, tmp_path / "logs")
 
     return make
 
@@ -98,22 +99,23 @@ def carry_out(cells, tables, **words):
     return Grid(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001), launcher
 
 
-def test_every_stage_model_fold_and_channel_set_once(configs, tmp_path):
-    cells = cells_of(Choice(configs, ("tiny", "resnet18")), tmp_path)
+def test_every_stage_model_fold_and_channel_set_once(configs, screen, tmp_path):
+    cells = cells_of(Choice(configs, ("tiny", "resnet18")), screen, tmp_path)
     assert Counter(cell.config.stage for cell in cells) == {"control": 12, "full": 60, "pseudo": 60}
     assert len({cell.folder for cell in cells}) == 132
-    assert len(CHANNEL_SETS) == 6 and CHANNEL_SETS[0] == (1, 2, 3, 4, 5) and CHANNEL_SETS[-1] == (2, 3, 4, 5, 6)
+    sets = channel_sets(screen.form)
+    assert len(sets) == 6 and sets[0] == (1, 2, 3, 4, 5) and sets[-1] == (2, 3, 4, 5, 6)
     assert [cell.config.stage for cell in cells] == ["control"] * 12 + ["full"] * 60 + ["pseudo"] * 60
     assert cells[12].name == "full [1,2,3,4,5] fold 0 tiny"
     assert cells[12].flags == ("--model=tiny", "--channels=[1,2,3,4,5]", "--fold=0")
     assert cells[0].flags == ("--model=tiny", "--channels=[1,2,3,4,5]")
 
 
-def test_a_training_that_stands_twice_is_refused(configs, tmp_path):
+def test_a_training_that_stands_twice_is_refused(configs, screen, tmp_path):
     with pytest.raises(UserError, match=r"full \[1,2\] fold 0 tiny stands twice in the grid"):
-        cells_of(Choice(configs[1:2], (), (0, 0), SETS), tmp_path)
-    with pytest.raises(UserError, match=r"data.channels is \[7\], must be some of"):
-        cells_of(Choice(configs[1:2], (), (0,), ((7,),)), tmp_path)
+        cells_of(Choice(configs[1:2], (), (0, 0), SETS), screen, tmp_path)
+    with pytest.raises(UserError, match=r"--channels: data.channels is \[7\], but RCIC has 1, 2, 3, 4, 5, 6"):
+        cells_of(Choice(configs[1:2], (), (0,), ((7,),)), screen, tmp_path)
 
 
 def test_stages_follow_one_another_and_all_are_done_once(grid):

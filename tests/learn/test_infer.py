@@ -9,7 +9,7 @@ from rcic.learn.infer import Asked, Reading, predict_sites
 from rcic.learn.passes import EMBEDDED, PREDICTED
 from rcic.pixels.batch import normalize
 from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from tests.learn.tiny import shut, tiny_network
 
 SETS = ((1, 2, 3, 4, 5), (6, 2), (3,))
@@ -34,7 +34,7 @@ def rows(screen):
 
 @pytest.fixture(scope="module")
 def store(screen):
-    return PngStore(screen.root)
+    return FileStore(screen.root)
 
 
 def one_by_one(asked, rows, store):

@@ -6,7 +6,7 @@ from rcic.errors import UserError
 from rcic.learn.loaders import order_of, stacked, train_loader, usable_sites, valid_loader, with_company
 from rcic.pixels.sampler import EpochSampler, GroupBatches
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def remove(root, wells, index, site, channel):
 
 
 def test_incomplete_sites_are_refused_or_left_out_aloud(screen, own_screen, capsys):
-    store, wells = PngStore(own_screen), wells_of(screen, 4)
+    store, wells = FileStore(own_screen), wells_of(screen, 4)
     remove(own_screen, wells, 0, 2, 3)
     remove(own_screen, wells, 1, 1, 6)
     remove(own_screen, wells, 1, 2, 6)
@@ -46,7 +46,7 @@ def test_incomplete_sites_are_refused_or_left_out_aloud(screen, own_screen, caps
 
 
 def test_a_small_last_batch_is_left_out_unless_it_is_the_only_one(screen, config):
-    store = PngStore(screen.root)
+    store = FileStore(screen.root)
     rows = usable_sites(store, wells_of(screen, 9), (1, 2), (1, 2, 3, 4, 5), drop=False)  # 18 sites
     sizes = {
         size: [len(b["row"]) for b in train_loader(config(train__batch_size=size), rows, store)] for size in (8, 99)
@@ -55,7 +55,7 @@ def test_a_small_last_batch_is_left_out_unless_it_is_the_only_one(screen, config
 
 
 def test_ranks_share_the_sites(screen, config, ranks):
-    store, chosen = PngStore(screen.root), config(train__valid_batch_size=4)
+    store, chosen = FileStore(screen.root), config(train__valid_batch_size=4)
     rows = usable_sites(store, wells_of(screen, 9), (1,), (1, 2, 3, 4, 5), drop=False)  # 9 sites
     seen = {"train": [], "valid": []}
     for rank in (0, 1):
@@ -68,7 +68,7 @@ def test_ranks_share_the_sites(screen, config, ranks):
 
 
 def test_too_few_sites_are_refused(screen, config, ranks):
-    store = PngStore(screen.root)
+    store = FileStore(screen.root)
     rows = usable_sites(store, wells_of(screen, 3), (1,), (1, 2, 3, 4, 5), drop=False)
     ranks(0, 4)
     with pytest.raises(UserError, match="3 training sites are too few for 4 processes"):
@@ -78,7 +78,7 @@ def test_too_few_sites_are_refused(screen, config, ranks):
 
 
 def test_validation_is_in_order_and_as_stored(screen, config):
-    store = PngStore(screen.root)
+    store = FileStore(screen.root)
     rows = usable_sites(store, wells_of(screen, 3), (1, 2), (6, 1), drop=False)
     (batch,) = valid_loader(config(data__channels=[6, 1]), rows, store, None)
     assert batch["row"].tolist() == list(range(6)) and batch["target"].tolist() == rows["label"].tolist()
@@ -87,7 +87,7 @@ def test_validation_is_in_order_and_as_stored(screen, config):
 
 def test_a_cache_that_is_too_small_is_said(screen, config, monkeypatch, capsys):
     monkeypatch.setattr("rcic.pixels.dataset.SiteDataset.preload", lambda self: False)
-    store = PngStore(screen.root)
+    store = FileStore(screen.root)
     rows = usable_sites(store, wells_of(screen, 3), (1, 2), (1, 2, 3, 4, 5), drop=False)
     valid_loader(config(), rows, store, None)
     assert capsys.readouterr().out.startswith("data.cache: 6 sites do not fit in 1 GiB")
@@ -101,7 +101,7 @@ def plate_of(rows):
 def test_company_is_the_rest_of_the_plate(screen, config, unit):
     wells = screen.select("train", "treatment").iloc[[30, 3]]  # two experiments, not in order
     rows = site_table(wells)
-    both = with_company(PngStore(screen.root), screen, rows, unit, config())
+    both = with_company(FileStore(screen.root), screen, rows, unit, config())
     wanted, company = both[both["wanted"]], both[~both["wanted"]]
     assert both["wanted"].dtype == bool and both.index.tolist() == list(range(len(both)))
     assert sorted(wanted["id_code"]) == sorted(rows["id_code"])
@@ -120,12 +120,12 @@ def test_company_is_the_rest_of_the_plate(screen, config, unit):
 
 def test_without_a_unit_there_is_no_company(screen, config):
     rows = site_table(wells_of(screen, 3))
-    alone = with_company(PngStore(screen.root), screen, rows, None, config())
+    alone = with_company(FileStore(screen.root), screen, rows, None, config())
     assert alone["wanted"].all() and alone.drop(columns="wanted").equals(rows)
 
 
 def test_company_that_lacks_an_image_is_left_out_aloud(screen, own_screen, config, capsys):
-    store, wells = PngStore(own_screen), wells_of(screen, 2)
+    store, wells = FileStore(own_screen), wells_of(screen, 2)
     rows = site_table(wells.head(1))
     remove(own_screen, wells, 1, 2, 3)
     both = with_company(store, screen, rows, "plate", config())
@@ -147,7 +147,7 @@ def test_company_that_lacks_an_image_is_left_out_aloud(screen, own_screen, confi
 
 def test_only_the_sites_of_the_config_are_company(screen, config):
     rows = site_table(wells_of(screen, 1), (2,))
-    both = with_company(PngStore(screen.root), screen, rows, "plate", config(data__sites=[2]))
+    both = with_company(FileStore(screen.root), screen, rows, "plate", config(data__sites=[2]))
     assert set(both["site"]) == {2} and len(both) > 1
 
 
@@ -162,7 +162,7 @@ def test_a_well_that_lacks_a_site_is_not_stacked_aloud(screen, capsys):
 
 @pytest.mark.parametrize("bn", ["plate", "experiment"])
 def test_a_training_batch_is_of_one_plate(screen, config, bn):
-    store, chosen = PngStore(screen.root), config(model__bn=bn, train__batch_size=3)
+    store, chosen = FileStore(screen.root), config(model__bn=bn, train__batch_size=3)
     rows = site_table(screen.select("train", "treatment").sample(30, random_state=0))
     loader = train_loader(chosen, rows, store)
     order = order_of(loader)
@@ -179,7 +179,7 @@ def test_a_training_batch_is_of_one_plate(screen, config, bn):
 def test_sites_without_a_label_sit_out(screen, config, bn):
     rows = site_table(wells_of(screen, 8))
     rows.loc[rows.index[:6], "label"] = -1
-    loader = train_loader(config(model__bn=bn, train__batch_size=4), rows, PngStore(screen.root))
+    loader = train_loader(config(model__bn=bn, train__batch_size=4), rows, FileStore(screen.root))
     assert isinstance(order_of(loader), GroupBatches if bn == "plate" else EpochSampler)
     seen = [int(row) for batch in loader for row in batch["row"]]
     assert not set(seen) & set(range(6)) and len(seen) >= 8
@@ -189,7 +189,7 @@ def test_sites_without_a_label_sit_out(screen, config, bn):
 
 @pytest.mark.parametrize("unit", ["plate", "experiment"])
 def test_ranks_share_whole_plates(screen, config, ranks, unit):
-    store, chosen = PngStore(screen.root), config(train__valid_batch_size=3)
+    store, chosen = FileStore(screen.root), config(train__valid_batch_size=3)
     wells = screen.select("train", "treatment").iloc[[0, 3, 9, 30, 31]]
     rows = with_company(store, screen, site_table(wells), unit, chosen)
     seen = []
@@ -210,7 +210,7 @@ def test_ranks_share_whole_plates(screen, config, ranks, unit):
 def test_plates_of_one_site_make_no_batch(screen, config):
     wells = screen.select("train", "treatment").drop_duplicates(["experiment", "plate"]).head(3)
     with pytest.raises(UserError, match=r"3 training sites are too few for batches of one plate each"):
-        train_loader(config(model__bn="plate", data__sites=[1]), site_table(wells, (1,)), PngStore(screen.root))
+        train_loader(config(model__bn="plate", data__sites=[1]), site_table(wells, (1,)), FileStore(screen.root))
     others = pd.concat([site_table(wells, (1,)), site_table(wells_of(screen, 9), (2,)).assign(label=-1)])
     with pytest.raises(UserError, match=r"^3 training sites are too few"):  # those without a label do not count
-        train_loader(config(model__bn="plate"), others.reset_index(drop=True), PngStore(screen.root))
+        train_loader(config(model__bn="plate"), others.reset_index(drop=True), FileStore(screen.root))

@@ -11,7 +11,7 @@ from rcic.learn.predict import predict_all
 from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 
 CHANNELS = (1, 4)
 
@@ -23,7 +23,7 @@ def rows(screen):
 
 @pytest.fixture
 def dataset(rows, screen):
-    return SiteDataset(rows, PngStore(screen.root), CHANNELS)
+    return SiteDataset(rows, FileStore(screen.root), CHANNELS)
 
 
 def pixels_of(dataset):

@@ -10,8 +10,8 @@ COST = Cost(train=0.5, valid=0.25, at_the_end=4_000_000, at_most=8_000_000)
 
 
 @pytest.fixture
-def cells(configs, tmp_path):  # noqa: F811
-    return cells_of(Choice(configs[:2], (), (0, 1), ((1, 2), (3,))), tmp_path / "logs")
+def cells(configs, screen, tmp_path):  # noqa: F811
+    return cells_of(Choice(configs[:2], (), (0, 1), ((1, 2), (3,))), screen, tmp_path / "logs")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.learn.rules import check, rules
-from rcic.learn.schema import flat, from_plain, to_plain
 from rcic.learn.settings import Config
+from rcic.schema import flat, from_plain, to_plain
 from tests.learn.tiny import tiny_config
 
 

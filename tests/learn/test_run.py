@@ -11,8 +11,8 @@ from rcic.learn.callbacks import WellValidation
 from rcic.learn.config import read_config
 from rcic.learn.folder import HARMLESS, run_folder
 from rcic.learn.record import read_record
-from rcic.learn.schema import flat, to_plain
 from rcic.learn.start import build_network, starting_checkpoint
+from rcic.schema import flat, to_plain
 from rcic.screen.table import write_wells
 from tests.learn.tiny import same_weights, weights_of
 

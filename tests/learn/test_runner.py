@@ -19,7 +19,7 @@ from rcic.learn.tables import stage_table
 from rcic.pixels.batch import normalize
 from rcic.pixels.mix import mix_batch
 from rcic.pixels.sites import Site
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from rcic.screen.table import read_wells
 from tests.learn.tiny import Snapshots, same_weights, shut, tiny_network, weights_of
 from tests.learn.toy import plain_network, plain_training, toy_runner
@@ -146,7 +146,7 @@ def test_validation_is_every_well_with_its_sites_averaged(trained, screen):
     network = tiny_network(5, screen.n_treatments)
     assert lay_over(network, read_checkpoint(folder / LAST)) == []
     shut(network)
-    wells, store = read_wells(folder / HELD_OUT, screen), PngStore(screen.root)
+    wells, store = read_wells(folder / HELD_OUT, screen), FileStore(screen.root)
     by_well, losses = [], []
     for well in wells.itertuples():
         images = [

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.rules import check
-from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config, Model
+from rcic.schema import from_plain
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "model": {"name": "tiny", "pretrained": "none"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rcic.pixels.image import read_shape
+from rcic.pixels.image import png_shape
 from tests.pixels.conftest import write_png
 
 
@@ -46,11 +46,11 @@ def _drawn(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], objec
 
 
 def _noise(path: Path) -> np.ndarray:
-    return np.random.default_rng(7).integers(0, 256, read_shape(path), dtype=np.uint8)
+    return np.random.default_rng(7).integers(0, 256, png_shape(path), dtype=np.uint8)
 
 
 def _row(path: Path) -> None:
-    height, width = read_shape(path)
+    height, width = png_shape(path)
     path.write_bytes(png(bytes(width + 1), width, height))
 
 

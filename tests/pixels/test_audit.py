@@ -9,7 +9,7 @@ from rcic.pixels.audit import audit_sites
 from rcic.pixels.packed import IMAGES, SHARD, PackedStore
 from rcic.pixels.report import KINDS
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import PngStore, open_store
+from rcic.pixels.store import FileStore, open_store
 from tests.pixels.conftest import SIZE, WELLS, pixels, write_png
 from tests.pixels.planted import PLANTS
 
@@ -38,7 +38,7 @@ def test_a_bad_image_is_found_once(write_root, wells, name, decode, capfd):
     plant, kind, in_header = PLANTS[name]
     root = write_root()
     plant(root / PLACE)
-    found = findings(PngStore(root), wells, decode)
+    found = findings(FileStore(root), wells, decode)
     assert [one[:5] for one in found] == [("HUVEC-01_1_C03", 2, 5, PLACE, kind)] * (decode or in_header)
     assert all(one.detail and str(root) not in one.detail for one in found)
     assert capfd.readouterr().out == ""
@@ -52,7 +52,7 @@ def test_all_of_them_at_once(write_root, wells, threads):
     for path, (plant, kind, _) in zip(paths, PLANTS.values(), strict=True):
         plant(path)
         planted[path.relative_to(root).as_posix()] = kind
-    found = findings(PngStore(root), wells, FULL, threads)
+    found = findings(FileStore(root), wells, FULL, threads)
     assert {one.file: one.kind for one in found} == planted and len(found) == len(planted)
     assert {*planted.values(), "left-out", "duplicate"} == set(KINDS)
 
@@ -68,20 +68,20 @@ COPIES = {
 def test_the_same_pixels_twice_are_two_findings(write_root, wells, name):
     root, copy = write_root(), COPIES[name]
     (root / copy).write_bytes((root / PLACE).read_bytes())
-    found = findings(PngStore(root), wells, FULL)
+    found = findings(FileStore(root), wells, FULL)
     assert {(one.file, one.kind, one.detail) for one in found} == {
         (PLACE, "duplicate", f"has the pixels of {copy}"),
         (copy, "duplicate", f"has the pixels of {PLACE}"),
     }
-    assert findings(PngStore(root), wells, QUICK) == []
+    assert findings(FileStore(root), wells, QUICK) == []
 
 
 def test_pixels_written_anew_are_still_the_same(write_root, wells):
     root = write_root()
     (root / COPIES["another well"]).write_bytes((root / PLACE).read_bytes() + b"\0")
-    assert len(findings(PngStore(root), wells, FULL)) == 2
+    assert len(findings(FileStore(root), wells, FULL)) == 2
     (root / COPIES["the other site"]).write_bytes((root / PLACE).read_bytes())
-    found = findings(PngStore(root), wells, FULL)
+    found = findings(FileStore(root), wells, FULL)
     assert len(found) == 3 and all(one.detail.endswith(" and of 1 more") for one in found)
 
 
@@ -89,7 +89,7 @@ def test_black_images_are_black_and_not_copies_of_each_other(write_root, wells):
     root = write_root()
     for name in (PLACE, *COPIES.values()):
         write_png(root / name, np.zeros((SIZE, SIZE), np.uint8))
-    found = findings(PngStore(root), wells, FULL)
+    found = findings(FileStore(root), wells, FULL)
     assert [one.kind for one in found] == ["zero"] * 4 and found[0].detail == "all 576 pixels are 0"
 
 
@@ -98,7 +98,7 @@ def test_the_size_of_most_is_the_right_one(write_root, wells):
     for channel in (1, 2):
         path = root / f"train/HUVEC-01/Plate1/B02_s1_w{channel}.png"
         write_png(path, pixels("HUVEC-01", "B02", 1, channel)[:, : 20 + channel])
-    found = findings(PngStore(root), wells, QUICK)
+    found = findings(FileStore(root), wells, QUICK)
     assert [(one.channel, one.kind) for one in found] == [(1, "size"), (2, "size")]
     assert found[1].detail == "the image is 24 x 22 pixels (height x width), most have 24 x 24"
 
@@ -108,7 +108,7 @@ def test_a_large_header_takes_no_memory(write_root, wells, monkeypatch):
     plant(root / PLACE)
     seen = []
     monkeypatch.setattr("cv2.imdecode", lambda data, _: seen.append(len(data)) or pixels("RPE-02", "B02", 1, 1))
-    assert findings(PngStore(root), wells[:2], FULL)[0].detail.startswith("the PNG says it has 60000 x 60000 pixels")
+    assert findings(FileStore(root), wells[:2], FULL)[0].detail.startswith("the PNG says it has 60000 x 60000 pixels")
     assert len(seen) == 23  # every image of two wells but this one
 
 
@@ -182,7 +182,7 @@ def test_a_plate_that_was_never_packed_is_missing(write_root, pack_root, wells):
 
 def test_giving_up_half_way_stops_the_threads(write_root, wells):
     before = threading.active_count()
-    lists = audit_sites(PngStore(write_root()), site_table(wells), FULL, 2)
+    lists = audit_sites(FileStore(write_root()), site_table(wells), FULL, 2)
     assert next(lists) == [] and threading.active_count() > before
     lists.close()
     assert threading.active_count() == before

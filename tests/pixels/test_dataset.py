@@ -7,7 +7,7 @@ from rcic.errors import UserError
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import PngStore, check_files
+from rcic.pixels.store import FileStore, check_files
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_png
@@ -15,7 +15,7 @@ from tests.pixels.conftest import SIZE, pixels, write_png
 
 @pytest.fixture
 def dataset(write_root, wells) -> SiteDataset:
-    return SiteDataset(site_table(wells), PngStore(write_root()), (5, 2, 1))
+    return SiteDataset(site_table(wells), FileStore(write_root()), (5, 2, 1))
 
 
 def test_a_sample_carries_its_image_and_where_it_comes_from(dataset, wells):
@@ -40,7 +40,7 @@ def test_a_sample_carries_its_image_and_where_it_comes_from(dataset, wells):
 
 
 def test_size_is_an_area_mean(write_root, wells):
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1, 2), size=SIZE // 2)
+    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1, 2), size=SIZE // 2)
     stored = pixels("HUVEC-01", "B02", 1, 1).astype(float)
     means = stored.reshape(SIZE // 2, 2, SIZE // 2, 2).mean((1, 3))
     assert dataset.shape == (2, SIZE // 2, SIZE // 2)
@@ -48,7 +48,7 @@ def test_size_is_an_area_mean(write_root, wells):
 
 
 def test_a_preloaded_dataset_gives_the_same_pixels(write_root, wells):
-    rows, store = site_table(wells), PngStore(write_root())
+    rows, store = site_table(wells), FileStore(write_root())
     transform = build({"shear": 5})
     plain, loaded = (SiteDataset(rows, store, (1, 4), transform, size=16) for _ in range(2))
     assert loaded.preload()
@@ -78,7 +78,7 @@ def test_sites_of_several_sizes_need_a_size(write_root, wells):
     root = write_root()
     for channel in (1, 2):
         write_png(root / f"train/RPE-02/Plate1/B02_s1_w{channel}.png", np.zeros((30, 20), np.uint8))
-    rows, store = site_table(wells), PngStore(root)
+    rows, store = site_table(wells), FileStore(root)
     with pytest.raises(UserError, match=r"RPE-02/Plate1/B02_s1_w1\.png: 30 x 20 pixels where the first is 24 x 24"):
         SiteDataset(rows, store, (1, 2))[4]
     with pytest.raises(UserError, match="30 x 20"):
@@ -88,7 +88,7 @@ def test_sites_of_several_sizes_need_a_size(write_root, wells):
 
 def test_a_wrong_dataset_is_refused_when_it_is_built(write_root, wells):
     root = write_root()
-    rows, store = site_table(wells), PngStore(root)
+    rows, store = site_table(wells), FileStore(root)
     with pytest.raises(UserError, match="no sites"):
         SiteDataset(rows[:0], store, (1,))
     with pytest.raises(UserError, match="there is no channel 7"):
@@ -99,7 +99,7 @@ def test_a_wrong_dataset_is_refused_when_it_is_built(write_root, wells):
 
 
 def test_the_synthetic_screen_is_complete_and_reads(small_screen):
-    store, wells = PngStore(small_screen), read_screen(small_screen).wells
+    store, wells = FileStore(small_screen), read_screen(small_screen).wells
     dataset = SiteDataset(check_files(store, wells), store, CHANNELS, build({}))
     sample = dataset[0, len(dataset) - 1]
     assert len(dataset) == 2 * len(wells)
@@ -114,12 +114,12 @@ def test_opencv_leaves_the_cores_to_the_workers():
 @pytest.mark.parametrize("stacked", [(1, 1), (3,), (0, 1)])
 def test_sites_that_cannot_be_stacked_are_refused(write_root, wells, stacked):
     with pytest.raises(UserError, match=r"cannot be stacked: name each once, of \[1, 2\]"):
-        SiteDataset(wells, PngStore(write_root()), (1,), stacked=stacked)
+        SiteDataset(wells, FileStore(write_root()), (1,), stacked=stacked)
 
 
 @pytest.mark.parametrize("loaded", [False, True])
 def test_a_stacked_sample_is_a_well(write_root, wells, loaded):
-    store = PngStore(write_root())
+    store = FileStore(write_root())
     dataset = SiteDataset(wells, store, (5, 2), stacked=(2, 1))  # without a column "site"
     assert dataset.shape == (4, SIZE, SIZE)
     assert not loaded or dataset.preload()
@@ -133,7 +133,7 @@ def test_a_stacked_sample_is_a_well(write_root, wells, loaded):
 
 
 def test_stacked_sites_share_one_geometry(write_root, wells):
-    store, transform = PngStore(write_root()), build({"crop": 16}, seed=2)
+    store, transform = FileStore(write_root()), build({"crop": 16}, seed=2)
     stacked = SiteDataset(wells, store, (3, 1), transform, stacked=(1, 2))
     by_site = SiteDataset(wells.assign(site=2), store, (3, 1), transform)  # the same row numbers
     for row in range(len(wells)):
@@ -143,7 +143,7 @@ def test_stacked_sites_share_one_geometry(write_root, wells):
 def test_a_bad_second_site_is_named(write_root, wells):
     root = write_root()
     write_png(root / "train/HUVEC-01/Plate1/C03_s2_w1.png", np.zeros((30, 20), np.uint8))
-    dataset = SiteDataset(wells, PngStore(root), (1,), stacked=(1, 2))
+    dataset = SiteDataset(wells, FileStore(root), (1,), stacked=(1, 2))
     with pytest.raises(UserError, match=r"C03_s2_w1\.png: 30 x 20 pixels where the first is 24 x 24"):
         dataset[1]
-    assert SiteDataset(wells, PngStore(root), (1,), size=8, stacked=(1, 2))[1]["image"].shape == (2, 8, 8)
+    assert SiteDataset(wells, FileStore(root), (1,), size=8, stacked=(1, 2))[1]["image"].shape == (2, 8, 8)

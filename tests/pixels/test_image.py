@@ -1,11 +1,9 @@
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.image import BadImage, read_grey, read_shape, resize
+from rcic.pixels.image import BadImage, Planes, png_shape, read_png, resize
 from tests.pixels.planted import chunk, png
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
@@ -52,10 +50,26 @@ BAD = {
 def test_reads_the_pixels(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(WHOLE)
-    image = read_grey(path)
+    image = read_png(path)
     assert image.dtype == np.uint8
-    assert np.array_equal(image, GREY)
-    assert np.array_equal(read_grey(str(path), size=(20, 30)), GREY)
+    assert np.array_equal(image, GREY[None])
+    assert np.array_equal(read_png(str(path)), image)
+
+
+def test_reads_16_bits_and_the_three_planes_of_rgb(tmp_path):
+    path = tmp_path / "a.png"
+    deep, colours = (GREY.astype(np.uint16) * 257, np.stack([GREY, 255 - GREY, GREY // 2], axis=2))
+    path.write_bytes(encode(deep))
+    assert np.array_equal(read_png(path, Planes(1, 16)), deep[None])
+    path.write_bytes(encode(colours))  # OpenCV writes blue first
+    assert np.array_equal(read_png(path, Planes(3)), np.moveaxis(colours[..., ::-1], 2, 0))
+    with pytest.raises(BadImage, match=r"has 8 bits a pixel; an image must have 16 .*images\.bits"):
+        read_png(path, Planes(3, 16))
+    with pytest.raises(BadImage, match=r"3 channels \(RGB\); an image must be one grey channel"):
+        read_png(path)
+    path.write_bytes(WHOLE)
+    with pytest.raises(BadImage, match="one grey channel; an image of 3 channels must be RGB"):
+        read_png(path, Planes(3))
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -64,7 +78,7 @@ def test_a_bad_file_is_named_with_its_reason(tmp_path, capfd, name):
     path = tmp_path / "B02_s1_w3.png"
     path.write_bytes(data)
     with pytest.raises(UserError, match=reason) as caught:
-        read_grey(path)
+        read_png(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
     if "decoded" not in reason:  # those are found before the decoder could print anything
@@ -76,33 +90,26 @@ def test_no_beginning_of_a_file_passes_for_the_file(tmp_path, kept):
     path = tmp_path / "a.png"
     path.write_bytes(WHOLE[:kept])
     with pytest.raises(UserError, match=r"cut off|empty"):
-        read_grey(path)
+        read_png(path)
 
 
 def test_bytes_after_the_end_do_no_harm(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(WHOLE + b"trailing")
-    assert np.array_equal(read_grey(path), GREY)
+    assert np.array_equal(read_png(path)[0], GREY)
 
 
 def test_a_transparent_grey_value_does_no_harm(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(WHOLE[:33] + chunk(b"tRNS", b"\0\1") + WHOLE[33:])
-    assert np.array_equal(read_grey(path), GREY)
+    assert np.array_equal(read_png(path)[0], GREY)
 
 
 def test_missing_and_unreadable(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.png: no such image file"):
-        read_grey(tmp_path / "nowhere.png")
+        read_png(tmp_path / "nowhere.png")
     with pytest.raises(UserError, match="cannot be read: Is a directory"):
-        read_grey(tmp_path)
-
-
-def test_another_size_than_wanted(tmp_path):
-    path = Path(tmp_path / "a.png")
-    path.write_bytes(WHOLE)
-    with pytest.raises(UserError, match=r"a\.png: the image is 20 x 30 pixels .*, not 30 x 20"):
-        read_grey(path, size=(30, 20))
+        read_png(tmp_path)
 
 
 def test_an_error_tells_the_kind_and_the_reason_apart(tmp_path):
@@ -110,7 +117,7 @@ def test_an_error_tells_the_kind_and_the_reason_apart(tmp_path):
     for data, kind in ((b"", "empty"), (WHOLE[:50], "truncated"), (TALL, "damaged"), (b"text", "not-png")):
         path.write_bytes(data)
         with pytest.raises(BadImage) as caught:
-            read_grey(path)
+            read_png(path)
         assert caught.value.kind == kind and str(caught.value) == f"{path}: {caught.value.reason}"
 
 
@@ -118,9 +125,9 @@ def test_the_largest_image_is_read_and_a_larger_one_refused(tmp_path, monkeypatc
     monkeypatch.setattr("rcic.pixels.image.MOST_PIXELS", 600)
     path = tmp_path / "a.png"
     path.write_bytes(WHOLE)
-    assert read_grey(path).shape == (20, 30)
+    assert read_png(path).shape == (1, 20, 30)
     path.write_bytes(encode(np.zeros((20, 31), np.uint8)))
-    for read in (read_grey, read_shape):
+    for read in (read_png, png_shape):
         with pytest.raises(BadImage, match="says it has 20 x 31 pixels") as caught:
             read(path)
         assert caught.value.kind == "size"
@@ -130,11 +137,11 @@ def test_a_header_tells_the_shape(tmp_path):
     path = tmp_path / "a.png"
     for data in (WHOLE, WHOLE[:33], bytes(FLIPPED)):  # what comes after it is not looked at
         path.write_bytes(data)
-        assert read_shape(path) == (20, 30)
+        assert png_shape(path) == (20, 30)
     for end in (*range(33), 0):
         path.write_bytes(WHOLE[:end])
         with pytest.raises(BadImage) as caught:
-            read_shape(path)
+            png_shape(path)
         assert caught.value.kind == ("truncated" if end else "empty")
 
 
@@ -145,7 +152,7 @@ def test_no_flipped_bit_of_a_header_passes(tmp_path):
         data[bit // 8] ^= 1 << bit % 8
         path.write_bytes(data)
         with pytest.raises(BadImage) as caught:
-            read_shape(path)
+            png_shape(path)
         assert caught.value.kind == ("not-png" if bit < 64 else "damaged")
 
 

@@ -12,7 +12,7 @@ from rcic.pixels.dataset import META, SiteDataset
 from rcic.pixels.loader import AHEAD, BatchLoader, view_on
 from rcic.pixels.sampler import EpochSampler, GroupBatches
 from rcic.pixels.sites import site_table, stack_rows
-from rcic.pixels.store import PngStore, open_store
+from rcic.pixels.store import FileStore, open_store
 from rcic.screen.plate import CHANNELS
 from tests.pixels.conftest import SIZE
 
@@ -23,7 +23,7 @@ def in_rows(n: int, size: int) -> BatchSampler:
 
 @pytest.fixture
 def dataset(write_root, wells) -> SiteDataset:
-    return SiteDataset(site_table(wells), PngStore(write_root()), (5, 2, 1))
+    return SiteDataset(site_table(wells), FileStore(write_root()), (5, 2, 1))
 
 
 @pytest.mark.parametrize("threads", [0, 2])
@@ -45,7 +45,7 @@ def test_a_batch_is_its_samples(dataset, threads):
 @pytest.mark.parametrize("extra", [[], ["noise"]])
 def test_pixels_do_not_depend_on_the_threads(write_root, wells, extra):
     transform = build({"scale": [0.9, 1.1], "extra": extra}, seed=5)
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1, 2), transform)
+    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1, 2), transform)
     seen = []
     for threads in (0, 1, 3):
         sampler = EpochSampler(len(dataset), seed=5)
@@ -68,7 +68,7 @@ def test_pixels_do_not_depend_on_the_threads(write_root, wells, extra):
 
 def test_a_growing_crop_is_that_of_the_epoch(write_root, wells):
     transform = build({"shear": 0, "crop": 24, "crop_start": 8}, n_epochs=3)
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1,), transform)
+    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), transform)
     batches = GroupBatches(np.zeros(12, np.int64), 6)
     loader, sides = BatchLoader(dataset, batches, threads=1), []
     for batches.epoch in (1, 2, 3):
@@ -95,7 +95,7 @@ def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pa
 
 
 def test_pixel_values_are_changed_on_the_cpu(write_root, wells):
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1,), build({"extra": ["gamma"]}))
+    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), build({"extra": ["gamma"]}))
     batch = next(iter(BatchLoader(dataset, in_rows(12, 4), on_device=True)))
     assert "view" not in batch
     assert torch.equal(batch["image"][3], dataset[3]["image"])
@@ -106,7 +106,7 @@ def test_a_bad_image_reaches_the_user_as_one_line(write_root, wells, threads):
     root = write_root()
     path = root / "train/HUVEC-01/Plate1/C03_s1_w2.png"
     path.write_bytes(path.read_bytes()[:100])
-    loader = BatchLoader(SiteDataset(site_table(wells), PngStore(root), (1, 2)), in_rows(12, 2), threads)
+    loader = BatchLoader(SiteDataset(site_table(wells), FileStore(root), (1, 2)), in_rows(12, 2), threads)
     with pytest.raises(UserError) as caught:
         list(loader)
     assert str(caught.value) == f"{path}: the PNG is cut off after 100 bytes; copy or download it again"
@@ -114,7 +114,7 @@ def test_a_bad_image_reaches_the_user_as_one_line(write_root, wells, threads):
 
 
 def test_a_crop_too_large_is_said(write_root, wells):
-    dataset = SiteDataset(site_table(wells), PngStore(write_root()), (1,), build({"crop": 100}))
+    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), build({"crop": 100}))
     for on_device in (False, True):
         with pytest.raises(UserError, match=r"^augment\.crop 100 is larger than the images, 24 x 24 pixels$"):
             list(BatchLoader(dataset, in_rows(12, 2), 1, on_device=on_device))
@@ -160,7 +160,7 @@ def test_ahead_keeps_the_order():
 
 def test_stacked_rows_fit_the_dataset(write_root, wells):
     complete, _ = stack_rows(site_table(wells), (1, 2))
-    dataset = SiteDataset(complete, PngStore(write_root()), CHANNELS, stacked=(1, 2))
+    dataset = SiteDataset(complete, FileStore(write_root()), CHANNELS, stacked=(1, 2))
     batch = next(iter(BatchLoader(dataset, in_rows(6, 6))))
     assert batch["image"].shape == (6, 12, SIZE, SIZE)
     assert batch["site"] == [0] * 6

@@ -14,12 +14,12 @@ from rcic.pixels.batch import channel_dropout, normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.loader import BatchLoader
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import PngStore, check_files, drop_incomplete
+from rcic.pixels.store import FileStore, check_files, drop_incomplete
 from rcic.screen.table import read_screen
 
 
 @pytest.fixture(scope="module")
-def real(shared_data, tmp_path_factory) -> tuple[PngStore, pd.DataFrame]:
+def real(shared_data, tmp_path_factory) -> tuple[FileStore, pd.DataFrame]:
     """Return the store of a data root made of links, and the 18 wells that have images."""
     root = tmp_path_factory.mktemp("real")
     for path in (shared_data / "kaggle_2019").glob("*.csv"):
@@ -29,7 +29,7 @@ def real(shared_data, tmp_path_factory) -> tuple[PngStore, pd.DataFrame]:
     wells = read_screen(root).wells
     folders = wells["split"] + "/" + wells["experiment"] + "/Plate" + wells["plate"].astype(str)
     there = (wells["well"] == "B02") & folders.map(lambda folder: Path(root / folder).is_dir())
-    return PngStore(root), wells[there].reset_index(drop=True)
+    return FileStore(root), wells[there].reset_index(drop=True)
 
 
 def first_batch(dataset: SiteDataset) -> dict[str, Any]:

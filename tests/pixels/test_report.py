@@ -11,7 +11,7 @@ from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.marks import marks_of
 from rcic.pixels.report import FINDINGS, REPORT, Audit, Finding, Unaudited, read_audit, write_audit
 from rcic.pixels.sites import TAKEN, Site, site_table, sites_of, stack_rows
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_tables
 
@@ -62,7 +62,7 @@ def test_the_other_site_stands_in_where_it_is_sound(wells):
 
 
 def test_the_dataset_reads_the_other_site(write_root, wells):
-    store = PngStore(write_root())
+    store = FileStore(write_root())
     rows = audit_of(*BAD, on_bad="other-site").settled(site_table(wells), CHANNELS)
     dataset = SiteDataset(rows, store, CHANNELS)
     own, stands_in = dataset[0], dataset[1]
@@ -72,7 +72,7 @@ def test_the_dataset_reads_the_other_site(write_root, wells):
 
 
 def test_stacked_sites_are_one_site_twice(write_root, wells):
-    store = PngStore(write_root())
+    store = FileStore(write_root())
     rows = audit_of(*BAD, on_bad="other-site").settled(site_table(wells), CHANNELS)
     stacked, lacking = stack_rows(rows, (1, 2))
     assert stacked[TAKEN].tolist() == [1, 0, 0, 0, 0] and lacking.empty

@@ -9,7 +9,7 @@ from rcic.pixels.batch import normalize
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.sites import site_table, stack_rows
 from rcic.pixels.stats import GROUPS, group_stats, site_stats
-from rcic.pixels.store import PngStore
+from rcic.pixels.store import FileStore
 
 KEYS = {
     "plate": lambda row: (row.experiment, row.plate),
@@ -21,7 +21,7 @@ KEYS = {
 
 @pytest.fixture
 def dataset(write_root, wells) -> SiteDataset:
-    return SiteDataset(site_table(wells), PngStore(write_root()), (6, 1, 3), build({"shear": 30}))
+    return SiteDataset(site_table(wells), FileStore(write_root()), (6, 1, 3), build({"shear": 30}))
 
 
 def off_centre(n_wells: int = 5) -> tuple[pd.DataFrame, np.ndarray]:
@@ -66,7 +66,7 @@ def test_a_missing_image_is_named(dataset):
 
 
 def test_one_channel_and_stacked_sites(write_root, wells):
-    store = PngStore(write_root())
+    store = FileStore(write_root())
     single = site_stats(SiteDataset(site_table(wells), store, (4,)))
     assert single.shape == (12, 1, 2)
     stacked = SiteDataset(stack_rows(site_table(wells), (2, 1))[0], store, (4,), stacked=(2, 1))

@@ -1,8 +1,8 @@
 import pytest
 
 from rcic.errors import UserError
+from rcic.screen.forms import shipped
 from rcic.screen.plate import (
-    CHANNEL_NAMES,
     CHANNELS,
     WELLS,
     cell_type_of,
@@ -40,7 +40,7 @@ def test_a_position_outside_the_plate_is_refused(position):
 def test_names_of_wells_and_images():
     assert id_code("HUVEC-07", 1, "B02") == "HUVEC-07_1_B02"
     assert image_name("HUVEC-07", 1, "B02", 2, 6) == "HUVEC-07/Plate1/B02_s2_w6.png"
-    assert tuple(CHANNEL_NAMES) == CHANNELS
+    assert shipped("rcic").channel_numbers == CHANNELS
 
 
 @pytest.mark.parametrize(("experiment", "cell_type"), [("HUVEC-07", "HUVEC"), ("A-B-01", "A-B"), ("X1", "X1")])

@@ -13,18 +13,20 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
-from rcic.screen.plate import CHANNEL_NAMES
 
 Channels = tuple[int, ...]
 
-COLUMNS = ["cell_type", "channel", "accuracy_without", "accuracy_with", "lost", "n_wells", "spread"]
+COLUMNS = ["cell_type", "channel", "name", "accuracy_without", "accuracy_with", "lost", "n_wells", "spread"]
 
 
-def channel_importance(tables: Mapping[Channels, np.ndarray], wells: pd.DataFrame) -> pd.DataFrame:
+def channel_importance(
+    tables: Mapping[Channels, np.ndarray], wells: pd.DataFrame, names: Mapping[int, str] | None = None
+) -> pd.DataFrame:
     """Return what each channel is worth: COLUMNS, for "all" wells first, then by cell type; channels in order.
 
     ``tables`` maps a channel set to the share of right answers of each well, (N,) float 0..1, NaN where unknown;
-    ``wells`` has N rows with a column cell_type. Accuracies are in %, over the n_wells that every set of the family
+    ``wells`` has N rows with a column cell_type; ``names``
+    says what channels show. Accuracies are in %, over the n_wells that every set of the family
     knows: ``accuracy_without`` of the set that lacks the channel, ``accuracy_with`` the mean of the others, ``lost``
     the second less the first, in points. ``spread`` is the standard error of ``lost`` over wells, each paired with
     itself (NaN for one well); it knows the draw of wells, not that of seeds or experiments. Sets of other sizes are not
@@ -40,7 +42,10 @@ def channel_importance(tables: Mapping[Channels, np.ndarray], wells: pd.DataFram
     cell_types = wells["cell_type"].to_numpy()
     for name in ["all", *np.unique(cell_types[known])]:
         chosen = known & ((cell_types == name) | (name == "all"))
-        rows += [(name, channel, *_loss(without, channel, chosen)) for channel in _channels(tables)]
+        rows += [
+            (name, channel, (names or {}).get(channel, ""), *_loss(without, channel, chosen))
+            for channel in _channels(tables)
+        ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -51,7 +56,7 @@ def importance_text(table: pd.DataFrame) -> str:
     absent = []
     for channel in table["channel"].unique():
         part = table[table["channel"] == channel]
-        name = f"{channel} {CHANNEL_NAMES.get(channel, '')}".strip()
+        name = f"{channel} {part['name'].iloc[0]}".strip()
         cells = part.set_index("cell_type").loc[scopes]
         rows.append([name, *map(_cell, cells["lost"], cells["spread"])])
         absent += [name] * bool(part["n_wells"].max() == 0)

@@ -14,9 +14,9 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from rcic.decide.assign import answers, assign_wells
-from rcic.decide.plate_group import group_mask, match_groups
-from rcic.decide.pseudo import select
+from rcic.decide.assign import answers
+from rcic.decide.pseudo import seats, select
+from rcic.decide.settle import settle
 from rcic.decide.sinkhorn import balance
 from rcic.errors import UserError
 from rcic.screen.layout import Groups
@@ -38,10 +38,12 @@ def choose(
     (above 0, up to 1) of its wells, no class more often than ``groups.capacity``. Raises UserError if a well to be kept
     is among ``validation`` (id_codes of every validation fold), for NaN, or for what does not fit.
     """
-    allowed = group_mask(wells, match_groups(log_probs, wells, groups), groups)
-    labels = assign_wells(log_probs, wells, allowed, groups.capacity)
-    balanced = balance(log_probs, wells, allowed, groups.capacity)
-    return select(answers(balanced, wells, allowed, labels), min_margin, share, validation, groups.capacity)
+    settled = settle(log_probs, wells, groups)
+    allowed, sure = settled.allowed, log_probs
+    if groups.assigned:
+        sure = balance(log_probs, wells, allowed, groups.capacity)
+    table = answers(sure, wells, allowed, settled.labels)
+    return select(table, min_margin, share, validation, seats(groups, len(wells)))
 
 
 def share_at(epoch: int, start: int, n_epochs: int, first: float, last: float) -> float:

@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
+from rcic.screen.layout import Groups
 
 KEPT, TAKEN, BEYOND = "kept", "siRNA already taken on this plate by a wider margin", "beyond the share"
+
+
+def seats(groups: Groups, n_wells: int) -> int:
+    """Return how many wells of a plate may be labelled alike: all ``n_wells`` where wells are not assigned."""
+    return groups.capacity if groups.assigned else max(n_wells, 1)
 
 
 def select(

@@ -30,12 +30,12 @@ from rcic.screen.layout import Groups
 RUNGS = ("one site", "both sites", "TTA", "channel sets", "folds", "models", "group mask", "assignment")
 
 
-def existing(predictions: Sequence[Prediction], n_wells: int, n_groups: int) -> list[str]:
+def existing(predictions: Sequence[Prediction], n_wells: int, groups: Groups) -> list[str]:
     """Return the rungs, in order, that these predictions can tell.
 
     One site needs the sites of every member; both sites a member with two, and the sites of every member with TTA;
     TTA such a member; channel sets two of them in one fold of one model, folds a well that two folds of one model
-    predicted, models two models, the mask two groups.
+    predicted, models two models, the mask two groups, the assignment a screen that has one.
     """
     sites = [prediction.sites for prediction in predictions]
     members = [(model_of(p.member.model), p.member.fold, p.member.channels) for p in predictions]
@@ -48,8 +48,8 @@ def existing(predictions: Sequence[Prediction], n_wells: int, n_groups: int) -> 
         "channel sets": len({member[:2] for member in members}) < len(set(members)),
         "folds": any(_folds_a_well(predictions, model, n_wells) > 1 for model in models),
         "models": len(models) > 1,
-        "group mask": n_groups > 1,
-        "assignment": True,
+        "group mask": len(groups.sizes) > 1,
+        "assignment": groups.assigned,
     }
     return [rung for rung in RUNGS if has[rung]]
 

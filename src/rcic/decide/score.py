@@ -61,7 +61,7 @@ def ladder(
     if not shares:
         raise UserError("the truth tells none of the predicted wells; nothing can be scored")
     right = np.concatenate(plates) if len(groups.sizes) > 1 else np.zeros(0)
-    rungs = existing(predictions, len(wells), len(groups.sizes))
+    rungs = existing(predictions, len(wells), groups)
     told = pd.concat(shares)
     sure = told["confidence"].to_numpy(), told["assignment"].to_numpy() > 0
     counts = 100 / len(groups.of_class), int(right.sum()), len(right)

@@ -8,20 +8,23 @@ import pandas as pd
 from rcic.decide.assign import assign_wells
 from rcic.decide.plate_group import group_mask, match_groups
 from rcic.decide.sinkhorn import balance
+from rcic.errors import UserError
 from rcic.screen.layout import Groups
 
 
 class Settled(NamedTuple):
     """The answers on N wells, and what they follow from."""
 
-    labels: np.ndarray  # (N,) int64, of the assignment
+    labels: np.ndarray  # (N,) int64, of the assignment; without one, each well's likeliest allowed class
     log_probs: np.ndarray  # (N, K), what was assigned: balanced, or as they came
     allowed: np.ndarray  # (N, K) bool, the classes of the plate's group
     plates: pd.DataFrame  # as `match_groups` returns it
 
 
 def settle(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, sinkhorn: bool = False) -> Settled:
-    """Return the assignment of the N wells with log-probabilities (N, K), of finite numbers.
+    """Return the answers on the N wells with log-probabilities (N, K), of finite numbers.
+
+    They are an assignment, unless the screen has none (``groups.assigned``).
 
     ``sinkhorn`` balances each plate's allowed classes first (`rcic.decide.sinkhorn.balance`), so that what
     `rcic.decide.assign.confidence` makes of them knows, too, that the other wells of the plate want their classes.
@@ -29,6 +32,12 @@ def settle(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, sinkhorn:
     """
     plates = match_groups(log_probs, wells, groups)
     allowed = group_mask(wells, plates, groups)
+    if sinkhorn and not groups.assigned:
+        raise UserError("--sinkhorn balances what is assigned, but the screen's form says assignment: none")
     if sinkhorn:
         log_probs = balance(log_probs, wells, allowed, groups.capacity)
-    return Settled(assign_wells(log_probs, wells, allowed, groups.capacity), log_probs, allowed, plates)
+    if groups.assigned:
+        labels = assign_wells(log_probs, wells, allowed, groups.capacity)
+    else:
+        labels = np.where(allowed, log_probs, -np.inf).argmax(axis=1)
+    return Settled(labels, log_probs, allowed, plates)

@@ -20,7 +20,6 @@ from rcic.learn.progressive import ProgressiveLabels, with_test_sites
 from rcic.learn.ranks import rank_and_world, say
 from rcic.learn.resume import disk_bytes
 from rcic.learn.runner import WellRunner
-from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
 from rcic.learn.sizes import check_sizes
@@ -29,6 +28,7 @@ from rcic.learn.tables import StageTable
 from rcic.pixels.loader import BatchLoader
 from rcic.pixels.report import Audit
 from rcic.pixels.store import Store, open_store
+from rcic.schema import to_plain
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.table import Screen
 
@@ -52,7 +52,7 @@ def build_training(
     check_precision(config.train.precision, device)
     check_sizes(config)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
-    store = open_store(screen.root)
+    store = open_store(screen)
     earlier = starting_checkpoint(config, log_root)
     sites, known = find_sites(config, screen, table, store, earlier, audit)
     set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built

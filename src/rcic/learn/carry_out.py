@@ -12,11 +12,12 @@ from rcic.learn.grid import Cell, Choice, Tables, cells_of
 from rcic.learn.plan import Kind, cost_text, count_text, kind_of, left_of, plan_text
 from rcic.learn.probe import Cost, measure
 from rcic.learn.run_grid import Grid, train_command
+from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
 
 def show_plan(
-    choice: Choice, data_root: str, log_root: str, more: Sequence[str], jobs: int | None, probe: bool
+    choice: Choice, data_root: DataRoot, log_root: str, more: Sequence[str], jobs: int | None, probe: bool
 ) -> None:
     """Print the commands that are left, how far every training is, and what is left of time and disk."""
     cells, tables = _grid(choice, data_root, log_root)
@@ -36,7 +37,9 @@ def show_plan(
         print(cost_text(cells, left, costs, Path(log_root), min(jobs or len(devices), len(devices)) or 1))
 
 
-def carry_out(choice: Choice, data_root: str, log_root: str, more: Sequence[str], where: Where, force: bool) -> None:
+def carry_out(
+    choice: Choice, data_root: DataRoot, log_root: str, more: Sequence[str], where: Where, force: bool
+) -> None:
     """Train what is left of a grid. Raises UserError, with a line for each, if trainings are not done in the end."""
     cells, tables = _grid(choice, data_root, log_root)
     _check_models({cell.config.model.name for cell in cells})
@@ -56,9 +59,10 @@ def carry_out(choice: Choice, data_root: str, log_root: str, more: Sequence[str]
         raise UserError(f"{len(outcome.failed)} of {len(cells)} trainings are not done; start again to go on")
 
 
-def _grid(choice: Choice, data_root: str, log_root: str) -> tuple[list[Cell], Tables]:
+def _grid(choice: Choice, data_root: DataRoot, log_root: str) -> tuple[list[Cell], Tables]:
     """Return the trainings and what they read, which is looked at now: what is wrong is told before any begins."""
-    cells, tables = cells_of(choice, Path(log_root)), Tables(read_screen(data_root), Path(log_root))
+    screen = read_screen(data_root)
+    cells, tables = cells_of(choice, screen, Path(log_root)), Tables(screen, Path(log_root))
     for cell in cells:
         tables.nearest(cell.config)
         tables.audit(cell.config)

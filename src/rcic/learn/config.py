@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
+from rcic.document import read_document, read_value
 from rcic.errors import UserError, brief, nearest
 from rcic.files import whole
-from rcic.learn.document import read_document, read_value
 from rcic.learn.rules import check
-from rcic.learn.schema import Places, flat, from_plain, to_plain
 from rcic.learn.settings import Config
+from rcic.schema import Places, flat, from_plain, to_plain
 
 # flag of src/train.py -> the key that it sets
 FLAGS = {

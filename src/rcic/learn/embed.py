@@ -9,11 +9,12 @@ from rcic.learn.audited import audit_of_prediction
 from rcic.learn.jobs import finished_members, part_of, write_embeddings
 from rcic.learn.passes import EMBEDDED, Options
 from rcic.learn.predict import unanswered
+from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
 
 def embed_all(
-    data_root: str | Path,
+    data_root: DataRoot,
     model_root: str | Path,
     model_names: Sequence[str],
     out_dir: str | Path,

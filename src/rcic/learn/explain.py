@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from rcic.learn.config import Resolved
 from rcic.learn.rules import rules
-from rcic.learn.schema import flat, to_plain
 from rcic.learn.settings import Config
+from rcic.schema import flat, to_plain
 
 _WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 _HEAD = """# Every key of a config

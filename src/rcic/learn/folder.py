@@ -11,9 +11,9 @@ from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, LAST, METRICS, PREVIOUS, Member, model_name
 from rcic.learn.ranks import say
 from rcic.learn.record import read_record
-from rcic.learn.schema import flat, read_yaml, to_plain
 from rcic.learn.settings import Config
 from rcic.lock import owner
+from rcic.schema import flat, read_yaml, to_plain
 
 HARMLESS = (  # keys that do not decide what is learnt
     "log.every",

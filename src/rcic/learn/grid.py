@@ -9,15 +9,14 @@ from rcic.errors import UserError
 from rcic.files import BEST, channel_name
 from rcic.learn.audited import audit_of_training
 from rcic.learn.config import resolve
+from rcic.learn.fit import channel_sets, fitted, has_controls
 from rcic.learn.folder import State, init_path, lacks_start, run_folder, state_of
+from rcic.learn.ranks import say
 from rcic.learn.rules import STAGES
 from rcic.learn.settings import Config
 from rcic.learn.tables import PSEUDO_TABLE, StageTable, stage_table
 from rcic.pixels.report import Audit
-from rcic.screen.plate import CHANNELS
 from rcic.screen.table import Screen
-
-CHANNEL_SETS = tuple(tuple(c for c in CHANNELS if c != absent) for absent in reversed(CHANNELS))  # five of six
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Choice:
     configs: tuple[str, ...]
     models: tuple[str, ...] = ()  # that of each config, if none is given
     folds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    channel_sets: tuple[tuple[int, ...], ...] = CHANNEL_SETS
+    channel_sets: tuple[tuple[int, ...], ...] = ()  # `rcic.learn.fit.channel_sets` if none is given
     settings: str = ""
 
 
@@ -48,12 +47,13 @@ class Cell:
         return f"{stage} {channel_name(data.channels)}{fold} {self.folder.name}"
 
 
-def cells_of(choice: Choice, log_root: Path) -> list[Cell]:
+def cells_of(choice: Choice, screen: Screen, log_root: Path) -> list[Cell]:
     """Return the trainings of a grid in the order of stages, models, folds and channel sets.
 
-    Raises UserError for a config that cannot be used, or a training that stands twice.
+    A screen without controls has none of stage I. Raises UserError for a config that cannot be used, or a training that
+    stands twice.
     """
-    cells = [cell for path in choice.configs for cell in _cells(path, choice, log_root)]
+    cells = [cell for path in choice.configs for cell in _cells(path, choice, screen, log_root)]
     cells.sort(key=lambda cell: STAGES.index(cell.config.stage))
     folders = [cell.folder for cell in cells]
     for cell in cells:
@@ -62,14 +62,19 @@ def cells_of(choice: Choice, log_root: Path) -> list[Cell]:
     return cells
 
 
-def _cells(path: str, choice: Choice, log_root: Path) -> list[Cell]:
+def _cells(path: str, choice: Choice, screen: Screen, log_root: Path) -> list[Cell]:
     given = resolve(path, choice.settings).config
+    if given.stage == "control" and not has_controls(screen):
+        say(f"{path}: {screen.form.name} has no control wells, so stage I is skipped; stage II starts without it")
+        return []
     folds = (given.data.fold,) if given.stage == "control" else choice.folds
     models = choice.models or (given.model.name,)
     cells = []
-    for model, fold, channels in itertools.product(models, folds, choice.channel_sets):
+    for model, fold, channels in itertools.product(models, folds, choice.channel_sets or channel_sets(screen.form)):
         own = {"model": model, "channels": list(channels)} | ({} if given.stage == "control" else {"fold": fold})
-        config = resolve(path, choice.settings, own).config
+        resolved = resolve(path, choice.settings, own)
+        with resolved.told():
+            config = fitted(resolved.config, screen)
         flags = [f"--model={model}", f"--channels={channel_name(channels)}"]
         flags += [] if given.stage == "control" else [f"--fold={fold}"]
         cells.append(Cell(config, path, run_folder(log_root, config), tuple(flags)))

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from rcic.learn.loss import Targets
-from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import TrainingSites
 from rcic.pixels.batch import augment_batch, normalize
 from rcic.pixels.loader import view_on
 from rcic.pixels.mix import mix_batch
+from rcic.schema import to_plain
 
 Arguments = tuple[Tensor, Tensor | None, Tensor | None, float]  # images, metadata, order and share of a mixed batch
 

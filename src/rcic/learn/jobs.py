@@ -18,10 +18,10 @@ from rcic.learn.checkpoint import Checkpoint, check_classes, read_checkpoint
 from rcic.learn.infer import Answers
 from rcic.learn.ranks import say
 from rcic.learn.record import read_record
-from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config
 from rcic.learn.wells import average_sites, mean_of_sites, stack_sites
 from rcic.pixels.report import Audit
+from rcic.schema import from_plain
 from rcic.screen.table import Screen, read_wells
 
 

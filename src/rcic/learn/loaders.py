@@ -10,7 +10,6 @@ from torch.utils.data import BatchSampler
 from rcic.errors import UserError
 from rcic.learn.groups import group_codes
 from rcic.learn.ranks import rank_and_world, say
-from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.pixels.augment import build
 from rcic.pixels.dataset import SiteDataset
@@ -19,6 +18,7 @@ from rcic.pixels.report import Audit
 from rcic.pixels.sampler import EpochSampler, GroupBatches, WholeGroups
 from rcic.pixels.sites import TAKEN, site_table, stack_rows
 from rcic.pixels.store import Store, check_files, complete_sites, drop_incomplete
+from rcic.schema import to_plain
 from rcic.screen.table import Screen
 
 

@@ -16,11 +16,11 @@ from rcic.learn.loaders import stacked, usable_sites, with_company
 from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.rules import VIEWS, are_views
-from rcic.learn.schema import from_plain
 from rcic.learn.settings import Config, Predict
 from rcic.learn.start import in_channels
 from rcic.pixels.sites import TAKEN
 from rcic.pixels.store import Store
+from rcic.schema import from_plain
 from rcic.screen.table import Screen
 
 PREDICTED, EMBEDDED = ("first", "logits"), ("embedding",)  # what is kept of the Answers

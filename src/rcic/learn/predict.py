@@ -13,11 +13,12 @@ from rcic.learn.jobs import Job, finished_members, is_answered, part_of, plan_jo
 from rcic.learn.passes import EMBEDDED, PREDICTED, Options, answers_of
 from rcic.pixels.report import Audit
 from rcic.pixels.store import open_store
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
 
 def predict_all(
-    data_root: str | Path,
+    data_root: DataRoot,
     model_root: str | Path,
     model_names: Sequence[str],
     out_dir: str | Path,
@@ -64,6 +65,6 @@ def unanswered(
     todo = [job for job in jobs if not is_answered(job)]
     verb = "embedded" if keep == EMBEDDED else "predicted"
     print(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are {verb} already, {len(todo)} to go")
-    for some, answers, rows in answers_of(open_store(screen.root), screen, todo, split, options, keep):
+    for some, answers, rows in answers_of(open_store(screen), screen, todo, split, options, keep):
         for job, own in zip(some, answers, strict=True):
             yield job, own, rows

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import pandas as pd
 
 from rcic.learn.settings import Config
+from rcic.screen.source import DataRoot
 
 if TYPE_CHECKING:
     from catalyst import dl
@@ -29,7 +30,7 @@ class Cost:
     at_most: int
 
 
-def measure(config: Config, data_root: str, log_root: Path) -> Cost:
+def measure(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
     """Return what a site of this training costs here. Nothing is written.
 
     The network has random weights and no frozen part. Raises UserError for images or a device that it cannot use.
@@ -38,7 +39,7 @@ def measure(config: Config, data_root: str, log_root: Path) -> Cost:
         return pool.submit(_measure, config, data_root, log_root).result()
 
 
-def _measure(config: Config, data_root: str, log_root: Path) -> Cost:
+def _measure(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
     from rcic.learn.audited import audit_of_training
     from rcic.learn.build import build_training
     from rcic.learn.engine import pick_device

@@ -71,7 +71,7 @@ class ProgressiveLabels(dl.Callback):
         super().__init__(order=dl.CallbackOrder.Internal)
         self.config, self.screen, self.folder = config, screen, folder
         self.groups = learn_groups(screen)
-        store = open_store(screen.root)
+        store = open_store(screen)
         self.rows = with_company(store, screen, sites.unlabelled, sites.unit, config, audit)
         self.loader = valid_loader(config, self.rows, store, sites.unit)
         self.gatherer = Gatherer(self.rows, sites.unit, metadata_of(self.rows, known))

@@ -12,6 +12,7 @@ from rcic.learn.folder import run_folder
 from rcic.learn.ranks import say
 from rcic.learn.record import read_record, surroundings
 from rcic.learn.run import train
+from rcic.screen.source import source
 
 _COMPARED = ("screen", "tables", "audit")
 
@@ -39,7 +40,7 @@ def rerun(run_dir: str | Path, log_root: str | Path, data_root: str | None = Non
         say(f"{name} was {then}, is {now}")
     train(
         config,
-        data_root or record["data_root"],
+        source(data_root or record["data_root"], record.get("screen_form")),
         log_root,
         expected={name: record[name] for name in _COMPARED if name in record},
     )

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from rcic.errors import UserError, brief
-from rcic.learn.schema import Places, flat, place_of, to_plain
-from rcic.screen.plate import CHANNELS, SITES, is_folder_name
+from rcic.schema import Places, flat, place_of, to_plain
+from rcic.screen.plate import is_folder_name
 
 if TYPE_CHECKING:
     from rcic.learn.settings import Config, Data, Loss, Model, Optim, Progressive, Schedule
@@ -94,9 +94,13 @@ def _has_margin(loss: "Loss") -> bool:
 
 def _data(data: "Data") -> list[Rule]:
     return [
-        ("data.channels", f"must be some of {list(CHANNELS)}, each once", _some_of(CHANNELS, data.channels)),
-        ("data.sites", f"must be some of {list(SITES)}, each once", _some_of(SITES, data.sites)),
-        ("data.stack_sites", "needs two of data.sites", not data.stack_sites or len(data.sites) > 1),
+        (
+            "data.channels",
+            "must be numbers from 1 on, each once, one at least",
+            bool(data.channels) and _are_numbers(data.channels),
+        ),
+        ("data.sites", "must be numbers from 1 on, each once", _are_numbers(data.sites)),
+        ("data.stack_sites", "needs two of data.sites", not data.stack_sites or len(data.sites) != 1),
         ("data.fold", "must be at least 0", data.fold >= 0),
         ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
         ("data.cell_types", "must be names, without /, @ and +", all(map(_is_name, data.cell_types))),
@@ -208,5 +212,5 @@ def _is_name(name: str) -> bool:
     return is_folder_name(name) and not set("@+") & set(name)
 
 
-def _some_of(known: tuple[int, ...], chosen: tuple[int, ...]) -> bool:
-    return 0 < len(chosen) == len(set(chosen)) and set(chosen) <= set(known)
+def _are_numbers(chosen: tuple[int, ...], least: int = 0) -> bool:
+    return least <= len(chosen) == len(set(chosen)) and min(chosen, default=1) >= 1

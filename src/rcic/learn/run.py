@@ -11,6 +11,7 @@ from rcic.errors import UserError
 from rcic.files import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO, whole
 from rcic.learn.audited import audit_of_training
 from rcic.learn.config import check_files, write_config
+from rcic.learn.fit import fitted
 from rcic.learn.folder import DATA, check_begun, is_done, run_folder
 from rcic.learn.ranks import is_main, say
 from rcic.learn.record import read_record, recorded, surroundings
@@ -18,12 +19,13 @@ from rcic.learn.settings import Config
 from rcic.learn.tables import StageTable, stage_table
 from rcic.lock import locked
 from rcic.pixels.report import Audit
+from rcic.screen.source import DataRoot, form_file
 from rcic.screen.table import Screen, read_screen
 
 
 def train(
     config: Config,
-    data_root: str | Path,
+    data_root: DataRoot,
     log_root: str | Path,
     force: bool = False,
     expected: Mapping[str, str] | None = None,
@@ -36,7 +38,10 @@ def train(
     """
     _check_loggers(config)
     check_files(config)
-    folder, screen = run_folder(log_root, config), read_screen(data_root)
+    screen = read_screen(data_root)
+    if (own := fitted(config, screen)).init != config.init:
+        say(f"{screen.form.name} has no control wells, so this does not start from stage I")
+    config, folder = own, run_folder(log_root, own)
     audit = audit_of_training(config, screen)
     table = stage_table(screen, config)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
@@ -48,7 +53,8 @@ def train(
         if not force and is_done(folder, config, data):
             say(f"{folder}: done already, skipped")
         else:
-            _train(config, screen, table, Path(log_root), data, force, audit)
+            told = {"data_root": str(screen.root), "screen_form": form_file(data_root), "log_root": str(log_root)}
+            _train(config, screen, table, told, data, force, audit)
     return folder
 
 
@@ -56,14 +62,15 @@ def _train(
     config: Config,
     screen: Screen,
     table: StageTable,
-    log_root: Path,
+    told: dict[str, str | None],
     data: dict[str, str],
     force: bool,
     audit: Audit | None,
 ) -> None:
-    """Train in a folder that is this process' own."""
+    """Train in a folder that is this process' own; ``told`` are the paths that the command was given."""
+    log_root = Path(str(told["log_root"]))
     folder = run_folder(log_root, config)
-    record = surroundings() | {"data_root": str(screen.root), "log_root": str(log_root), **data}
+    record = surroundings() | told | data
 
     from rcic.learn.build import build_training  # torch and Catalyst only now: the checks above are quick
     from rcic.learn.logs import write_metrics

@@ -11,6 +11,7 @@ from rcic.launch.launcher import Launcher
 from rcic.learn.folder import State
 from rcic.learn.grid import Cell, Tables, maker_of
 from rcic.lock import owner
+from rcic.screen.source import DataRoot, flags_of
 
 _TRIES = 2
 
@@ -121,8 +122,8 @@ def _had_begun(state: State, code: int) -> bool:
     return code != 2 or state.kind in ("failed", "partial")
 
 
-def train_command(cell: Cell, data_root: str, log_root: Path, more: Sequence[str]) -> list[str]:
+def train_command(cell: Cell, data_root: DataRoot, log_root: Path, more: Sequence[str]) -> list[str]:
     """Return the words that run a cell's training; ``more`` flags are passed on."""
     script = str(Path(__file__).parents[2] / "train.py")
-    files = [f"--config={cell.source}", f"--data_root={data_root}", f"--log_root={log_root}"]
+    files = [f"--config={cell.source}", *flags_of(data_root), f"--log_root={log_root}"]
     return [sys.executable, script, "run", *files, *more, *cell.flags]

@@ -23,10 +23,10 @@ from rcic.learn.models import WellClassifier
 from rcic.learn.optim import accumulation, build_optimizer, rate_index, schedule_table, set_step
 from rcic.learn.pixelnorm import PixelNorm
 from rcic.learn.resume import restore
-from rcic.learn.schema import to_plain
 from rcic.learn.settings import Config
 from rcic.learn.sites import LossWatch, TrainingSites, check_finite
 from rcic.pixels.loader import BatchLoader
+from rcic.schema import to_plain
 
 
 class WellRunner(dl.IRunner):

@@ -91,8 +91,8 @@ class Data:
     Attributes:
         channels: the channels of an image that the network sees.
         fold: the fold that is held out; without meaning in stage control.
-        sites: the sites of a well that are used.
-        stack_sites: make one sample of both sites of a well, 12 channels of 6.
+        sites: the sites of a well that are used; [] is all that the screen has.
+        stack_sites: make one sample of all sites of a well, 12 channels of 6 with two.
         controls: leave control wells to stage control, or learn them as further classes (1,139 siRNAs).
         cell_types: keep these alone, for a model of their own in a run folder MODEL@HUVEC; [] keeps all.
         size: the side in pixels that images are resized to; null keeps the stored size.
@@ -108,7 +108,7 @@ class Data:
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)
     fold: int = 0
-    sites: tuple[int, ...] = (1, 2)
+    sites: tuple[int, ...] = ()
     stack_sites: bool = False
     controls: Literal["apart", "classes"] = "apart"
     cell_types: tuple[str, ...] = ()

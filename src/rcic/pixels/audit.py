@@ -20,7 +20,7 @@ from rcic.pixels.looks import Look, Looks, Wrong
 from rcic.pixels.report import Finding
 from rcic.pixels.sites import Site, sites_of
 from rcic.pixels.store import Store
-from rcic.screen.plate import CHANNELS, id_code
+from rcic.screen.plate import id_code
 
 _TOGETHER = 8  # sites that a thread looks at before it hands over
 _AHEAD = 4  # times as many are begun for each thread
@@ -36,7 +36,7 @@ def audit_sites(
     What was ``seen`` of these rows already is not looked at again.
     """
     sites = sites_of(rows)
-    looks = seen or Looks(len(sites), len(CHANNELS))
+    looks = seen or Looks((len(sites), len(store.form.channels)))
     new = look_at(store, [sites[number] for number in np.flatnonzero(~looks.there)], decode, threads)
     for number in range(len(sites)):
         if not looks.there[number]:
@@ -63,7 +63,7 @@ def look_at(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> 
 
 def _see(store: Store, how: Callable[[Store, Site, int], Look], sites: Sequence[Site]) -> list[list[Look]]:
     """Return what is seen of some sites' images, each looked at by ``how``."""
-    return [[_reported(how, store, site, channel) for channel in CHANNELS] for site in sites]
+    return [[_reported(how, store, site, channel) for channel in store.form.channel_numbers] for site in sites]
 
 
 def _reported(how: Callable[[Store, Site, int], Look], store: Store, site: Site, channel: int) -> Look:
@@ -127,10 +127,10 @@ def _duplicates(digests: np.ndarray, sound: np.ndarray, named: Callable[[int, in
 
 
 def _name(store: Store, sites: Sequence[Site], number: int, place: int) -> str:
-    return store.name(sites[number], CHANNELS[place])
+    return store.name(sites[number], place + 1)
 
 
 def _finding(store: Store, sites: Sequence[Site], number: int, place: int, kind: str, detail: str) -> Finding:
     site = sites[number]
     code = id_code(site.experiment, site.plate, site.well)
-    return Finding(code, site.site, CHANNELS[place], _name(store, sites, number, place), kind, detail)
+    return Finding(code, site.site, place + 1, _name(store, sites, number, place), kind, detail)

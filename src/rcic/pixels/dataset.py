@@ -12,7 +12,6 @@ from rcic.errors import UserError
 from rcic.pixels.augment import SampleTransform
 from rcic.pixels.sites import Site, check_channels, sites_of
 from rcic.pixels.store import Store
-from rcic.screen.plate import SITES
 
 META = ("cell_type", "experiment", "plate", "well", "site", "id_code")
 Key = int | tuple[int, int]  # a row, or (epoch, row) as the samplers give it
@@ -41,9 +40,10 @@ class SiteDataset(Dataset[dict[str, Any]]):
     ) -> None:
         if rows.empty:
             raise UserError(f"{store.root}: no sites to read; check the folds, the cell types and the missing images")
-        if len(set(stacked)) != len(stacked) or not set(stacked) <= set(SITES):
-            raise UserError(f"sites {list(stacked)} cannot be stacked: name each once, of {list(SITES)}")
-        self.store, self.channels = store, check_channels(channels)
+        known = store.form.sites
+        if len(set(stacked)) != len(stacked) or not set(stacked) <= set(known):
+            raise UserError(f"sites {list(stacked)} cannot be stacked: name each once, of {list(known)}")
+        self.store, self.channels = store, check_channels(channels, store.form)
         self.transform = transform
         self._size = size
         rows = rows.assign(site=0) if stacked else rows

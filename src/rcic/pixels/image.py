@@ -1,4 +1,4 @@
-"""One PNG file -> one 8-bit grey image, or the reason why not.
+"""One PNG file -> its grey planes, or the reason why not; what is wrong with an image of any kind.
 
 A PNG's header, end mark and checksums are looked at before it is decoded (0.03 ms of the 2.8 ms that a 512-pixel
 image takes): a damaged file is found for certain, whatever the decoder would make of it, libpng has nothing to print on
@@ -22,20 +22,21 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = b"\0\0\0\x0dIHDR"  # how the first chunk begins: its length and its name
 _HEADER_END = 33  # bytes to the end of that chunk
 _COLOURS = {
+    0: "one grey channel",
     2: "3 channels (RGB)",
     3: "a colour palette",
     4: "an alpha channel",
     6: "4 channels (RGB and alpha)",
 }
 _DENSEST = 1032  # pixels that a byte of a PNG can stand for at most: deflate's limit
-_DAMAGED = "copy or download it again"
+DAMAGED = "copy or download it again"
 
 
 class BadImage(UserError):
     """An image that cannot be used. ``kind`` is one word for what is wrong with it, ``reason`` says it in full.
 
-    Kinds: missing, unreadable, empty, truncated, damaged, not-png, depth, channels, size; and left-out, of an image
-    that was not packed.
+    Kinds: missing, ambiguous, unreadable, empty, truncated, damaged, not-png, not-tiff, depth, channels, size; and
+    left-out, of an image that was not packed.
     """
 
     def __init__(self, name: str | PathLike[str], kind: str, reason: str) -> None:
@@ -43,36 +44,51 @@ class BadImage(UserError):
         self.kind, self.reason = kind, reason
 
 
+class Planes(NamedTuple):
+    """What an image file must hold: ``n`` grey planes of 8 or 16 ``bits`` a pixel."""
+
+    n: int = 1
+    bits: int = 8
+
+    @property
+    def dtype(self) -> "np.dtype[np.uint8 | np.uint16]":
+        """The type of a pixel."""
+        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+
+
+GREY = Planes()
+
+
 class _Defect(NamedTuple):
     kind: str
     reason: str
 
 
-def read_grey(path: str | PathLike[str], size: tuple[int, int] | None = None) -> np.ndarray:
-    """Return the image (H, W) uint8 of an 8-bit grey PNG.
+def read_png(path: str | PathLike[str], wanted: Planes = GREY) -> np.ndarray:
+    """Return the planes (C, H, W), uint8 or uint16, of a PNG: one grey, or the three of RGB.
 
-    ``size`` is the (H, W) that the file must have. Raises BadImage, naming the file, when it is missing, empty, cut
-    off, damaged, not a PNG, not 8-bit, not grey, of more than :data:`MOST_PIXELS` or not of that size.
+    Raises BadImage, naming the file, when it is missing, empty, cut off, damaged, not a PNG, of more than
+    :data:`MOST_PIXELS`, or has other bits or planes than wanted.
     """
     data = _bytes(path)
-    if defect := _defect(data) or _unsuitable(data, size) or _untrue(data):
+    if defect := _defect(data) or _unsuitable(data, wanted) or _untrue(data):
         raise BadImage(path, *defect)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # (H, W) uint8, or None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # (H, W[, 3]), or None
     except cv2.error:
         image = None
-    if image is None or image.dtype != np.uint8 or image.shape != _shape(data):
-        raise BadImage(path, "damaged", f"the PNG cannot be decoded, its pixels are damaged; {_DAMAGED}")
-    return image
+    if image is None or image.dtype != wanted.dtype or image.shape[:2] != _shape(data):
+        raise BadImage(path, "damaged", f"the PNG cannot be decoded, its pixels are damaged; {DAMAGED}")
+    return image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)[::-1]  # OpenCV has blue first
 
 
-def read_shape(path: str | PathLike[str]) -> tuple[int, int]:
-    """Return the (H, W) that an 8-bit grey PNG says it has. Reads its first 33 bytes only.
+def png_shape(path: str | PathLike[str], wanted: Planes = GREY) -> tuple[int, int]:
+    """Return the (H, W) that a PNG says it has. Reads its first 33 bytes only.
 
-    Raises BadImage as `read_grey` does, for what these bytes tell.
+    Raises BadImage as `read_png` does, for what these bytes tell.
     """
     data = _bytes(path, _HEADER_END)
-    if defect := _defect(data, until=b"IHDR") or _unsuitable(data, None):
+    if defect := _defect(data, until=b"IHDR") or _unsuitable(data, wanted):
         raise BadImage(path, *defect)
     return _shape(data)
 
@@ -118,7 +134,7 @@ def _defect(data: bytes, until: bytes = b"IEND") -> _Defect | None:
     (4); the first is IHDR, the last IEND (https://www.w3.org/TR/png-3/#5DataRep).
     """
     if not data:
-        return _Defect("empty", f"the file is empty; {_DAMAGED}")
+        return _Defect("empty", f"the file is empty; {DAMAGED}")
     if not data.startswith(_SIGNATURE):
         cut = len(data) < len(_SIGNATURE) and _SIGNATURE.startswith(data)
         return _cut_off(data) if cut else _Defect("not-png", "the file is not a PNG")
@@ -126,11 +142,11 @@ def _defect(data: bytes, until: bytes = b"IEND") -> _Defect | None:
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(view[start : start + 4], "big")
         if start == len(_SIGNATURE) and data[start : start + 8] != _HEADER:
-            return _Defect("damaged", f"the PNG is damaged (no header); {_DAMAGED}")
+            return _Defect("damaged", f"the PNG is damaged (no header); {DAMAGED}")
         if end > len(data):
             break
         if zlib.crc32(view[start + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
-            return _Defect("damaged", f"the PNG is damaged (wrong checksum before byte {end}); {_DAMAGED}")
+            return _Defect("damaged", f"the PNG is damaged (wrong checksum before byte {end}); {DAMAGED}")
         if data[start + 4 : start + 8] == until:
             return None
         start = end
@@ -138,7 +154,7 @@ def _defect(data: bytes, until: bytes = b"IEND") -> _Defect | None:
 
 
 def _cut_off(data: bytes) -> _Defect:
-    return _Defect("truncated", f"the PNG is cut off after {len(data)} bytes; {_DAMAGED}")
+    return _Defect("truncated", f"the PNG is cut off after {len(data)} bytes; {DAMAGED}")
 
 
 def _shape(data: bytes) -> tuple[int, int]:
@@ -152,22 +168,21 @@ def _untrue(data: bytes) -> _Defect | None:
     if height * width <= _DENSEST * len(data):
         return None
     return _Defect(
-        "damaged", f"the PNG is damaged ({len(data)} bytes cannot hold {height} x {width} pixels); {_DAMAGED}"
+        "damaged", f"the PNG is damaged ({len(data)} bytes cannot hold {height} x {width} pixels); {DAMAGED}"
     )
 
 
-def _unsuitable(data: bytes, size: tuple[int, int] | None) -> _Defect | None:
+def _unsuitable(data: bytes, wanted: Planes) -> _Defect | None:
     """Return why a PNG whose header is sound cannot be used, None if it can."""
     depth, colour, found = data[24], data[25], _shape(data)
-    if colour != 0:
+    if colour != (0 if wanted.n == 1 else 2):
         kind = _COLOURS.get(colour, "an unknown colour type")
-        return _Defect("channels", f"the PNG has {kind}; an image must be one grey channel")
-    if depth != 8:
-        return _Defect("depth", f"the PNG has {depth} bits a pixel; an image must have 8 (rescale it to 0-255)")
+        must = "must be one grey channel" if wanted.n == 1 else f"of {wanted.n} channels must be RGB"
+        return _Defect("channels", f"the PNG has {kind}; an image {must}")
+    if depth != wanted.bits:
+        remedy = "rescale it to 0-255" if wanted.bits == 8 else "or is images.bits of the screen's form wrong?"
+        return _Defect("depth", f"the PNG has {depth} bits a pixel; an image must have {wanted.bits} ({remedy})")
     if found[0] * found[1] > MOST_PIXELS:
         most = f"an image may have {MOST_PIXELS // 1_000_000} million"
         return _Defect("size", f"the PNG says it has {found[0]} x {found[1]} pixels (height x width); {most}")
-    if size is not None and found != size:
-        wanted = f"not {size[0]} x {size[1]}"
-        return _Defect("size", f"the image is {found[0]} x {found[1]} pixels (height x width), {wanted}")
     return None

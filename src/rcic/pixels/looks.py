@@ -31,10 +31,10 @@ class Look(NamedTuple):
 class Looks:
     """The looks at N sites, as far as they are ``there``."""
 
-    def __init__(self, n_sites: int, n_channels: int) -> None:
-        self.there = np.zeros(n_sites, bool)
-        self.shapes = np.zeros((n_sites, n_channels, 2), np.int32)
-        self.digests = np.zeros((n_sites, n_channels), np.uint64)
+    def __init__(self, shape: tuple[int, int]) -> None:  # (N, C)
+        self.there = np.zeros(shape[0], bool)
+        self.shapes = np.zeros((*shape, 2), np.int32)
+        self.digests = np.zeros(shape, np.uint64)
         self.wrong: dict[int, list[Wrong]] = {}  # by place among the sites
 
     def put(self, number: int, looks: Sequence[Look]) -> None:
@@ -68,9 +68,12 @@ class Looks:
             temporary.write_bytes(content.getbuffer())
 
     @classmethod
-    def read(cls, path: Path, key: str, n_sites: int, n_channels: int) -> "Looks | None":
-        """Return what is in a file; None if it is not there, not whole, or of other images than ``key`` says."""
-        looks = cls(n_sites, n_channels)
+    def read(cls, path: Path, key: str, shape: tuple[int, int]) -> "Looks | None":
+        """Return what is in a file; None if it is not there, not whole, or of other images than ``key`` says.
+
+        ``shape``: the numbers of sites and channels.
+        """
+        looks = cls(shape)
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 kept = {name: arrays[name] for name in ("key", "shapes", "digests", "wrong")}

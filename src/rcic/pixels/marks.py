@@ -1,7 +1,8 @@
 """How a data root's images lay when they were audited, so that a change is noticed without opening one of them.
 
-Of PNGs each plate's folder has a mark: when it was last changed, how many files are in it, and a sha256 over their
-names and sizes. That time changes when a file comes, goes or is replaced, not when its content is overwritten in place.
+Of image files each plate's folder has a mark: when it was last changed, how many files are in it, and a sha256 over
+their names and sizes. That time changes when a file comes, goes or is replaced, not when its content is overwritten in
+place.
 Of a packed screen the mark is that of ``packed.json``, which says what was packed.
 """
 
@@ -13,10 +14,8 @@ from typing import NamedTuple
 
 from rcic.errors import UserError
 from rcic.pixels.manifest import MARK
-from rcic.screen.plate import plate_name
+from rcic.pixels.paths import Paths
 from rcic.screen.table import Screen
-
-PNGS = "images"  # RxRx1's folder of PNGs; Kaggle's are train and test
 
 
 class Mark(NamedTuple):
@@ -28,19 +27,6 @@ class Mark(NamedTuple):
     mtime_ns: int
     n_files: int
     sha256: str
-
-
-def by_split(root: Path) -> bool:
-    """Return whether PNGs lie below ``{root}/train/`` and ``{root}/test/`` (Kaggle), else ``{root}/images/`` (RxRx1).
-
-    Raises UserError when ``root`` has none of these folders.
-    """
-    if any((root / split).is_dir() for split in ("train", "test")):
-        return True
-    if not (root / PNGS).is_dir():
-        reason = "neither train/, test/ nor images/ is in it" if root.is_dir() else "no such folder"
-        raise UserError(f"{root}: {reason}; give the data root, with the CSV files and the images")
-    return False
 
 
 def marks_of(screen: Screen) -> dict[str, Mark]:
@@ -62,9 +48,9 @@ def _names(screen: Screen) -> list[str]:
     """Return what has a mark in a data root."""
     if (screen.root / MARK).is_file():
         return [MARK]
-    split = by_split(screen.root)
-    plates = screen.wells[["split", "experiment", "plate"]].drop_duplicates()
-    return [f"{row[0] if split else PNGS}/{plate_name(row[1], row[2])}" for row in plates.itertuples(index=False)]
+    paths = Paths(screen.root, screen.form, screen.barcodes)
+    plates = screen.wells[["split", "experiment", "plate"]].drop_duplicates().itertuples(index=False)
+    return list(dict.fromkeys(folder or "." for plate in plates for folder in paths.folders(*plate)))
 
 
 def _differs(path: Path, mark: Mark) -> bool:

@@ -1,4 +1,4 @@
-"""From PNGs to the arrays of a packed screen (:mod:`rcic.pixels.packed`): in parallel, resumable at every plate."""
+"""From image files to the arrays of a packed screen (:mod:`rcic.pixels.packed`): in parallel, plate by plate."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from rcic.files import whole, write_error
 from rcic.lock import locked
 from rcic.pixels.ahead import ahead
 from rcic.pixels.frame import LEVEL, compress
-from rcic.pixels.image import BadImage, read_grey, resize
+from rcic.pixels.image import BadImage, resize
 from rcic.pixels.manifest import FULL
 from rcic.pixels.packed import ARRAY, IMAGES, SHARD
 from rcic.pixels.shard import ShardWriter
 from rcic.pixels.sites import Site, site_table, sites_of
-from rcic.pixels.store import PngStore
-from rcic.screen.plate import CHANNELS, plate_name
+from rcic.pixels.store import FileStore
+from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen
 
 PACKING = ".packing"  # the folder of the locks of plates that are being packed
@@ -50,7 +50,9 @@ class Plate(NamedTuple):
 
 def plates_of(screen: Screen) -> list[Plate]:
     """Return the plates of a screen, each with every site of every well of its, in order."""
-    rows = site_table(screen.wells).sort_values(["experiment", "plate", "well", "site"], kind="stable")
+    rows = site_table(screen.wells, screen.form.sites).sort_values(
+        ["experiment", "plate", "well", "site"], kind="stable"
+    )
     groups = [tuple(sites_of(part)) for _, part in rows.groupby(["experiment", "plate"], sort=True)]
     return [Plate(plate_name(sites[0].experiment, sites[0].plate), sites) for sites in groups]
 
@@ -61,22 +63,23 @@ def array_folder(root: Path, plate: Plate, size: Size) -> Path:
 
 
 def pack_plates(
-    store: PngStore, plates: Sequence[Plate], root: Path, sizes: Sequence[int], threads: int
+    store: FileStore, plates: Sequence[Plate], root: Path, sizes: Sequence[int], threads: int
 ) -> Iterator[Plate]:
     """Write the arrays, as they are and at each of ``sizes``, that are not there yet; yield each plate when it is done.
 
     An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
     disk is full or cannot be written, and BusyError if another process packs one of these plates.
     """
-    pool = ThreadPoolExecutor(threads)
+    pool, channels = ThreadPoolExecutor(threads), store.form.channel_numbers
     try:
         for plate in plates:
             if _missing(plate, root, sizes):
                 with locked(root / PACKING / plate.name):
                     missing = _missing(plate, root, sizes)  # now that nobody else can pack it
                     begin = partial(pool.submit, partial(_read_site, store, missing))
+                    arrays = [(array_folder(root, plate, size), size, plate, channels) for size in missing]
                     try:
-                        _pack(begin, threads, plate, root, missing)
+                        _pack(begin, threads, [_Array(*array) for array in arrays])
                     except OSError as error:
                         raise write_error(root / IMAGES / plate.name, error) from error
             yield plate
@@ -96,6 +99,7 @@ class _Array:
     folder: Path
     size: Size
     plate: Plate
+    channels: Sequence[int]
     half: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +107,7 @@ class _Array:
         shutil.rmtree(self.half, ignore_errors=True)
         (self.half / SHARD).parent.mkdir(parents=True)
         self.file = (self.half / SHARD).open("wb")
-        self.shard = ShardWriter(self.file, len(self.plate.sites), len(CHANNELS))
+        self.shard = ShardWriter(self.file, len(self.plate.sites), len(self.channels))
 
     def finish(self, shape: tuple[int, int], left_out: Sequence[object]) -> None:
         """Complete the array of images (H, W) and put it into its place."""
@@ -112,29 +116,27 @@ class _Array:
         os.fsync(self.file.fileno())
         side = shape if self.size is None else (self.size, self.size)
         sites = [(site.well, site.site) for site in self.plate.sites]
-        write_metadata(self.half, side, {"sites": sites, "channels": CHANNELS, "left_out": left_out})
+        write_metadata(self.half, side, {"sites": sites, "channels": self.channels, "left_out": left_out})
         for group in (self.folder.parents[2], self.folder.parents[1], self.folder.parent):
             with whole(group / ARRAY) as temporary:
                 temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
         self.half.rename(self.folder)
 
 
-def _pack(
-    begin: Callable[[Site], Future[list[Picture]]], threads: int, plate: Plate, root: Path, sizes: Sequence[Size]
-) -> None:
-    """Write a plate's arrays of some sizes. ``begin`` has a thread read a site."""
-    arrays = [_Array(array_folder(root, plate, size), size, plate) for size in sizes]
+def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: Sequence[_Array]) -> None:
+    """Write the arrays of one plate, one a size. ``begin`` has a thread read a site."""
+    plate, channels = arrays[0].plate, arrays[0].channels
     try:
         shape, left_out = (0, 0), []
         pictures = ahead(lambda site: begin(site).result, plate.sites, _AHEAD * threads)
         for number, (site, images) in enumerate(zip(plate.sites, pictures, strict=True)):
-            for channel, image in zip(CHANNELS, images, strict=True):
+            for channel, image in zip(channels, images, strict=True):
                 shape = shape if any(shape) else image.shape
                 if reason := image.reason or _misfit(image.shape, shape):
                     left_out.append((site.well, site.site, channel, reason))
                     continue
                 for array, frame in zip(arrays, image.frames, strict=True):
-                    array.shard.add(number, channel - CHANNELS[0], frame)
+                    array.shard.add(number, channel - 1, frame)
         for array in arrays:
             array.finish(shape if any(shape) else (1, 1), left_out)
     finally:
@@ -149,15 +151,15 @@ def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
     return "" if found == wanted else f"{height} x {width} pixels where the plate's first is {high} x {wide}"
 
 
-def _read_site(store: PngStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
+def _read_site(store: FileStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
     """Return what becomes of a site's images, one a channel."""
-    return [read_picture(store.root / store.name(site, channel), sizes) for channel in CHANNELS]
+    return [read_picture(store, site, channel, sizes) for channel in store.form.channel_numbers]
 
 
-def read_picture(path: Path, sizes: Sequence[Size]) -> Picture:
+def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Size]) -> Picture:
     """Return what becomes of one image."""
     try:
-        image = read_grey(path)
+        image = store.read(site, [channel])[0]
     except BadImage as error:
         return Picture((), reason=error.reason)
     frames = []
@@ -174,7 +176,7 @@ def write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, ob
     from zarr.codecs import ZstdCodec
     from zarr.codecs.numcodecs import Delta
 
-    shape = len(attributes["sites"]), len(CHANNELS), *side  # type: ignore[arg-type]
+    shape = len(attributes["sites"]), len(attributes["channels"]), *side  # type: ignore[arg-type]
     with warnings.catch_warnings():  # numcodecs.delta is an extension of Zarr 3
         warnings.filterwarnings("ignore", message="Numcodecs codecs")
         zarr.create_array(

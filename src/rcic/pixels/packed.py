@@ -27,17 +27,22 @@ from rcic.pixels.image import MOST_PIXELS, BadImage, check_shape, resize
 from rcic.pixels.manifest import FULL, Manifest, are_numbers, json_object
 from rcic.pixels.shard import Shard
 from rcic.pixels.sites import Site, sites_of
-from rcic.screen.plate import CHANNELS, image_name, plate_name
+from rcic.screen.form import Form
+from rcic.screen.forms import shipped
+from rcic.screen.plate import image_name, plate_name
 
 IMAGES = "images.zarr"
 ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
 
 
 class PackedStore:
-    """The images of a packed screen. Raises UserError when ``packed.json`` is not whole."""
+    """The images of a packed screen, of Kaggle's form if none is given.
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+    Raises UserError when ``packed.json`` is not whole.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], form: Form | None = None) -> None:
+        self.root, self.form = Path(root), form or shipped("rcic")
         self.manifest = Manifest.read(self.root)
         self.sizes = self.manifest.sizes
         self._arrays: dict[str, PlateArray] = {}
@@ -111,13 +116,13 @@ class PlateArray:
         facts = _metadata(folder / ARRAY, digest)
         try:
             n_sites, n_channels, height, width = facts["shape"]
-            sites = facts["attributes"]["sites"]
+            sites, channels = facts["attributes"]["sites"], facts["attributes"]["channels"]
             self.places = {(well, site): number for number, (well, site) in enumerate(sites)}
             self.left_out = {(well, site, channel): why for well, site, channel, why in facts["attributes"]["left_out"]}
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{folder / ARRAY}: says no shape, sites and left_out; pack this plate again") from None
         once = len(sites) == len(self.places)
-        right = once and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(CHANNELS))
+        right = once and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(channels))
         if not right or height * width > MOST_PIXELS:
             raise UserError(
                 f"{folder / ARRAY}: its shape is {brief(facts['shape'])}, which is no plate's; pack it again"
@@ -127,7 +132,7 @@ class PlateArray:
 
     def there(self, place: tuple[str, int], channel: int) -> bool:
         """Return whether the image of a (well, site) is there."""
-        return place in self.places and self.shard.there(self.places[place], channel - CHANNELS[0])
+        return place in self.places and self.shard.there(self.places[place], channel - 1)
 
     def read(self, site: Site, channels: Sequence[int], out: np.ndarray, coded: bool = False) -> None:
         """Write a site's images into ``out`` (C, H, W) uint8. Raises BadImage, naming it, for one that is not there.
@@ -136,7 +141,7 @@ class PlateArray:
         """
         names = self.check(site, channels)
         place = self.places[site.well, site.site]
-        frames = self.shard.frames(place, [channel - CHANNELS[0] for channel in channels])
+        frames = self.shard.frames(place, [channel - 1 for channel in channels])
         for name, frame, image in zip(names, frames, out, strict=True):
             try:
                 decompress(frame, image)

@@ -22,8 +22,8 @@ from rcic.screen.table import Screen
 
 REPORT, FINDINGS = "audit.json", "audit.csv"
 KINDS = (
-    *("missing", "left-out", "unreadable", "empty", "truncated", "damaged", "not-png", "depth", "channels", "size"),
-    *("zero", "constant", "duplicate"),
+    *("missing", "ambiguous", "left-out", "unreadable", "empty", "truncated", "damaged", "not-png", "not-tiff"),
+    *("depth", "channels", "size", "zero", "constant", "duplicate"),
 )
 ON_BAD = ("stop", "drop", "other-site")
 _NAMED = 4  # changed folders that an error lists
@@ -49,12 +49,13 @@ class Audit:
     """The bad images of a screen, a row of ``findings`` each, and what is done about them.
 
     ``findings`` has the columns of :class:`Finding`. With ``on_bad`` ``stop`` nothing is trained. ``drop``: a site with
-    a bad image among the channels that are read is left out. ``other-site``: its images are taken from the well's other
-    site if that one is sound.
+    a bad image among the channels that are read is left out. ``other-site``: its images are taken from the well's first
+    other site that is sound.
     """
 
     on_bad: str
     findings: pd.DataFrame
+    sites: tuple[int, ...] = SITES  # that a well of the screen has
 
     def sound(self, rows: pd.DataFrame, channels: Sequence[int]) -> np.ndarray:
         """Return for each row of a site table whether none of its images of these channels is bad, (N,) bool."""
@@ -69,7 +70,7 @@ class Audit:
         if self.on_bad != "other-site":
             return rows[sound].reset_index(drop=True)
         taken = np.zeros(len(rows), np.int64)
-        for site in reversed(SITES):
+        for site in reversed(self.sites):
             taken[~sound & self.sound(rows.assign(site=site), channels)] = site
         return rows.assign(**{TAKEN: taken})[sound | (taken > 0)].reset_index(drop=True)
 
@@ -112,7 +113,7 @@ def read_audit(folder: str | Path, screen: Screen) -> Audit:
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         said = f"{', '.join(names[:_NAMED])}{more} changed since the audit in {path}"
         raise Unaudited(f"{screen.root}: {said}; {again}")
-    audit = Audit(facts["on_bad"], table)
+    audit = Audit(facts["on_bad"], table, screen.form.sites)
     if audit.on_bad == "stop" and len(table):
         raise UserError(stopped(screen, audit, Path(folder)))
     return audit

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
-from rcic.screen.plate import CHANNEL_NAMES, SITES
+from rcic.screen.form import Form
+from rcic.screen.plate import SITES
 
 TAKEN = "taken_from"  # of a site table: the site whose images a row has, 0: its own. Not every table has it.
 
@@ -22,11 +23,11 @@ class Site(NamedTuple):
     site: int
 
 
-def check_channels(channels: Sequence[int]) -> tuple[int, ...]:
+def check_channels(channels: Sequence[int], form: Form) -> tuple[int, ...]:
     """Return the channels as a tuple; UserError if there are none, one is unknown or one is named twice."""
     for channel in channels:
-        if channel not in CHANNEL_NAMES:
-            known = ", ".join(f"{number} {name}" for number, name in CHANNEL_NAMES.items())
+        if channel not in form.channel_numbers:
+            known = ", ".join(f"{number} {one.name}" for number, one in enumerate(form.channels, start=1))
             raise UserError(f"channels {list(channels)}: there is no channel {channel!r} ({known})")
     if not channels or len(set(channels)) != len(channels):
         raise UserError(f"channels {list(channels)}: name at least one channel, and each once")

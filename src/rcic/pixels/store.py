@@ -1,7 +1,8 @@
-"""Where a screen's images lie - PNG files or packed - and which of them are missing."""
+"""Where a screen's images lie - in files or packed - and which of them are missing."""
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -9,20 +10,24 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
-from rcic.pixels.image import check_shape, read_grey, read_shape, resize
+from rcic.pixels.image import BadImage, Planes, check_shape, png_shape, read_png, resize
 from rcic.pixels.manifest import MARK
-from rcic.pixels.marks import PNGS, by_split
 from rcic.pixels.packed import PackedStore
+from rcic.pixels.paths import Barcodes, Paths
 from rcic.pixels.sites import Site, site_table, sites_of
-from rcic.screen.plate import CHANNELS, SITES, image_name
+from rcic.pixels.tiff import read_tiff, tiff_shape
+from rcic.screen.form import Form
+from rcic.screen.forms import shipped
+from rcic.screen.table import Screen
 
 _NAMED = 10  # missing files that an error lists by name
 
 
 class Store(Protocol):
-    """What reads images: :class:`PngStore` or :class:`rcic.pixels.packed.PackedStore`."""
+    """What reads images: :class:`FileStore` or :class:`rcic.pixels.packed.PackedStore`."""
 
     root: Path
+    form: Form
     sizes: tuple[int, ...]  # sides at which images are stored, too
 
     def read(
@@ -55,24 +60,32 @@ class Store(Protocol):
         """Return whether images of a size can be read coded, which leaves some of the work to the device."""
 
 
-def open_store(root: str | os.PathLike[str]) -> Store:
-    """Return what reads the images below a data root: packed ones if there are any, else the PNGs.
+def open_store(screen: Screen) -> Store:
+    """Return what reads the images of a screen: packed ones if there are any, else its files.
 
     Raises UserError when there is neither.
     """
-    return PackedStore(root) if (Path(root) / MARK).is_file() else PngStore(root)
+    if (screen.root / MARK).is_file():
+        return PackedStore(screen.root, screen.form)
+    return FileStore(screen.root, screen.form, screen.barcodes)
 
 
-class PngStore:
-    """The PNGs of a data root: below ``{root}/{split}/`` (Kaggle) or, without it, ``{root}/images/`` (RxRx1).
+class FileStore:
+    """The image files of a data root, where the form's patterns say; Kaggle's if no form is given.
 
-    Raises UserError when ``root`` has none of these folders.
+    Images of 16 bits, and those with levels, become uint8 by the form's levels. Raises UserError when ``root`` has
+    none of the folders that the patterns begin with.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+    def __init__(
+        self, root: str | os.PathLike[str], form: Form | None = None, barcodes: Barcodes | None = None
+    ) -> None:
+        self.root, self.form = Path(root), form or shipped("rcic")
         self.sizes: tuple[int, ...] = ()
-        self._by_split = by_split(self.root)
+        self.paths = Paths(self.root, self.form, barcodes or {})
+        n_planes = 1 if self.paths.apart else len(self.form.channels)
+        self._planes = Planes(n_planes, self.form.images.bits)
+        self._is_png = self.paths.pattern.lower().endswith(".png")
 
     def read(
         self,
@@ -84,12 +97,11 @@ class PngStore:
     ) -> np.ndarray:
         """Return the channels of a site in the order asked for, (C, H, W) uint8; see :class:`Store`.
 
-        Raises UserError, naming the file, for a channel that is missing, not an 8-bit grey PNG, or of another
-        size than the first or than ``out``.
+        Raises UserError, naming the file, for a channel that is missing, not what the form says, or of another size
+        than the first or than ``out``.
         """
-        first = read_grey(self.root / self.name(site, channels[0]))
-        images = [first, *(read_grey(self.root / self.name(site, channel), first.shape) for channel in channels[1:])]
-        side = first.shape if size is None else (size, size)
+        images = self._images(site, channels)
+        side = images[0].shape if size is None else (size, size)
         if out is None:
             out = np.empty((len(channels), *side), np.uint8)
         check_shape(self.root / self.name(site, channels[0]), side, out.shape[1:])
@@ -99,31 +111,58 @@ class PngStore:
 
     def shape(self, site: Site, channel: int) -> tuple[int, int]:
         """Return an image's (H, W) as its first bytes tell; see :class:`Store`."""
-        return read_shape(self.root / self.name(site, channel))
+        return (png_shape if self._is_png else tiff_shape)(self.paths.find(site, channel), self._planes)
 
     def codes(self, size: int | None) -> bool:  # noqa: ARG002
-        """Return False: PNGs are decoded here."""
+        """Return False: files are decoded here."""
         return False
 
     def name(self, site: Site, channel: int) -> str:
         """Return an image's path relative to the root: ``"train/HUVEC-07/Plate1/B02_s1_w1.png"``."""
-        folder = site.split if self._by_split else PNGS
-        return f"{folder}/{image_name(site.experiment, site.plate, site.well, site.site, channel)}"
+        return self.paths.name(site, channel)
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield for each row of a site table the names of its files that do not exist; lists each folder once."""
-        listed: dict[str, set[str]] = {}  # plate folder -> names in it
         for site in sites_of(rows):
-            names = [self.name(site, channel) for channel in channels]
-            folder = names[0].rpartition("/")[0]
-            if folder not in listed:
-                listed[folder] = _list(self.root / folder)
-            yield [name for name in names if name.rpartition("/")[2] not in listed[folder]]
+            names = dict.fromkeys(self.name(site, channel) for channel in channels)
+            yield [name for name in names if not self.paths.there(name)]
+
+    def _images(self, site: Site, channels: Sequence[int]) -> list[np.ndarray]:
+        """Return a site's images, (H, W) uint8 each, all of the first one's size."""
+        images: list[np.ndarray] = []
+        if not self.paths.apart:
+            planes = self._file(self.paths.find(site, channels[0]))
+            return [grey(planes[channel - 1], self.form.levels(channel)) for channel in channels]
+        for channel in channels:
+            path = self.paths.find(site, channel)
+            image = grey(self._file(path)[0], self.form.levels(channel))
+            if images and image.shape != images[0].shape:
+                (height, width), (high, wide) = image.shape, images[0].shape
+                raise BadImage(
+                    path, "size", f"the image is {height} x {width} pixels (height x width), not {high} x {wide}"
+                )
+            images.append(image)
+        return images
+
+    def _file(self, path: Path) -> np.ndarray:
+        """Return the planes (C, H, W) of a file."""
+        return (read_png if self._is_png else read_tiff)(path, self._planes)
 
 
-def missing_images(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int] = SITES, channels: Sequence[int] = CHANNELS
-) -> list[str]:
+def grey(image: np.ndarray, levels: tuple[float, float] | None) -> np.ndarray:
+    """Return an image (H, W) as uint8: ``levels`` become 0 and 255, what is between them in proportion."""
+    return image if levels is None else _table(levels, image.dtype.itemsize)[image]
+
+
+@cache
+def _table(levels: tuple[float, float], n_bytes: int) -> np.ndarray:
+    """Return what becomes of each grey level, (256 or 65536,) uint8."""
+    low, high = levels
+    share = (np.arange(256**n_bytes, dtype=np.float64) - low) / (high - low)
+    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+
+
+def missing_images(store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int]) -> list[str]:
     """Return the relative names of the wells' images that are not there, in the table's order. Opens no image."""
     return [name for names in store.absent(site_table(wells, sites), channels) for name in names]
 
@@ -133,9 +172,7 @@ def complete_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int]) ->
     return np.array([not names for names in store.absent(rows, channels)], dtype=bool)
 
 
-def check_files(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int] = SITES, channels: Sequence[int] = CHANNELS
-) -> pd.DataFrame:
+def check_files(store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int]) -> pd.DataFrame:
     """Return the wells' site table if every file of it exists.
 
     Raises UserError otherwise: how many of how many files are missing, the first ten by name, and the remedy.
@@ -153,7 +190,7 @@ def check_files(
 
 
 def drop_incomplete(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int] = SITES, channels: Sequence[int] = CHANNELS
+    store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the site table of the complete sites and that of the dropped ones, each with its own RangeIndex.
 
@@ -165,13 +202,3 @@ def drop_incomplete(
     if not complete.any():
         raise UserError(f"{store.root}: none of {len(rows):,} sites has all images of the channels {list(channels)}")
     return rows[complete].reset_index(drop=True), rows[~complete].reset_index(drop=True)
-
-
-def _list(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    except OSError as error:
-        raise UserError(f"{folder}: the folder cannot be listed: {error.strerror}") from error

@@ -5,28 +5,47 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.errors import brief, nearest
-from rcic.screen.plate import LONGEST_NAME, WELLS, is_folder_name
-from rcic.screen.rows import is_number, refuse, row_error, whole_numbers
+from rcic.screen.form import Form
+from rcic.screen.plate import LONGEST_NAME, is_folder_name
+from rcic.screen.rows import is_number, refuse, row_error
 
 
-def check_wells(path: Path, rows: pd.DataFrame, name: str = "id_code") -> pd.DataFrame:
-    """Return the rows, plate as int64, if experiment, plate and well agree with the column ``name``.
-
-    Raises UserError for an experiment that cannot be a folder, a well outside the plate, a plate that is no whole
-    number, or a contradiction.
-    """
-    check_folder_names(path, rows, "experiment")
-    outside = ~rows["well"].isin(WELLS)
-    refuse(path, rows, outside, lambda row: f"well {row['well']!r} is not in A01-P24{_swapped(row, name)}")
-    plate = whole_numbers(path, rows, "plate")
-    expected = rows["experiment"] + "_" + plate.astype(str).astype(object) + "_" + rows["well"]
+def check_names(path: Path, rows: pd.DataFrame, expected: pd.Series, form: Form) -> None:
+    """Refuse a row whose name, in the form's column of ids, is not what experiment, plate and well make."""
+    columns, name = form.columns, str(form.columns.id)
 
     def reason(row: dict[str, str]) -> str:
-        place = f"experiment {row['experiment']!r}, plate {row['plate']}, well {row['well']}"
-        return f"{name} {row[name]!r} contradicts {place}{_swapped(row, name)}"
+        told = {column: row[column] for column in (columns.experiment, columns.plate, columns.well) if column}
+        first, *others = told.items()
+        place = ", ".join([f"{first[0]} {first[1]!r}", *(f"{column} {value}" for column, value in others)])
+        return f"{name} {row[name]!r} contradicts {place}{swapped(row, form)}"
 
     refuse(path, rows, rows[name] != expected, reason)
-    return rows.assign(plate=plate)
+
+
+def check_sites(path: Path, rows: pd.DataFrame, form: Form) -> None:
+    """Refuse a site that the form does not have, that its own name contradicts, or that stands twice in its well."""
+    columns, site = form.columns, str(form.columns.site)
+    check_choice(path, rows, site, tuple(str(number) for number in form.sites))
+    if columns.site_id is not None:
+        name, well = columns.site_id, str(columns.id)
+        wrong = rows[name] != rows[well] + "_" + rows[site]
+        refuse(path, rows, wrong, lambda row: f"{name} {row[name]!r} is not {row[well]}_{row[site]}")
+    place = [
+        column for column in (columns.experiment, columns.plate, columns.well, columns.row, columns.column) if column
+    ]
+    twice = rows[[column for column in [*place, site] if column]].duplicated()
+    refuse(path, rows, twice, lambda row: f"site {row[site]} of its well stands twice in the table")
+
+
+def check_filled(root: Path, entries: pd.DataFrame, column: str) -> None:
+    """Refuse a train well or a control without a label."""
+    empty = (entries["sirna"] == "") & ((entries["split"] == "train") | (entries["well_type"] != "treatment"))
+    if empty.any():
+        wrong = _first(entries, empty)
+        what = f"a {wrong['split']} well" if wrong["well_type"] == "treatment" else "a control"
+        skip = "name wells that are to be left out in well_types.skip of the form"
+        raise row_error(root / wrong["file"], wrong["line"], f"column {column!r} has no value for {what}; {skip}")
 
 
 def check_folder_names(path: Path, rows: pd.DataFrame, column: str) -> None:
@@ -128,18 +147,19 @@ def _first(rows: pd.DataFrame, chosen: pd.Series) -> pd.Series:
     return rows.iloc[int(chosen.to_numpy().argmax())]
 
 
-def _swapped(row: dict[str, str], name: str) -> str:
+def swapped(row: dict[str, str], form: Form) -> str:
     """Return a question about two columns that look swapped, judged by the well's full name, or ''."""
-    for holder in [name, *row]:
+    name, places = form.columns.id, (form.columns.experiment, form.columns.plate, form.columns.well)
+    for holder in [str(name), *row]:
         parts = row[holder].rsplit("_", 2)
-        if len(parts) == 3 and parts[2] in WELLS:
+        if len(parts) == 3 and parts[2] in form.wells:
             break
     else:
         return ""
     if holder != name:
         return f"; are the values of {name!r} and {holder!r} swapped?"
-    for column, value in zip(("experiment", "plate", "well"), parts, strict=True):
+    for column, value in zip(places, parts, strict=True):
         other = [key for key in row if key != column and row[key] == value]
-        if row[column] != value and other:
+        if column is not None and row[column] != value and other:
             return f"; are the values of {column!r} and {other[0]!r} swapped?"
     return ""

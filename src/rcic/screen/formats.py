@@ -1,7 +1,7 @@
-"""The forms a screen's tables come in: Kaggle's four CSVs (2019 or 2023) and RxRx1's metadata.csv.
+"""A screen's tables, read as its form says into ENTRIES, one row a well.
 
-Both are read into ENTRIES, one row a well: ``file`` and ``line`` say where it stood, ``sirna`` is the name as
-the input writes it ("" where it does not tell), ``rank`` puts the siRNAs of one well type into class order.
+``file`` and ``line`` say where a well stood, ``sirna`` is the label as the input writes it ("" where it does not tell),
+``rank`` puts the labels of one well type into class order, ``barcode`` is the plate as the input names it.
 """
 
 import re
@@ -11,86 +11,165 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.errors import UserError, nearest
-from rcic.screen.checks import check_agrees, check_choice, check_folder_names, check_one_form, check_wells
-from rcic.screen.plate import SITES, cell_type_of
-from rcic.screen.rows import read_rows, refuse, whole_numbers
+from rcic.screen.checks import check_agrees, check_choice, check_filled, check_folder_names, check_one_form, check_sites
+from rcic.screen.form import Form, Table
+from rcic.screen.plate import cell_type_of, id_code
+from rcic.screen.rows import is_number, read_rows, whole_numbers
+from rcic.screen.wells import named_wells
 
-WELL = ["experiment", "plate", "well"]
-ENTRIES = ["file", "line", "id_code", *WELL, "cell_type", "split", "well_type", "sirna", "rank"]
-METADATA = "metadata.csv"
-KAGGLE = {
-    "train.csv": ("train", ["sirna"]),
-    "test.csv": ("test", []),
-    "train_controls.csv": ("train", ["sirna", "well_type"]),
-    "test_controls.csv": ("test", ["sirna", "well_type"]),
-}
+ENTRIES = [
+    *("file", "line", "id_code", "experiment", "plate", "well", "cell_type"),
+    *("split", "well_type", "sirna", "rank", "barcode"),
+]
 WELL_TYPES = ("treatment", "positive_control", "negative_control")
+_SKIP, _UNTOLD = "skip", ""
 
 
-def read_entries(root: Path) -> pd.DataFrame:
-    """Return the wells of a data root in either form; UserError if it is not there or in none of them."""
+def read_entries(root: Path, form: Form) -> pd.DataFrame:
+    """Return the wells of a data root; UserError if it is not there or not as the form says."""
+    _check_root(root, form)
+    entries = pd.concat([_read_table(root / table.file, table, form) for table in form.tables], ignore_index=True)
+    entries = entries[entries["well_type"] != _SKIP].reset_index(drop=True)
+    if entries.empty:
+        raise UserError(f"{root}: no well is left; well_types.skip of the form leaves out all of them")
+    entries = _numbered(_split(entries))
+    check_filled(root, entries, form.columns.label)
+    if form.columns.label_order is None:
+        check_one_form(root, entries)
+        ranks = _natural_ranks(entries["sirna"].unique())
+        entries = entries.assign(rank=entries["sirna"].map(ranks))
+    return entries[ENTRIES]
+
+
+def _check_root(root: Path, form: Form) -> None:
+    """Refuse a data root that is not there, or lacks a table."""
+    files = [table.file for table in form.tables]
     if not root.is_dir():
         raise UserError(f"{root}: the data root is not {'a folder' if root.exists() else 'there'}")
     names = {path.name for path in root.iterdir()}
     if not names:
-        raise UserError(f"{root}: the data root is empty; it must hold {', '.join(KAGGLE)} or {METADATA}")
-    kaggle = [name for name in KAGGLE if name in names]
-    if METADATA in names and kaggle:
-        raise UserError(f"{root}: {METADATA} and {kaggle[0]} are two forms of a screen; keep one of them")
-    if METADATA in names:
-        return _read_metadata(root / METADATA)
-    for name in KAGGLE:
+        raise UserError(f"{root}: the data root is empty; it must hold {', '.join(files)}{_or_else(form)}")
+    for name in files:
         if name not in names:
-            remedy = nearest(name, names - set(KAGGLE)) if kaggle else f" (and so is {METADATA})"
-            raise UserError(f"{root / name}: the file is missing{remedy}")
-    return _read_kaggle(root)
+            remedy = nearest(name, names - set(files)) if names & set(files) else ""
+            raise UserError(f"{root / name}: the file is missing{remedy or _and_else(form, names & set(files))}")
 
 
-def _read_kaggle(root: Path) -> pd.DataFrame:
-    """Return the wells of Kaggle's four tables; class order is by value (2019) or natural (2023)."""
-    tables = []
-    for name, (split, columns) in KAGGLE.items():
-        path = root / name
-        rows = check_wells(path, read_rows(path, ["id_code", *WELL, *columns]))
-        if "well_type" in columns:
-            check_choice(path, rows, "well_type", WELL_TYPES[1:])
-        untold = {"sirna": "", "well_type": "treatment"}
-        rows = rows.assign(**{column: value for column, value in untold.items() if column not in columns})
-        tables.append(rows.assign(file=name, line=rows.index, split=split))
-    entries = pd.concat(tables, ignore_index=True)
-    check_one_form(root, entries)
-    cell_types = {name: cell_type_of(name) for name in entries["experiment"].unique()}
-    ranks = _natural_ranks(entries["sirna"].unique())
-    entries = entries.assign(cell_type=entries["experiment"].map(cell_types), rank=entries["sirna"].map(ranks))
-    return entries[ENTRIES]
+def _or_else(form: Form) -> str:
+    return " or metadata.csv (or give the form of your own tables with --screen)" if form.name == "RCIC" else ""
 
 
-def _read_metadata(path: Path) -> pd.DataFrame:
-    """Return the wells of RxRx1's table of sites; classes follow sirna_id, names follow the sirna column."""
-    facts = ["cell_type", "dataset", "well_type", "sirna", "sirna_id"]
-    rows = check_wells(path, read_rows(path, ["site_id", "well_id", *WELL, "site", *facts]), "well_id")
-    check_folder_names(path, rows, "cell_type")  # a part of the name of a cell type's own model
-    check_choice(path, rows, "dataset", ("train", "test"))
-    check_choice(path, rows, "well_type", WELL_TYPES)
-    _check_sites(path, rows)
-    rows = rows.assign(file=path.name, line=rows.index, rank=whole_numbers(path, rows, "sirna_id"))
-    told = rows.drop_duplicates(["well_id", *facts])
-    check_agrees(path, told, "cell_type", by="experiment")
-    check_agrees(path, told, "sirna", by="sirna_id")
-    check_agrees(path, told, "sirna_id", by="sirna")
-    for column in ("dataset", "well_type", "sirna"):
-        check_agrees(path, told, column, by="well_id")
-    wells = told.rename(columns={"well_id": "id_code", "dataset": "split"})
-    return wells.reset_index(drop=True)[ENTRIES]
+def _and_else(form: Form, others: set[str]) -> str:
+    known = form.name == "RCIC" and not others
+    return " (and so is metadata.csv); tables of another form are told with --screen FILE" if known else ""
 
 
-def _check_sites(path: Path, rows: pd.DataFrame) -> None:
-    """Refuse a site that this program does not read, that its site_id contradicts, or that stands twice."""
-    check_choice(path, rows, "site", tuple(str(site) for site in SITES))
-    wrong = rows["site_id"] != rows["well_id"] + "_" + rows["site"]
-    refuse(path, rows, wrong, lambda row: f"site_id {row['site_id']!r} is not {row['well_id']}_{row['site']}")
-    twice = rows["site_id"].duplicated()
-    refuse(path, rows, twice, lambda row: f"site {row['site_id']} of its well stands twice in the table")
+def _read_table(path: Path, table: Table, form: Form) -> pd.DataFrame:
+    """Return the wells of one table as ENTRIES; the plates' numbers and splits that nothing tells are to come."""
+    columns = form.columns
+    rows = read_rows(path, _wanted(table, form), None if columns.others == "ignore" else (), _may_be_empty(table, form))
+    places = named_wells(path, rows, form)
+    types, splits = _well_types(path, rows, table, form), _splits(path, rows, table, form)
+    cell_types = _cell_types(path, rows, places, form)
+    wells = places.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
+    wells["sirna"] = rows[columns.label] if table.labels else _UNTOLD
+    if columns.label_order:
+        wells["rank"] = whole_numbers(path, rows, columns.label_order)
+    if columns.site:
+        check_sites(path, rows, form)
+    check_consistent(path, rows, wells, form)
+    return wells.drop_duplicates("id_code", ignore_index=True) if columns.site else wells.reset_index(drop=True)
+
+
+def check_consistent(path: Path, rows: pd.DataFrame, wells: pd.DataFrame, form: Form) -> None:
+    """Refuse rows that contradict one another: an experiment's cell type, a label's order, a well's other sites."""
+    columns = form.columns
+    by = {"id_code": wells["id_code"]} if columns.id is None else {}
+    told = rows.assign(**by)
+    label, order = columns.label, columns.label_order
+    if form.cell_type.column:
+        check_agrees(path, told, form.cell_type.column, by=columns.experiment)
+    if order:
+        check_agrees(path, told, label, by=order)
+        check_agrees(path, told, order, by=label)
+    if columns.site:
+        for column in (form.split.column, form.well_types.column, label):
+            if column is not None and column in rows:
+                check_agrees(path, told, column, by=columns.id or "id_code")
+
+
+def _wanted(table: Table, form: Form) -> list[str]:
+    """Return the columns that a table must have."""
+    columns = form.columns
+    wanted = [columns.site_id, columns.id, columns.experiment, columns.plate, columns.well, columns.row, columns.column]
+    wanted += [columns.site, form.cell_type.column, form.split.column if table.split is None else None]
+    types = [form.well_types.column] if table.well_types else []
+    label = [columns.label, columns.label_order] if table.labels else []
+    return list(dict.fromkeys(name for name in [*wanted, *(types + label if columns.site else label + types)] if name))
+
+
+def _may_be_empty(table: Table, form: Form) -> tuple[str, ...]:
+    """Return the columns that need no value in every row: a label, where it is not a train table's or a control's."""
+    told = table.split == "train" or (table.split == "test" and table.labels) or form.columns.label_order
+    return () if told else (form.columns.label,)
+
+
+def _well_types(path: Path, rows: pd.DataFrame, table: Table, form: Form) -> "pd.Series[str]":
+    """Return each row's well type, or that it is to be skipped."""
+    types = form.well_types
+    words = {word: kind for kind in (*WELL_TYPES, _SKIP) for word in getattr(types, kind)}
+    if types.column is None:
+        if not table.labels:
+            return pd.Series("treatment", rows.index)
+        return rows[form.columns.label].map(words).fillna("treatment")
+    if not table.well_types:
+        return pd.Series("treatment", rows.index)
+    check_choice(path, rows, types.column, tuple(words))
+    return rows[types.column].map(words)
+
+
+def _splits(path: Path, rows: pd.DataFrame, table: Table, form: Form) -> "pd.Series[str]":
+    """Return each row's split, "" where only all rows together tell it."""
+    split = form.split
+    if split.column is not None and table.split is None:
+        check_choice(path, rows, split.column, (*split.train, *split.test))
+        return rows[split.column].isin(split.test).map({True: "test", False: "train"})
+    if split.test_experiments:
+        return rows[form.columns.experiment].isin(split.test_experiments).map({True: "test", False: "train"})
+    return pd.Series(table.split or _UNTOLD, rows.index)
+
+
+def _split(entries: pd.DataFrame) -> pd.DataFrame:
+    """Return the entries with their split: experiments without any treatment's label are test."""
+    told = entries[(entries["sirna"] != _UNTOLD) & (entries["well_type"] == "treatment")]["experiment"].unique()
+    guess = entries["experiment"].isin(told).map({True: "train", False: "test"})
+    return entries.assign(split=entries["split"].where(entries["split"] != _UNTOLD, guess))
+
+
+def _cell_types(path: Path, rows: pd.DataFrame, places: pd.DataFrame, form: Form) -> "pd.Series[str]":
+    """Return each row's cell type."""
+    if form.cell_type.column:
+        check_folder_names(path, rows, form.cell_type.column)  # a part of the name of a cell type's own model
+        return rows[form.cell_type.column]
+    known = {name: form.cell_type.name or cell_type_of(name) for name in places["experiment"].unique()}
+    return places["experiment"].map(known)
+
+
+def _numbered(entries: pd.DataFrame) -> pd.DataFrame:
+    """Return the entries with plate (int64) and id_code: the plate's number, or its place among an experiment's names.
+
+    Places count from 1, in natural order, where not every plate of the screen is named by a whole number.
+    """
+    if not entries["barcode"].map({name: is_number(name) for name in entries["barcode"].unique()}).all():
+        names = entries[["experiment", "barcode"]].drop_duplicates()
+        place = names.groupby("experiment")["barcode"].transform(lambda own: own.map(_natural_ranks(own)) + 1)
+        names = names.assign(plate=place)
+        entries = entries.drop(columns="plate", errors="ignore").merge(names, on=["experiment", "barcode"])
+    else:
+        entries = entries.assign(plate=entries["barcode"])
+    entries = entries.astype({"plate": "int64"})
+    places = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
+    return entries.assign(id_code=[id_code(*place) for place in places])
 
 
 def _natural_ranks(names: Iterable[str]) -> dict[str, int]:

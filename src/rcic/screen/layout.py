@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
+from rcic.screen.form import Form
 from rcic.screen.orders import Order, admissible_orders, are_shifts, commonest_order, orders_of_length, shifts
 from rcic.screen.repeats import RepeatedLayout, repeated_layouts
 from rcic.screen.table import Screen
@@ -44,8 +45,9 @@ class Groups:
     orders: dict[str, Order]  # train experiment -> group of each plate, in plate order
     admissible: tuple[Order, ...]  # of new experiments with the usual number of plates
     cyclic: bool  # the observed orders are shifts of one another
-    capacity: int  # most wells of one siRNA on one train plate (1 in RxRx1)
+    capacity: int  # most wells of one siRNA on a plate: as the form says, or as on train plates (1 in RxRx1)
     mixed_plates: tuple[tuple[str, int], ...]  # train plates that hold siRNAs of several groups
+    assigned: bool = True  # whether a plate's wells share its siRNAs out among them; else each is told by itself
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,13 @@ def learn_groups(screen: Screen) -> Groups:
 
     Plates that share most of their siRNAs are joined; then each siRNA goes where most of its plates are and
     each plate to the group of most of its siRNAs, until nothing moves. An siRNA that stands on every plate
-    still gets one group.
+    still gets one group. A screen whose form says so has no groups: one of everything.
     """
     plates, counts = _plate_counts(screen)
     held = counts > 0  # (P, K) bool, P plates of K treatments
     of_plate, of_class = _settle(held, _joined(held))
-    if held[of_plate[:, None] == of_class].sum() < EXPLAINED * held.sum():
+    alone = screen.form.groups == "none"
+    if alone or held[of_plate[:, None] == of_class].sum() < EXPLAINED * held.sum():
         of_plate, of_class = np.zeros_like(of_plate), np.zeros_like(of_class)
     number = _numbering(_orders(plates, of_plate), of_class)
     of_plate, of_class = number[of_plate], number[of_class]
@@ -82,9 +85,15 @@ def learn_groups(screen: Screen) -> Groups:
         orders=orders,
         admissible=admissible_orders(list(orders.values()), len(sizes)),
         cyclic=are_shifts(list(orders.values())),
-        capacity=int(counts.max()),
+        capacity=_capacity(screen.form, int(counts.max())),
         mixed_plates=tuple((str(name), int(plate)) for name, plate in mixed.itertuples(index=False)),
+        assigned=screen.form.assignment != "none",
     )
+
+
+def _capacity(form: Form, seen: int) -> int:
+    """Return how many wells of a plate may have one siRNA, where train plates have up to ``seen``."""
+    return 1 if form.assignment == "one-to-one" else form.replicates or seen
 
 
 def orders_for(groups: Groups, n_plates: int) -> tuple[Order, ...]:

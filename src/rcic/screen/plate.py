@@ -1,45 +1,66 @@
-"""Facts of a plate: its wells, sites and channels, and how they are named in tables and image files."""
+"""Facts of a plate: its wells, and how wells, plates and images are named."""
 
 import re
 
 from rcic.errors import UserError
 
-SITES = (1, 2)
+SITES = (1, 2)  # of RxRx1, as CHANNELS and WELLS: what the simulator draws. A screen's own are its form's.
 CHANNELS = (1, 2, 3, 4, 5, 6)
-CHANNEL_NAMES: dict[int, str] = {
-    1: "nucleus",
-    2: "endoplasmic reticulum",
-    3: "actin",
-    4: "nucleoli",
-    5: "mitochondria",
-    6: "Golgi",
-}
-ROWS = "ABCDEFGHIJKLMNOP"
-COLUMNS = 24
+SHAPES = {96: (8, 12), 384: (16, 24), 1536: (32, 48)}  # wells of a plate -> its rows and columns
 LONGEST_NAME = 100  # bytes of an experiment's name, which is a folder's
 
-_WELL = re.compile(r"([A-P])([0-9][0-9])")
+Position = tuple[int, int]  # row and column, from 0 on
+
+_WELL = re.compile(r"([A-Z]|A[A-F])([0-9][0-9])")
 
 
-def well_position(well: str) -> tuple[int, int]:
-    """Return the zero-based (row, column) of a well of a 384-well plate: ``"B02"`` -> ``(1, 1)``.
+def row_name(row: int) -> str:
+    """Return the letters of a row, counted from 0: A to Z, then AA to AF."""
+    return (chr(64 + row // 26) if row > 25 else "") + chr(65 + row % 26)
 
-    Raises UserError for a name outside A01-P24.
+
+def well_position(well: str, plate: int = 384) -> Position:
+    """Return the zero-based (row, column) of a well of a plate of 96, 384 or 1,536 wells: ``"B02"`` -> ``(1, 1)``.
+
+    Raises UserError for a name outside the plate, A01 to P24 if it has 384.
     """
+    rows, columns = SHAPES[plate]
     match = _WELL.fullmatch(well)
-    if match is None or not 1 <= int(match[2]) <= COLUMNS:
-        raise UserError(f"well {well!r} is not on a 384-well plate (A01 to P24)")
-    return ROWS.index(match[1]), int(match[2]) - 1
+    if match is not None:
+        row, column = _row_number(match[1]), int(match[2]) - 1
+        if row < rows and 0 <= column < columns:
+            return row, column
+    raise UserError(f"well {well!r} is not on a {plate}-well plate ({span(plate).replace('-', ' to ')})")
 
 
-def well_name(row: int, col: int) -> str:
+def well_name(row: int, col: int, plate: int = 384) -> str:
     """Return the name of the well at a zero-based position: ``(1, 1)`` -> ``"B02"``; else UserError."""
-    if not (0 <= row < len(ROWS) and 0 <= col < COLUMNS):
-        raise UserError(f"row {row}, column {col} is not on a 384-well plate (rows 0-15, columns 0-23)")
-    return f"{ROWS[row]}{col + 1:02d}"
+    rows, columns = SHAPES[plate]
+    if not (0 <= row < rows and 0 <= col < columns):
+        raise UserError(
+            f"row {row}, column {col} is not on a {plate}-well plate (rows 0-{rows - 1}, columns 0-{columns - 1})"
+        )
+    return f"{row_name(row)}{col + 1:02d}"
 
 
-WELLS = tuple(well_name(row, col) for row in range(len(ROWS)) for col in range(COLUMNS))  # 384, row by row
+def wells_of(plate: int) -> tuple[str, ...]:
+    """Return the names of a plate's wells, row by row."""
+    rows, columns = SHAPES[plate]
+    return tuple(well_name(row, col, plate) for row in range(rows) for col in range(columns))
+
+
+WELLS = wells_of(384)
+
+
+def span(plate: int) -> str:
+    """Return the first and the last well of a plate, ``"A01-P24"``."""
+    wells = wells_of(plate)
+    return f"{wells[0]}-{wells[-1]}"
+
+
+def _row_number(letters: str) -> int:
+    """Return the row, counted from 0, that its letters name."""
+    return ord(letters[-1]) - 65 + 26 * (len(letters) > 1)
 
 
 def id_code(experiment: str, plate: int, well: str) -> str:
@@ -67,7 +88,7 @@ def plate_name(experiment: str, plate: int) -> str:
 
 
 def image_name(experiment: str, plate: int, well: str, site: int, channel: int) -> str:
-    """Return an image's path below ``{root}/{split}/`` (Kaggle) or ``{root}/images/`` (RxRx1).
+    """Return what an image is called where no file of its own has a name: in a packed screen.
 
     ``("HUVEC-07", 1, "B02", 2, 3)`` -> ``"HUVEC-07/Plate1/B02_s2_w3.png"``.
     """

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rcic.screen.plate import WELLS
 from rcic.screen.table import Screen
 
 SAME_LAYOUT = 0.9  # experiments share a layout if at least this part of their common wells agrees
@@ -45,11 +44,11 @@ def repeated_layouts(screen: Screen) -> list[RepeatedLayout]:
 
 
 def _layouts(screen: Screen) -> tuple[list[str], np.ndarray]:
-    """Return the E train experiments and their labels (E, plate numbers, 384), -1 in untreated wells."""
+    """Return the E train experiments and their labels (E, plate numbers, wells), -1 in untreated wells."""
     wells = screen.select("train", "treatment")
     experiment, names = pd.factorize(wells["experiment"])
     plate, numbers = pd.factorize(wells["plate"], sort=True)
-    position = wells["well"].map({well: place for place, well in enumerate(WELLS)})
-    labels = np.full((len(names), len(numbers), len(WELLS)), -1, dtype=np.int64)
+    position = wells["well"].map({well: place for place, well in enumerate(screen.form.wells)})
+    labels = np.full((len(names), len(numbers), len(screen.form.wells)), -1, dtype=np.int64)
     labels[experiment, plate, position] = wells["label"]
     return [str(name) for name in names], labels

@@ -11,13 +11,15 @@ import pandas as pd
 from rcic.errors import UserError, nearest
 
 
-def read_rows(path: Path, required: Sequence[str], others: Collection[str] | None = ()) -> pd.DataFrame:
+def read_rows(
+    path: Path, required: Sequence[str], others: Collection[str] | None = (), may_be_empty: Collection[str] = ()
+) -> pd.DataFrame:
     """Read a CSV as strings, columns in any order; the index of the result is the line number in the file.
 
-    ``required`` columns must be there and filled in every row, ``others`` may be there (None: any may). Blank
-    lines are skipped. Raises UserError for a file that is missing, empty or not UTF-8 text, for a missing,
-    unknown or repeated column, for no rows, for a row with more or fewer fields than the header or an empty
-    required field.
+    ``required`` columns must be there and, but for those that ``may_be_empty``, filled in every row; ``others`` may be
+    there (None: any may). Blank lines are skipped. Raises UserError for a file that is missing, empty or not UTF-8
+    text, for a missing, unknown or repeated column, for no rows, for a row with more or fewer fields than the header or
+    an empty required field.
     """
     lines = _text(path).split("\n")
     if not lines[0].strip():
@@ -32,7 +34,7 @@ def read_rows(path: Path, required: Sequence[str], others: Collection[str] | Non
     rows = rows.drop(index=blank) if blank else rows
     if rows.empty:
         raise UserError(f"{path}: the table has a header but no rows")
-    for column in required:
+    for column in [name for name in required if name not in may_be_empty]:
         refuse(path, rows, rows[column] == "", f"column {column!r} has no value")
     return rows
 

@@ -1,8 +1,8 @@
-"""A screen as one table of wells, read from Kaggle's files (2019 or 2023) or from RxRx1's metadata.csv."""
+"""A screen as one table of wells, read from its files as its form says."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,11 @@ import pandas as pd
 from rcic.errors import UserError, nearest
 from rcic.files import whole
 from rcic.screen.checks import check_once, check_range, check_roles, check_splits
-from rcic.screen.formats import METADATA, WELL_TYPES, read_entries
+from rcic.screen.form import Form
+from rcic.screen.formats import WELL_TYPES, read_entries
+from rcic.screen.forms import form_of, shipped
 from rcic.screen.rows import is_number, read_rows, refuse
+from rcic.screen.source import DataRoot, form_file
 
 WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"]
 
@@ -31,6 +34,14 @@ class Screen:
     classes: tuple[str | int, ...]  # class index -> siRNA as the input writes it
     n_treatments: int  # classes 0..n_treatments-1 are treatments; then come positive, then negative controls
     truth: pd.DataFrame | None = None
+    form: Form = field(default_factory=lambda: shipped("rcic"))
+    barcodes: Mapping[tuple[str, int], str] = field(
+        default_factory=dict
+    )  # (experiment, plate) -> its name, if not a number
+
+    def barcode(self, experiment: str, plate: int) -> str:
+        """Return the plate as the tables and image files name it."""
+        return self.barcodes.get((experiment, plate), str(plate))
 
     def select(self, split: str | None = None, kind: str | None = None) -> pd.DataFrame:
         """Return the wells of a split ("train", "test") and a kind ("treatment", "control"), index from 0."""
@@ -64,6 +75,8 @@ class Screen:
         digest = hashlib.sha256(repr(self.classes).encode())
         for column in WELL_COLUMNS:
             digest.update("\n".join(map(str, self.wells[column].tolist())).encode() + b"\0")
+        if levels := [self.form.levels(channel) for channel in self.form.channel_numbers if self.form.levels(channel)]:
+            digest.update(repr(levels).encode())  # what the pixels are
         return digest.hexdigest()
 
     def _index(self) -> dict[str, int]:
@@ -71,15 +84,16 @@ class Screen:
         return {str(name): label for label, name in enumerate(self.classes)}
 
 
-def read_screen(data_root: str | Path) -> Screen:
-    """Read the screen in a folder: metadata.csv, or train.csv, test.csv and their two tables of controls.
+def read_screen(data_root: DataRoot) -> Screen:
+    """Read the screen in a folder, as its form says (:func:`rcic.screen.forms.form_of`).
 
     Classes are the siRNAs of train treatments, then of positive, then of negative controls (train and test),
-    each by value (2019), in natural order (2023) or by sirna_id (metadata.csv). Raises UserError naming file,
-    line and reason where the tables are not whole and consistent.
+    each by value (numbers), in natural order (names) or as the form's label_order says. Raises UserError naming file,
+    line and reason where the form or the tables are not whole and consistent.
     """
-    root = Path(data_root)
-    entries = read_entries(root)
+    root = Path(str(data_root))
+    form = form_of(root, form_file(data_root))
+    entries = read_entries(root, form)
     check_once(root, entries)
     check_splits(root, entries)
     check_range(root, entries)
@@ -93,10 +107,10 @@ def read_screen(data_root: str | Path) -> Screen:
     wells = entries.assign(label=label.mask(secret, -1))[WELL_COLUMNS].astype(text)
     told = secret & (entries["sirna"] != "")
     truth = pd.DataFrame({"id_code": wells["id_code"][told], "label": label[told]}).reset_index(drop=True)
-    integers = not (root / METADATA).exists() and all(is_number(name) for name in names)
+    integers = form.columns.label_order is None and all(is_number(name) for name in names)
     classes = tuple(int(name) if integers else name for name in names)
     treatments = set(entries["sirna"][~secret & (entries["well_type"] == "treatment")])
-    return Screen(root, wells, classes, len(treatments), truth if told.any() else None)
+    return Screen(root, wells, classes, len(treatments), truth if told.any() else None, form, _barcodes(entries))
 
 
 def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
@@ -137,6 +151,13 @@ def write_wells(path: str | Path, wells: pd.DataFrame, screen: Screen) -> None:
     table = wells[["id_code", "experiment", "plate", "well"]].assign(sirna=screen.decode(wells["label"]))
     with whole(Path(path)) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _barcodes(entries: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """Return (experiment, plate) -> the plate's name, of the plates whose name is not their number."""
+    plates = entries[["experiment", "plate", "barcode"]].drop_duplicates()
+    named = plates[plates["plate"].astype(str) != plates["barcode"]]
+    return {(str(name), int(plate)): str(barcode) for name, plate, barcode in named.itertuples(index=False)}
 
 
 def _class_names(entries: pd.DataFrame) -> list[str]:

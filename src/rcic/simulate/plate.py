@@ -14,9 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from rcic.errors import UserError
-from rcic.screen.plate import CHANNELS, SITES, id_code, image_name, plate_name
+from rcic.screen.plate import CHANNELS, SITES, id_code
 from rcic.simulate.batch import Batch
 from rcic.simulate.presets import Preset
+from rcic.simulate.release import Release
 from rcic.simulate.site import draw_site
 
 _SMALL = 400  # sites; below this, starting further processes takes longer than drawing
@@ -33,11 +34,15 @@ _STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
 class PlateJob:
     """All that drawing one plate needs.
 
-    root: the split's folder. place: seed, experiment, plate. wells: (well, siRNA) pairs. effects: (classes,
-    T) in this cell type. unit: (6,) `site.unit_light` of the cell type.
+    root: the data root. named: split, experiment and the plate's name. names: well as drawn -> as named. place: seed,
+    experiment, plate. wells: (well, siRNA) pairs. effects: (classes, T) in this cell type. unit: (6,)
+    `site.unit_light` of the cell type.
     """
 
     root: Path
+    release: Release
+    named: tuple[str, str, str]
+    names: dict[str, str]
     preset: Preset
     cell_type: str
     place: tuple[int, str, int]
@@ -54,7 +59,11 @@ class PlateJob:
     @property
     def folder(self) -> Path:
         """Where the plate's images go."""
-        return self.root / plate_name(*self.place[1:])
+        return self.path(self.wells[0][0], SITES[0], CHANNELS[0]).parent
+
+    def path(self, well: str, site: int, channel: int) -> Path:
+        """Return where an image goes."""
+        return self.root / self.release.path(*self.named, self.names[well], site, channel)
 
     @property
     def half(self) -> Path:
@@ -124,25 +133,19 @@ def _draw(job: PlateJob, folder: Path, well: str, sirna: int, site: int) -> list
     """Draw one site into ``folder`` and return the statistics of its images."""
     images = draw_site(job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, (*job.place, well, site))
     for channel, image in zip(CHANNELS, images, strict=True):
-        (folder / f"{well}_s{site}_w{channel}.png").write_bytes(_png(image))
+        (folder / job.path(well, site, channel).name).write_bytes(job.release.encode(image, channel))
     return _rows(job, well, site, images)
-
-
-def _png(image: np.ndarray) -> bytes:
-    """Return an (H, W) uint8 image as the bytes of an 8-bit grey PNG, lightly compressed."""
-    return cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
 
 
 def _read(job: PlateJob, well: str, site: int) -> np.ndarray:
     """Return the images of one site of a plate drawn before, (6, H, W) uint8; UserError for a broken one."""
-    _, experiment, plate = job.place
     images = []
     for channel in CHANNELS:
-        path = job.root / image_name(experiment, plate, well, site, channel)
+        path = job.path(well, site, channel)
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
         if image is None or image.shape != (job.preset.pixels,) * 2:
             raise UserError(f"{path}: missing or broken; remove its plate's folder and draw again")
-        images.append(image)
+        images.append(job.release.decode(image, channel))
     return np.stack(images)
 
 
@@ -150,10 +153,10 @@ def _rows(job: PlateJob, well: str, site: int, images: np.ndarray) -> list[dict[
     """Return a row per channel in the columns of Kaggle's pixel_stats.csv."""
     _, experiment, plate = job.place
     head = {
-        "id_code": id_code(experiment, plate, well),
+        "id_code": id_code(experiment, plate, job.names[well]),
         "experiment": experiment,
         "plate": plate,
-        "well": well,
+        "well": job.names[well],
     }
     return [
         head | {"site": site, "channel": channel} | {name: value(image) for name, value in _STATISTICS.items()}

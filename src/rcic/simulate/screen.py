@@ -1,4 +1,4 @@
-"""The door of the workshop: a whole synthetic screen in a folder of Kaggle's layout."""
+"""The door of the workshop: a whole synthetic screen in a folder, in Kaggle's layout or another one."""
 
 import json
 from dataclasses import asdict
@@ -14,35 +14,44 @@ from rcic.simulate.effect import effect_table, effects
 from rcic.simulate.layout import experiments, plan
 from rcic.simulate.plate import PlateJob, draw_plates
 from rcic.simulate.presets import N_GROUPS, Preset, find_preset
+from rcic.simulate.release import Release, find_release
 from rcic.simulate.site import unit_light
 
 VERSION = 1  # raise it with every change that alters a drawn byte
 MARK, BEGUN = "simulated.json", ".simulating.json"
 
 
-def simulate(preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True) -> None:
-    """Draw the screen ``preset`` into ``out_dir``; the same preset and seed give the same bytes.
+def simulate(
+    preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True, layout: str = "rcic"
+) -> None:
+    """Draw the screen ``preset`` into ``out_dir``; the same preset, seed and layout give the same bytes.
 
-    workers: processes (default: one a core, one for a small screen). A complete screen is left as it is,
-    one that was interrupted is continued plate by plate. Raises UserError for an unknown preset, a seed
+    layout: a name in `rcic.simulate.release`; wells and pictures are the same in all. workers: processes (default: one
+    a core, one for a small screen). A complete screen is left as it is, one that was interrupted is continued plate by
+    plate. Raises UserError for an unknown preset or layout, a seed
     below 0, a folder that holds anything else, and a full disk.
     """
-    chosen, folder = find_preset(preset), Path(out_dir)
+    chosen, release, folder = find_preset(preset), find_release(layout), Path(out_dir)
     if seed < 0:
         raise UserError(f"seed {seed}: must be 0 or larger")
     identity = {"version": VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
+    identity |= {} if layout == "rcic" else {"layout": layout}
     if _is_complete(folder, identity):
         print(f"{folder}: screen {preset!r} with seed {seed} is already there, nothing to draw")
         return
     _write_json(folder / BEGUN, identity)
-    wells = plan(chosen, seed)
+    wells = release.named(plan(chosen, seed))
     found = batches(experiments(chosen, seed), N_GROUPS, seed)
     changes = effects(chosen, seed)
     try:
-        statistics = draw_plates(_jobs(folder, chosen, seed, wells, found), workers, progress)
+        statistics = draw_plates(_jobs(folder, release, chosen, seed, wells, found), workers, progress)
     except OSError as error:
         raise write_error(folder, error) from error
-    _write_kaggle(folder, wells, pd.DataFrame(statistics))
+    tables = release.tables(wells)
+    if layout == "rcic":
+        tables["pixel_stats.csv"] = pd.DataFrame(statistics)
+    for name, table in tables.items():
+        _write_csv(folder / name, table)
     _write_truth(folder / "truth", wells, effect_table(chosen, changes), batch_table(found))
     _write_json(folder / MARK, identity)
     (folder / BEGUN).unlink()
@@ -83,7 +92,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _jobs(
-    folder: Path, preset: Preset, seed: int, wells: pd.DataFrame, found: dict[tuple[str, int], Batch]
+    folder: Path, release: Release, preset: Preset, seed: int, wells: pd.DataFrame, found: dict[tuple[str, int], Batch]
 ) -> list[PlateJob]:
     """Return one job per plate."""
     changes = effects(preset, seed)
@@ -92,12 +101,16 @@ def _jobs(
     for (experiment, plate), batch in found.items():
         rows = wells[(wells["experiment"] == experiment) & (wells["plate"] == plate)]
         cell_type, split = str(rows["cell_type"].iloc[0]), str(rows["split"].iloc[0])
+        names = dict(zip(rows["drawn"], rows["well"], strict=True))
         job = PlateJob(
-            root=folder / split,
+            root=folder,
+            release=release,
+            named=(split, experiment, str(rows["barcode"].iloc[0])),
+            names=names,
             preset=preset,
             cell_type=cell_type,
             place=(seed, experiment, plate),
-            wells=tuple(zip(rows["well"], rows["sirna"], strict=True)),
+            wells=tuple(zip(rows["drawn"], rows["sirna"], strict=True)),
             batch=batch,
             effects=changes[:, preset.cell_types.index(cell_type)],
             unit=units[cell_type],
@@ -106,25 +119,11 @@ def _jobs(
     return jobs
 
 
-def _write_kaggle(folder: Path, wells: pd.DataFrame, statistics: pd.DataFrame) -> None:
-    """Write the tables of the competition's first release; the labels of test treatments are left out."""
-    place = ["id_code", "experiment", "plate", "well"]
-    treatment = wells["well_type"] == "treatment"
-    for split in ("train", "test"):
-        here = wells["split"] == split
-        labels = ["sirna"] if split == "train" else []
-        _write_csv(folder / f"{split}.csv", wells.loc[here & treatment, place + labels])
-        controls = wells.loc[here & ~treatment, [*place, "sirna", "well_type"]]
-        _write_csv(folder / f"{split}_controls.csv", controls)
-    test = wells.loc[(wells["split"] == "test") & treatment, ["id_code"]]
-    _write_csv(folder / "sample_submission.csv", test.assign(sirna=0))
-    _write_csv(folder / "pixel_stats.csv", statistics)
-
-
 def _write_truth(folder: Path, wells: pd.DataFrame, effect: pd.DataFrame, batch: pd.DataFrame) -> None:
     """Write what only the simulator knows: hidden labels, groups of plates, effects of siRNAs, batches."""
     treatment = wells["well_type"] == "treatment"
-    _write_csv(folder / "test.csv", wells.loc[treatment & (wells["split"] == "test"), ["id_code", "sirna"]])
+    test = wells.loc[treatment & (wells["split"] == "test"), ["id_code", "name"]]
+    _write_csv(folder / "test.csv", test.rename(columns={"name": "sirna"}))
     _write_csv(folder / "plates.csv", wells[["experiment", "plate", "group"]].drop_duplicates())
     _write_csv(folder / "groups.csv", wells.loc[treatment, ["sirna", "group"]].drop_duplicates().sort_values("sirna"))
     _write_csv(folder / "effects.csv", effect)

@@ -72,8 +72,12 @@ def _parse(text: str, where: Where) -> tuple[Any, dict[str, int]]:
 
 
 def _lines(node: yaml.Node | None, prefix: str) -> list[tuple[str, int]]:
-    """Return dotted key and line of every key of a mapping and of the mappings in it."""
+    """Return dotted key and line of every key of a mapping and of those in it; in lists, too: ``tables.0.file``."""
     found = []
+    if isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            found += _lines(value, f"{prefix}{number}.")
+        return found
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         found.append((prefix + key.value, key.start_mark.line + 1))
         found += _lines(value, f"{prefix}{key.value}.")

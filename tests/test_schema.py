@@ -1,8 +1,8 @@
 import pytest
 
 from rcic.errors import UserError
-from rcic.learn.schema import flat, from_plain, read_yaml, to_plain
 from rcic.learn.settings import Config
+from rcic.schema import flat, from_plain, read_yaml, to_plain
 
 
 def test_an_unknown_key_names_the_nearest():

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from rcic.document import read_document
 from rcic.errors import UserError, brief, nearest
-from rcic.learn.document import read_document
 
 T = TypeVar("T")
 Places = Mapping[str, str]  # dotted key -> where its value came from, the beginning of a message about it
@@ -27,9 +27,10 @@ def read_yaml(path: str | Path) -> dict[Any, Any]:
 def from_plain(kind: type[T], plain: Any, source: str, prefix: str = "", places: Places | None = None) -> T:
     """Return the dataclass ``kind`` from nested dicts; an absent key keeps its default.
 
-    Known annotations: bool, int, float, str, Literal, ``X | None``, ``tuple[X, ...]``, ``tuple[X, X]`` and further
-    dataclasses. ``prefix`` is the dotted path so far. A UserError is raised for an unknown key (naming the nearest) or
-    a value of another type or outside its choices; it begins with the key's place or, without one, with ``source``.
+    Known annotations: bool, int, float, str, Literal, ``X | None``, ``tuple[X, ...]``, ``tuple[X, X]``, further
+    dataclasses and tuples of these. ``prefix`` is the dotted path so far. A UserError is raised for an unknown key
+    (naming the nearest) or a value of another type or outside its choices; it begins with the key's place or, without
+    one, with ``source``.
     """
     if not isinstance(plain, dict):
         section = prefix.rstrip(".")
@@ -44,13 +45,23 @@ def from_plain(kind: type[T], plain: Any, source: str, prefix: str = "", places:
             raise UserError(f"{where}: unknown key {brief(prefix + str(key))}{nearest(str(key), hints)}")
         if dataclasses.is_dataclass(hints[key]):
             values[key] = from_plain(hints[key], value, source, f"{prefix}{key}.", places)
+        elif (item := _item_of(hints[key])) is not None:
+            if not isinstance(value, list):
+                raise UserError(f"{where}: {prefix}{key} is {brief(value)}, must be a list of sections")
+            sections = enumerate(value)
+            values[key] = tuple(from_plain(item, one, source, f"{prefix}{key}.{n}.", places) for n, one in sections)
         else:
             values[key] = _value(hints[key], value, f"{where}: {prefix}{key}")
     return kind(**values)
 
 
 def place_of(key: str, source: str, places: Places | None) -> str:
-    """Return where a dotted key's value came from: ``full.yml, line 12``, ``--fold`` or, if that is not known, all."""
+    """Return where a dotted key's value came from: ``full.yml, line 12``, ``--fold`` or, if that is not known, all.
+
+    A place in a list (``channels.2.name``) that is not known is that of the whole list.
+    """
+    while key not in (places or {}) and "." in key and re.search(r"\.\d", key):
+        key = key.rpartition(".")[0]
     return (places or {}).get(key, source)
 
 
@@ -67,6 +78,12 @@ def flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
+def _item_of(hint: Any) -> Any:
+    """Return the dataclass that a ``tuple[X, ...]`` holds, None if it holds none or is no tuple."""
+    item = next(iter(typing.get_args(hint)), None)
+    return item if typing.get_origin(hint) is tuple and dataclasses.is_dataclass(item) else None
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
@@ -78,7 +95,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return _choice(arguments, value, where)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return None if value is None else _value(arguments[0], value, where)
     if origin is tuple:
         fixed = arguments[-1] is not Ellipsis

@@ -1,7 +1,7 @@
 import pytest
 
+from rcic.document import LARGEST, read_document, read_value
 from rcic.errors import UserError
-from rcic.learn.document import LARGEST, read_document, read_value
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""Where an image lies, from a pattern with named parts: ``{experiment}/{plate}/{well}_s{site}_w{channel}.png``."""
+
+import re
+from collections.abc import Mapping
+
+from rcic.errors import nearest
+from rcic.screen.form import Form
+from rcic.screen.plate import row_name
+
+PARTS = ("split", "experiment", "plate", "well", "row", "row_number", "column", "site", "channel")
+ENDINGS = (".png", ".tif", ".tiff")
+_NUMBERS = ("row_number", "column", "site", "plate", "channel")  # that may be filled up with zeros
+_PART = re.compile(r"\{(\w*)(?::0(\d))?\}")
+
+
+def wrong_pattern(pattern: str, n_sites: int, n_channels: int) -> str:
+    """Return why a pattern cannot name the images of a screen, "" if it can."""
+    parts = [match[1] for match in _PART.finditer(pattern)]
+    unknown = next((part for part in parts if part not in PARTS), None)
+    if unknown is not None:
+        return f"names {{{unknown}}}, which is none of {', '.join(PARTS)}{nearest(unknown, PARTS)}"
+    if set("{}") & set(_PART.sub("", pattern)):
+        return "has a brace that names no part; parts are written {well} or {column:02}"
+    if pattern.startswith("/") or "\\" in pattern or ".." in pattern.split("/"):
+        return "must be a path below the data root, with / between folders"
+    if not pattern.lower().endswith(ENDINGS):
+        return f"must end with one of {', '.join(ENDINGS)}"
+    if "well" not in parts and not {"column"} < {*parts} & {"row", "row_number", "column"}:
+        return "must name the {well}, or {row} and {column}"
+    if n_sites > 1 and "site" not in parts:
+        return f"must name the {{site}}, as a well has {n_sites}"
+    if n_channels > 1 and "channel" not in parts and pattern.lower().endswith(".png") and n_channels != 3:
+        return f"must name the {{channel}}: a PNG has 1 or 3, not {n_channels}"
+    return ""
+
+
+def parts_of(
+    form: Form, split: str, experiment: str, barcode: str, well: str, site: int, channel: int
+) -> dict[str, str | int]:
+    """Return what the parts of a pattern are for an image; ``barcode`` is the plate as the screen names it."""
+    row, column = form.position(well)
+    return {
+        "split": split,
+        "experiment": experiment,
+        "plate": barcode,
+        "well": well,
+        "row": row_name(row),
+        "row_number": row + 1,
+        "column": column + 1,
+        "site": site,
+        "channel": form.channels[channel - 1].file or channel,
+    }
+
+
+def fill(pattern: str, values: Mapping[str, str | int]) -> str:
+    """Return the path that a pattern makes of its parts' values; a ``:02`` fills a number up with zeros.
+
+    Letters that have a meaning in a pattern of files (``*``, ``?``, ``[``) are taken as they are if a value has them,
+    but only where the pattern has a ``*`` of its own.
+    """
+
+    def part(match: re.Match[str]) -> str:
+        text = str(values[match[1]])
+        text = text.zfill(int(match[2])) if match[2] and match[1] in _NUMBERS else text
+        return re.sub(r"([*?\[])", r"[\1]", text) if "*" in pattern else text
+
+    return _PART.sub(part, pattern)
+
+
+def first_folder(pattern: str) -> str:
+    """Return the beginning of a pattern's path that is the same for all images, "" if nothing is."""
+    folders = pattern.split("/")[:-1]
+    fixed = next((place for place, folder in enumerate(folders) if set("{*") & set(folder)), len(folders))
+    return "/".join(folders[:fixed])
+
+
+def has(pattern: str, part: str) -> bool:
+    """Return whether a pattern names a part."""
+    return any(match[1] == part for match in _PART.finditer(pattern))

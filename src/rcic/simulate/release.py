@@ -1,0 +1,129 @@
+"""The layouts that a synthetic screen can be written in: the same wells and pictures in other tables and files.
+
+``rcic`` is Kaggle's, ``rxrx1`` that of the public release, ``plate96`` the example of a screen of one's own: 96-well
+plates with names, and 16-bit TIFFs. Each is read back by its form in configs/screens/.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from rcic.errors import UserError, nearest
+from rcic.screen.form import Form
+from rcic.screen.forms import shipped
+from rcic.screen.pattern import fill, parts_of
+from rcic.screen.plate import SITES, id_code, well_name
+
+Tables = dict[str, pd.DataFrame]
+_INNER_96 = [well_name(row, column, 96) for row in range(1, 7) for column in range(1, 11)]  # B02 to G11
+_LZW = 5  # how libtiff numbers that compression
+_ROLES = {"treatment": "compound", "positive_control": "positive", "negative_control": "negative"}
+
+
+@dataclass(frozen=True)
+class Release:
+    """One layout. ``place`` is which of its form's patterns the images are written by."""
+
+    name: str
+    place: int
+    sirna: Callable[[int], str | int]  # of a label
+    tables: Callable[[pd.DataFrame], Tables]  # of wells with the columns that `named` returns
+
+    @cached_property
+    def form(self) -> Form:
+        """How the layout is read."""
+        return shipped(self.name)
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of the images' paths."""
+        return self.form.images.file[self.place]
+
+    def named(self, wells: pd.DataFrame) -> pd.DataFrame:
+        """Return the wells, in their order, with ``drawn`` (the well as it is drawn), and id_code, well, barcode, name.
+
+        ``name`` is the siRNA as this layout writes it.
+        """
+        wells = wells.assign(drawn=wells["well"], barcode=wells["plate"].astype(str))
+        if self.form.plate == 96:
+            rank = wells.groupby(["experiment", "plate"])["well"].rank().astype(int) - 1
+            n_wells = wells.groupby(["experiment", "plate"])["well"].transform("size")
+            places = (rank * len(_INNER_96) // n_wells).tolist()
+            number = wells.groupby("experiment", sort=True).ngroup() + 1
+            barcode = "BR" + (100 * number + wells["plate"]).astype(str).str.zfill(5)
+            wells = wells.assign(well=[_INNER_96[place] for place in places], barcode=barcode)
+        codes = [id_code(*one) for one in zip(wells["experiment"], wells["plate"], wells["well"], strict=True)]
+        return wells.assign(id_code=codes, name=[self.sirna(label) for label in wells["sirna"]])
+
+    def path(self, split: str, experiment: str, barcode: str, well: str, site: int, channel: int) -> str:
+        """Return an image's path below the data root."""
+        return fill(self.pattern, parts_of(self.form, split, experiment, barcode, well, site, channel))
+
+    def encode(self, image: np.ndarray, channel: int) -> bytes:
+        """Return an image (H, W) uint8 as a file's bytes: a PNG, or a TIFF of 16 bits that has its levels."""
+        if (levels := self.form.levels(channel)) is None:
+            return cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
+        low, high = levels
+        deep = np.rint(low + image * ((high - low) / 255)).astype(np.uint16)
+        return cv2.imencode(".tif", deep, (cv2.IMWRITE_TIFF_COMPRESSION, _LZW))[1].tobytes()
+
+    def decode(self, image: np.ndarray, channel: int) -> np.ndarray:
+        """Return the image (H, W) uint8 of one that was read back from its file."""
+        if (levels := self.form.levels(channel)) is None:
+            return image
+        low, high = levels
+        return np.rint((image.astype(np.float64) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+
+
+def _kaggle(wells: pd.DataFrame) -> Tables:
+    """Return the tables of the competition's first release; the labels of test treatments are left out."""
+    place, treatment = ["id_code", "experiment", "plate", "well"], wells["well_type"] == "treatment"
+    tables = {}
+    for split in ("train", "test"):
+        here = wells["split"] == split
+        labels = ["sirna"] if split == "train" else []
+        tables[f"{split}.csv"] = wells.loc[here & treatment, place + labels]
+        tables[f"{split}_controls.csv"] = wells.loc[here & ~treatment, [*place, "sirna", "well_type"]]
+    test = wells.loc[(wells["split"] == "test") & treatment, ["id_code"]]
+    return tables | {"sample_submission.csv": test.assign(sirna=0)}
+
+
+def _release(wells: pd.DataFrame) -> Tables:
+    """Return the public release's table, a row a site, test labels included."""
+    rows = wells.loc[wells.index.repeat(len(SITES))].assign(site=list(SITES) * len(wells))
+    rows = rows.assign(site_id=rows["id_code"] + "_" + rows["site"].astype(str), dataset=rows["split"])
+    rows = rows.assign(well_id=rows["id_code"], sirna_id=rows["sirna"], sirna=rows["name"])
+    facts = ["site_id", "well_id", "cell_type", "dataset", "experiment", "plate", "well", "site", "well_type"]
+    return {"metadata.csv": rows[[*facts, "sirna", "sirna_id"]]}
+
+
+def _of_ones_own(wells: pd.DataFrame) -> Tables:
+    """Return the table of the example: what test wells got is not told, and each plate has an empty well."""
+    told = (wells["split"] == "train") | (wells["well_type"] != "treatment")
+    use, role = wells["split"].map({"train": "known", "test": "unknown"}), wells["well_type"].map(_ROLES)
+    rows = wells.assign(use=use, role=role, compound=wells["name"].where(told, ""))
+    empty = rows.drop_duplicates(["experiment", "plate"]).assign(well="H12", role="empty", compound="")
+    rows = pd.concat([rows, empty]).sort_values(["experiment", "barcode", "well"])
+    rows = rows.rename(columns={"experiment": "batch", "cell_type": "cells"})
+    return {"wells.csv": rows[["batch", "barcode", "well", "cells", "use", "role", "compound"]]}
+
+
+RELEASES = {
+    release.name: release
+    for release in (
+        Release("rcic", 0, int, _kaggle),
+        Release("rxrx1", 1, lambda label: f"s{label:05d}", _release),
+        Release("plate96", 0, lambda label: f"compound-{label:04d}", _of_ones_own),
+    )
+}
+
+
+def find_release(name: str) -> Release:
+    """Return the layout called ``name``; UserError with the nearest name for an unknown one."""
+    if name not in RELEASES:
+        raise UserError(f"layout {name!r} is unknown{nearest(name, RELEASES)}; known: {', '.join(RELEASES)}")
+    return RELEASES[name]
