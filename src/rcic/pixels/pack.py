@@ -70,21 +70,29 @@ def pack_plates(
     An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
     disk is full or cannot be written, and BusyError if another process packs one of these plates.
     """
-    pool, channels = ThreadPoolExecutor(threads), store.form.channel_numbers
+    pool = ThreadPoolExecutor(threads)
     try:
         for plate in plates:
             if _missing(plate, root, sizes):
                 with locked(root / PACKING / plate.name):
-                    missing = _missing(plate, root, sizes)  # now that nobody else can pack it
-                    begin = partial(pool.submit, partial(_read_site, store, missing))
-                    arrays = [(array_folder(root, plate, size), size, plate, channels) for size in missing]
-                    try:
-                        _pack(begin, threads, [_Array(*array) for array in arrays])
-                    except OSError as error:
-                        raise write_error(root / IMAGES / plate.name, error) from error
+                    _pack_missing(pool, threads, store, plate, root, sizes)
             yield plate
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _pack_missing(
+    pool: ThreadPoolExecutor, threads: int, store: FileStore, plate: Plate, root: Path, sizes: Sequence[int]
+) -> None:
+    """Write those of a plate's arrays that are not there, now that nobody else can."""
+    missing = _missing(plate, root, sizes)
+    begin = partial(pool.submit, partial(_read_site, store, missing))
+    channels = store.form.channel_numbers
+    try:
+        if missing:
+            _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, channels) for n in missing])
+    except OSError as error:
+        raise write_error(root / IMAGES / plate.name, error) from error
 
 
 def _missing(plate: Plate, root: Path, sizes: Sequence[int]) -> list[Size]:
