@@ -38,9 +38,10 @@ unchanged in {check:.1f} ms: it asks each for its time of change and opens no fi
 
 def sites_a_second(root: Path, experiments: Sequence[str], decode: bool) -> dict[int, float]:
     """Return for each number of threads how many sites of these experiments are looked at in a second."""
-    wells = read_screen(root).wells
+    screen = read_screen(root)
+    wells = screen.wells
     rows = site_table(wells[wells["experiment"].isin(experiments)].reset_index(drop=True))
-    store, again = open_store(root), 1 if decode else 20  # what takes a blink is done some times over
+    store, again = open_store(screen), 1 if decode else 20  # what takes a blink is done some times over
 
     def look(threads: int) -> None:
         for _ in range(again):

@@ -94,7 +94,7 @@ def worker(work: Path) -> dict[str, float]:
 
     imported, began = peak(), time.perf_counter()
     screen = read_screen(full_size(work))
-    store = open_store(screen.root)
+    store = open_store(screen)
     rows = check_files(store, screen.wells)
     dataset = SiteDataset(rows, store, (1, 2, 3, 4, 5), augment({}))
     batches = BatchSampler(EpochSampler(len(dataset)), 32, drop_last=True)  # type: ignore[arg-type]

@@ -10,21 +10,28 @@ python=${PYTHON:-$here/.venv/bin/python}
 command -v "$python" > /dev/null || python=python3
 started=$SECONDS
 
-export PYTHON=$python DATA_ROOT=$root/screen LOG_ROOT=$root/logs MODEL=tf_efficientnet_lite0
+# LAYOUT=rxrx1 or plate96 draws the same screen in another layout: other tables and files, the same answers.
+layout=${LAYOUT:-rcic}
+form=()
+[ "$layout" != plate96 ] || form=(--screen "$here/configs/screens/$layout.yml")
+
+export PYTHON=$python SCREEN=${form[1]:-} DATA_ROOT=$root/screen LOG_ROOT=$root/logs MODEL=tf_efficientnet_lite0
 export CHANNEL_SETS="[1,2,3,4,5] [1,2,3,4,6]" FOLDS="0 1" JOBS=${JOBS:-2}
 
 say() { printf '\n[%d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
 predict() {
   "$python" src/inference.py predict-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/$1" --model_name "$MODEL" \
-    --out_dir "$root/predictions/$1" --audit_dir "$root/csv/audit"
+    --out_dir "$root/predictions/$1" --audit_dir "$root/csv/audit" "${form[@]}"
 }
-score() { "$python" src/inference.py score --data_root "$DATA_ROOT" --predict_root "$root/predictions/$1" "${@:2}"; }
+score() {
+  "$python" src/inference.py score --data_root "$DATA_ROOT" --predict_root "$root/predictions/$1" "${form[@]}" "${@:2}"
+}
 
 say "a synthetic screen: 24 siRNAs in 4 groups, 4 cell types, 12 train and 4 test experiments"
-"$python" src/data.py simulate --preset demo --out_dir "$DATA_ROOT" --seed "${SEED:-0}"
-"$python" src/data.py describe --data_root "$DATA_ROOT"
-"$python" src/data.py audit --data_root "$DATA_ROOT" --out_dir "$root/csv/audit"
-"$python" src/data.py folds --data_root "$DATA_ROOT" --out_dir "$root/csv" --n_folds 4
+"$python" src/data.py simulate --preset demo --out_dir "$DATA_ROOT" --seed "${SEED:-0}" --layout "$layout"
+"$python" src/data.py describe --data_root "$DATA_ROOT" "${form[@]}"
+"$python" src/data.py audit --data_root "$DATA_ROOT" --out_dir "$root/csv/audit" "${form[@]}"
+"$python" src/data.py folds --data_root "$DATA_ROOT" --out_dir "$root/csv" --n_folds 4 "${form[@]}"
 
 folds="--set=data.folds_dir=$root/csv,data.pseudo_dir=$root/csv/pseudo,data.audit_dir=$root/csv/audit"
 say "stage I: control siRNAs, from ImageNet"
@@ -34,13 +41,13 @@ bash bin/train.sh --config configs/demo/full.yml -- "$folds"
 say "stage II predicts the test wells and its held-out wells; the surest test answers become labels"
 predict full
 "$python" src/inference.py pseudo-label --data_root "$DATA_ROOT" --predict_root "$root/predictions/full" \
-  --out_dir "$root/csv/pseudo" --folds_dir "$root/csv" --min_margin 0.5
+  --out_dir "$root/csv/pseudo" --folds_dir "$root/csv" --min_margin 0.5 "${form[@]}"
 say "stage III: with the pseudo-labelled test wells"
 bash bin/train_pseudo.sh --config configs/demo/pseudo.yml -- "$folds"
 predict pseudo
 say "the submission"
 "$python" src/inference.py ensemble --data_root "$DATA_ROOT" --predict_root "$root/predictions/pseudo" \
-  --out_dir "$root/submission"
+  --out_dir "$root/submission" "${form[@]}"
 
 truth="--truth=$DATA_ROOT/truth/test.csv"
 say "test experiments, stage II, against the simulated truth"

@@ -107,6 +107,27 @@ def audit(
         audit(data_root, out_dir, mode, on_bad, threads, Jobs(cli.own_words(FLAGS), where, Path(out_dir) / JOBS))
 
 
+def form() -> None:
+    """Print every key that the form of a screen of one's own can have, as docs/screen.md has it."""
+    from rcic.screen.form_text import form_as_markdown
+
+    print(form_as_markdown(), end="")
+
+
+def levels(data_root: str, n_images: int = 64) -> None:
+    """Print, for the form of a screen of one's own, which grey levels of its images should become 0 and 255.
+
+    Args:
+        data_root: the folder with the screen's CSV files and images.
+        n_images: the number of images of each channel that are looked at.
+    """
+    cli.check_least("--n_images", n_images, 1)
+
+    from rcic.levels import levels
+
+    print(levels(data_root, n_images))
+
+
 def pack(
     data_root: str,
     out_dir: str,
@@ -154,4 +175,14 @@ def pack(
 
 
 if __name__ == "__main__":
-    cli.main({"describe": describe, "simulate": simulate, "folds": folds, "audit": audit, "pack": pack})
+    cli.main(
+        {
+            "describe": describe,
+            "simulate": simulate,
+            "folds": folds,
+            "audit": audit,
+            "form": form,
+            "levels": levels,
+            "pack": pack,
+        }
+    )

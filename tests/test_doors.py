@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 
-ANYONE = {"errors", "files", "disk", "lock", "document", "schema"}  # open to all
+ANYONE = {"errors", "files", "disk", "lock", "document", "schema", "keys"}  # open to all
 DOORS = {
     "screen": set(),
     "simulate": {"screen"},
@@ -26,6 +26,7 @@ DOORS = {
     "lock": set(),
     "document": set(),
     "schema": set(),
+    "keys": set(),
     "launch": set(),
     "flags": set(),
     "cli": {"flags", "screen"},
@@ -37,9 +38,11 @@ DOORS = {
     "embeddings": {"screen", "decide", "predictions", "arrays"},
     "packing": {"screen", "pixels", "launch"},
     "audit": {"screen", "pixels", "launch"},
+    "levels": {"screen", "pixels"},
     "neighbours": {"screen", "decide", "embeddings", "arrays"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}
+CLUSTERS = {"ray", "submitit"}  # optional; only "launch" knows them
 WITH_TORCH = {"pixels", "learn", "show"}  # "pixels" because a dataset is torch's
 WITH_CV2 = {"simulate", "pixels", "show"}
 
@@ -57,7 +60,8 @@ def imports(text: str) -> Iterator[str]:
 def wrong_imports(room: str, text: str) -> list[str]:
     """Return the imports of a module in ``room`` for which there is no door."""
     own = {f"rcic.{name}" for name in {room, *ANYONE, *DOORS[room]}}
-    banned = HEAVY - (HEAVY if room in WITH_TORCH else {"cv2"} if room in WITH_CV2 else set())
+    banned = CLUSTERS - (CLUSTERS if room == "launch" else set())
+    banned |= HEAVY - (HEAVY if room in WITH_TORCH else {"cv2"} if room in WITH_CV2 else set())
     wrong = []
     for name in imports(text):
         first, *rest = name.split(".")
@@ -95,6 +99,8 @@ def test_the_package_itself_imports_nothing():
         ("decide", "import torch.nn as nn", ["torch.nn"]),
         ("decide", "import numpy as np\nfrom rcic.screen.table import Screen\nfrom rcic.errors import UserError", []),
         ("simulate", "import cv2", []),
+        ("learn", "import ray", ["ray"]),
+        ("launch", "import ray, submitit", []),
         ("answer", "from rcic.learn.checkpoint import read_checkpoint", ["rcic.learn.checkpoint.read_checkpoint"]),
         ("learn", "import torch\nfrom rcic.simulate.screen import simulate", ["rcic.simulate.screen.simulate"]),
     ],

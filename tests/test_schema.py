@@ -86,7 +86,7 @@ PLACES = {
         ({"train": {"sead": 1}}, "--set train.sead: unknown key 'train.sead'; did you mean 'seed'?"),
         ({"train": 3}, "f.yml, line 1: train must be a mapping, not 3"),
         ({"lgo": 3}, "f.yml, line 9: unknown key 'lgo'; did you mean 'log'?"),
-        ({"train": {"ema": "x"}}, "f.yml: train.ema is 'x', must be a finite number"),
+        ({"train": {"ema": "x"}}, "f.yml, line 1: train.ema is 'x', must be a finite number"),
     ],
 )
 def test_a_mistake_begins_with_the_place_of_its_key(plain, message):

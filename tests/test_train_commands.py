@@ -72,7 +72,7 @@ def test_plan_run_and_plan_again(start, small_screen, tmp_path):
         (["--jobs=0"], "--jobs is 0, must be 1 or more"),
         (["--folds=0,7"], "train_7.csv: no table of fold 7 (folds there: [0, 1])"),
         (["--folds=0,0"], "stands twice in the grid"),
-        (["--channel_sets=[1,7]"], "data.channels is [1, 7], must be some of [1, 2, 3, 4, 5, 6], each once"),
+        (["--channel_sets=[1,7]"], "data.channels is [1, 7], but RCIC has 1, 2, 3, 4, 5, 6"),
         (["--channel_sets=[a]"], "of which 'a' must be a whole number"),
         (["--set=optim.clp=1"], "unknown key 'optim.clp'; did you mean 'clip'?"),
         (["--model=densnet121"], "did you mean 'densenet121'?"),

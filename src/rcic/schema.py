@@ -58,11 +58,12 @@ def from_plain(kind: type[T], plain: Any, source: str, prefix: str = "", places:
 def place_of(key: str, source: str, places: Places | None) -> str:
     """Return where a dotted key's value came from: ``full.yml, line 12``, ``--fold`` or, if that is not known, all.
 
-    A place in a list (``channels.2.name``) that is not known is that of the whole list.
+    The place of a key that is not there is that of the section or the list that it would be in.
     """
-    while key not in (places or {}) and "." in key and re.search(r"\.\d", key):
+    known = places or {}
+    while key and key not in known:
         key = key.rpartition(".")[0]
-    return (places or {}).get(key, source)
+    return known.get(key, source)
 
 
 def to_plain(config: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from rcic.decide.channels import COLUMNS, channel_importance, importance_text
 from rcic.errors import UserError
 
 TYPES = pd.DataFrame({"cell_type": ["RPE", "RPE", "HUVEC", "HUVEC"]})
+NAMES = {2: "endoplasmic reticulum", 3: "actin"}
 RIGHT = {  # three channels; without channel 2 nothing works in RPE
     (1, 2): np.array([1.0, 1, 1, 0]),
     (1, 3): np.array([0.0, 0, 1, 1]),
@@ -85,7 +86,7 @@ def test_only_wells_that_all_sets_know() -> None:
 def test_a_missing_set_leaves_its_channel_out() -> None:
     right, wells = random_family(6)
     del right[1, 2, 4, 5, 6]
-    table = channel_importance(right, wells)
+    table = channel_importance(right, wells, NAMES)
     third = table[table["channel"] == 3]
     assert third[["accuracy_without", "accuracy_with", "lost", "spread"]].isna().all(axis=None)
     assert (third["n_wells"] == 0).all()
@@ -100,7 +101,7 @@ def test_one_well_has_no_spread() -> None:
 
 
 def test_the_text_is_aligned() -> None:
-    lines = importance_text(channel_importance(RIGHT, TYPES)).splitlines()
+    lines = importance_text(channel_importance(RIGHT, TYPES, NAMES)).splitlines()
     assert lines[2].split() == ["all", "HUVEC", "RPE"]
     assert lines[3].split() == ["wells", "4", "2", "2"]
     assert lines[5].startswith("2 endoplasmic reticulum  ")

@@ -251,7 +251,7 @@ FAULTS: dict[str, Fault] = {
         set_config("optim: {clip: .nan}"), "train", r".*optim\.clip is nan, must be a finite number"
     ),
     "channel 7": Fault(
-        nothing, "explain", r"--channels: data\.channels is \[1, 7\], must be some of .*", ["--channels=[1,7]"]
+        nothing, "train", r"--channels: data\.channels is \[1, 7\], but RCIC has 1, 2, 3, 4, 5, 6", ["--channels=[1,7]"]
     ),
     "an image size that the network cannot take": Fault(
         nothing, "train", r"--set data\.size: .*16.*densenet_small.*", ["--model=densenet_small", "--set=data.size=16"]

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 
 from rcic.packing import pack
+from rcic.pixels.manifest import MARK
+from rcic.pixels.packed import PackedStore
+from rcic.pixels.store import FileStore, Store
 from rcic.screen.plate import CHANNELS, SITES, cell_type_of, id_code, image_name
 
 SIZE = 24
@@ -23,6 +26,11 @@ def pixels(experiment: str, well: str, site: int, channel: int, size: int = SIZE
 def write_png(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+
+
+def open_root(root: Path) -> Store:
+    """Return what reads the images of a root without tables, packed or not."""
+    return PackedStore(root) if (root / MARK).exists() else FileStore(root)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from rcic.pixels.audit import audit_sites
 from rcic.pixels.packed import IMAGES, SHARD, PackedStore
 from rcic.pixels.report import KINDS
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import FileStore, open_store
-from tests.pixels.conftest import SIZE, WELLS, pixels, write_png
+from rcic.pixels.store import FileStore
+from tests.pixels.conftest import SIZE, WELLS, open_root, pixels, write_png
 from tests.pixels.planted import PLANTS
 
 PLACE = "train/HUVEC-01/Plate1/C03_s2_w5.png"
@@ -29,7 +29,7 @@ def findings(store, wells, decode, threads=2):
 def test_a_sound_screen_has_no_findings(write_root, pack_root, wells, decode, layout):
     root = write_root("images" if layout == "images" else "split")
     root = pack_root(root) if layout == "packed" else root
-    assert findings(open_store(root), wells, decode) == []
+    assert findings(open_root(root), wells, decode) == []
 
 
 @pytest.mark.parametrize("decode", [QUICK, FULL])
@@ -54,7 +54,7 @@ def test_all_of_them_at_once(write_root, wells, threads):
         planted[path.relative_to(root).as_posix()] = kind
     found = findings(FileStore(root), wells, FULL, threads)
     assert {one.file: one.kind for one in found} == planted and len(found) == len(planted)
-    assert {*planted.values(), "left-out", "duplicate"} == set(KINDS)
+    assert {*planted.values(), "left-out", "duplicate", "ambiguous", "not-tiff"} == set(KINDS)
 
 
 COPIES = {

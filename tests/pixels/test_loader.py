@@ -12,9 +12,9 @@ from rcic.pixels.dataset import META, SiteDataset
 from rcic.pixels.loader import AHEAD, BatchLoader, view_on
 from rcic.pixels.sampler import EpochSampler, GroupBatches
 from rcic.pixels.sites import site_table, stack_rows
-from rcic.pixels.store import FileStore, open_store
+from rcic.pixels.store import FileStore
 from rcic.screen.plate import CHANNELS
-from tests.pixels.conftest import SIZE
+from tests.pixels.conftest import SIZE, open_root
 
 
 def in_rows(n: int, size: int) -> BatchSampler:
@@ -80,7 +80,7 @@ def test_a_growing_crop_is_that_of_the_epoch(write_root, wells):
 @pytest.mark.parametrize("settings", [{"crop": 16, "shear": 0}, {"crop": 16, "shear": 20, "scale": [0.8, 1.3]}])
 def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pack_root, wells, settings, kind):
     root = write_root()
-    store = open_store(root if kind == "png" else pack_root(root))
+    store = open_root(root if kind == "png" else pack_root(root))
     dataset = SiteDataset(site_table(wells), store, (1, 6), build(settings, seed=1))
     assert kind != "cached" or dataset.preload()
     sampler = EpochSampler(12, seed=0)

@@ -76,7 +76,9 @@ def test_a_manifest_that_says_something_else_is_refused(tmp_path, content, messa
     assert str(error.value).startswith(f"{tmp_path / MARK}: ") and "\n" not in str(error.value)
 
 
-FACTS = {"shape": [2, 6, 8, 8], "attributes": {"sites": [["B02", 1], ["B02", 2]], "left_out": [["B02", 1, 3, "gone"]]}}
+SIX = [1, 2, 3, 4, 5, 6]
+TOLD = {"sites": [["B02", 1], ["B02", 2]], "channels": SIX, "left_out": [["B02", 1, 3, "gone"]]}
+FACTS = {"shape": [2, 6, 8, 8], "attributes": TOLD}
 
 
 @pytest.mark.parametrize(
@@ -85,8 +87,8 @@ FACTS = {"shape": [2, 6, 8, 8], "attributes": {"sites": [["B02", 1], ["B02", 2]]
         ({}, "says no shape, sites and left_out"),
         (FACTS | {"shape": 3}, "says no shape"),
         (FACTS | {"shape": [2, 6, 8]}, "says no shape"),
-        (FACTS | {"attributes": {"sites": [["B02", []]] * 2, "left_out": []}}, "says no shape"),
-        (FACTS | {"attributes": {"sites": [["B02", 1]] * 2, "left_out": []}}, "which is no plate's"),
+        (FACTS | {"attributes": TOLD | {"sites": [["B02", []]] * 2}}, "says no shape"),
+        (FACTS | {"attributes": TOLD | {"sites": [["B02", 1]] * 2}}, "which is no plate's"),
         (FACTS | {"shape": [-2, 6, 8, 8]}, "which is no plate's"),
         (FACTS | {"shape": [2, 5, 8, 8]}, "which is no plate's"),
         (FACTS | {"shape": [2, 6, 8, 2**40]}, "which is no plate's"),

@@ -17,7 +17,7 @@ from rcic.pixels.manifest import MARK, Manifest
 from rcic.pixels.packed import IMAGES, PackedStore
 from rcic.pixels.shard import ABSENT, Shard, ShardWriter
 from rcic.pixels.sites import Site, sites_of
-from rcic.pixels.store import FileStore, check_files, drop_incomplete, missing_images, open_store
+from rcic.pixels.store import FileStore, check_files, drop_incomplete, missing_images
 from rcic.screen.plate import CHANNELS
 from tests.pixels.conftest import SIZE, pixels, write_png
 
@@ -117,7 +117,7 @@ def packed(pack_root, write_root) -> Path:
 
 
 def test_packed_images_are_the_png_s(packed, write_root, wells):
-    png, store = FileStore(write_root()), open_store(packed)
+    png, store = FileStore(write_root()), PackedStore(packed)
     assert isinstance(store, PackedStore)
     kept, _ = drop_incomplete(store, wells)
     for site in sites_of(kept):
@@ -195,7 +195,7 @@ def test_a_changed_manifest_is_refused(packed, wells):
     text = path.read_text()
     path.write_text(text.replace("HUVEC-01", "HUVEC-02"))
     with pytest.raises(UserError, match="damaged or was changed"):
-        open_store(packed)
+        PackedStore(packed)
     Manifest("abc", (), {}).write(packed)
     assert Manifest.read(packed) == Manifest("abc", (), {})
     content = json.loads(path.read_text().rpartition("\n}")[0] + "\n}")

@@ -13,8 +13,8 @@ from rcic.errors import UserError
 from rcic.screen.layout import learn_groups, plates_with_missing_wells, rotations
 from rcic.screen.repeats import repeated_layouts
 from rcic.screen.table import read_screen
-from rcic.simulate import plate
 from rcic.simulate.presets import PRESETS, find_preset
+from rcic.simulate.release import Release
 from rcic.simulate.screen import BEGUN, MARK, simulate
 
 
@@ -65,12 +65,12 @@ def test_full_disk_is_one_line_and_leaves_no_half_plate(
 ) -> None:
     room = iter(range(30))
 
-    def encode(image: np.ndarray) -> bytes:
+    def encode(release: Release, image: np.ndarray, channel: int) -> bytes:
         if next(room, None) is None:
             raise OSError(errno.ENOSPC, "No space left on device")
         return b"png"
 
-    monkeypatch.setattr(plate, "_png", encode)
+    monkeypatch.setattr(Release, "encode", encode)
     with pytest.raises(UserError, match="disk is full"):
         simulate(tiny, tmp_path / "screen", seed=0, workers=1, progress=False)
     assert not list(tmp_path.rglob("*.png")) and not list(tmp_path.rglob("*.half"))

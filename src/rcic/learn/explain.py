@@ -1,21 +1,17 @@
 """What a config comes to and where each value came from; what a config can say at all. Text for people."""
 
-import inspect
-import json
-import re
-import types
 import typing
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from rcic.keys import as_yaml, headline, in_words, meanings
 from rcic.learn.config import Resolved
 from rcic.learn.rules import rules
 from rcic.learn.settings import Config
 from rcic.schema import flat, to_plain
 
-_WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 _HEAD = """# Every key of a config
 
 A config is a YAML file such as those in `configs/`. A key that it leaves out has its default.
@@ -41,7 +37,7 @@ class Key(NamedTuple):
 
 def explain_config(resolved: Resolved) -> str:
     """Return every key of a config with its value and where that came from, section by section."""
-    values = {key: _text(value) for key, value in flat(to_plain(resolved.config)).items()}
+    values = {key: as_yaml(value) for key, value in flat(to_plain(resolved.config)).items()}
     first, second = max(len(key.rpartition(".")[2]) for key in values), max(map(len, values.values()))
     lines = []
     for section, keys in groupby(values, key=lambda key: key.rpartition(".")[0]):
@@ -86,9 +82,9 @@ def known_keys() -> Iterator[Key]:
     wanted: dict[str, list[str]] = {}
     for key, words, _ in rules(config):
         wanted.setdefault(key, []).append(words)
-    kinds, means = hints(Config), _meanings(Config, "")
+    kinds, means = hints(Config), meanings(Config)
     for key, value in flat(to_plain(config)).items():
-        yield Key(key, _kind(kinds[key]), _text(value), "; ".join(wanted.get(key, [])), means.get(key, ""))
+        yield Key(key, in_words(kinds[key]), as_yaml(value), "; ".join(wanted.get(key, [])), means.get(key, ""))
 
 
 def hints(kind: Any, prefix: str = "") -> dict[str, Any]:
@@ -99,37 +95,7 @@ def hints(kind: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _meanings(kind: Any, prefix: str) -> dict[str, str]:
-    """Return dotted key -> what stands of it under ``Attributes`` in a dataclass' docstring, and in those of its."""
-    told = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
-    found = {
-        prefix + name: " ".join(text.split())
-        for name, text in re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", told, re.M)
-    }
-    for field in fields(kind):
-        if is_dataclass(hint := typing.get_type_hints(kind)[field.name]):
-            found |= _meanings(hint, f"{prefix}{field.name}.")
-    return found
-
-
 def _section(name: str) -> str:
     """Return the first paragraph of a section's docstring, as one line."""
     kind = typing.get_type_hints(Config)[name] if name else Config
-    return " ".join(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0].split())
-
-
-def _kind(hint: Any) -> str:
-    """Return an annotation in words."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return " | ".join(arguments)
-    if origin is types.UnionType:
-        return f"{_kind(arguments[0])} or null"
-    if origin is tuple:
-        return f"list of {'' if arguments[-1] is Ellipsis else f'{len(arguments)} x '}{_kind(arguments[0])}"
-    return _WORDS[hint]
-
-
-def _text(value: Any) -> str:
-    """Return a value as a config writes it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return headline(kind)

@@ -57,22 +57,23 @@ class Paths:
     def folders(self, split: str, experiment: str, plate: int) -> list[str]:
         """Return the folders that a plate's images lie in, relative to the root."""
         above = self.pattern.rpartition("/")[0]
-        known = self._values(Site(split, experiment, plate, self.form.wells[0], self.form.sites[0]), 1)
         of_well = [part for part in ("well", "row", "row_number", "column") if has(above, part)]
         wells = self.form.wells if of_well else self.form.wells[:1]
         sites = self.form.sites if has(above, "site") else self.form.sites[:1]
         channels = self.form.channel_numbers if has(above, "channel") else (1,)
         places = itertools.product(wells, sites, channels)
-        filled = (fill(above, known | self._values(Site(split, experiment, plate, w, s), c)) for w, s, c in places)
-        return [folder for name in dict.fromkeys(filled) for folder in self._globbed(name)]
+        values = (self._values(Site(split, experiment, plate, w, s), c) for w, s, c in places)
+        return list(dict.fromkeys(folder for one in values for folder in self._globbed(above, one)))
 
     def _names(self, site: Site, channel: int) -> Sequence[str]:
         """Return the relative names of the files that fit the pattern; the pattern, filled, if none does."""
-        filled = fill(self.pattern, self._values(site, channel))
+        values = self._values(site, channel)
         if not self._starred:
-            return [filled]
-        folder, _, last = filled.rpartition("/")
-        return [name for one in self._globbed(folder) for name in self._fitting(one, last)] or [filled]
+            return [fill(self.pattern, values)]
+        folder, _, last = self.pattern.rpartition("/")
+        escaped = fill(last, values, escape=True)
+        found = [name for one in self._globbed(folder, values) for name in self._fitting(one, escaped)]
+        return found or [fill(self.pattern, values)]
 
     def _fitting(self, folder: str, pattern: str) -> Iterator[str]:
         """Yield the names in a folder that fit a pattern, with the folder's."""
@@ -84,14 +85,15 @@ class Paths:
             if fnmatchcase(names[place], pattern):
                 yield f"{folder}/{names[place]}" if folder else names[place]
 
-    def _globbed(self, folder: str) -> list[str]:
-        """Return the folders that fit a folder's name with ``*`` in it."""
+    def _globbed(self, folder: str, values: Mapping[str, str | int]) -> list[str]:
+        """Return the folders that fit a folder's pattern; the pattern, filled, if none does."""
         if "*" not in folder:
-            return [folder]
-        key = f"*{folder}"  # no folder's own list
+            return [fill(folder, values)]
+        wanted = fill(folder, values, escape=True)
+        key = f"*{wanted}"  # no folder's own list
         if key not in self._lists:
-            self._lists[key] = sorted(path.relative_to(self.root).as_posix() for path in self.root.glob(folder))
-        return self._lists[key] or [folder]
+            self._lists[key] = sorted(path.relative_to(self.root).as_posix() for path in self.root.glob(wanted))
+        return self._lists[key] or [fill(folder, values)]
 
     def _values(self, site: Site, channel: int) -> dict[str, str | int]:
         """Return what the parts of a pattern are for an image."""

@@ -127,6 +127,11 @@ class FileStore:
             names = dict.fromkeys(self.name(site, channel) for channel in channels)
             yield [name for name in names if not self.paths.there(name)]
 
+    def raw(self, site: Site, channel: int) -> np.ndarray:
+        """Return an image (H, W) as its file has it, uint8 or uint16. Raises BadImage if it cannot be used."""
+        planes = self._file(self.paths.find(site, channel))
+        return planes[0 if self.paths.apart else channel - 1]
+
     def _images(self, site: Site, channels: Sequence[int]) -> list[np.ndarray]:
         """Return a site's images, (H, W) uint8 each, all of the first one's size."""
         images: list[np.ndarray] = []
@@ -135,7 +140,7 @@ class FileStore:
             return [grey(planes[channel - 1], self.form.levels(channel)) for channel in channels]
         for channel in channels:
             path = self.paths.find(site, channel)
-            image = grey(self._file(path)[0], self.form.levels(channel))
+            image = grey(self.raw(site, channel), self.form.levels(channel))
             if images and image.shape != images[0].shape:
                 (height, width), (high, wide) = image.shape, images[0].shape
                 raise BadImage(
@@ -162,8 +167,14 @@ def _table(levels: tuple[float, float], n_bytes: int) -> np.ndarray:
     return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
 
 
-def missing_images(store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int]) -> list[str]:
-    """Return the relative names of the wells' images that are not there, in the table's order. Opens no image."""
+def missing_images(
+    store: Store, wells: pd.DataFrame, sites: Sequence[int] = (), channels: Sequence[int] = ()
+) -> list[str]:
+    """Return the relative names of the wells' images that are not there, in the table's order. Opens no image.
+
+    Without ``sites`` or ``channels`` all of the screen's are meant.
+    """
+    sites, channels = sites or store.form.sites, channels or store.form.channel_numbers
     return [name for names in store.absent(site_table(wells, sites), channels) for name in names]
 
 
@@ -172,32 +183,37 @@ def complete_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int]) ->
     return np.array([not names for names in store.absent(rows, channels)], dtype=bool)
 
 
-def check_files(store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int]) -> pd.DataFrame:
-    """Return the wells' site table if every file of it exists.
+def check_files(
+    store: Store, wells: pd.DataFrame, sites: Sequence[int] = (), channels: Sequence[int] = ()
+) -> pd.DataFrame:
+    """Return the wells' site table if every file of it exists; `missing_images` tells what is meant by ().
 
     Raises UserError otherwise: how many of how many files are missing, the first ten by name, and the remedy.
     """
-    missing = missing_images(store, wells, sites, channels)
+    rows = site_table(wells, sites or store.form.sites)
+    channels = channels or store.form.channel_numbers
+    missing = [name for names in store.absent(rows, channels) for name in names]
     if missing:
-        total = len(wells) * len(sites) * len(channels)
+        a_site = len({store.name(sites_of(rows[:1])[0], channel) for channel in channels})
         rest = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
         raise UserError(
-            f"{store.root}: {len(missing):,} of {total:,} images are missing: "
+            f"{store.root}: {len(missing):,} of {len(rows) * a_site:,} images are missing: "
             f"{', '.join(missing[:_NAMED])}{rest}; "
             "put them there, or leave out the sites that lack a channel with drop_incomplete"
         )
-    return site_table(wells, sites)
+    return rows
 
 
 def drop_incomplete(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int], channels: Sequence[int]
+    store: Store, wells: pd.DataFrame, sites: Sequence[int] = (), channels: Sequence[int] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the site table of the complete sites and that of the dropped ones, each with its own RangeIndex.
 
-    A well with one complete site stays with that site; one with none is only among the dropped. Raises
-    UserError if no site is complete.
+    A well with one complete site stays with that site; one with none is only among the dropped. `missing_images` tells
+    what is meant by (). Raises UserError if no site is complete.
     """
-    rows = site_table(wells, sites)
+    rows = site_table(wells, sites or store.form.sites)
+    channels = channels or store.form.channel_numbers
     complete = complete_sites(store, rows, channels)
     if not complete.any():
         raise UserError(f"{store.root}: none of {len(rows):,} sites has all images of the channels {list(channels)}")

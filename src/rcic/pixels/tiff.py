@@ -12,6 +12,7 @@ import tifffile
 
 from rcic.pixels.image import DAMAGED, MOST_PIXELS, BadImage, Planes
 
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is told here, in one line
 
 
@@ -48,19 +49,21 @@ def tiff_shape(path: str | PathLike[str], wanted: Planes) -> tuple[int, int]:
 def _opened(path: str | PathLike[str]) -> tifffile.TiffFile:
     """Return a TIFF that is opened. Raises BadImage if it cannot be."""
     try:
-        if not (n_bytes := Path(path).stat().st_size):
-            raise BadImage(path, "empty", f"the file is empty; {DAMAGED}")
-        return tifffile.TiffFile(path)
+        n_bytes = Path(path).stat().st_size
+        if n_bytes:
+            return tifffile.TiffFile(path)
     except FileNotFoundError:
         raise BadImage(path, "missing", "no such image file") from None
     except OSError as error:
         raise BadImage(path, "unreadable", f"the image cannot be read: {error.strerror}") from error
-    except tifffile.TiffFileError:
+    except Exception as error:  # whatever a damaged file makes of the reader
         with Path(path).open("rb") as file:
-            begins = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-        if begins:
-            raise BadImage(path, "truncated", f"the TIFF is cut off after {n_bytes} bytes; {DAMAGED}") from None
+            begins = file.read(4)
+        if begins and any(known.startswith(begins) for known in _SIGNATURES):
+            kind, what = ("truncated", f"cut off after {n_bytes} bytes") if n_bytes < 200 else ("damaged", brief(error))
+            raise BadImage(path, kind, f"the TIFF is {what}; {DAMAGED}") from None
         raise BadImage(path, "not-tiff", "the file is not a TIFF") from None
+    raise BadImage(path, "empty", f"the file is empty; {DAMAGED}")
 
 
 def _page(path: str | PathLike[str], file: tifffile.TiffFile, wanted: Planes) -> tifffile.TiffPage:

@@ -35,7 +35,7 @@ def check_sites(path: Path, rows: pd.DataFrame, form: Form) -> None:
         column for column in (columns.experiment, columns.plate, columns.well, columns.row, columns.column) if column
     ]
     twice = rows[[column for column in [*place, site] if column]].duplicated()
-    refuse(path, rows, twice, lambda row: f"site {row[site]} of its well stands twice in the table")
+    refuse(path, rows, twice, lambda row: f"site {row[columns.site_id or site]} of its well stands twice in the table")
 
 
 def check_filled(root: Path, entries: pd.DataFrame, column: str) -> None:

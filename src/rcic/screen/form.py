@@ -1,7 +1,7 @@
 """A screen as a person writes it down: its plates, sites and channels, where its tables and images are.
 
 A form is data: configs/screens/ has those of RxRx1 and an example, docs/own-screen.md tells how to write one. The lines
-under ``Attributes`` are what that page says of a key; :mod:`rcic.screen.forms` reads and checks the file.
+under ``Attributes`` are what docs/screen.md says of a key; :mod:`rcic.screen.forms` reads and checks the file.
 """
 
 from dataclasses import dataclass, field

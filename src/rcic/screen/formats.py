@@ -121,7 +121,7 @@ def _well_types(path: Path, rows: pd.DataFrame, table: Table, form: Form) -> "pd
     if types.column is None:
         if not table.labels:
             return pd.Series("treatment", rows.index)
-        return rows[form.columns.label].map(words).fillna("treatment")
+        return rows[form.columns.label].map(lambda label: words.get(label, "treatment"))
     if not table.well_types:
         return pd.Series("treatment", rows.index)
     check_choice(path, rows, types.column, tuple(words))

@@ -23,15 +23,15 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 Rule = tuple[str, str, bool]  # key, what it must be, whether it is
 
 
-def read_form(path: str | Path) -> Form:
-    """Return the form that a YAML file holds.
+def read_form(path: str | Path, measured: bool = True) -> Form:
+    """Return the form that a YAML file holds. Without ``measured`` the levels of 16 bits may still be missing.
 
     Raises UserError, naming file and line, for an unknown key (and the nearest), a wrong type or value.
     """
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
     form = from_plain(Form, document.plain, str(path), places=places)
-    check_form(form, str(path), places)
+    check_form(form, str(path), places, measured)
     return form
 
 
@@ -44,16 +44,16 @@ def shipped(name: str) -> Form:
     return read_form(SHIPPED / f"{name}.yml")
 
 
-def form_of(root: Path, path: str | Path | None = None) -> Form:
+def form_of(root: Path, path: str | Path | None = None, measured: bool = True) -> Form:
     """Return how the screen in a data root is written down: as the file ``path`` says, else its own screen.yml.
 
     Without both it is RxRx1's public release if the root has a metadata.csv, else Kaggle's. Raises UserError if the
     file is not there, or the root holds tables of both.
     """
     if path is not None:
-        return read_form(path)
+        return read_form(path, measured)
     if (root / OWN).is_file():
-        return read_form(root / OWN)
+        return read_form(root / OWN, measured)
     rcic, rxrx1 = shipped("rcic"), shipped("rxrx1")
     (kaggle, metadata) = (
         [table.file for table in form.tables if (root / table.file).exists()] for form in (rcic, rxrx1)
@@ -69,14 +69,14 @@ def write_form(form: Form, root: Path) -> None:
         temporary.write_text(yaml.safe_dump(to_plain(form), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def check_form(form: Form, source: str, places: Places) -> None:
+def check_form(form: Form, source: str, places: Places, measured: bool = True) -> None:
     """Raise the UserError of the first value that cannot be, beginning with its line or with ``source``."""
-    for key, wanted, right in _rules(form):
+    for key, wanted, right in _rules(form, measured):
         if not right:
             raise UserError(f"{place_of(key, source, places)}: {key} {wanted}")
 
 
-def _rules(form: Form) -> Iterator[Rule]:
+def _rules(form: Form, measured: bool) -> Iterator[Rule]:
     yield "name", "must be a short name: it says which screen this is", 0 < len(form.name) <= 100
     yield "plate", f"must be one of {', '.join(map(str, SHAPES))} wells", form.plate in SHAPES
     several = 1 <= len(form.sites) <= MOST_SITES and len({*form.sites}) == len(form.sites) and min(form.sites) >= 1
@@ -93,11 +93,11 @@ def _rules(form: Form) -> Iterator[Rule]:
         "must have a name each, of its own",
         len({one.name for one in form.channels}) == len(form.channels),
     )
-    yield from _image_rules(form, form.images)
+    yield from _image_rules(form, form.images, measured)
     yield from _table_rules(form)
 
 
-def _image_rules(form: Form, images: Images) -> Iterator[Rule]:
+def _image_rules(form: Form, images: Images, measured: bool) -> Iterator[Rule]:
     yield (
         "images.file",
         'must be a pattern such as ["{experiment}/{plate}/{well}_s{site}_w{channel}.tif"]',
@@ -108,9 +108,9 @@ def _image_rules(form: Form, images: Images) -> Iterator[Rule]:
         yield "images.file", f"{pattern!r} {reason}", not reason
     yield "images.bits", "must be 8 or 16", images.bits in (8, 16)
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
-    levels = images.bits == 8 or all(form.levels(channel) for channel in form.channel_numbers)
+    levels = not measured or images.bits == 8 or all(form.levels(channel) for channel in form.channel_numbers)
     wanted = "must be given for 16 bits: the grey levels that become 0 and 255, such as [100, 4095]"
-    yield "images.levels", f"{wanted} (data.py levels measures them)", levels
+    yield "images.levels", f"{wanted} (python src/data.py levels measures them)", levels
 
 
 def _table_rules(form: Form) -> Iterator[Rule]:

@@ -52,17 +52,16 @@ def parts_of(
     }
 
 
-def fill(pattern: str, values: Mapping[str, str | int]) -> str:
+def fill(pattern: str, values: Mapping[str, str | int], escape: bool = False) -> str:
     """Return the path that a pattern makes of its parts' values; a ``:02`` fills a number up with zeros.
 
-    Letters that have a meaning in a pattern of files (``*``, ``?``, ``[``) are taken as they are if a value has them,
-    but only where the pattern has a ``*`` of its own.
+    ``escape``: so that letters of a value that have a meaning in a pattern of files (``*``, ``?``, ``[``) have none.
     """
 
     def part(match: re.Match[str]) -> str:
         text = str(values[match[1]])
         text = text.zfill(int(match[2])) if match[2] and match[1] in _NUMBERS else text
-        return re.sub(r"([*?\[])", r"[\1]", text) if "*" in pattern else text
+        return re.sub(r"([*?\[])", r"[\1]", text) if escape else text
 
     return _PART.sub(part, pattern)
 

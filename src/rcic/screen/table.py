@@ -84,15 +84,15 @@ class Screen:
         return {str(name): label for label, name in enumerate(self.classes)}
 
 
-def read_screen(data_root: DataRoot) -> Screen:
-    """Read the screen in a folder, as its form says (:func:`rcic.screen.forms.form_of`).
+def read_screen(data_root: DataRoot, form: Form | None = None) -> Screen:
+    """Read the screen in a folder as its form says, if not given that of :func:`rcic.screen.forms.form_of`.
 
     Classes are the siRNAs of train treatments, then of positive, then of negative controls (train and test),
     each by value (numbers), in natural order (names) or as the form's label_order says. Raises UserError naming file,
     line and reason where the form or the tables are not whole and consistent.
     """
     root = Path(str(data_root))
-    form = form_of(root, form_file(data_root))
+    form = form or form_of(root, form_file(data_root))
     entries = read_entries(root, form)
     check_once(root, entries)
     check_splits(root, entries)
