@@ -75,7 +75,7 @@ class Looks:
         """
         looks = cls(shape)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 kept = {name: arrays[name] for name in ("key", "shapes", "digests", "wrong")}
             wrong = json.loads(str(kept["wrong"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
