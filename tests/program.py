@@ -79,7 +79,7 @@ def save_untrained(
     """Write the run folder of a tiny network with random weights, by default of the screen's classes; return it."""
     classes = list(classes or screen.classes[: screen.n_treatments])
     model = Model(name=member.model, pretrained="none")
-    config = Config(model=model, data=Data(channels=member.channels, fold=member.fold or 0, size=size))
+    config = Config(model=model, data=Data(channels=member.channels, fold=member.fold or 0, sites=(1, 2), size=size))
     meta = {"stage": "full", "model": member.model, "channels": list(member.channels), "fold": member.fold}
     meta |= {"size": size, "classes": classes, "screen": screen.fingerprint(), "epoch": 1, "config": to_plain(config)}
     meta |= {"metadata": {}, "pixels": asdict(PixelNorm())}

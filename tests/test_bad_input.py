@@ -69,7 +69,7 @@ def swap(text: str) -> str:
 TABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty folder": (
         lambda root: [path.unlink() for path in root.iterdir()],
-        r"{root}: the data root is empty; it must hold train\.csv, .* or metadata\.csv",
+        r"{root}: the data root is empty; it must hold train\.csv, .* or metadata\.csv .*--screen\)",
     ),
     "no folder": (lambda root: shutil.rmtree(root), r"{root}: the data root is not there"),
     "a missing CSV": (

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 
-ANYONE = {"errors", "files", "disk", "lock", "document", "schema", "keys"}  # open to all
+ANYONE = {"errors", "files", "disk", "lock", "document", "schema", "keys", "source"}  # open to all
 DOORS = {
     "screen": set(),
     "simulate": {"screen"},
@@ -27,9 +27,10 @@ DOORS = {
     "document": set(),
     "schema": set(),
     "keys": set(),
+    "source": set(),
     "launch": set(),
     "flags": set(),
-    "cli": {"flags", "screen"},
+    "cli": {"flags"},
     "arrays": {"screen"},
     "predictions": {"screen", "decide", "arrays"},
     "calibration": {"screen", "decide", "predictions"},

@@ -94,7 +94,7 @@ def test_another_place_is_refused(small_screen, packed, tmp_path):
     shutil.copytree(packed, other)
     Manifest("another", (), {}).write(other)
     assert "another screen is packed there" in refuse(other)
-    assert "is packed already; give the data root with the PNGs" in refuse(tmp_path / "new", packed)
+    assert "is packed already; give the data root with the image files" in refuse(tmp_path / "new", packed)
 
 
 def test_a_small_disk_is_told_before_anything_is_written(small_screen, tmp_path, monkeypatch):
@@ -123,7 +123,7 @@ def test_verify_names_an_image_that_differs(small_screen, tmp_path, packed):
     pngs = sorted((tmp_path / "png/train").rglob("*.png"))
     shutil.copyfile(pngs[0], pngs[1])
     name = pngs[1].relative_to(tmp_path / "png/train").as_posix()
-    with pytest.raises(UserError, match=f"2 packed images are not what the PNGs are, first {name}"):
+    with pytest.raises(UserError, match=f"2 packed images are not what the files are, first {name}"):
         pack(tmp_path / "png", packed, (), threads=2, verify=True)
 
 
@@ -152,11 +152,11 @@ def test_a_killed_pack_goes_on(small_screen, packed, tmp_path, monkeypatch):
 
     read, calls = module.read_picture, []
 
-    def fail(path, sizes):
-        calls.append(path)
+    def fail(*words):
+        calls.append(words)
         if len(calls) == 150:
             raise KeyboardInterrupt
-        return read(path, sizes)
+        return read(*words)
 
     monkeypatch.setattr(module, "read_picture", fail)
     with pytest.raises(KeyboardInterrupt):

@@ -163,9 +163,10 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
 
 
 def unmoved(config: Config, own: Config) -> Config:
-    """Return the config with the fold, channels and cell types of ``own``, which the commands go through."""
+    """Return the config with the fold, channels, cell types and sites of ``own``, which the commands go through."""
     data, there = config.data, own.data
     data = dataclasses.replace(data, fold=there.fold, channels=there.channels, cell_types=there.cell_types)
+    data = dataclasses.replace(data, sites=there.sites)
     return dataclasses.replace(config, data=data)
 
 

@@ -82,7 +82,7 @@ def test_what_a_channel_is_worth(data, root, tmp_path, monkeypatch):
     assert everyone["lost"].to_dict() == {1: 100, 2: -50, 3: -50}
     assert set(table["n_wells"]) == {2}
     write_channels(table, tmp_path / "channels.csv")
-    assert (tmp_path / "channels.csv").read_text().startswith("cell_type,channel,accuracy_without,")
+    assert (tmp_path / "channels.csv").read_text().startswith("cell_type,channel,name,accuracy_without,")
     (tmp_path / "truth.csv").write_text("id_code,sirna\nRPE-01_1_B03,10\n")
     with pytest.raises(UserError, match="the truth tells none of the wells"):
         channels(data, root, truth=tmp_path / "truth.csv")

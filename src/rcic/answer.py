@@ -18,8 +18,8 @@ from rcic.errors import UserError
 from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, read_predictions
 from rcic.screen.layout import Groups, learn_groups
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen, read_wells, write_wells
+from rcic.source import DataRoot
 
 _BLOCK = 2048  # wells averaged together
 

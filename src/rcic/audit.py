@@ -21,8 +21,8 @@ from rcic.pixels.marks import marks_of
 from rcic.pixels.report import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
 from rcic.pixels.sites import TAKEN, site_table, sites_of
 from rcic.pixels.store import Store, open_store
-from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
+from rcic.source import DataRoot
 
 Mode = Literal["full", "quick"]
 OnBad = Literal["stop", "drop", "other-site"]

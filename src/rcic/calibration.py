@@ -16,8 +16,8 @@ from rcic.errors import UserError
 from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, model_weights, read_predictions
 from rcic.screen.layout import Groups, learn_groups
-from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
+from rcic.source import DataRoot
 
 PARTS = 5  # of the experiments: each is judged by a calibration that was fitted on the other parts
 _BLOCK = 2048  # wells read together

@@ -15,7 +15,7 @@ from fire.decorators import SetParseFns
 
 from rcic.errors import BUSY, BusyError, Terminated, UserError
 from rcic.flags import HELP, Commands, fire_words, readers, shown
-from rcic.screen.source import source
+from rcic.source import source
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
 _SCREEN = """\

@@ -12,6 +12,7 @@ from rcic.errors import UserError, nearest
 Commands = Mapping[str, Callable[..., Any]]
 Parameters = Mapping[str, inspect.Parameter]
 
+_BY_NAME = inspect.Parameter.KEYWORD_ONLY
 HELP = ["--", "--help"]  # the end of Fire's words where help is wanted
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -99,7 +100,7 @@ def _given(words: Sequence[str], parameters: Parameters) -> dict[str, str]:
 
 def _complete(given: dict[str, str], loose: Sequence[str], parameters: Parameters) -> dict[str, str]:
     """Return ``given`` with the loose words for the first free parameters; UserError for too many or too few."""
-    free = [key for key in parameters if key not in given]
+    free = [key for key, parameter in parameters.items() if key not in given and parameter.kind is not _BY_NAME]
     if len(loose) > len(free):
         raise UserError(f"one word too many: {loose[len(free)]!r}")
     given = given | dict(zip(free, loose, strict=False))

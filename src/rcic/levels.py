@@ -9,8 +9,8 @@ from rcic.pixels.image import BadImage
 from rcic.pixels.sites import site_table, sites_of
 from rcic.pixels.store import FileStore
 from rcic.screen.forms import form_of
-from rcic.screen.source import DataRoot, form_file
 from rcic.screen.table import Screen, read_screen
+from rcic.source import DataRoot, form_file
 
 LOW, HIGH = 0.1, 99.9  # percentiles of the pixels that become 0 and 255
 

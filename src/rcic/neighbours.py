@@ -12,8 +12,8 @@ from rcic.decide.knn import NEIGHBOURS, USUAL, Bank, by_cell_type, centres_by_ce
 from rcic.embeddings import Embedded, check_pair, embedded_members, query_splits, read_embeddings
 from rcic.errors import UserError, nearest
 from rcic.files import prediction_files, write_well_rows
-from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
+from rcic.source import DataRoot
 
 
 @dataclass(frozen=True)

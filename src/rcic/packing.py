@@ -23,8 +23,8 @@ from rcic.pixels.sites import Site
 from rcic.pixels.store import FileStore
 from rcic.screen.forms import shipped, write_form
 from rcic.screen.plate import image_name
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
+from rcic.source import DataRoot
 
 BEGUN, LEFT_OUT = "packing.txt", "left_out.csv"
 _LOOKED_AT = 24  # images from which the size is estimated

@@ -19,8 +19,8 @@ from rcic.files import whole
 from rcic.predictions import Ensemble, inventory, read_predictions
 from rcic.screen.layout import learn_groups
 from rcic.screen.rows import read_rows, refuse
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen, read_wells
+from rcic.source import DataRoot
 
 _BLOCK = 2048  # wells looked at together
 

@@ -14,15 +14,20 @@ import cv2
 import google_crc32c
 import numpy as np
 import pandas as pd
+import tifffile
 
 from rcic.learn.config import read_config
 from rcic.learn.settings import Config
 from rcic.packing import pack
-from rcic.pixels.image import read_png
+from rcic.pixels.image import Planes, read_png
 from rcic.pixels.manifest import MARK, _digest
 from rcic.pixels.packed import ARRAY, IMAGES, SHARD, PackedStore
 from rcic.pixels.sites import site_table, sites_of
+from rcic.pixels.tiff import read_tiff, tiff_shape
 from rcic.schema import from_plain, to_plain
+from rcic.screen.form import Form
+from rcic.screen.forms import OWN, SHIPPED, form_of
+from rcic.screen.pattern import fill, parts_of
 from rcic.screen.plate import CHANNELS, is_folder_name
 from rcic.screen.table import read_screen
 from tests.faults.mutate import CSV_WORDS, YAML_WORDS, damaged, damaged_json, damaged_lines, damaged_png
@@ -70,8 +75,10 @@ def targets(scratch: Path) -> list[Target]:
         Target("kaggle", 1, kaggle, _damage_table, _read_table),
         Target("metadata", 1, {"metadata.csv": METADATA.encode()}, _damage_table, _read_table),
         Target("config", 3, {"c.yml": CONFIG.encode()}, _damage_config, _read_config),
-        Target("image", 9, {"a.png": _png(7)}, _damage_image, _read_image),
-        Target("store", 6, store, _damage_store, partial(_read_store, store)),
+        Target("form", 2, {OWN: (SHIPPED / "plate96.yml").read_bytes()}, _damage_form, _read_form),
+        Target("image", 6, {"a.png": _png(7)}, _damage_image, _read_image),
+        Target("tiff", 3, {"a.tif": _tiff(7)}, _damage_tiff, _read_tiff),
+        Target("store", 4, store, _damage_store, partial(_read_store, store)),
     ]
 
 
@@ -101,6 +108,20 @@ def _read_config(root: Path, _: Files) -> None:
     assert from_plain(Config, to_plain(config), "again") == config
 
 
+def _damage_form(random: Random, valid: Files) -> Files:
+    damage = damaged if random.random() < 0.5 else damaged_lines
+    return {OWN: damage(random, valid[OWN], YAML_WORDS)}
+
+
+def _read_form(root: Path, _: Files) -> None:
+    """Read a form; one that is accepted names every image below the data root."""
+    form = form_of(root)
+    assert from_plain(Form, to_plain(form), "again") == form
+    values = parts_of(form, "train", "b", "p", form.wells[-1], form.sites[-1], form.channel_numbers[-1])
+    for pattern in form.images.file:
+        assert not Path(fill(pattern, values)).is_absolute() and ".." not in Path(fill(pattern, values)).parts
+
+
 # --- images -----------------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +140,23 @@ def _read_image(root: Path, files: Files) -> None:
     header = files["a.png"][16:24]
     assert image.shape == (int.from_bytes(header[4:], "big"), int.from_bytes(header[:4], "big"))
     assert image.dtype == np.uint8
+
+
+def _tiff(seed: int) -> bytes:
+    image = np.random.default_rng(seed).integers(0, 4096, (SIZE, SIZE + 3)).astype(np.uint16)
+    content = io.BytesIO()
+    tifffile.imwrite(content, image, compression="zlib")
+    return content.getvalue()
+
+
+def _damage_tiff(random: Random, valid: Files) -> Files:
+    return {"a.tif": damaged(random, valid["a.tif"])}
+
+
+def _read_tiff(root: Path, _: Files) -> None:
+    image = read_tiff(root / "a.tif", Planes(1, 16))
+    assert image.dtype == np.uint16 and image.ndim == 3 and len(image) == 1
+    assert tiff_shape(root / "a.tif", Planes(1, 16)) == image.shape[1:]
 
 
 # --- the packed store -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from rcic.schema import from_plain
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "model": {"name": "tiny", "pretrained": "none"},
-    "data": {"workers": 0, "cache": True, "audit": "off"},
+    "data": {"workers": 0, "cache": True, "audit": "off", "sites": [1, 2]},
     "augment": {"shear": 0.0},
     "optim": {"name": "adamw"},
     "schedule": {"frozen_epochs": 0, "epochs": 1, "warmup_epochs": 0, "max_lr": 1e-2},

@@ -10,10 +10,10 @@ from rcic.pixels.sites import site_table, sites_of
 from rcic.pixels.store import missing_images, open_store
 from rcic.screen.forms import SHIPPED
 from rcic.screen.layout import learn_groups
-from rcic.screen.source import Source
 from rcic.screen.table import Screen, read_screen, read_wells
 from rcic.simulate.release import RELEASES, find_release
 from rcic.simulate.screen import simulate
+from rcic.source import Source
 
 SAME = ["experiment", "cell_type", "plate", "split", "well_type", "label"]
 

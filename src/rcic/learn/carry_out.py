@@ -12,8 +12,8 @@ from rcic.learn.grid import Cell, Choice, Tables, cells_of
 from rcic.learn.plan import Kind, cost_text, count_text, kind_of, left_of, plan_text
 from rcic.learn.probe import Cost, measure
 from rcic.learn.run_grid import Grid, train_command
-from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
+from rcic.source import DataRoot
 
 
 def show_plan(

@@ -9,8 +9,8 @@ from rcic.learn.audited import audit_of_prediction
 from rcic.learn.jobs import finished_members, part_of, write_embeddings
 from rcic.learn.passes import EMBEDDED, Options
 from rcic.learn.predict import unanswered
-from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
+from rcic.source import DataRoot
 
 
 def embed_all(

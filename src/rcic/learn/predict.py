@@ -13,8 +13,8 @@ from rcic.learn.jobs import Job, finished_members, is_answered, part_of, plan_jo
 from rcic.learn.passes import EMBEDDED, PREDICTED, Options, answers_of
 from rcic.pixels.report import Audit
 from rcic.pixels.store import open_store
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
+from rcic.source import DataRoot
 
 
 def predict_all(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import pandas as pd
 
 from rcic.learn.settings import Config
-from rcic.screen.source import DataRoot
+from rcic.source import DataRoot
 
 if TYPE_CHECKING:
     from catalyst import dl

@@ -12,7 +12,7 @@ from rcic.learn.folder import run_folder
 from rcic.learn.ranks import say
 from rcic.learn.record import read_record, surroundings
 from rcic.learn.run import train
-from rcic.screen.source import source
+from rcic.source import source
 
 _COMPARED = ("screen", "tables", "audit")
 

@@ -19,8 +19,8 @@ from rcic.learn.settings import Config
 from rcic.learn.tables import StageTable, stage_table
 from rcic.lock import locked
 from rcic.pixels.report import Audit
-from rcic.screen.source import DataRoot, form_file
 from rcic.screen.table import Screen, read_screen
+from rcic.source import DataRoot, form_file
 
 
 def train(

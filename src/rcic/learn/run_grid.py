@@ -11,7 +11,7 @@ from rcic.launch.launcher import Launcher
 from rcic.learn.folder import State
 from rcic.learn.grid import Cell, Tables, maker_of
 from rcic.lock import owner
-from rcic.screen.source import DataRoot, flags_of
+from rcic.source import DataRoot, flags_of
 
 _TRIES = 2
 

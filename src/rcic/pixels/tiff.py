@@ -12,6 +12,7 @@ import tifffile
 
 from rcic.pixels.image import DAMAGED, MOST_PIXELS, BadImage, Planes
 
+_DENSEST = 2000  # pixels that a byte of a compressed TIFF stands for at most
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is told here, in one line
 
@@ -76,6 +77,9 @@ def _page(path: str | PathLike[str], file: tifffile.TiffFile, wanted: Planes) ->
         shape, depth = (first.imagelength, first.imagewidth), first.dtype
     except Exception as error:
         raise BadImage(path, "damaged", f"the TIFF is damaged ({brief(error)}); {DAMAGED}") from None
+    if shape[0] * shape[1] > _DENSEST * size:
+        reason = f"the TIFF is damaged ({size} bytes cannot hold {shape[0]} x {shape[1]} pixels); {DAMAGED}"
+        raise BadImage(path, "damaged", reason)
     if max(ends, default=size + 1) > size:
         raise BadImage(path, "truncated", f"the TIFF is cut off after {size} bytes; {DAMAGED}")
     if depth != wanted.dtype:

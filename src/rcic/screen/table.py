@@ -15,7 +15,7 @@ from rcic.screen.form import Form
 from rcic.screen.formats import WELL_TYPES, read_entries
 from rcic.screen.forms import form_of, shipped
 from rcic.screen.rows import is_number, read_rows, refuse
-from rcic.screen.source import DataRoot, form_file
+from rcic.source import DataRoot, form_file
 
 WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"]
 
