@@ -68,7 +68,8 @@ def test_where_slurm_is_not_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"no SLURM here .*start it where sbatch and srun are"):
         Where("slurm", slurm=("time=5",)).open(tmp_path / "jobs", with_gpus=False)
-    assert list(tmp_path.iterdir()) == []
+    Where("slurm", slurm=("cluster=local",)).open(tmp_path / "jobs", with_gpus=False)
+    assert list(tmp_path.iterdir()) == []  # nothing is written before the first job
 
 
 def test_a_ray_cluster_that_does_not_answer_is_not_waited_for(tmp_path):

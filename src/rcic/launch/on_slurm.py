@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,28 @@ class Slurm:
     """
 
     def __init__(self, options: Mapping[str, Option], logs: Path, jobs: int | None) -> None:
-        rest = dict(options)
-        is_local = rest.pop("cluster") == "local"
-        self.logs, self.jobs = logs, jobs or (1 if is_local else None)
-        self.threads = int(rest.get("cpus_per_task", 1))
-        self.executor = _executor(is_local, rest, logs.absolute() / "submitit")
+        self.is_local = options["cluster"] == "local"
+        if not self.is_local and submitit.SlurmExecutor.affinity() <= 0:
+            raise UserError("no SLURM here (no srun); start it where sbatch and srun are (docs/cluster.md)")
+        self.options = {key: value for key, value in options.items() if key != "cluster"}
+        self.logs, self.jobs = logs, jobs or (1 if self.is_local else None)
+        self.threads = int(options.get("cpus_per_task", 1))
         self.submitted: dict[str, Any] = {}  # name -> submitit's job
         self.lost: dict[str, str] = {}  # name -> what became of a job that left no exit code
         for module in (sent, sys.modules[__name__]):
             cloudpickle.register_pickle_by_value(module)  # a node's Python does not know this package
+
+    @cached_property
+    def executor(self) -> Any:
+        """Submitit's executor, made when the first job is started: it makes its folder at once."""
+        folder = self.logs.absolute() / "submitit"
+        if self.is_local:
+            executor: Any = submitit.LocalExecutor(folder)
+            executor.update_parameters(timeout_min=_LOCAL_MINUTES)
+        else:
+            executor = submitit.SlurmExecutor(folder, max_num_timeout=_REQUEUES)
+            executor.update_parameters(**{"job_name": "rcic", **self.options})
+        return executor
 
     @property
     def running(self) -> Collection[str]:
@@ -118,21 +132,6 @@ class Slurm:
         except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError):
             self.lost[name] = f"job {job.job_id} left no result, its state is {job.state} (log: {job.paths.stderr})"
             return LOST
-
-
-def _executor(is_local: bool, options: dict[str, Option], folder: Path) -> Any:
-    """Return submitit's executor. Raises UserError where SLURM is not."""
-    try:
-        if is_local:
-            executor: Any = submitit.LocalExecutor(folder)
-            executor.update_parameters(timeout_min=_LOCAL_MINUTES)
-        else:
-            executor = submitit.SlurmExecutor(folder, max_num_timeout=_REQUEUES)
-            executor.update_parameters(**{"job_name": "rcic", **options})
-    except RuntimeError as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"no SLURM here ({said}); start it where sbatch and srun are (docs/cluster.md)") from None
-    return executor
 
 
 def _ids(jobs: Collection[Any]) -> str:
