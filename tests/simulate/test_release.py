@@ -22,8 +22,8 @@ SAME = ["experiment", "cell_type", "plate", "split", "well_type", "label"]
 def screens(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Screen]:
     folder = tmp_path_factory.mktemp("layouts")
     screens = {"rcic": read_screen(small_screen)}
-    for layout in ("rxrx1", "plate96"):
-        simulate("test", folder / layout, seed=0, progress=False, layout=layout)
+    for layout, workers in (("rxrx1", 1), ("plate96", 2)):
+        simulate("test", folder / layout, seed=0, workers=workers, progress=False, layout=layout)
         screens[layout] = read_screen(Source(str(folder / layout), str(SHIPPED / f"{layout}.yml")))
     return screens
 

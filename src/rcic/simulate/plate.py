@@ -17,7 +17,7 @@ from rcic.errors import UserError
 from rcic.screen.plate import CHANNELS, SITES, id_code
 from rcic.simulate.batch import Batch
 from rcic.simulate.presets import Preset
-from rcic.simulate.release import Release
+from rcic.simulate.release import Release, find_release
 from rcic.simulate.site import draw_site
 
 _SMALL = 400  # sites; below this, starting further processes takes longer than drawing
@@ -40,7 +40,7 @@ class PlateJob:
     """
 
     root: Path
-    release: Release
+    layout: str  # by name: a job goes to another process
     named: tuple[str, str, str]
     names: dict[str, str]
     preset: Preset
@@ -50,6 +50,11 @@ class PlateJob:
     batch: Batch
     effects: np.ndarray
     unit: np.ndarray
+
+    @property
+    def release(self) -> Release:
+        """The layout that the plate is written in."""
+        return find_release(self.layout)
 
     @property
     def n_sites(self) -> int:

@@ -104,7 +104,7 @@ def _jobs(
         names = dict(zip(rows["drawn"], rows["well"], strict=True))
         job = PlateJob(
             root=folder,
-            release=release,
+            layout=release.name,
             named=(split, experiment, str(rows["barcode"].iloc[0])),
             names=names,
             preset=preset,
