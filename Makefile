@@ -10,7 +10,7 @@ DATA_DIR ?= $(CURDIR)/data
 OUT_DIR ?= $(CURDIR)/out
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cluster demo test test-slow fuzz bench-accuracy bench-speed bench-gpu lint check build run exec stop clean
+.PHONY: help install install-cluster demo test test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side
 
 bench-gpu: $(INSTALLED)  ## bf16 against fp32, and sites a second, at 512 px on this machine's GPU
 	PYTHONPATH=src $(RUN) benchmarks/gpu.py
+
+bench-show: $(INSTALLED)  ## time, memory and size of the report at full size, ten minutes and 7 GB of disk
+	PYTHONPATH=src $(RUN) benchmarks/show.py bench_show > bench_show.md && mv bench_show.md benchmarks/show.md
 
 lint: $(INSTALLED)  ## lint, format, types and risky calls
 	$(VENV)/bin/ruff check .

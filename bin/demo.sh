@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole chain on a synthetic screen: tables, folds, stages I-III, prediction, groups, assignment, submission, score.
+# The whole chain on a synthetic screen: tables, folds, stages I-III, prediction, groups, assignment, score, report.
 # Everything goes below DEMO_ROOT (demo/); a second call skips what is done. `make demo` calls this.
 set -euo pipefail
 
@@ -58,4 +58,10 @@ say "held-out train experiments, stage II (what you would see on a real screen)"
 score full --split=valid
 say "held-out train experiments, stage III"
 score pseudo --split=valid
-say "done: $root/submission/submission.csv"
+say "the report: all of this to look at, in one file"
+"$python" src/inference.py embed-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/pseudo" --model_name "$MODEL" \
+  --out_dir "$root/embeddings/pseudo" --splits=valid,test --audit_dir "$root/csv/audit"
+"$python" src/report.py --data_root "$DATA_ROOT" --log_root "$LOG_ROOT" "$truth" --audit_dir "$root/csv/audit" \
+  --predict_root "$root/predictions/full,$root/predictions/pseudo" --embed_root "$root/embeddings/pseudo" \
+  --out "$root/report.html"
+say "done: $root/submission/submission.csv; open $root/report.html in a browser"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rcic.simulate.screen import simulate
+from tests.chromium import chromium  # noqa: F401  # a fixture
 from tests.screen.tiny import KAGGLE, write_tables
 
 

@@ -60,7 +60,12 @@ def script(name: str) -> Mapping[str, Any]:
 
 
 def read_call(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return the command of a call (script, command, flags) and its flags' values, as the program reads them."""
+    """Return the command of a call (script, command, flags) and its flags' values, as the program reads them.
+
+    ``report.py`` has one command, of the same name, which need not be said.
+    """
+    if words[1].startswith("-"):
+        words = [words[0], Path(words[0]).stem, *words[1:]]
     command = script(Path(words[0]).name)[words[1].replace("-", "_")]
     given = flags.fire_words({command.__name__: command}, words[1:])[1:]
     read = flags.readers(command)

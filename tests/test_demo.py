@@ -71,6 +71,14 @@ def test_the_submission_answers_every_test_well_once(demo: tuple[Path, str]) -> 
     assert 100 * right == pytest.approx(ladder(demo[0] / "predictions" / "pseudo" / "ladder.json")["assignment"])
 
 
+def test_the_report_shows_all_of_it(demo: tuple[Path, str]) -> None:
+    page = (demo[0] / "report.html").read_text()
+    names = set(re.findall(r'<section id="([^"]+)"', page))
+    assert {"ladder", "parts", "plates", "groups", "confidence", "map", "curves", "runs", "audit"} <= names
+    figure = ladder(demo[0] / "predictions" / "pseudo" / "ladder.json")["assignment"]
+    assert f"<dd>{figure:.2f}\u00a0%</dd>" in page
+
+
 def test_run_folders_hold_what_the_readme_says(demo: tuple[Path, str]) -> None:
     for stage in ("full", "pseudo"):
         for member in MEMBERS:

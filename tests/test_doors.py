@@ -18,7 +18,10 @@ DOORS = {
     "pixels": {"screen"},
     "decide": {"screen"},
     "learn": {"screen", "pixels", "decide", "launch"},
-    "show": {"screen", "simulate", "pixels", "decide", "learn", "predictions", "answer", "scoring"},
+    "show": {
+        *("screen", "simulate", "pixels", "decide", "learn"),
+        *("arrays", "predictions", "embeddings", "calibration", "answer", "scoring"),
+    },
     # modules that belong to no room
     "errors": set(),
     "files": set(),

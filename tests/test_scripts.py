@@ -144,5 +144,5 @@ def test_the_demo_audits_its_screen_before_it_trains(tmp_path):
     assert names.index("simulate") < names.index("audit") < names.index("run-grid") and names.count("run-grid") == 3
     places = [values["out_dir"] for name, values in calls if name == "audit"]
     places += [parse_overrides(values["set"])["data.audit_dir"] for name, values in calls if name == "run-grid"]
-    places += [values["audit_dir"] for name, values in calls if name == "predict-all"]
-    assert len(places) == 6 and set(places) == {str(tmp_path / "demo/csv/audit")}
+    places += [values["audit_dir"] for name, values in calls if name in ("predict-all", "embed-all", "report")]
+    assert names[-1] == "report" and len(places) == 8 and set(places) == {str(tmp_path / "demo/csv/audit")}

@@ -20,9 +20,12 @@ _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 def fire_words(commands: Commands, words: Sequence[str]) -> list[str]:
     """Return the words that Fire is to see: the command, then each argument as ``--flag=value``.
 
-    Raises UserError for an unknown command or flag, a flag that stands twice or has no value, a word too many, or a
-    required flag that is missing. Fire would notice these after the work, or not at all.
+    The name of an only command may be left out. Raises UserError for an unknown command or flag, a flag that stands
+    twice or has no value, a word too many, or a required flag that is missing. Fire would notice these after the work,
+    or not at all.
     """
+    if len(commands) == 1 and words and _is_flag(words[0]):
+        words = [shown(*commands), *words]
     name = words[0].replace("-", "_") if words else ""
     if not words or {"-h", "--help"} & set(words):
         return [*([shown(name)] if name in commands else []), *HELP]

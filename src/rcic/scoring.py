@@ -33,6 +33,7 @@ class Score:
     calibration_error: float  # expected, 0..1, of logits as they come
     calibrated_error: float | None  # the same with the calibration; None if none is given
     notes: list[str]
+    wells: pd.DataFrame  # of known truth: the screen's columns (label: the truth) and those of `Ladder.wells`
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,10 @@ def score(
     calibrated = result.calibration_error if mix.temperatures else None
     before = climb(Mix()).calibration_error if mix.temperatures else result.calibration_error
     notes = inventory(told.predictions, n_wells, split, None if mix.temperatures else mix.weights) + mix_notes(mix)
-    return Score(result, before, calibrated, notes)
+    wells = told.wells.assign(label=told.truth).join(
+        result.wells.drop(columns=["experiment", "cell_type"]), how="inner"
+    )
+    return Score(result, before, calibrated, notes, wells.reset_index(drop=True))
 
 
 def score_text(score: Score) -> str:

@@ -86,13 +86,16 @@ def decided_shares(
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Return the shares of `group mask` and `assignment`, (r,) each, and the table of `match_groups`.
 
-    Beside the shares stands "confidence", (r,) 0..1, of the assignment's answers.
+    Beside the shares stand, (r,) each, the classes ``first`` (the likeliest of the group) and ``answer`` (of the
+    assignment), and the ``confidence``, 0..1, of the assignment's answers.
     """
     settled = settle(log_probs, wells, groups, sinkhorn)
     masked = np.where(settled.allowed, log_probs, -np.inf).argmax(axis=1)
     return {
         "group mask": (masked == truth) * 1.0,
         "assignment": (settled.labels == truth) * 1.0,
+        "first": masked,
+        "answer": settled.labels,
         "confidence": confidence(settled.log_probs, settled.allowed, settled.labels),
     }, settled.plates
 

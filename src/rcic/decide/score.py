@@ -26,6 +26,8 @@ class Ladder:
     plates_known: int  # plates whose group the truth tells; 0 if there is but one group
     reliability: pd.DataFrame  # the assignment's answers, as `rcic.decide.reliability.reliability` bins them
     calibration_error: float  # expected, 0..1, of the assignment's answers
+    wells: pd.DataFrame  # of the known wells, by row number: each rung's share, `first`, `answer`, `confidence`
+    plates: pd.DataFrame  # as `match_groups` returns it, and `true_group`, NaN where the truth does not tell it
 
 
 def ladder(
@@ -57,15 +59,18 @@ def ladder(
             blends, logits = blended_shares(predictions, rows, truth, mix)
             decisions, matched = decided_shares(log_softmax(logits), part, truth[rows], groups, sinkhorn)
             shares.append(part[["experiment", "cell_type"]].assign(**blends, **decisions)[truth[rows] >= 0])
-            plates.append(_compare_plates(matched, part, truth[rows], groups))
+            plates.append(matched.assign(true_group=_true_groups(matched, part, truth[rows], groups)))
     if not shares:
         raise UserError("the truth tells none of the predicted wells; nothing can be scored")
-    right = np.concatenate(plates) if len(groups.sizes) > 1 else np.zeros(0)
+    matches = pd.concat(plates, ignore_index=True)
+    told_plates = matches[matches["true_group"].notna() & (len(groups.sizes) > 1)]
+    right = told_plates["group"] == told_plates["true_group"]
     rungs = existing(predictions, len(wells), groups)
     told = pd.concat(shares)
     sure = told["confidence"].to_numpy(), told["assignment"].to_numpy() > 0
     counts = 100 / len(groups.of_class), int(right.sum()), len(right)
-    return Ladder(_table(told, rungs), *counts, reliability(*sure), expected_calibration_error(*sure))
+    bins, error = reliability(*sure), expected_calibration_error(*sure)
+    return Ladder(_table(told, rungs), *counts, bins, error, told, matches)
 
 
 def ladder_text(ladder: Ladder) -> str:
@@ -102,12 +107,11 @@ def _check(
             raise UserError(f"weight {weight} of model {model!r}: above 0, of one of {', '.join(sorted(models))}")
 
 
-def _compare_plates(matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, groups: Groups) -> np.ndarray:
-    """Return whether each plate of an experiment whose truth tells its group got that group, (P,) bool."""
+def _true_groups(matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, groups: Groups) -> pd.Series:
+    """Return the group of each matched plate of an experiment as the truth tells it, float64, NaN where it does not."""
     known = truth >= 0
     group = pd.Series(groups.of_class[truth[known]]).groupby(wells["plate"].to_numpy()[known])
-    told = group.min()[group.nunique() == 1]
-    return matched.set_index("plate")["group"].loc[told.index].to_numpy() == told.to_numpy()
+    return matched["plate"].map(group.min()[group.nunique() == 1]).astype(np.float64)
 
 
 def _table(shares: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
