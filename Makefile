@@ -10,7 +10,7 @@ DATA_DIR ?= $(CURDIR)/data
 OUT_DIR ?= $(CURDIR)/out
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop clean
+.PHONY: help install install-cluster demo test test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ $(INSTALLED): requirements.txt
 	$(RUN) -m pip install --quiet --requirement requirements.txt
 	$(RUN) -m pip check
 	@touch $@
+
+install-cluster: $(INSTALLED)  ## Ray and submitit, for --launcher=ray and --launcher=slurm
+	$(RUN) -m pip install --quiet --requirement requirements-cluster.txt
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two cores
 	@bash bin/demo.sh

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from rcic import cli
+from rcic.launch.command import JOBS
+from rcic.launch.parts import Jobs, read_part
+from rcic.launch.where import FLAGS, Where
 
 
 def describe(data_root: str, json: bool = False) -> None:
@@ -66,6 +69,12 @@ def audit(
     on_bad: Literal["stop", "drop", "other-site"] = "stop",
     out_dir: str = "csv/audit",
     workers: int | None = None,
+    jobs: int | None = None,
+    launcher: Literal["local", "ray", "slurm"] = "local",
+    ray_address: str | None = None,
+    ray: tuple[str, ...] = (),
+    slurm: tuple[str, ...] = (),
+    part: str | None = None,
 ) -> None:
     """Look at every image of a screen before anything learns from it; write OUT_DIR/audit.json and audit.csv.
 
@@ -76,13 +85,26 @@ def audit(
             images of the well's other site.
         out_dir: where the two files go; trainings look for them in data.audit_dir.
         workers: threads that look; as many as there are cores if not given.
+        jobs: into how many jobs the work is divided; without it there is none, everything is done here.
+        launcher: where jobs run: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
+        ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
+        ray: what a job asks of Ray, e.g. num_cpus=4,num_gpus=1.
+        slurm: what a job asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
     """
     if workers is not None:
         cli.check_least("--workers", workers, 1)
 
-    from rcic.audit import audit
+    where = Where(launcher, jobs, ray_address, ray, slurm)
+    share = read_part(part, where)
+    threads = workers or len(os.sched_getaffinity(0))
 
-    audit(data_root, out_dir, mode, on_bad, workers or len(os.sched_getaffinity(0)))
+    from rcic.audit import audit, look_at_part
+
+    if share is not None:
+        look_at_part(data_root, out_dir, mode, threads, share)
+    else:
+        audit(data_root, out_dir, mode, on_bad, threads, Jobs(cli.own_words(FLAGS), where, Path(out_dir) / JOBS))
 
 
 def form() -> None:
@@ -107,7 +129,17 @@ def levels(data_root: str, n_images: int = 64) -> None:
 
 
 def pack(
-    data_root: str, out_dir: str, sizes: tuple[int, ...] = (), workers: int | None = None, verify: bool = False
+    data_root: str,
+    out_dir: str,
+    sizes: tuple[int, ...] = (),
+    workers: int | None = None,
+    verify: bool = False,
+    jobs: int | None = None,
+    launcher: Literal["local", "ray", "slurm"] = "local",
+    ray_address: str | None = None,
+    ray: tuple[str, ...] = (),
+    slurm: tuple[str, ...] = (),
+    part: str | None = None,
 ) -> None:
     """Convert a screen's PNGs into a packed screen, which is quicker to read; OUT_DIR is then a data root of its own.
 
@@ -117,15 +149,29 @@ def pack(
         sizes: sides in pixels at which the images are stored, too, e.g. 256 for configs with data.size 256.
         workers: threads that read and compress; as many as there are cores if not given.
         verify: compare every packed image with its PNG afterwards.
+        jobs: into how many jobs the work is divided; without it there is none, everything is done here.
+        launcher: where jobs run: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
+        ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
+        ray: what a job asks of Ray, e.g. num_cpus=4,num_gpus=1.
+        slurm: what a job asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
     """
     for size in sizes:
         cli.check_least("--sizes", size, 16)
     if workers is not None:
         cli.check_least("--workers", workers, 1)
 
-    from rcic.packing import pack
+    where = Where(launcher, jobs, ray_address, ray, slurm)
+    share = read_part(part, where)
+    threads = workers or len(os.sched_getaffinity(0))
 
-    pack(data_root, out_dir, sizes, workers or len(os.sched_getaffinity(0)), verify)
+    from rcic.packing import pack, pack_part
+
+    if share is not None:
+        pack_part(data_root, out_dir, sizes, threads, verify, share)
+    else:
+        own = Jobs(cli.own_words((*FLAGS, "verify")), where, Path(out_dir) / JOBS)
+        pack(data_root, out_dir, sizes, threads, verify, own)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from rcic import cli
+from rcic.launch.command import JOBS
+from rcic.launch.parts import Jobs, read_part
+from rcic.launch.where import FLAGS, Where
 
 
 def predict_all(
@@ -19,6 +22,12 @@ def predict_all(
     drop_incomplete: bool = False,
     tta: tuple[str, ...] = (),
     audit_dir: str = "csv/audit",
+    jobs: int | None = None,
+    launcher: Literal["local", "ray", "slurm"] = "local",
+    ray_address: str | None = None,
+    ray: tuple[str, ...] = (),
+    slurm: tuple[str, ...] = (),
+    part: str | None = None,
 ) -> None:
     """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; what is there is skipped.
 
@@ -35,15 +44,25 @@ def predict_all(
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
         audit_dir: where data.py audit wrote: bad images are not read. Without an audit all are, and a line says so.
+        jobs: into how many jobs the work is divided; without it there is none, everything is done here.
+        launcher: where jobs run: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
+        ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
+        ray: what a job asks of Ray, e.g. num_cpus=4,num_gpus=1.
+        slurm: what a job asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
     """
     _check_sizes(batch_size, workers, at_once)
+    where = Where(launcher, jobs, ray_address, ray, slurm)
+    share = read_part(part, where)
+    own = Jobs(cli.own_words(FLAGS), where, Path(out_dir) / JOBS, with_gpus=device != "cpu")
 
     from rcic.learn.engine import pick_device
     from rcic.learn.passes import Options
     from rcic.learn.predict import predict_all
 
-    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
-    predict_all(data_root, model_root, model_name, out_dir, splits, options)
+    here = pick_device(device) if launcher == "local" else "cpu"  # the GPUs may be elsewhere
+    options = Options(here, batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
+    predict_all(data_root, model_root, model_name, out_dir, splits, options, share, own)
 
 
 def embed_all(
@@ -59,6 +78,12 @@ def embed_all(
     drop_incomplete: bool = False,
     tta: tuple[str, ...] = (),
     audit_dir: str = "csv/audit",
+    jobs: int | None = None,
+    launcher: Literal["local", "ray", "slurm"] = "local",
+    ray_address: str | None = None,
+    ray: tuple[str, ...] = (),
+    slurm: tuple[str, ...] = (),
+    part: str | None = None,
 ) -> None:
     """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/emb_train.npy ... for every trained member; what is there is skipped.
 
@@ -75,15 +100,25 @@ def embed_all(
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90; those of each training's config if not given.
         audit_dir: where data.py audit wrote: bad images are not read. Without an audit all are, and a line says so.
+        jobs: into how many jobs the work is divided; without it there is none, everything is done here.
+        launcher: where jobs run: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
+        ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
+        ray: what a job asks of Ray, e.g. num_cpus=4,num_gpus=1.
+        slurm: what a job asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
     """
     _check_sizes(batch_size, workers, at_once)
+    where = Where(launcher, jobs, ray_address, ray, slurm)
+    share = read_part(part, where)
+    own = Jobs(cli.own_words(FLAGS), where, Path(out_dir) / JOBS, with_gpus=device != "cpu")
 
     from rcic.learn.embed import embed_all
     from rcic.learn.engine import pick_device
     from rcic.learn.passes import Options
 
-    options = Options(pick_device(device), batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
-    embed_all(data_root, model_root, model_name, out_dir, splits, options)
+    here = pick_device(device) if launcher == "local" else "cpu"  # the GPUs may be elsewhere
+    options = Options(here, batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
+    embed_all(data_root, model_root, model_name, out_dir, splits, options, share, own)
 
 
 def neighbours(

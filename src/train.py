@@ -1,6 +1,6 @@
 """Train: ``python src/train.py run`` one model, ``plan`` and ``run-grid`` many, ``rerun`` one again."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rcic import cli
 from rcic.errors import UserError
@@ -119,6 +119,10 @@ def run_grid(
     set: str = "",
     jobs: int | None = None,
     force: bool = False,
+    launcher: Literal["local", "ray", "slurm"] = "local",
+    ray_address: str | None = None,
+    ray: tuple[str, ...] = (),
+    slurm: tuple[str, ...] = (),
 ) -> None:
     """Carry a grid out: one process a training, side by side; failures are tried once more and do not stop the rest.
 
@@ -132,12 +136,20 @@ def run_grid(
         folds: the folds, parted by commas.
         channel_sets: channel sets, parted by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; else all but one channel each.
         set: further config values, as for run.
-        jobs: trainings side by side; one a GPU if not given.
+        jobs: trainings side by side; if not given one a GPU, elsewhere all that can begin.
         force: train all of them anew, whatever is there.
+        launcher: where trainings run: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
+        ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
+        ray: what a training asks of Ray, e.g. num_cpus=4,num_gpus=1.
+        slurm: what a training asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
     """
+    from rcic.launch.where import Where
+
+    where = Where(launcher, jobs, ray_address, ray, slurm)
+
     from rcic.learn.carry_out import carry_out
 
-    carry_out(_choice(config, model, folds, channel_sets, set), data_root, log_root, _words(set), jobs, force)
+    carry_out(_choice(config, model, folds, channel_sets, set), data_root, log_root, _words(set), where, force)
 
 
 def rerun(run_dir: str, log_root: str, data_root: str | None = None) -> None:

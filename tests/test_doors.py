@@ -41,12 +41,13 @@ DOORS = {
     "answer": {"screen", "decide", "predictions", "calibration"},
     "scoring": {"screen", "decide", "predictions", "calibration"},
     "embeddings": {"screen", "decide", "predictions", "arrays"},
-    "packing": {"screen", "pixels"},
-    "audit": {"screen", "pixels"},
+    "packing": {"screen", "pixels", "launch"},
+    "audit": {"screen", "pixels", "launch"},
     "levels": {"screen", "pixels"},
     "neighbours": {"screen", "decide", "embeddings", "arrays"},
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}
+CLUSTERS = {"ray", "submitit"}  # optional; only "launch" knows them
 WITH_TORCH = {"pixels", "learn", "show"}  # "pixels" because a dataset is torch's
 WITH_CV2 = {"simulate", "pixels", "show"}
 
@@ -64,7 +65,8 @@ def imports(text: str) -> Iterator[str]:
 def wrong_imports(room: str, text: str) -> list[str]:
     """Return the imports of a module in ``room`` for which there is no door."""
     own = {f"rcic.{name}" for name in {room, *ANYONE, *DOORS[room]}}
-    banned = HEAVY - (HEAVY if room in WITH_TORCH else {"cv2"} if room in WITH_CV2 else set())
+    banned = CLUSTERS - (CLUSTERS if room == "launch" else set())
+    banned |= HEAVY - (HEAVY if room in WITH_TORCH else {"cv2"} if room in WITH_CV2 else set())
     wrong = []
     for name in imports(text):
         first, *rest = name.split(".")
@@ -102,6 +104,8 @@ def test_the_package_itself_imports_nothing():
         ("decide", "import torch.nn as nn", ["torch.nn"]),
         ("decide", "import numpy as np\nfrom rcic.screen.table import Screen\nfrom rcic.errors import UserError", []),
         ("simulate", "import cv2", []),
+        ("learn", "import ray", ["ray"]),
+        ("launch", "import ray, submitit", []),
         ("answer", "from rcic.learn.checkpoint import read_checkpoint", ["rcic.learn.checkpoint.read_checkpoint"]),
         ("learn", "import torch\nfrom rcic.simulate.screen import simulate", ["rcic.simulate.screen.simulate"]),
     ],

@@ -1,5 +1,6 @@
 """`python src/data.py audit`: look at every image, say what is bad by plate, and write what trainings go by."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -7,30 +8,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from rcic.errors import UserError
 from rcic.files import write_error
-from rcic.pixels.audit import audit_sites
+from rcic.launch.parts import Part, Spread, nowhere
+from rcic.pixels.audit import audit_sites, look_at
+from rcic.pixels.looks import Looks, key_of
 from rcic.pixels.marks import marks_of
 from rcic.pixels.report import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
-from rcic.pixels.sites import TAKEN, site_table
-from rcic.pixels.store import open_store
+from rcic.pixels.sites import TAKEN, site_table, sites_of
+from rcic.pixels.store import Store, open_store
 from rcic.screen.table import read_screen
 from rcic.source import DataRoot
 
 Mode = Literal["full", "quick"]
 OnBad = Literal["stop", "drop", "other-site"]
+SEEN = "seen"  # the folder of what an audit's parts have seen, until its end
 _MOST_PLATES = 40  # that the table on screen has
 
 
-def audit(data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int) -> Audit:
+def audit(
+    data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int, jobs: Spread = nowhere
+) -> Audit:
     """Look at every image of every site of a screen, print what is bad by plate, and write the report.
 
     ``mode``: ``full`` decodes every image, ``quick`` looks at existence and headers only. Every finding makes its image
     a bad one: one that cannot be read has no pixels, and black, constant or doubled pixels are not those of the well.
-    ``on_bad`` is what trainings and predictions do then, see :class:`rcic.pixels.report.Audit`. Raises UserError for
+    ``on_bad`` is what trainings and predictions do then, see :class:`rcic.pixels.report.Audit`. ``jobs`` may have parts
+    of it looked at elsewhere; what they, or parts before them, have seen is not looked at again. Raises UserError for
     tables or a data root that cannot be read and, after the report is written, for bad images if ``on_bad`` is stop.
     """
     screen, out = read_screen(data_root), Path(out_dir)
@@ -38,8 +46,10 @@ def audit(data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, t
     channels = screen.form.channel_numbers
     _make(out)
     began, findings = time.perf_counter(), list[Finding]()
+    jobs()
+    seen = _seen(out, rows, len(channels), key_of(screen.fingerprint(), mode, marks))
     with tqdm(total=len(rows), desc="audit", unit="site", disable=None) as bar:
-        for some in audit_sites(store, rows, mode == "full", threads):
+        for some in audit_sites(store, rows, mode == "full", threads, seen):
             findings += some
             bar.update()
     seconds = time.perf_counter() - began
@@ -57,6 +67,7 @@ def audit(data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, t
         "by_plate": _by_plate(findings),
     }
     write_audit(out, found, facts, marks)
+    shutil.rmtree(out / SEEN, ignore_errors=True)
     if findings:
         print(audit_text(findings))
     looked = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
@@ -64,6 +75,40 @@ def audit(data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, t
     if findings and on_bad == "stop":
         raise UserError(stopped(screen, found, out))
     return found
+
+
+def look_at_part(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: int, part: Part) -> None:
+    """Look at every image of a part's experiments, and leave what was seen for the audit that ends it.
+
+    Raises UserError as `audit`. An experiment that was looked at already, with its files as they lie now, is passed by.
+    """
+    screen, out = read_screen(data_root), Path(out_dir)
+    store, rows = open_store(screen), site_table(screen.wells, screen.form.sites)
+    key = key_of(screen.fingerprint(), mode, marks_of(screen))
+    for experiment in part.share(sorted(rows["experiment"].unique())):
+        own = rows[rows["experiment"] == experiment]
+        path = out / SEEN / f"{experiment}.npz"
+        if Looks.read(path, key, (len(own), len(screen.form.channels))) is None:
+            _look(store, own, mode, threads).write(path, key)
+        print(f"{experiment}: {len(own):,} sites", flush=True)
+
+
+def _look(store: Store, rows: pd.DataFrame, mode: Mode, threads: int) -> Looks:
+    """Return what is seen of the images of a site table."""
+    looks = Looks((len(rows), len(store.form.channels)))
+    for number, some in enumerate(look_at(store, sites_of(rows), mode == "full", threads)):
+        looks.put(number, some)
+    return looks
+
+
+def _seen(out: Path, rows: pd.DataFrame, n_channels: int, key: str) -> Looks:
+    """Return what parts have seen of a site table."""
+    looks = Looks((len(rows), n_channels))
+    for experiment, places in rows.groupby("experiment").indices.items():
+        own = Looks.read(out / SEEN / f"{experiment}.npz", key, (len(places), n_channels))
+        if own is not None:
+            looks.take(np.asarray(places), own)
+    return looks
 
 
 def audit_text(findings: Sequence[Finding]) -> str:

@@ -6,7 +6,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +23,7 @@ _SCREEN = """\
             needed for RxRx1 and where data_root has a screen.yml.
 """
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+_given: list[str] = []  # the command and flags of this process, as main read them
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -60,6 +61,13 @@ def check_least(flag: str, number: float, least: float) -> None:
         raise UserError(f"{flag} is {number}, must be {least} or more")
 
 
+def own_words(without: Collection[str]) -> list[str]:
+    """Return what runs this very command in another process: interpreter, script, command and flags but for some."""
+    dropped = tuple(f"--{flag}=" for flag in without)
+    script = str(Path(sys.argv[0]).resolve())
+    return [sys.executable, script, *(word for word in _given if not word.startswith(dropped))]
+
+
 def on_screens(command: Callable[..., Any]) -> Callable[..., Any]:
     """Return a command that needs a data root so that it takes ``--screen``, the form of the screen in it, too."""
     signature = inspect.signature(command)
@@ -80,6 +88,7 @@ def on_screens(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _run(commands: Commands) -> None:
     words = fire_words(commands, sys.argv[1:])
+    _given[:] = words
     by_name = {shown(name): command for name, command in commands.items()}
     if words[-2:] != HELP:  # with readers Fire guesses no type (`--out_dir 2024` is text), but its help would show them
         command = by_name[words[0]]

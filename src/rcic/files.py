@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def whole(path: Path) -> Iterator[Path]:
     the first is renamed. Raises UserError when the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # other machines have the same process ids
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

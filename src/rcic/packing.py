@@ -15,8 +15,9 @@ from tqdm import tqdm
 from rcic.disk import check_room, free_bytes, size_text
 from rcic.errors import UserError
 from rcic.files import whole
+from rcic.launch.parts import Part, Spread, nowhere
 from rcic.pixels.manifest import MARK, Manifest
-from rcic.pixels.pack import Plate, array_folder, pack_plates, plates_of, read_picture
+from rcic.pixels.pack import PACKING, Plate, array_folder, pack_plates, plates_of, read_picture
 from rcic.pixels.packed import ARRAY, IMAGES, PackedStore, PlateArray
 from rcic.pixels.sites import Site
 from rcic.pixels.store import FileStore
@@ -48,23 +49,27 @@ class Estimate:
         )
 
 
-def pack(data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool) -> None:
+def pack(
+    data_root: DataRoot,
+    out_dir: str | Path,
+    sizes: Sequence[int],
+    threads: int,
+    verify: bool,
+    jobs: Spread = nowhere,
+) -> None:
     """Convert the images of ``data_root`` to a packed screen in ``out_dir``, which is then a data root of its own.
 
     ``sizes``: sides in pixels at which the images are stored, too. What is there already stays; a killed run goes on
     with the plate that it was at. Images that cannot be used are listed in ``left_out.csv``. With ``verify`` every
-    image is compared with its file afterwards. Raises UserError, before anything is written, if ``out_dir`` holds
-    something else or the disk is too small.
+    image is compared with its file afterwards. ``jobs`` may have parts of it packed, and compared, elsewhere. Raises
+    UserError, before anything is written, if ``out_dir`` holds something else or the disk is too small.
     """
-    screen, out = read_screen(data_root), Path(out_dir)
-    if (screen.root / MARK).exists():
-        raise UserError(f"{screen.root}: is packed already; give the data root with the image files")
-    store, plates = FileStore(screen.root, screen.form, screen.barcodes), plates_of(screen)
-    sizes = sorted({*sizes, *_sizes_there(out, screen)})
+    screen, out, store, plates, sizes = _work(data_root, out_dir, sizes)
     todo = [plate for plate in plates if any(not array_folder(out, plate, size).is_dir() for size in (None, *sizes))]
     if todo:
         _check_room(estimate(store, todo, sizes), out, threads)
         _begin(screen, out)
+        jobs()
         with tqdm(total=sum(len(plate.sites) for plate in todo), desc="packing", unit="site", disable=None) as bar:
             for plate in pack_plates(store, todo, out, sizes, threads):
                 bar.update(len(plate.sites))
@@ -72,7 +77,37 @@ def pack(data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], threads
     n_images = sum(len(plate.sites) for plate in plates) * len(screen.form.channels)
     print(f"{out}: {n_images - left_out:,} of {n_images:,} images packed" + (f", see {LEFT_OUT}" if left_out else ""))
     if verify:
-        _verify(store, PackedStore(out, screen.form), plates, sizes, threads)
+        if not jobs("--verify=true"):
+            _verify(store, PackedStore(out, screen.form), plates, sizes, threads)
+        print(f"{out}: every packed image is what its file is")
+
+
+def pack_part(
+    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool, part: Part
+) -> None:
+    """Pack a part's plates into a folder that was begun or, with ``verify``, compare them with their files.
+
+    Raises UserError as `pack`, and BusyError if another process packs one of these plates.
+    """
+    screen, out, store, plates, sizes = _work(data_root, out_dir, sizes)
+    own = part.share(plates)
+    if verify:
+        _verify(store, PackedStore(out, screen.form), own, sizes, threads)
+        return
+    _begin(screen, out)
+    for plate in pack_plates(store, own, out, sizes, threads):
+        print(f"{plate.name}: {len(plate.sites):,} sites", flush=True)
+
+
+def _work(
+    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int]
+) -> tuple[Screen, Path, FileStore, list[Plate], list[int]]:
+    """Return what is to be packed, and where and at which sizes; UserError if that cannot be."""
+    screen, out = read_screen(data_root), Path(out_dir)
+    if (screen.root / MARK).exists():
+        raise UserError(f"{screen.root}: is packed already; give the data root with the image files")
+    store = FileStore(screen.root, screen.form, screen.barcodes)
+    return screen, out, store, plates_of(screen), sorted({*sizes, *_sizes_there(out, screen)})
 
 
 def _sizes_there(out: Path, screen: Screen) -> tuple[int, ...]:
@@ -140,6 +175,7 @@ def _finish(screen: Screen, out: Path, plates: Sequence[Plate], sizes: Sequence[
         csv.writer(file, lineterminator="\n").writerows([("image", "reason"), *left_out])
     Manifest(screen.fingerprint(), tuple(sizes), digests).write(out)
     (out / BEGUN).unlink(missing_ok=True)
+    shutil.rmtree(out / PACKING, ignore_errors=True)
     return len(left_out)
 
 
@@ -162,4 +198,3 @@ def _verify(store: FileStore, packed: PackedStore, plates: Sequence[Plate], size
         wrong = [name for names in found for name in names]
     if wrong:
         raise UserError(f"{packed.root}: {len(wrong)} packed images are not what the files are, first {wrong[0]}")
-    print(f"{packed.root}: every packed image is what its file is")

@@ -46,10 +46,8 @@ cli.main({"run": run})
 WAYS = {"running": {}, "plate": {"model__bn": "plate", "progressive__start": 2, "data__norm": "plate"}}
 
 
-@pytest.fixture(params=WAYS)
-def folder(small_screen, folds_dir, tmp_path, request):
-    """Return the run folder of a training by two processes: a frozen epoch, two of the cycle, 39 validation sites."""
-    tmp = tmp_path
+def prepared(tmp: Path, small_screen: Path, folds_dir: Path, way: str) -> list[object]:
+    """Return the words of a training in ``tmp`` of a frozen epoch and two of the cycle, with 39 validation sites."""
     root = shutil.copytree(small_screen, tmp / "screen")
     lost = pd.read_csv(folds_dir / "valid_0.csv").iloc[4]
     (root / "train" / lost["experiment"] / f"Plate{lost['plate']}" / f"{lost['well']}_s1_w2.png").unlink()
@@ -64,16 +62,37 @@ def folder(small_screen, folds_dir, tmp_path, request):
         train__valid_batch_size=8,
         optim__clip=1.0,
         log__tensorboard=True,
-        **WAYS[request.param],
+        **WAYS[way],
     )
     write_config(config, tmp / "c.yml")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", tmp / "launch.py"]
-    command += ["run", "--config", tmp / "c.yml", "--data_root", root, "--log_root", tmp / "logs"]
+    return [tmp / "launch.py", "run", "--config", tmp / "c.yml", "--data_root", root, "--log_root", tmp / "logs"]
+
+
+def start(tmp: Path, *words: object) -> "subprocess.Popen[str]":
+    """Start torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", *map(str, words)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "RANKS_DIR": str(tmp)}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    (tmp / "stdout").write_text(result.stdout)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+
+
+def finish(tmp: Path, *processes: "subprocess.Popen[str]") -> Path:
+    """Return the run folder when all have ended well; what they printed is in ``tmp/stdout``."""
+    try:
+        told = [process.communicate(timeout=300) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0] * len(processes), told
+    (tmp / "stdout").write_text("".join(out for out, _ in told))
     return tmp / "logs" / "full" / "[1,2,3,4,5]" / "fold_0" / "tiny"
+
+
+@pytest.fixture(params=WAYS)
+def folder(small_screen, folds_dir, tmp_path, request):
+    """Return the run folder of a training by two processes."""
+    words = prepared(tmp_path, small_screen, folds_dir, request.param)
+    return finish(tmp_path, start(tmp_path, "--standalone", "--nproc_per_node=2", *words))
 
 
 def check_validation_is_that_of_one_process(folder):
@@ -121,9 +140,13 @@ def check_the_record_tells_of_both(folder):
     assert np.isfinite(table.select_dtypes("number").to_numpy()).all() and len(table) == 3
 
 
-def test_two_processes_are_as_one(folder):
-    """One test, since pytest-xdist could hand several to several workers, each with a training of its own."""
+def check_two_are_as_one(folder):
     check_validation_is_that_of_one_process(folder)
     check_both_end_with_the_weights_that_are_saved(folder)
     check_one_writes_and_speaks(folder)
     check_the_record_tells_of_both(folder)
+
+
+def test_two_processes_are_as_one(folder):
+    """One test, since pytest-xdist could hand several to several workers, each with a training of its own."""
+    check_two_are_as_one(folder)

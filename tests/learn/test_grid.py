@@ -87,6 +87,9 @@ class Pretended:
             codes[name] = code
         return codes
 
+    def said(self, name):
+        return ""
+
     def stop(self):
         self.stopped = True
 

@@ -1,14 +1,13 @@
 """``train.py plan`` and ``run-grid``: from the flags to a table on the screen, or to trained models."""
 
-import os
 import shlex
-import shutil
-import subprocess  # nosec B404 # for nvidia-smi, below
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rcic.errors import UserError
-from rcic.launch import Local, slots_of
+from rcic.launch.command import JOBS
+from rcic.launch.local import gpus
+from rcic.launch.where import Where
 from rcic.learn.grid import Cell, Choice, Tables, cells_of
 from rcic.learn.plan import Kind, cost_text, count_text, kind_of, left_of, plan_text
 from rcic.learn.probe import Cost, measure
@@ -39,15 +38,15 @@ def show_plan(
 
 
 def carry_out(
-    choice: Choice, data_root: DataRoot, log_root: str, more: Sequence[str], jobs: int | None, force: bool
+    choice: Choice, data_root: DataRoot, log_root: str, more: Sequence[str], where: Where, force: bool
 ) -> None:
     """Train what is left of a grid. Raises UserError, with a line for each, if trainings are not done in the end."""
     cells, tables = _grid(choice, data_root, log_root)
-    if jobs is not None and jobs < 1:
-        raise UserError(f"--jobs is {jobs}, must be 1 or more")
     _check_models({cell.config.model.name for cell in cells})
-    devices = gpus()
-    launcher = Local(slots_of(jobs or max(len(devices), 1), devices))
+    logs = Path(log_root) / JOBS
+    launcher = where.open(logs, with_gpus=True)
+    if where.launcher != "local":
+        print(f"{where.launcher}: what trainings say goes to {logs}", flush=True)
     print(count_text({cell.name: tables.state(cell) for cell in cells}), flush=True)
 
     def command(cell: Cell, again: bool) -> list[str]:
@@ -76,14 +75,3 @@ def _check_models(names: Collection[str]) -> None:
 
     for name in sorted(names):
         build_backbone(name)
-
-
-def gpus() -> list[str]:
-    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; asked of the driver, not torch."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return [name for name in given.split(",") if name.strip() not in ("", "-1")]
-    if (program := shutil.which("nvidia-smi")) is None:
-        return []
-    told = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)  # nosec B603 # no shell
-    return [str(number) for number, line in enumerate(told.stdout.splitlines()) if line.startswith("GPU ")]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rcic.files import embedding_files
+from rcic.launch.parts import Part, Spread, nowhere
 from rcic.learn.audited import audit_of_prediction
-from rcic.learn.jobs import finished_members, write_embeddings
+from rcic.learn.jobs import finished_members, part_of, write_embeddings
 from rcic.learn.passes import EMBEDDED, Options
 from rcic.learn.predict import unanswered
 from rcic.screen.table import read_screen
@@ -19,17 +20,20 @@ def embed_all(
     out_dir: str | Path,
     splits: tuple[str, ...],
     options: Options,
+    part: Part | None = None,
+    jobs: Spread = nowhere,
 ) -> None:
     """Write the embeddings of every member of ``model_names`` below ``model_root`` that are not there yet.
 
     An embedding is what the member's classifier reads, (D,) float32 a well: the mean over sites and views. ``splits``
     are train (labelled train treatments of the experiments that the member did not hold out; pseudo-labelled wells and
-    controls are never among them), valid and test. Names, passes, skipping and errors are those of
+    controls are never among them), valid and test. Names, passes, skipping, parts and errors are those of
     :func:`rcic.learn.predict.predict_all`.
     """
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
-    members = finished_members(root, model_names)
+    members = part_of(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)
+    jobs()
     for split in splits:
         places = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
         for job, answers, rows in unanswered(screen, places, split, options, audit, EMBEDDED):

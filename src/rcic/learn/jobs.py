@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rcic.decide.prediction import model_of
 from rcic.errors import UserError, nearest
 from rcic.files import BEST, HELD_OUT, Member, find_members, sha256_of, write_well_rows
+from rcic.launch.parts import Part
 from rcic.learn.checkpoint import Checkpoint, check_classes, read_checkpoint
 from rcic.learn.infer import Answers
 from rcic.learn.ranks import say
@@ -64,6 +65,12 @@ def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
     if not finished:
         raise UserError(f"{root}: no training of {', '.join(names)} is finished")
     return finished
+
+
+def part_of(members: Sequence[Member], part: Part | None) -> list[Member]:
+    """Return the members of a part (None: all): fold by fold, since those of a fold read the same held-out wells."""
+    ordered = sorted(members, key=lambda member: (member.model, member.fold or 0, member.channels))
+    return list(members) if part is None else part.share(ordered)
 
 
 def plan_job(

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.files import prediction_files
+from rcic.launch.parts import Part, Spread, nowhere
 from rcic.learn.audited import audit_of_prediction
 from rcic.learn.infer import Answers
-from rcic.learn.jobs import Job, finished_members, is_answered, plan_job, write_predictions
+from rcic.learn.jobs import Job, finished_members, is_answered, part_of, plan_job, write_predictions
 from rcic.learn.passes import EMBEDDED, PREDICTED, Options, answers_of
 from rcic.pixels.report import Audit
 from rcic.pixels.store import open_store
@@ -23,17 +24,21 @@ def predict_all(
     out_dir: str | Path,
     splits: tuple[str, ...],
     options: Options,
+    part: Part | None = None,
+    jobs: Spread = nowhere,
 ) -> None:
     """Write the predictions of every member of ``model_names`` below ``model_root`` that are not there yet.
 
     ``NAME@`` are all of ``NAME``'s cell types' own models, each of which predicts the wells of its cell type. They are
     there if they were made from the same checkpoint, screen, sites and views. Members that read the same sites share
     one pass, as many as fit in memory (or ``at_once``), and their files are written after each pass: a killed run goes
-    on where it was. Raises UserError if there is no finished member, or a checkpoint or an image cannot be used.
+    on where it was. A ``part`` is a share of the members; ``jobs`` may have such parts predicted elsewhere. Raises
+    UserError if there is no finished member, or a checkpoint or an image cannot be used.
     """
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
-    members = finished_members(root, model_names)
+    members = part_of(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)
+    jobs()
     for split in splits:
         places = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
         for job, answers, rows in unanswered(screen, places, split, options, audit):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcic.errors import BUSY
-from rcic.launch import Local
+from rcic.launch.launcher import Launcher
 from rcic.learn.folder import State
 from rcic.learn.grid import Cell, Tables, maker_of
 from rcic.lock import owner
@@ -39,7 +39,7 @@ class Grid:
         self,
         cells: Sequence[Cell],
         tables: Tables,
-        launcher: Local,
+        launcher: Launcher,
         command: Callable[[Cell, bool], Sequence[str]],
         force: bool = False,
     ):
@@ -103,22 +103,23 @@ class Grid:
             self.tries[cell.name] -= 1
             self.waiting.append(cell)
         elif self.tries[cell.name] < _TRIES and _had_begun(state, code):
-            print(f"{cell.name}: {_reason(state, code)}; it will be tried once more", file=sys.stderr, flush=True)
+            reason = self._reason(cell, state, code)
+            print(f"{cell.name}: {reason}; it will be tried once more", file=sys.stderr, flush=True)
             self.waiting.append(cell)
         else:
-            self.outcome.failed[cell.name] = _reason(state, code)
+            self.outcome.failed[cell.name] = self._reason(cell, state, code)
+
+    def _reason(self, cell: Cell, state: State, code: int) -> str:
+        """Return in words why a training ended."""
+        said = self.launcher.said(cell.name)
+        if code < 0:
+            return f"killed by signal {-code} after {state.epochs} whole epochs" + (f", {said}" if said else "")
+        return said or state.words or f"ended with code {code}, see its line above"
 
 
 def _had_begun(state: State, code: int) -> bool:
     """Return whether a training failed on its way. One that was refused at its start would be refused again."""
     return code != 2 or state.kind in ("failed", "partial")
-
-
-def _reason(state: State, code: int) -> str:
-    """Return in words why a training ended."""
-    if code < 0:
-        return f"killed by signal {-code} after {state.epochs} whole epochs"
-    return state.words or f"ended with code {code}, see its line above"
 
 
 def train_command(cell: Cell, data_root: DataRoot, log_root: Path, more: Sequence[str]) -> list[str]:

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ import pandas as pd
 from rcic.errors import UserError
 from rcic.pixels.ahead import ahead
 from rcic.pixels.image import BadImage
+from rcic.pixels.looks import Look, Looks, Wrong
 from rcic.pixels.report import Finding
 from rcic.pixels.sites import Site, sites_of
 from rcic.pixels.store import Store
@@ -25,40 +25,31 @@ from rcic.screen.plate import id_code
 _TOGETHER = 8  # sites that a thread looks at before it hands over
 _AHEAD = 4  # times as many are begun for each thread
 
-_Wrong = tuple[int, int, str, str]  # place among the sites, place among the channels, kind, detail
 
-
-class _Look(NamedTuple):
-    """What was seen of one image: its (H, W) and the hash of its pixels, 0 if they were not read; or what is wrong."""
-
-    shape: tuple[int, int] = (0, 0)
-    digest: int = 0
-    kind: str = ""
-    detail: str = ""
-
-
-def audit_sites(store: Store, rows: pd.DataFrame, decode: bool, threads: int) -> Iterator[list[Finding]]:
+def audit_sites(
+    store: Store, rows: pd.DataFrame, decode: bool, threads: int, seen: Looks | None = None
+) -> Iterator[list[Finding]]:
     """Yield what is wrong with the images of each row of a site table, a list a row.
 
     The last list also has what only all images together tell. Without ``decode`` no pixels are read: an image is there,
     and begins as it should, or it has a finding; what is damaged later on, constant or a duplicate goes unnoticed.
+    What was ``seen`` of these rows already is not looked at again.
     """
-    sites, n_channels = sites_of(rows), len(store.form.channels)
-    shapes = np.zeros((len(sites), n_channels, 2), np.int32)
-    digests = np.zeros((len(sites), n_channels), np.uint64)
-    sound = np.zeros((len(sites), n_channels), bool)
-    for number, looks in enumerate(_looks(store, sites, decode, threads)):
-        shapes[number] = [look.shape for look in looks]
-        digests[number] = [look.digest for look in looks]
-        sound[number] = [not look.kind for look in looks]
-        wrong = [(number, place, look.kind, look.detail) for place, look in enumerate(looks) if look.kind]
+    sites = sites_of(rows)
+    looks = seen or Looks((len(sites), len(store.form.channels)))
+    new = look_at(store, [sites[number] for number in np.flatnonzero(~looks.there)], decode, threads)
+    for number in range(len(sites)):
+        if not looks.there[number]:
+            looks.put(number, next(new))
+        wrong = list(looks.wrong.get(number, ()))
         if number == len(sites) - 1:
-            wrong += _other_sizes(shapes, sound)
-            wrong += _duplicates(digests, sound, lambda number, place: _name(store, sites, number, place))
+            sound = looks.sound()
+            wrong += _other_sizes(looks.shapes, sound)
+            wrong += _duplicates(looks.digests, sound, lambda number, place: _name(store, sites, number, place))
         yield [_finding(store, sites, *one) for one in wrong]
 
 
-def _looks(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> Iterator[list[_Look]]:
+def look_at(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> Iterator[list[Look]]:
     """Yield what is seen of each site's images, one look a channel."""
     see = partial(_see, store, _read if decode else _glance)
     pool = ThreadPoolExecutor(threads)
@@ -70,37 +61,37 @@ def _looks(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> I
         pool.shutdown(cancel_futures=True)
 
 
-def _see(store: Store, how: Callable[[Store, Site, int], _Look], sites: Sequence[Site]) -> list[list[_Look]]:
+def _see(store: Store, how: Callable[[Store, Site, int], Look], sites: Sequence[Site]) -> list[list[Look]]:
     """Return what is seen of some sites' images, each looked at by ``how``."""
     return [[_reported(how, store, site, channel) for channel in store.form.channel_numbers] for site in sites]
 
 
-def _reported(how: Callable[[Store, Site, int], _Look], store: Store, site: Site, channel: int) -> _Look:
+def _reported(how: Callable[[Store, Site, int], Look], store: Store, site: Site, channel: int) -> Look:
     """Return what ``how`` sees, an error as a look like any other."""
     try:
         return how(store, site, channel)
     except BadImage as error:
-        return _Look(kind=error.kind, detail=error.reason)
+        return Look(kind=error.kind, detail=error.reason)
     except UserError as error:  # of a packed plate's index
-        return _Look(kind="damaged", detail=str(error))
+        return Look(kind="damaged", detail=str(error))
 
 
-def _glance(store: Store, site: Site, channel: int) -> _Look:
-    return _Look(store.shape(site, channel))
+def _glance(store: Store, site: Site, channel: int) -> Look:
+    return Look(store.shape(site, channel))
 
 
-def _read(store: Store, site: Site, channel: int) -> _Look:
+def _read(store: Store, site: Site, channel: int) -> Look:
     image = store.read(site, [channel])[0]  # (H, W) uint8
     for size in store.sizes:
         store.read(site, [channel], size)
     low, high = int(image.min()), int(image.max())
     if low == high:
         said = f"all {image.size:,} pixels are {low}"
-        return _Look(image.shape, kind="constant" if high else "zero", detail=said)
-    return _Look(image.shape, int.from_bytes(hashlib.sha256(image).digest()[:8], "little"))
+        return Look(image.shape, kind="constant" if high else "zero", detail=said)
+    return Look(image.shape, int.from_bytes(hashlib.sha256(image).digest()[:8], "little"))
 
 
-def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[_Wrong]:
+def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[Wrong]:
     """Return the images whose size is not that of most; they are no longer ``sound`` (N, C) then."""
     sizes, of_image, counts = np.unique(shapes[sound], axis=0, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
@@ -117,7 +108,7 @@ def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[_Wrong]:
     return wrong
 
 
-def _duplicates(digests: np.ndarray, sound: np.ndarray, named: Callable[[int, int], str]) -> list[_Wrong]:
+def _duplicates(digests: np.ndarray, sound: np.ndarray, named: Callable[[int, int], str]) -> list[Wrong]:
     """Return the images that have the pixels of another one: all of them, since none is known to be the right one."""
     images = np.argwhere(sound & (digests != 0))  # (M, 2)
     _, of_image, counts = np.unique(digests[tuple(images.T)], return_inverse=True, return_counts=True)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rcic.files import whole, write_error
+from rcic.lock import locked
 from rcic.pixels.ahead import ahead
 from rcic.pixels.frame import LEVEL, compress
 from rcic.pixels.image import BadImage, resize
@@ -25,6 +26,7 @@ from rcic.pixels.store import FileStore
 from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen
 
+PACKING = ".packing"  # the folder of the locks of plates that are being packed
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 _AHEAD = 4  # sites a thread that are read before they are written
 
@@ -66,21 +68,36 @@ def pack_plates(
     """Write the arrays, as they are and at each of ``sizes``, that are not there yet; yield each plate when it is done.
 
     An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
-    disk is full or cannot be written.
+    disk is full or cannot be written, and BusyError if another process packs one of these plates.
     """
-    pool, channels = ThreadPoolExecutor(threads), store.form.channel_numbers
+    pool = ThreadPoolExecutor(threads)
     try:
         for plate in plates:
-            missing = [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
-            if missing:
-                begin = partial(pool.submit, partial(_read_site, store, missing))
-                try:
-                    _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, channels) for n in missing])
-                except OSError as error:
-                    raise write_error(root / IMAGES / plate.name, error) from error
+            if _missing(plate, root, sizes):
+                with locked(root / PACKING / plate.name):
+                    _pack_missing(pool, threads, store, plate, root, sizes)
             yield plate
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _pack_missing(
+    pool: ThreadPoolExecutor, threads: int, store: FileStore, plate: Plate, root: Path, sizes: Sequence[int]
+) -> None:
+    """Write those of a plate's arrays that are not there, now that nobody else can."""
+    missing = _missing(plate, root, sizes)
+    begin = partial(pool.submit, partial(_read_site, store, missing))
+    channels = store.form.channel_numbers
+    try:
+        if missing:
+            _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, channels) for n in missing])
+    except OSError as error:
+        raise write_error(root / IMAGES / plate.name, error) from error
+
+
+def _missing(plate: Plate, root: Path, sizes: Sequence[int]) -> list[Size]:
+    """Return the sizes at which a plate is not packed yet."""
+    return [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
 
 
 @dataclass

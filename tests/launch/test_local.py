@@ -2,7 +2,7 @@ import os
 import sys
 import time
 
-from rcic.launch import Local, slots_of
+from rcic.launch.local import Local, slots_of
 
 SAY = "import os, sys; open(sys.argv[1], 'w').write(' '.join(os.environ.get(n, '-') for n in sys.argv[2:]))"
 

@@ -1,0 +1,80 @@
+"""A command line as it travels to a node: run there in the same folder, its output kept in a log on shared storage.
+
+The class is sent whole, since a node's Python does not know this package: standard library only.
+"""
+
+import os
+import re
+import socket
+import subprocess  # nosec B404 # for the command, below
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HEAD = "# begun "  # of the line that begins each try in a log
+JOBS = "jobs"  # the folder of logs, below the folder that the jobs write to
+_LOOK = 0.2  # seconds
+_BRIEF = 300  # characters of a log's line in a message
+
+
+@dataclass(frozen=True)
+class Command:
+    """Some words, the folder they run in, what is laid over the node's environment, and where the output goes."""
+
+    words: tuple[str, ...]
+    folder: str
+    environment: Mapping[str, str]
+    log: str
+    bound: str  # the script that binds a command to its parent
+
+    def __call__(self) -> int:
+        """Run the command and return its exit code. It ends with this process; if this is broken off it is ended."""
+        with Path(self.log).open("ab", buffering=0) as log:
+            log.write(f"{HEAD}{time.strftime('%Y-%m-%d %H:%M:%S')} on {socket.gethostname()}\n".encode())
+            words = [sys.executable, self.bound, str(os.getpid()), *self.words]
+            process = subprocess.Popen(  # nosec B603 # a list, no shell
+                words,
+                cwd=self.folder,
+                env=os.environ | dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                while (code := process.poll()) is None:  # wait() would not hear of Ray's cancelling
+                    time.sleep(_LOOK)
+                return code
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
+
+
+def command_of(name: str, words: Sequence[str], logs: Path, threads: int) -> Command:
+    """Return a command as it is sent off; its log is ``logs/NAME.log``.
+
+    OMP_NUM_THREADS is this process' own, or ``threads``: the sum of the same numbers by other threads may differ.
+    """
+    environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(threads)}
+    bound = str(Path(__file__).with_name("bound.py").resolve())
+    return Command(tuple(words), str(Path.cwd()), environment, str(log_of(name, logs)), bound)
+
+
+def log_of(name: str, logs: Path) -> Path:
+    """Return the path of a command's log: ``full [1,2] fold 0 tiny`` -> ``full_[1,2]_fold_0_tiny.log``."""
+    return logs.absolute() / (re.sub(r"[^\w\[\],.@+-]+", "_", name) + ".log")
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that tells of an error, else its last line, and where the log is."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"no log at {log}"
+    lines = [line.strip() for line in text.rpartition(HEAD)[2].splitlines()[1:] if line.strip()]  # of the last try
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    said = (errors or lines or ["it said nothing"])[-1]
+    return f"{said[:_BRIEF]} (log: {log})"

@@ -1,0 +1,146 @@
+"""Commands as tasks of a Ray cluster: each runs on a node that has room, and on another one if that node is lost."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rcic.errors import UserError
+from rcic.launch import command as sent
+from rcic.launch.command import command_of, last_line, log_of
+from rcic.launch.options import Option, at_least, read_options
+
+KEYS = ("num_cpus", "num_gpus", "memory", "accelerator_type")  # of --ray, as Ray's task options
+LOST = -int(signal.SIGKILL)  # the exit code of what Ray gave up
+_LOSSES = 5  # nodes that a command may lose before it counts as failed
+_KNOCK = 10.0  # seconds to wait for the head of a cluster to answer
+_BRIEF = 160  # characters of what Ray says
+_PATIENCE = 30.0  # seconds that cancelled commands have to clean up
+
+
+def ray_options(items: Sequence[str]) -> dict[str, Option]:
+    """Return what ``--ray`` asks for one job. Raises UserError for what Ray does not know."""
+    options = read_options("--ray", items, KEYS)
+    at_least("--ray", options, "num_cpus", 1)
+    at_least("--ray", options, "num_gpus", 0, whole=False)
+    at_least("--ray", options, "memory", 1)
+    return options
+
+
+class Ray:
+    """Runs commands as Ray tasks, ``jobs`` at a time (None: as many as the cluster takes).
+
+    A task asks for one core, and for one GPU if ``gpus`` are wanted and the cluster has any; ``options`` say otherwise.
+    Raises UserError if there is no cluster at ``address`` (None: RAY_ADDRESS, or the one on this machine).
+    """
+
+    def __init__(
+        self, address: str | None, options: Mapping[str, Option], logs: Path, jobs: int | None, gpus: bool
+    ) -> None:
+        self.ray = _connected(address)
+        has_gpus = gpus and self.ray.cluster_resources().get("GPU", 0) > 0
+        self.options = {"num_cpus": 1, "num_gpus": int(has_gpus), **options}
+        self.logs, self.jobs = logs, jobs
+        self.tasks: dict[str, Any] = {}  # name -> reference
+        self.lost: dict[str, str] = {}  # name -> why Ray gave it up
+        self._say_if_too_large()
+
+    @property
+    def running(self) -> Collection[str]:
+        """The names of the commands that run or wait in Ray's queue."""
+        return self.tasks.keys()
+
+    @property
+    def free(self) -> bool:
+        """Whether fewer than ``jobs`` run or wait."""
+        return self.jobs is None or len(self.tasks) < self.jobs
+
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Hand a command to Ray."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.lost.pop(name, None)
+        call = command_of(name, command, self.logs, int(self.options["num_cpus"]))
+        task = self.ray.remote(_run).options(
+            name=name, max_retries=_LOSSES, retry_exceptions=False, scheduling_strategy="SPREAD", **self.options
+        )
+        self.tasks[name] = task.remote(call)
+
+    def ended(self) -> dict[str, int]:
+        """Return by name the exit codes of commands that ended since the last call; below 0: killed, or given up."""
+        if not self.tasks:
+            return {}
+        done, _ = self.ray.wait(list(self.tasks.values()), num_returns=len(self.tasks), timeout=0)
+        codes = {name: self._code(name) for name, task in self.tasks.items() if task in done}
+        for name in codes:
+            del self.tasks[name]
+        return codes
+
+    def said(self, name: str) -> str:
+        """Return the last line of a command's log and where it is, or why Ray gave the command up."""
+        return self.lost.get(name) or last_line(log_of(name, self.logs))
+
+    def stop(self) -> None:
+        """Cancel all commands; those that run are asked to end and, if they do not, killed."""
+        if not self.tasks:
+            return
+        tasks = list(self.tasks.values())
+        print(f"cancelling {len(tasks)} jobs on the Ray cluster", flush=True)
+        for task in tasks:
+            self.ray.cancel(task)
+        _, left = self.ray.wait(tasks, num_returns=len(tasks), timeout=_PATIENCE)
+        for task in left:
+            self.ray.cancel(task, force=True)
+        self.tasks.clear()
+
+    def _code(self, name: str) -> int:
+        try:
+            return int(self.ray.get(self.tasks[name]))
+        except self.ray.exceptions.RayError as error:
+            reason = str(getattr(error, "cause", None) or error).strip().splitlines() or [""]
+            self.lost[name] = f"given up by Ray, {type(error).__name__}: {reason[0]} (log: {log_of(name, self.logs)})"
+            return LOST
+
+    def _say_if_too_large(self) -> None:
+        """Say it if no node has what a job asks for: it would wait without a word, for a node that may never come."""
+        wanted = {"CPU": self.options["num_cpus"], "GPU": self.options["num_gpus"]}
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        if not any(all(node.get(key, 0) >= value for key, value in wanted.items()) for node in nodes):
+            asked = " and ".join(f"{value} {key}" for key, value in wanted.items() if value)
+            print(f"no node of the Ray cluster has {asked} now; jobs wait until one comes", flush=True)
+
+
+def _run(call: sent.Command) -> int:
+    """Run a command: what a task does, on a node."""
+    return call()
+
+
+def _connected(address: str | None) -> Any:
+    """Return Ray, connected to a cluster. Raises UserError if there is none or it is of another version."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a job without a GPU of its own changes nothing
+    import ray
+
+    where = address or os.environ.get("RAY_ADDRESS") or "auto"
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        _knock(where)
+        ray.init(where, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:  # a ConnectionError is an OSError
+        start = "start one with `ray start --head`, and `ray start --address=HEAD:6379` on the other nodes"
+        said = " ".join(str(error).split())[:_BRIEF]
+        raise UserError(f"no Ray cluster at {where} ({said}); {start} (docs/cluster.md)") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)  # Ray's own ends the process at once
+    for module in (sent, sys.modules[__name__]):
+        ray.cloudpickle.register_pickle_by_value(module)  # a node's Python does not know this package
+    return ray
+
+
+def _knock(where: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try for a quarter of an hour."""
+    host, _, port = where.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()

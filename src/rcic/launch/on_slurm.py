@@ -1,0 +1,138 @@
+"""Commands as jobs of SLURM, by submitit: each is put into the queue, and put there again when its node is lost."""
+
+import signal
+import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import submitit
+
+from rcic.errors import UserError
+from rcic.launch import command as sent
+from rcic.launch.command import Command, command_of, last_line, log_of
+from rcic.launch.options import Option, at_least, read_options
+
+LOST = -int(signal.SIGKILL)  # the exit code of a job that left none
+_REQUEUES = 20  # of a job that its time limit ended
+_PATIENCE = 30.0  # seconds that cancelled jobs have to leave the queue
+_LOCAL_MINUTES = 60 * 24 * 30
+_NOT_TEXT = {"additional_parameters", "setup", "teardown", "srun_args", "stderr_to_stdout", "use_srun"}
+_NOT_ONE = {"nodes", "ntasks_per_node", "array_parallelism", "num_gpus"}  # a job is one process
+
+
+class Requeued(submitit.helpers.Checkpointable):
+    """A command that submitit may put into the queue again when its time is over: a training goes on by itself."""
+
+    def __init__(self, call: Command):
+        self.call = call
+
+    def __call__(self) -> int:
+        """Run the command and return its exit code."""
+        return self.call()
+
+
+def slurm_options(items: Sequence[str]) -> dict[str, Option]:
+    """Return what ``--slurm`` says of a job, by submitit's names. Raises UserError for what submitit does not know."""
+    known = set(submitit.SlurmExecutor._valid_parameters()) - _NOT_TEXT - _NOT_ONE | {"cluster"}
+    options = read_options("--slurm", items, known)
+    if options.setdefault("cluster", "slurm") not in ("slurm", "local"):
+        raise UserError(f"--slurm has cluster={options['cluster']}, must be slurm, or local to try it on this machine")
+    if options["cluster"] == "slurm" and "time" not in options:
+        raise UserError("--slurm lacks time, the minutes that a job may take, e.g. --slurm partition=gpu,time=600")
+    for key in ("time", "cpus_per_task"):
+        at_least("--slurm", options, key, 1)
+    return options
+
+
+class Slurm:
+    """Runs commands as SLURM jobs, ``jobs`` at a time (None: all that can begin are put into the queue).
+
+    With ``cluster=local`` among the options submitit runs them on this machine instead, one if ``jobs`` is None.
+    Raises UserError where SLURM is not.
+    """
+
+    def __init__(self, options: Mapping[str, Option], logs: Path, jobs: int | None) -> None:
+        self.is_local = options["cluster"] == "local"
+        if not self.is_local and submitit.SlurmExecutor.affinity() <= 0:
+            raise UserError("no SLURM here (no srun); start it where sbatch and srun are (docs/cluster.md)")
+        self.options = {key: value for key, value in options.items() if key != "cluster"}
+        self.logs, self.jobs = logs, jobs or (1 if self.is_local else None)
+        self.threads = int(options.get("cpus_per_task", 1))
+        self.submitted: dict[str, Any] = {}  # name -> submitit's job
+        self.lost: dict[str, str] = {}  # name -> what became of a job that left no exit code
+        for module in (sent, sys.modules[__name__]):
+            cloudpickle.register_pickle_by_value(module)  # a node's Python does not know this package
+
+    @cached_property
+    def executor(self) -> Any:
+        """Submitit's executor, made when the first job is started: it makes its folder at once."""
+        folder = self.logs.absolute() / "submitit"
+        if self.is_local:
+            executor: Any = submitit.LocalExecutor(folder)
+            executor.update_parameters(timeout_min=_LOCAL_MINUTES)
+        else:
+            executor = submitit.SlurmExecutor(folder, max_num_timeout=_REQUEUES)
+            executor.update_parameters(**{"job_name": "rcic", **self.options})
+        return executor
+
+    @property
+    def running(self) -> Collection[str]:
+        """The names of the commands that run or wait in the queue."""
+        return self.submitted.keys()
+
+    @property
+    def free(self) -> bool:
+        """Whether fewer than ``jobs`` run or wait."""
+        return self.jobs is None or len(self.submitted) < self.jobs
+
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Put a command into the queue. Raises UserError if SLURM refuses it."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.lost.pop(name, None)
+        try:
+            call = Requeued(command_of(name, command, self.logs, self.threads))
+            self.submitted[name] = self.executor.submit(call)
+        except submitit.core.utils.FailedJobError as error:
+            raise UserError(f"SLURM takes no job: {' '.join(str(error).split())}") from None
+
+    def ended(self) -> dict[str, int]:
+        """Return by name the exit codes of commands that ended since the last call; below 0: killed, or lost."""
+        codes = {name: self._code(name, job) for name, job in list(self.submitted.items()) if job.done()}
+        for name in codes:
+            del self.submitted[name]
+        return codes
+
+    def said(self, name: str) -> str:
+        """Return the last line of a command's log and where it is, or what became of its job."""
+        return self.lost.get(name) or last_line(log_of(name, self.logs))
+
+    def stop(self) -> None:
+        """Cancel all jobs, those in the queue and those that run, and wait until they are gone."""
+        if not self.submitted:
+            return
+        print(f"cancelling {len(self.submitted)} jobs: {_ids(self.submitted.values())}", flush=True)
+        for job in self.submitted.values():
+            job.cancel()
+        until = time.monotonic() + _PATIENCE
+        left = list(self.submitted.values())
+        while left and time.monotonic() < until:
+            time.sleep(0.2)
+            left = [job for job in left if not job.done()]
+        if left:
+            print(f"still there, see squeue: {_ids(left)}", file=sys.stderr, flush=True)
+        self.submitted.clear()
+
+    def _code(self, name: str, job: Any) -> int:
+        try:
+            return int(job.result())
+        except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError):
+            self.lost[name] = f"job {job.job_id} left no result, its state is {job.state} (log: {job.paths.stderr})"
+            return LOST
+
+
+def _ids(jobs: Collection[Any]) -> str:
+    return ", ".join(str(job.job_id) for job in jobs)
