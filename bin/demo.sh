@@ -60,8 +60,8 @@ say "held-out train experiments, stage III"
 score pseudo --split=valid
 say "the report: all of this to look at, in one file"
 "$python" src/inference.py embed-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/pseudo" --model_name "$MODEL" \
-  --out_dir "$root/embeddings/pseudo" --splits=valid,test --audit_dir "$root/csv/audit"
+  --out_dir "$root/embeddings/pseudo" --splits=valid,test --audit_dir "$root/csv/audit" "${form[@]}"
 "$python" src/report.py --data_root "$DATA_ROOT" --log_root "$LOG_ROOT" "$truth" --audit_dir "$root/csv/audit" \
   --predict_root "$root/predictions/full,$root/predictions/pseudo" --embed_root "$root/embeddings/pseudo" \
-  --out "$root/report.html"
+  --out "$root/report.html" "${form[@]}"
 say "done: $root/submission/submission.csv; open $root/report.html in a browser"

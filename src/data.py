@@ -141,14 +141,14 @@ def pack(
     slurm: tuple[str, ...] = (),
     part: str | None = None,
 ) -> None:
-    """Convert a screen's PNGs into a packed screen, which is quicker to read; OUT_DIR is then a data root of its own.
+    """Convert a screen's image files into a packed screen, which is quicker to read; OUT_DIR is then a data root of its own.
 
     Args:
         data_root: the folder with the screen's CSV files and images.
         out_dir: an empty or new folder, or one in which packing was begun: it goes on.
         sizes: sides in pixels at which the images are stored, too, e.g. 256 for configs with data.size 256.
         workers: threads that read and compress; as many as there are cores if not given.
-        verify: compare every packed image with its PNG afterwards.
+        verify: compare every packed image with its file afterwards.
         jobs: into how many jobs the work is divided; without it there is none, everything is done here.
         launcher: where jobs run: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
         ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
