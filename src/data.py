@@ -141,7 +141,7 @@ def pack(
     slurm: tuple[str, ...] = (),
     part: str | None = None,
 ) -> None:
-    """Convert a screen's image files into a packed screen, which is quicker to read; OUT_DIR is then a data root of its own.
+    """Convert a screen's image files into a packed screen, quicker to read; OUT_DIR is then a data root of its own.
 
     Args:
         data_root: the folder with the screen's CSV files and images.

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from rcic.files import BEST, CONFIG, RUN
+from rcic.screen.forms import OWN, SHIPPED
 from tests.pixels.planted import PLANTS
 
 
@@ -155,6 +156,17 @@ def in_the_way(name: str) -> Callable[[Place], object]:
     return lambda place: (place.root / name).write_text("")
 
 
+def form(old: str, new: str) -> Callable[[Place], object]:
+    """Leave a form in the screen's folder: the competition's, ``old`` replaced by ``new``."""
+
+    def plant(place: Place) -> None:
+        text = (SHIPPED / "rcic.yml").read_text()
+        assert old in text
+        (place.screen / OWN).write_text(text.replace(old, new))
+
+    return plant
+
+
 IMAGE = r"{screen}: \d+ bad images in \d+ sites, listed in .*audit\.csv; repair them and audit again, or .*"
 FAULTS: dict[str, Fault] = {
     **{
@@ -177,6 +189,35 @@ FAULTS: dict[str, Fault] = {
         ".*audit.*",
     ),
     "an audit that is not JSON": Fault(edit("csv/audit/audit.json", lambda text: text[:50]), "train", ".*audit.json.*"),
+    "a form that is not there": Fault(nothing, "describe", r"gone\.yml: no such config file", ["--screen=gone.yml"]),
+    "a misspelt key of a form": Fault(
+        form("plate: 384", "plates: 384"),
+        "describe",
+        r".*screen\.yml, line 5: unknown key 'plates'; did you mean 'plate'\?",
+    ),
+    "a form with another plate": Fault(
+        form("plate: 384", "plate: 96"), "train", r".*\.csv, line \d+: well '\S+' is not in A01-H12.*"
+    ),
+    "a form that names another table": Fault(
+        form("file: train.csv", "file: trains.csv"),
+        "describe",
+        r".*trains\.csv: the file is missing; did you mean 'train\.csv'\?",
+    ),
+    "a form that names another column": Fault(
+        form("label: sirna", "label: compound"),
+        "predict",
+        r".*train\.csv, line 1: no column 'compound' in the header.*",
+    ),
+    "a form whose pattern leads out of the screen": Fault(
+        form('"images/{exp', '"../{exp'),
+        "pack",
+        r".*screen\.yml, line \d+: images\.file '\.\./.*' must be a path below the data root.*",
+    ),
+    "16 bits without levels": Fault(
+        form("images:\n", "images:\n  bits: 16\n"),
+        "audit",
+        r".*screen\.yml, line \d+: images\.levels must be given for 16 bits.*data\.py levels measures them.*",
+    ),
     "a well in two files": Fault(
         copy_line("train.csv", "test.csv"), "describe", r".*test\.csv, line \d+: well \S+ stands twice.*"
     ),
