@@ -87,10 +87,11 @@ def worker(work: Path) -> dict[str, float]:
 
     from rcic.learn import build  # noqa: F401  # the imports of a training
     from rcic.pixels.augment import build as augment
+    from rcic.pixels.complete import check_files
     from rcic.pixels.dataset import SiteDataset
     from rcic.pixels.loader import BatchLoader
     from rcic.pixels.sampler import EpochSampler
-    from rcic.pixels.store import check_files, open_store
+    from rcic.pixels.store import open_store
 
     imported, began = peak(), time.perf_counter()
     screen = read_screen(full_size(work))

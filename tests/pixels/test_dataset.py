@@ -5,9 +5,10 @@ import torch
 
 from rcic.errors import UserError
 from rcic.pixels.augment import build
+from rcic.pixels.complete import check_files
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import FileStore, check_files
+from rcic.pixels.store import FileStore
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_png

@@ -12,12 +12,13 @@ import zarr
 import zstandard
 
 from rcic.errors import UserError
+from rcic.pixels.complete import check_files, drop_incomplete, missing_images
 from rcic.pixels.frame import compress, decompress, restore, restore_array
 from rcic.pixels.manifest import MARK, Manifest
 from rcic.pixels.packed import IMAGES, PackedStore
 from rcic.pixels.shard import ABSENT, Shard, ShardWriter
 from rcic.pixels.sites import Site, sites_of
-from rcic.pixels.store import FileStore, check_files, drop_incomplete, missing_images
+from rcic.pixels.store import FileStore
 from rcic.screen.plate import CHANNELS
 from tests.pixels.conftest import SIZE, pixels, write_png
 

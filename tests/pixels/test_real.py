@@ -11,10 +11,11 @@ from torch.utils.data import BatchSampler
 from rcic.errors import UserError
 from rcic.pixels.augment import build
 from rcic.pixels.batch import channel_dropout, normalize
+from rcic.pixels.complete import check_files, drop_incomplete
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.loader import BatchLoader
 from rcic.pixels.sites import site_table
-from rcic.pixels.store import FileStore, check_files, drop_incomplete
+from rcic.pixels.store import FileStore
 from rcic.screen.table import read_screen
 
 

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
+from rcic.pixels.complete import check_files, complete_sites, drop_incomplete, missing_images
 from rcic.pixels.sites import Site, site_table
-from rcic.pixels.store import FileStore, check_files, complete_sites, drop_incomplete, missing_images
+from rcic.pixels.store import FileStore
 from tests.pixels.conftest import SIZE, pixels, write_png
 
 B02 = Site("train", "HUVEC-01", 1, "B02", 1)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
+from rcic.pixels.complete import missing_images
 from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.store import missing_images, open_store
+from rcic.pixels.store import open_store
 from rcic.screen.forms import SHIPPED
 from rcic.screen.layout import learn_groups
 from rcic.screen.table import Screen, read_screen, read_wells

@@ -12,12 +12,13 @@ from rcic.learn.groups import group_codes
 from rcic.learn.ranks import rank_and_world, say
 from rcic.learn.settings import Config
 from rcic.pixels.augment import build
+from rcic.pixels.complete import check_files, complete_sites, drop_incomplete
 from rcic.pixels.dataset import SiteDataset
 from rcic.pixels.loader import BatchLoader
 from rcic.pixels.report import Audit
 from rcic.pixels.sampler import EpochSampler, GroupBatches, WholeGroups
 from rcic.pixels.sites import TAKEN, site_table, stack_rows
-from rcic.pixels.store import Store, check_files, complete_sites, drop_incomplete
+from rcic.pixels.store import Store
 from rcic.schema import to_plain
 from rcic.screen.table import Screen
 

@@ -9,18 +9,15 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError
 from rcic.pixels.image import BadImage, Planes, check_shape, png_shape, read_png, resize
 from rcic.pixels.manifest import MARK
 from rcic.pixels.packed import PackedStore
 from rcic.pixels.paths import Barcodes, Paths
-from rcic.pixels.sites import Site, site_table, sites_of
+from rcic.pixels.sites import Site, sites_of
 from rcic.pixels.tiff import read_tiff, tiff_shape
 from rcic.screen.form import Form
 from rcic.screen.forms import shipped
 from rcic.screen.table import Screen
-
-_NAMED = 10  # missing files that an error lists by name
 
 
 class Store(Protocol):
@@ -165,56 +162,3 @@ def _table(levels: tuple[float, float], n_bytes: int) -> np.ndarray:
     low, high = levels
     share = (np.arange(256**n_bytes, dtype=np.float64) - low) / (high - low)
     return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
-
-
-def missing_images(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int] = (), channels: Sequence[int] = ()
-) -> list[str]:
-    """Return the relative names of the wells' images that are not there, in the table's order. Opens no image.
-
-    Without ``sites`` or ``channels`` all of the screen's are meant.
-    """
-    sites, channels = sites or store.form.sites, channels or store.form.channel_numbers
-    return [name for names in store.absent(site_table(wells, sites), channels) for name in names]
-
-
-def complete_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int]) -> np.ndarray:
-    """Return for each row of a site table whether all its channels' files exist, (N,) bool."""
-    return np.array([not names for names in store.absent(rows, channels)], dtype=bool)
-
-
-def check_files(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int] = (), channels: Sequence[int] = ()
-) -> pd.DataFrame:
-    """Return the wells' site table if every file of it exists; `missing_images` tells what is meant by ().
-
-    Raises UserError otherwise: how many of how many files are missing, the first ten by name, and the remedy.
-    """
-    rows = site_table(wells, sites or store.form.sites)
-    channels = channels or store.form.channel_numbers
-    missing = [name for names in store.absent(rows, channels) for name in names]
-    if missing:
-        a_site = len({store.name(sites_of(rows[:1])[0], channel) for channel in channels})
-        rest = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
-        raise UserError(
-            f"{store.root}: {len(missing):,} of {len(rows) * a_site:,} images are missing: "
-            f"{', '.join(missing[:_NAMED])}{rest}; "
-            "put them there, or leave out the sites that lack a channel with drop_incomplete"
-        )
-    return rows
-
-
-def drop_incomplete(
-    store: Store, wells: pd.DataFrame, sites: Sequence[int] = (), channels: Sequence[int] = ()
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the site table of the complete sites and that of the dropped ones, each with its own RangeIndex.
-
-    A well with one complete site stays with that site; one with none is only among the dropped. `missing_images` tells
-    what is meant by (). Raises UserError if no site is complete.
-    """
-    rows = site_table(wells, sites or store.form.sites)
-    channels = channels or store.form.channel_numbers
-    complete = complete_sites(store, rows, channels)
-    if not complete.any():
-        raise UserError(f"{store.root}: none of {len(rows):,} sites has all images of the channels {list(channels)}")
-    return rows[complete].reset_index(drop=True), rows[~complete].reset_index(drop=True)
