@@ -6,6 +6,7 @@ const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "cross", "st
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 const safe = (text) => String(text ?? "").replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const middle = (text, most) => (text.length > most ? `${text.slice(0, Math.ceil(most / 2) - 1)}…${text.slice(-Math.floor(most / 2))}` : text);
 const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 const options = (values) => values.map((value) => ({ value: String(value), text: String(value) }));
 const percent = (value) => value.toFixed(Math.abs(value) < 99.95 ? 1 : 0);
@@ -383,7 +384,9 @@ const confusions = {
       z[line][column] = table.at("wells", row);
       text[line][column] = `${safe(table.at("truth", row))} taken for ${safe(table.at("answer", row))}:<br>${table.at("wells", row)} of its ${table.at("of", row)} wells`;
     }
-    const labels = names.map((name) => safe(short(name, 8))), side = Math.min(width - 150, Math.max(200, 40 * names.length));
+    const cut = names.map((name) => middle(name, few(width) ? 10 : 16)), labels = cut.map(safe);
+    const longest = 7 * Math.max(...cut.map((name) => name.length)), left = 36 + longest; // px, at the ticks' size
+    const side = Math.min(width - left - 80, Math.max(200, 40 * names.length)), slanted = longest > side / names.length - 6;
     const most = Math.max(1, ...z.flat().map((value) => value ?? 0)), whole = most < 6 ? { dtick: 1 } : {};
     return {
       traces: [{
@@ -391,10 +394,10 @@ const confusions = {
         hoverongaps: false, hovertemplate: "%{text}<extra></extra>", ...(side / names.length > 22 ? { texttemplate: "%{z}" } : {}), colorbar: { ...bar(colours, "wells", width), ...whole },
       }],
       rows,
-      layout: layout(colours, side + 90, {
-        margin: { l: 70, r: Math.max(60, width - side - 70), t: 76, b: 14 }, plot_bgcolor: colours.blank,
-        xaxis: { side: "top", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "taken for" }, tickangle: names.length > 12 || few(width) ? -60 : 0 },
-        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "siRNA" }, automargin: false },
+      layout: layout(colours, side + 74 + (slanted ? longest : 16), {
+        margin: { l: left, r: Math.max(60, width - side - left), t: 60 + (slanted ? longest : 16), b: 14 }, plot_bgcolor: colours.blank,
+        xaxis: { side: "top", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "taken for" }, tickangle: slanted ? -60 : 0 },
+        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "siRNA", standoff: 8 }, automargin: false },
       }),
     };
   },
