@@ -52,8 +52,9 @@ bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side
 bench-gpu: $(INSTALLED)  ## bf16 against fp32, and sites a second, at 512 px on this machine's GPU
 	PYTHONPATH=src $(RUN) benchmarks/gpu.py
 
-bench-show: $(INSTALLED)  ## time, memory and size of the report at full size, ten minutes and 7 GB of disk
+bench-show: $(INSTALLED)  ## report and well browser at full size: time, memory, 15 minutes and 12 GB of disk
 	PYTHONPATH=src $(RUN) benchmarks/show.py bench_show > bench_show.md && mv bench_show.md benchmarks/show.md
+	PYTHONPATH=src $(RUN) benchmarks/show_browse.py bench_show_browse > bench_show.md && mv bench_show.md benchmarks/show_browse.md
 
 lint: $(INSTALLED)  ## lint, format, types and risky calls
 	$(VENV)/bin/ruff check .

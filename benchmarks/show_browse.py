@@ -1,4 +1,6 @@
-"""The well browser at the full size of RxRx1: ``python benchmarks/show_browse.py WORK`` prints a table.
+"""The well browser at the full size of RxRx1: ``python benchmarks/show_browse.py WORK`` prints a page.
+
+``make bench-show`` writes it into ``benchmarks/show_browse.md``.
 
 The competition's tables, 30 members' predictions of test and held-out wells (six channel sets, five folds; random
 numbers), one member's embeddings (2,048 numbers a well, as se_resnext50_32x4d has), packed images of 512 pixels. The
@@ -6,6 +8,7 @@ program is a process of its own, and is asked over HTTP, one question after the 
 """
 
 import http.client
+import os
 import random
 import re
 import signal
@@ -26,6 +29,21 @@ from rcic.screen.table import Screen, read_screen
 ROOT = Path(__file__).resolve().parents[1]
 N_FOLDS, N_NUMBERS, N_QUESTIONS = 5, 2048, 200
 SETS = [tuple(channel for channel in range(1, 7) if channel != left_out) for left_out in range(1, 7)]
+PAGE = """# The well browser at the full size
+
+RxRx1's 51 experiments ({n_wells:,} wells), predictions of 30 members on test and held-out wells, embeddings of
+{n_numbers:,} numbers a well, packed images of 512 pixels; {n_questions} questions of each kind over HTTP, one after the
+other, on {n_cores} cores. Made by `make bench-show`.
+
+{table}
+"""
+
+
+def page(work: Path) -> str:
+    """Return the page."""
+    facts = {"n_numbers": N_NUMBERS, "n_questions": N_QUESTIONS, "n_cores": len(os.sched_getaffinity(0))}
+    table = browser_table(work)
+    return PAGE.format(**facts, n_wells=len(read_screen(full_size(work)).wells), table=table)
 
 
 def browser_table(work: Path) -> str:
@@ -122,4 +140,4 @@ def memory(pid: int, kind: str) -> float:
 
 
 if __name__ == "__main__":
-    print(browser_table(Path(sys.argv[1])))
+    print(page(Path(sys.argv[1])), end="")
