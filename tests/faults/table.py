@@ -291,8 +291,11 @@ FAULTS: dict[str, Fault] = {
     "a value that is not a number": Fault(
         set_config("optim: {clip: .nan}"), "train", r".*optim\.clip is nan, must be a finite number"
     ),
-    "channel 7": Fault(
-        nothing, "train", r"--channels: data\.channels is \[1, 7\], but RCIC has 1, 2, 3, 4, 5, 6", ["--channels=[1,7]"]
+    "a channel twice": Fault(
+        nothing, "explain", r"--channels: data\.channels is \[1, 1\], must be numbers .*", ["--channels=[1,1]"]
+    ),
+    "a site that the screen has not": Fault(
+        nothing, "train", r"--set data\.sites: data\.sites is \[1, 3\], but RCIC has 1, 2", ["--set=data.sites=[1,3]"]
     ),
     "an image size that the network cannot take": Fault(
         nothing, "train", r"--set data\.size: .*16.*densenet_small.*", ["--model=densenet_small", "--set=data.size=16"]

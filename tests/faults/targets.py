@@ -15,6 +15,7 @@ import google_crc32c
 import numpy as np
 import pandas as pd
 import tifffile
+import torch  # noqa: F401 # now: later on there is too little memory for it
 
 from rcic.learn.config import read_config
 from rcic.learn.settings import Config

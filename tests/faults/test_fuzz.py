@@ -15,7 +15,7 @@ def test_two_thousand_damaged_inputs_are_read_or_refused_in_a_line(tmp_path, cap
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "failures").exists(), report(counts, 0)
     names = {name for name, _ in counts}
-    assert names == {"kaggle", "metadata", "config", "image", "store"}
+    assert names == {"kaggle", "metadata", "config", "form", "image", "tiff", "store"}
     assert all(counts[name, ACCEPTED] > 0 and counts[name, REFUSED] > 0 for name in names), report(counts, 0)
 
 

@@ -49,9 +49,9 @@ def test_every_key_has_a_meaning_and_the_words_of_its_rules():
 
 
 def test_a_docstring_names_no_key_that_is_not_there():
-    from rcic.learn.explain import _meanings
+    from rcic.keys import meanings
 
-    assert set(_meanings(Config, "")) == set(flat(to_plain(Config())))
+    assert set(meanings(Config)) == set(flat(to_plain(Config())))
 
 
 def test_the_document_is_up_to_date():

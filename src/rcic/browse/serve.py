@@ -86,6 +86,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()  # from now on nobody is refused who comes before the server is ready
     except OSError as error:
         listener.close()
         raise UserError(_refusal(host, port, error)) from error

@@ -48,6 +48,10 @@ class Paths:
         place = bisect_left(names, last)
         return place < len(names) and names[place] == last
 
+    def forget(self) -> None:
+        """Forget what was listed: files may have come or gone."""
+        self._lists.clear()
+
     def listed(self, folder: str) -> list[str]:
         """Return the sorted names in a folder, none if it is not there. Raises UserError if it cannot be listed."""
         if folder not in self._lists:

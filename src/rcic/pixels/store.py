@@ -120,6 +120,7 @@ class FileStore:
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield for each row of a site table the names of its files that do not exist; lists each folder once."""
+        self.paths.forget()
         for site in sites_of(rows):
             names = dict.fromkeys(self.name(site, channel) for channel in channels)
             yield [name for name in names if not self.paths.there(name)]

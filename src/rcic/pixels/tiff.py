@@ -44,7 +44,7 @@ def tiff_shape(path: str | PathLike[str], wanted: Planes) -> tuple[int, int]:
     """Return the (H, W) that a TIFF says it has; no pixel is read. Raises BadImage as `read_tiff` does."""
     with _opened(path) as file:
         page = _page(path, file, wanted)
-        return page.imagelength, page.imagewidth
+        return int(page.imagelength), int(page.imagewidth)
 
 
 def _opened(path: str | PathLike[str]) -> tifffile.TiffFile:
@@ -74,7 +74,7 @@ def _page(path: str | PathLike[str], file: tifffile.TiffFile, wanted: Planes) ->
         pages = list(file.pages)
         first = file.pages.first
         ends = [start + n for page in pages for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        shape, depth = (first.imagelength, first.imagewidth), first.dtype
+        shape, depth = (int(first.imagelength), int(first.imagewidth)), first.dtype
     except Exception as error:
         raise BadImage(path, "damaged", f"the TIFF is damaged ({brief(error)}); {DAMAGED}") from None
     if shape[0] * shape[1] > _DENSEST * size:
