@@ -1,5 +1,6 @@
 """Images for the page: the pixels of the store, smaller where asked for, never larger."""
 
+import os
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from rcic.pixels.sites import Site, site_table, sites_of
 from rcic.pixels.store import open_store
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import write_png
+from tests.program import SRC
 
 
 def decoded(png: bytes) -> np.ndarray:
@@ -56,5 +58,11 @@ def test_no_torch_is_needed(tmp_path):
     """The page opens seconds earlier without it, PNGs or packed."""
 
     code = "import sys, rcic.browse.serve, rcic.browse.app; print('torch' in sys.modules, 'cv2' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert found.stdout.split() == ["False", "True"]

@@ -12,7 +12,10 @@ from rcic.launch.command import command_of, last_line, log_of
 
 SRC = Path(__file__).parents[2] / "src"
 WAIT = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
-NODE = "import pickle, sys; sys.path.insert(0, sys.argv[1]); pickle.load(open(sys.argv[2], 'rb'))()"
+NODE = (  # a shell's background job ignores SIGINT
+    "import pickle, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "sys.path.insert(0, sys.argv[1]); pickle.load(open(sys.argv[2], 'rb'))()"
+)
 
 
 def python(code, *words):
