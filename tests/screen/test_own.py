@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import UserError
+from rcic.screen.describe import describe, describe_text
 from rcic.screen.layout import learn_groups
 from rcic.screen.table import Screen, read_screen
 from rcic.source import Source
@@ -55,8 +56,15 @@ def test_wells_plates_and_splits_are_found(tmp_path):
     assert set(wells["cell_type"]) == {"b1", "b2"} and screen.truth is None
 
 
+def test_describe_lists_the_plates_names(tmp_path):
+    facts = describe(screen_of(tmp_path))
+    assert facts["plate_names"] == {"b1": {"1": "P9", "2": "P10"}, "b2": {"1": "P10"}}
+    assert "Plates by number\n  b1  1 P9, 2 P10\n  b2  1 P10" in describe_text(facts)
+
+
 def test_plates_that_are_numbers_keep_them(tmp_path):
     screen = screen_of(tmp_path, rows=[row.replace("P", "") for row in ROWS])
+    assert describe(screen)["plate_names"] == {} and "Plates by number" not in describe_text(describe(screen))
     assert not screen.barcodes and sorted(screen.wells["plate"].unique()) == [9, 10]
 
 

@@ -39,6 +39,7 @@ def describe(screen: Screen) -> dict[str, Any]:
         "plates_with_missing_wells": len(short),
         "missing_wells": [asdict(plate) for plate in short],
         "test_labels_known": screen.truth is not None,
+        "plate_names": _plate_names(screen),
     }
 
 
@@ -51,6 +52,8 @@ def describe_text(facts: dict[str, Any]) -> str:
         "Repeated layouts": _repeat_text(facts["repeated_layouts"]),
         "Missing wells": _missing_text(facts),
     }
+    if facts["plate_names"]:
+        parts["Plates by number"] = _names_text(facts["plate_names"])
     return "\n\n".join("\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in parts.items())
 
 
@@ -71,6 +74,14 @@ def _cell_types(screen: Screen) -> dict[str, dict[str, int]]:
     seen = Counter(zip(experiments["cell_type"], experiments["split"], strict=True))
     names = sorted(experiments["cell_type"].unique())
     return {name: {split: seen[name, split] for split in ("train", "test")} for name in names}
+
+
+def _plate_names(screen: Screen) -> dict[str, dict[str, str]]:
+    """Return experiment -> number of a plate, as text for JSON -> its name, of plates that have one."""
+    names: dict[str, dict[str, str]] = {}
+    for (experiment, plate), name in sorted(screen.barcodes.items()):
+        names.setdefault(experiment, {})[str(plate)] = name
+    return names
 
 
 def _orders(groups: Groups) -> list[dict[str, Any]]:
@@ -133,6 +144,15 @@ def _repeat_text(repeats: list[dict[str, Any]]) -> list[str]:
         turn = f"; {first} plate 1 is {second} plate {pair['plate_shift'] + 1}" if pair["plate_shift"] else ""
         lines.append(f"{first} = {second}: {wells}{turn}")
     return _cut(lines) or ["none: no two train experiments have the same siRNAs in the same wells"]
+
+
+def _names_text(names: dict[str, dict[str, str]]) -> list[str]:
+    """Return a line for each experiment whose plates have names."""
+    width = max(map(len, names))
+    lines = [
+        f"{name:{width}}  {', '.join(f'{n} {own}' for n, own in plates.items())}" for name, plates in names.items()
+    ]
+    return _cut(lines)
 
 
 def _missing_text(facts: dict[str, Any]) -> list[str]:
