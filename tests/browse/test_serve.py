@@ -97,7 +97,13 @@ def started(data_root: Path, *words: str) -> tuple[subprocess.Popen[str], str, l
     command = [sys.executable, str(SRC / "browse.py"), f"--data_root={data_root}", "--port=0", *words]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
     lines = []
     for line in process.stdout or ():
