@@ -384,8 +384,8 @@ const confusions = {
       z[line][column] = table.at("wells", row);
       text[line][column] = `${safe(table.at("truth", row))} taken for ${safe(table.at("answer", row))}:<br>${table.at("wells", row)} of its ${table.at("of", row)} wells`;
     }
-    const cut = names.map((name) => middle(name, few(width) ? 10 : 16)), labels = cut.map(safe);
-    const longest = 7 * Math.max(...cut.map((name) => name.length)), left = 36 + longest; // px, at the ticks' size
+    const cut = names.map((name) => middle(String(name), few(width) ? 10 : 16)), labels = cut.map(safe);
+    const longest = 7 * Math.max(4, ...cut.map((name) => name.length)), left = 36 + longest; // px, at the ticks' size
     const side = Math.min(width - left - 80, Math.max(200, 40 * names.length)), slanted = longest > side / names.length - 6;
     const most = Math.max(1, ...z.flat().map((value) => value ?? 0)), whole = most < 6 ? { dtick: 1 } : {};
     return {
@@ -397,7 +397,7 @@ const confusions = {
       layout: layout(colours, side + 74 + (slanted ? longest : 16), {
         margin: { l: left, r: Math.max(60, width - side - left), t: 60 + (slanted ? longest : 16), b: 14 }, plot_bgcolor: colours.blank,
         xaxis: { side: "top", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "taken for" }, tickangle: slanted ? -60 : 0 },
-        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "siRNA", standoff: 8 }, automargin: false },
+        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "siRNA" }, automargin: false },
       }),
     };
   },
