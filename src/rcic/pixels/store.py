@@ -138,7 +138,7 @@ class FileStore:
             return [grey(planes[channel - 1], self.form.levels(channel)) for channel in channels]
         for channel in channels:
             path = self.paths.find(site, channel)
-            image = grey(self.raw(site, channel), self.form.levels(channel))
+            image = grey(self._file(path)[0], self.form.levels(channel))
             if images and image.shape != images[0].shape:
                 (height, width), (high, wide) = image.shape, images[0].shape
                 raise BadImage(
