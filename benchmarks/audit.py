@@ -11,11 +11,11 @@ from pathlib import Path
 from speed import processor
 from speed_data import REPEATS, Images, image_sets, seconds
 
-from rcic.packing import pack
-from rcic.pixels.audit import audit_sites
-from rcic.pixels.marks import changed, marks_of
-from rcic.pixels.sites import site_table
-from rcic.pixels.store import open_store
+from rcic.pixels.audit.folder_state import changed, marks_of
+from rcic.pixels.audit.inspection import audit_sites
+from rcic.pixels.images.sites import site_table
+from rcic.pixels.packed.open_store import open_store
+from rcic.pixels.packed.pack_screen import pack
 from rcic.screen.table import read_screen
 
 THREADS = (1, 2)

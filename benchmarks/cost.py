@@ -9,9 +9,9 @@ pixels; the others are estimates, and so are the prices. `python src/train.py pl
 from pathlib import Path
 from typing import NamedTuple
 
-from rcic import cli
-from rcic.learn.config import read_config
-from rcic.learn.settings import Config
+from rcic.cli import main as cli
+from rcic.learn.config.resolve import read_config
+from rcic.learn.config.settings import Config
 from rcic.screen.table import Screen, read_screen
 
 CONFIGS = Path(__file__).parents[1] / "configs"

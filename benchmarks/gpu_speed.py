@@ -11,14 +11,14 @@ from speed_data import seconds
 from speed_loader import ours
 from torch.utils.flop_counter import FlopCounterMode
 
+from rcic.learn.config.settings import Model
 from rcic.learn.models import build_model
-from rcic.learn.passes import Options
-from rcic.learn.predict import predict_all
-from rcic.learn.settings import Model
-from rcic.pixels.batch import normalize
-from rcic.pixels.loader import view_on
-from rcic.pixels.packed import PackedStore
-from rcic.pixels.sites import site_table, sites_of
+from rcic.learn.predict.passes import Options
+from rcic.learn.predict.predict_all import predict_all
+from rcic.pixels.batches.batch import normalize
+from rcic.pixels.batches.loader import view_on
+from rcic.pixels.images.sites import site_table, sites_of
+from rcic.pixels.packed.packed_store import PackedStore
 from rcic.screen.table import read_screen
 
 CORES = (8, 16)

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rcic.files import CONFIG, METRICS, RUN, Member, embedding_files, prediction_files, write_well_rows
+from rcic.files.atomic import write_well_rows
+from rcic.files.names import CONFIG, METRICS, RUN, Member, embedding_files, prediction_files
 from rcic.screen.layout import learn_groups, orders_for
 from rcic.screen.split import write_folds
 from rcic.screen.table import Screen, read_screen, read_wells
@@ -156,8 +157,8 @@ def write_runs(logs: Path) -> None:
 
 def report(root: Path) -> dict[str, Any]:
     """Make the report: its size, and the seconds that a browser takes to draw all of it if Chromium is at hand."""
-    from rcic.show.report.build import report
-    from rcic.show.report.sources import Given
+    from rcic.report.compose import report
+    from rcic.report.sources import Given
 
     given = Given(
         data_root=root / "screen",

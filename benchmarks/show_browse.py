@@ -23,7 +23,8 @@ from urllib.parse import urlencode
 import numpy as np
 from speed_scale import full_size
 
-from rcic.files import Member, embedding_files, prediction_files, write_well_rows
+from rcic.files.atomic import write_well_rows
+from rcic.files.names import Member, embedding_files, prediction_files
 from rcic.screen.table import Screen, read_screen
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,17 +11,17 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from rcic.pixels.frame import compress
-from rcic.pixels.manifest import FULL, Manifest
-from rcic.pixels.pack import array_folder, plates_of, write_metadata
-from rcic.pixels.packed import ARRAY, SHARD
-from rcic.pixels.shard import ShardWriter
-from rcic.pixels.sites import Site, site_table, sites_of
+from rcic.pixels.images.sites import Site, site_table, sites_of
+from rcic.pixels.packed.frame import compress
+from rcic.pixels.packed.manifest import FULL, Manifest
+from rcic.pixels.packed.pack_plates import array_folder, plates_of, write_metadata
+from rcic.pixels.packed.packed_store import ARRAY, SHARD
+from rcic.pixels.packed.zarr_shard import ShardWriter
 from rcic.screen.plate import CHANNELS, SITES, id_code, image_name, well_name
 from rcic.screen.table import Screen, read_screen
-from rcic.simulate.layout import plan
+from rcic.simulate.plate_plan import plan
 from rcic.simulate.presets import PRESETS, Preset
-from rcic.simulate.screen import simulate
+from rcic.simulate.simulation import simulate
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # of the project's own workplace
 REAL, TABLES = _DATA / "images", _DATA / "kaggle_2019"

@@ -19,15 +19,16 @@ from speed_data import REPEATS, Images, image_sets, seconds
 from speed_reference import reference_loader
 from torch.utils.data import BatchSampler
 
-from rcic.packing import pack
-from rcic.pixels.augment import build
-from rcic.pixels.batch import normalize
-from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.frame import decompress
-from rcic.pixels.loader import BatchLoader, view_on
-from rcic.pixels.packed import PackedStore, PlateArray
-from rcic.pixels.sites import Site
-from rcic.pixels.store import FileStore, Store
+from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.batch import normalize
+from rcic.pixels.batches.dataset import SiteDataset
+from rcic.pixels.batches.loader import BatchLoader, view_on
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import Site
+from rcic.pixels.images.store import Store
+from rcic.pixels.packed.frame import decompress
+from rcic.pixels.packed.pack_screen import pack
+from rcic.pixels.packed.packed_store import PackedStore, PlateArray
 
 CHANNELS = (1, 2, 3, 4, 5)
 BATCH = 24

@@ -22,20 +22,20 @@ from speed_data import SPEED, fabricate, planned
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from rcic.files import BEST, HELD_OUT, Member
-from rcic.learn.checkpoint import save_checkpoint
+from rcic.files.names import BEST, HELD_OUT, Member
+from rcic.learn.config.settings import Augment, Config, Data, Log, Model, Optim, Schedule, Train
+from rcic.learn.data.pixel_norm import PixelNorm
+from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.models import WellClassifier, build_model
-from rcic.learn.optim import build_optimizer, schedule_table, set_step
-from rcic.learn.passes import Options
-from rcic.learn.pixelnorm import PixelNorm
-from rcic.learn.predict import predict_all
-from rcic.learn.runner import WellRunner
-from rcic.learn.settings import Augment, Config, Data, Log, Model, Optim, Schedule, Train
-from rcic.learn.sites import TrainingSites
-from rcic.pixels.batch import normalize
-from rcic.pixels.manifest import MARK
-from rcic.pixels.sampler import EpochSampler
-from rcic.schema import to_plain
+from rcic.learn.predict.passes import Options
+from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.runs.checkpoint import save_checkpoint
+from rcic.learn.train.optim import build_optimizer, schedule_table, set_step
+from rcic.learn.train.runner import WellRunner
+from rcic.pixels.batches.batch import normalize
+from rcic.pixels.batches.sampler import EpochSampler
+from rcic.pixels.packed.manifest import MARK
+from rcic.schema.convert import to_plain
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import Screen, read_screen
 

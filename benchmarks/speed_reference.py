@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rcic.pixels.sites import Site
-from rcic.pixels.store import FileStore
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import Site
 from rcic.screen.plate import CHANNELS
 
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from speed_data import REAL, SPEED, TABLES, fabricate, planned, real_root
 
-from rcic.files import Member, prediction_files, write_well_rows
-from rcic.pixels.manifest import MARK
+from rcic.files.atomic import write_well_rows
+from rcic.files.names import Member, prediction_files
+from rcic.pixels.packed.manifest import MARK
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
 
@@ -85,13 +86,13 @@ def worker(work: Path) -> dict[str, float]:
     """Read batches of the full table with four threads: memory beyond the imports, seconds to the first batch."""
     from torch.utils.data import BatchSampler
 
-    from rcic.learn import build  # noqa: F401  # the imports of a training
-    from rcic.pixels.augment import build as augment
-    from rcic.pixels.complete import check_files
-    from rcic.pixels.dataset import SiteDataset
-    from rcic.pixels.loader import BatchLoader
-    from rcic.pixels.sampler import EpochSampler
-    from rcic.pixels.store import open_store
+    from rcic.learn.train import build  # noqa: F401  # the imports of a training
+    from rcic.pixels.batches.augment import build as augment
+    from rcic.pixels.batches.dataset import SiteDataset
+    from rcic.pixels.batches.loader import BatchLoader
+    from rcic.pixels.batches.sampler import EpochSampler
+    from rcic.pixels.images.complete import check_files
+    from rcic.pixels.packed.open_store import open_store
 
     imported, began = peak(), time.perf_counter()
     screen = read_screen(full_size(work))
@@ -112,9 +113,9 @@ def first_batch(work: Path) -> dict[str, float]:
     """Build a whole training on the full tables and read its first batch: seconds."""
     import torch
 
-    from rcic.learn.build import build_training
-    from rcic.learn.settings import Config, Data, Model, Schedule, Train
-    from rcic.learn.tables import stage_table
+    from rcic.learn.config.settings import Config, Data, Model, Schedule, Train
+    from rcic.learn.data.stage_table import stage_table
+    from rcic.learn.train.build import build_training
     from rcic.screen.split import write_folds
 
     torch.set_num_threads(1)
@@ -137,7 +138,7 @@ def first_batch(work: Path) -> dict[str, float]:
 def tables(work: Path, times: int) -> dict[str, float]:
     """Read the tables, learn the groups, match and assign all test plates: seconds of each, MB beyond the imports."""
     from rcic.decide.blend import log_softmax
-    from rcic.decide.settle import settle
+    from rcic.decide.resolve_plates import settle
     from rcic.screen.layout import learn_groups
 
     root, imported = screen_of(work, times), peak()
@@ -175,7 +176,8 @@ def ensemble(work: Path, data_root: Path, n_models: int) -> dict[str, float]:
 
 def decided(data_root: str, predict_root: str) -> dict[str, float]:
     """Answer, and return seconds and MB."""
-    from rcic.answer import decide, write_submission
+    from rcic.ensemble.decision import decide
+    from rcic.ensemble.submission import write_submission
 
     imported, began = peak(), time.perf_counter()
     write_submission(decide(data_root, predict_root), Path(predict_root) / "submission")
@@ -184,7 +186,7 @@ def decided(data_root: str, predict_root: str) -> dict[str, float]:
 
 def packing(work: Path, times: int) -> dict[str, float]:
     """Pack 72, 144 or 288 real sites with one thread: seconds, and MB beyond the imports."""
-    from rcic.packing import pack
+    from rcic.pixels.packed.pack_screen import pack
 
     root, out = work / f"pack_{times}", work / f"pack_{times}_packed"
     real_root(root, n_wells=36 * times)

@@ -20,12 +20,12 @@ from speed_data import REAL, Images, image_sets, real_root, seconds
 from speed_loader import CHANNELS as FIVE
 
 from rcic.errors import UserError
-from rcic.packing import pack
-from rcic.pixels.frame import compress
-from rcic.pixels.manifest import FULL
-from rcic.pixels.packed import IMAGES, SHARD, PackedStore
-from rcic.pixels.sites import Site
-from rcic.pixels.store import FileStore
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import Site
+from rcic.pixels.packed.frame import compress
+from rcic.pixels.packed.manifest import FULL
+from rcic.pixels.packed.pack_screen import pack
+from rcic.pixels.packed.packed_store import IMAGES, SHARD, PackedStore
 from rcic.screen.plate import CHANNELS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,6 +1,6 @@
 """Look at a screen well by well: ``python src/browse.py --data_root DIR``."""
 
-from rcic import cli
+from rcic.cli import main as cli
 
 
 def browse(
@@ -38,7 +38,7 @@ def browse(
         embed_member: the folder below EMBED_ROOT whose embeddings are compared, e.g. [1,2,3,4,5]/fold_0/NAME.
     """
     from rcic.browse.serve import Sources, serve
-    from rcic.predictions import Ensemble
+    from rcic.ensemble.predictions import Ensemble
 
     ensemble = Ensemble(model_names, weights, calibration, sinkhorn)
     sources = Sources(data_root, predict_root, embed_root, truth, audit_dir, ensemble, min_margin, embed_member)

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from rcic import cli
+from rcic.cli import main as cli
 from rcic.launch.command import JOBS
-from rcic.launch.parts import Jobs, read_part
-from rcic.launch.where import FLAGS, Where
+from rcic.launch.launch_options import FLAGS, Where
+from rcic.launch.shards import Jobs, read_part
 
 
 def describe(data_root: str, json: bool = False) -> None:
@@ -41,7 +41,7 @@ def simulate(
     if workers is not None:
         cli.check_least("--workers", workers, 1)
 
-    from rcic.simulate.screen import simulate
+    from rcic.simulate.simulation import simulate
 
     simulate(preset, Path(out_dir), seed, workers, layout=layout)
 
@@ -99,7 +99,7 @@ def audit(
     share = read_part(part, where)
     threads = workers or len(os.sched_getaffinity(0))
 
-    from rcic.audit import audit, look_at_part
+    from rcic.pixels.audit.audit_screen import audit, look_at_part
 
     if share is not None:
         look_at_part(data_root, out_dir, mode, threads, share)
@@ -109,7 +109,7 @@ def audit(
 
 def form() -> None:
     """Print every key that the form of a screen of one's own can have, as docs/screen.md has it."""
-    from rcic.screen.form_text import form_as_markdown
+    from rcic.screen.spec_docs import form_as_markdown
 
     print(form_as_markdown(), end="")
 
@@ -123,7 +123,7 @@ def levels(data_root: str, n_images: int = 64) -> None:
     """
     cli.check_least("--n_images", n_images, 1)
 
-    from rcic.levels import levels
+    from rcic.pixels.images.levels import levels
 
     print(levels(data_root, n_images))
 
@@ -165,7 +165,7 @@ def pack(
     share = read_part(part, where)
     threads = workers or len(os.sched_getaffinity(0))
 
-    from rcic.packing import pack, pack_part
+    from rcic.pixels.packed.pack_screen import pack, pack_part
 
     if share is not None:
         pack_part(data_root, out_dir, sizes, threads, verify, share)

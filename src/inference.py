@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from rcic import cli
+from rcic.cli import main as cli
 from rcic.launch.command import JOBS
-from rcic.launch.parts import Jobs, read_part
-from rcic.launch.where import FLAGS, Where
+from rcic.launch.launch_options import FLAGS, Where
+from rcic.launch.shards import Jobs, read_part
 
 
 def predict_all(
@@ -56,9 +56,9 @@ def predict_all(
     share = read_part(part, where)
     own = Jobs(cli.own_words(FLAGS), where, Path(out_dir) / JOBS, with_gpus=device != "cpu")
 
-    from rcic.learn.engine import pick_device
-    from rcic.learn.passes import Options
-    from rcic.learn.predict import predict_all
+    from rcic.learn.predict.device import pick_device
+    from rcic.learn.predict.passes import Options
+    from rcic.learn.predict.predict_all import predict_all
 
     here = pick_device(device) if launcher == "local" else "cpu"  # the GPUs may be elsewhere
     options = Options(here, batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
@@ -112,9 +112,9 @@ def embed_all(
     share = read_part(part, where)
     own = Jobs(cli.own_words(FLAGS), where, Path(out_dir) / JOBS, with_gpus=device != "cpu")
 
-    from rcic.learn.embed import embed_all
-    from rcic.learn.engine import pick_device
-    from rcic.learn.passes import Options
+    from rcic.learn.predict.device import pick_device
+    from rcic.learn.predict.embed_all import embed_all
+    from rcic.learn.predict.passes import Options
 
     here = pick_device(device) if launcher == "local" else "cpu"  # the GPUs may be elsewhere
     options = Options(here, batch_size, workers, at_once, drop_incomplete, tta, audit_dir)
@@ -143,7 +143,7 @@ def neighbours(
         scale: the factor of cosines to centres, 30 if not given.
         model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
     """
-    from rcic.neighbours import Likeness, neighbours
+    from rcic.profiles.neighbours import Likeness, neighbours
 
     neighbours(data_root, embed_root, out_dir, Likeness(kind, k, centred, scale), model_names)
 
@@ -156,7 +156,7 @@ def calibrate(data_root: str, predict_root: str, model_names: tuple[str, ...] = 
         predict_root: where predict-all wrote; its pred_valid files are read.
         model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
     """
-    from rcic import calibration
+    from rcic.ensemble import calibration
 
     result, notes = calibration.calibrate(data_root, predict_root, model_names)
     print("\n".join([*notes, "", calibration.calibration_text(result)]))
@@ -185,9 +185,10 @@ def ensemble(
         calibration: the file that calibrate wrote: temperatures and weights of models, confidence to be believed.
         sinkhorn: balance each plate before the assignment; confidence then knows what its other wells want.
     """
-    from rcic.answer import decide, write_submission
     from rcic.decide.plate_group import groups_text
-    from rcic.predictions import Ensemble
+    from rcic.ensemble.decision import decide
+    from rcic.ensemble.predictions import Ensemble
+    from rcic.ensemble.submission import write_submission
 
     decision = decide(data_root, predict_root, Ensemble(model_names, weights, calibration, sinkhorn))
     print("\n".join([*decision.notes, "", groups_text(decision.plates), ""]))
@@ -222,8 +223,9 @@ def pseudo_label(
         calibration: the file that calibrate wrote; margins are then calibrated ones.
         sinkhorn: balance each plate before the assignment.
     """
-    from rcic.answer import decide, write_pseudo
-    from rcic.predictions import Ensemble
+    from rcic.ensemble.decision import decide
+    from rcic.ensemble.predictions import Ensemble
+    from rcic.ensemble.submission import write_pseudo
 
     decision = decide(data_root, predict_root, Ensemble(model_names, weights, calibration, sinkhorn))
     audit = write_pseudo(decision, out_dir, folds_dir, min_margin, share)
@@ -257,9 +259,9 @@ def score(
         calibration: the file that calibrate wrote; on --split=valid it flatters, as it was fitted on these wells.
         sinkhorn: balance each plate before the assignment.
     """
-    from rcic import scoring
-    from rcic.decide.score import ladder_text
-    from rcic.predictions import Ensemble
+    from rcic.decide.ladder import ladder_text
+    from rcic.ensemble import scoring
+    from rcic.ensemble.predictions import Ensemble
 
     chosen = Ensemble(model_names, weights, calibration, sinkhorn)
     result = scoring.score(data_root, predict_root, split, truth, chosen)
@@ -287,8 +289,8 @@ def channels(
         out_dir: where the file goes; PREDICT_ROOT if not given.
         model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
     """
-    from rcic import scoring
     from rcic.decide.channels import importance_text
+    from rcic.ensemble import scoring
 
     table = scoring.channels(data_root, predict_root, split, truth, model_names)
     print(importance_text(table))

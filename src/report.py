@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rcic import cli
+from rcic.cli import main as cli
 
 
 def report(
@@ -43,9 +43,9 @@ def report(
     cli.check_least("--quality_images", quality_images, 0)
     cli.check_least("--map_wells", map_wells, 4)
 
-    from rcic.predictions import Ensemble
-    from rcic.show.report.build import report
-    from rcic.show.report.sources import Given
+    from rcic.ensemble.predictions import Ensemble
+    from rcic.report.compose import report
+    from rcic.report.sources import Given
 
     ensemble = Ensemble(model_names, weights, calibration, sinkhorn)
     paths = (data_root, log_root, predict_root, truth, audit_dir, embed_root)

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from rcic import cli
+from rcic.cli import main as cli
 from rcic.errors import UserError
 
 if TYPE_CHECKING:
-    from rcic.learn.grid import Choice
+    from rcic.learn.grid.cells import Choice
 
 
 def run(
@@ -35,12 +35,12 @@ def run(
         force: train anew although a finished run, or epochs of a broken-off one, are there.
         set: further config values, e.g. --set=schedule.epochs=3,train.batch_size=8.
     """
-    from rcic.learn.config import resolve
+    from rcic.learn.config.resolve import resolve
 
     flags = {"channels": channels, "fold": fold, "model": model, "seed": seed, "device": device}
     resolved = resolve(config, set, flags)  # a mistake in it is told before pandas and torch are imported
 
-    from rcic.learn.run import train
+    from rcic.learn.train.run import train
 
     with resolved.told():
         train(resolved.config, data_root, log_root, force)
@@ -68,8 +68,8 @@ def explain(
         set: as of run.
         markdown: print every key as docs/config.md has it.
     """
-    from rcic.learn.config import resolve
-    from rcic.learn.explain import explain_config, explain_schema, schema_as_markdown
+    from rcic.learn.config.explain import explain_config, explain_schema, schema_as_markdown
+    from rcic.learn.config.resolve import resolve
 
     flags = {"channels": channels, "fold": fold, "model": model, "seed": seed, "device": device}
     if config is not None and not markdown:
@@ -104,7 +104,7 @@ def plan(
         jobs: trainings side by side; one a GPU if not given.
         probe: train a few batches of each stage and model first, to measure the time of a site on this machine.
     """
-    from rcic.learn.carry_out import show_plan
+    from rcic.learn.grid.run_grid import show_plan
 
     show_plan(_choice(config, model, folds, channel_sets, set), data_root, log_root, _words(set), jobs, probe)
 
@@ -143,11 +143,11 @@ def run_grid(
         ray: what a training asks of Ray, e.g. num_cpus=4,num_gpus=1.
         slurm: what a training asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
     """
-    from rcic.launch.where import Where
+    from rcic.launch.launch_options import Where
 
     where = Where(launcher, jobs, ray_address, ray, slurm)
 
-    from rcic.learn.carry_out import carry_out
+    from rcic.learn.grid.run_grid import carry_out
 
     carry_out(_choice(config, model, folds, channel_sets, set), data_root, log_root, _words(set), where, force)
 
@@ -160,7 +160,7 @@ def rerun(run_dir: str, log_root: str, data_root: str | None = None) -> None:
         log_root: where the new run folder goes; not the old one's.
         data_root: the screen, if it is elsewhere now.
     """
-    from rcic.learn.rerun import rerun
+    from rcic.learn.train.rerun import rerun
 
     rerun(run_dir, log_root, data_root)
 
@@ -169,8 +169,8 @@ def _choice(
     config: tuple[str, ...], model: tuple[str, ...], folds: tuple[int, ...], channel_sets: str, set: str
 ) -> "Choice":
     """Return the trainings that the flags name."""
-    from rcic.flags import read_value
-    from rcic.learn.grid import Choice
+    from rcic.cli.flags import read_value
+    from rcic.learn.grid.cells import Choice
 
     sets: Any = tuple(read_value(part, tuple[int, ...]) for part in channel_sets.split())
     return Choice(config, model, folds, sets, set)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rcic.simulate.screen import simulate
+from rcic.simulate.simulation import simulate
 from tests.chromium import chromium  # noqa: F401  # a fixture
 from tests.screen.tiny import KAGGLE, write_tables
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rcic.files import prediction_files
+from rcic.files.names import prediction_files
 
 WELLS = ["U2OS-01_1_B03", "U2OS-01_1_B04", "U2OS-01_2_B03"]  # the test wells of tests.screen.tiny.KAGGLE
 # Classes 2, 3, 10, 11 in groups {2, 10} and {3, 11}. The first two wells both look like 10, and one of them must be 2.

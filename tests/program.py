@@ -11,13 +11,13 @@ from unittest.mock import patch
 
 import pytest
 
-from rcic import flags
-from rcic.files import BEST, HELD_OUT, Member
-from rcic.learn.checkpoint import save_checkpoint
+from rcic.cli import flags
+from rcic.files.names import BEST, HELD_OUT, Member
+from rcic.learn.config.settings import Config, Data, Model
+from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.models import build_model
-from rcic.learn.pixelnorm import PixelNorm
-from rcic.learn.settings import Config, Data, Model
-from rcic.schema import to_plain
+from rcic.learn.runs.checkpoint import save_checkpoint
+from rcic.schema.convert import to_plain
 from rcic.screen.table import Screen
 
 SRC = Path(__file__).parents[1] / "src"

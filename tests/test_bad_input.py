@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rcic.files import Member
+from rcic.files.names import Member
 from rcic.screen.table import read_screen
 from tests.disk import nearly_full
 from tests.predicted import write_member

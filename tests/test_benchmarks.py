@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rcic.learn.config import parse_overrides, read_config
-from rcic.schema import flat, to_plain
+from rcic.learn.config.resolve import parse_overrides, read_config
+from rcic.schema.convert import flat, to_plain
 from tests.program import read_call
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

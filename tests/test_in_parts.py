@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from rcic import audit as audits
-from rcic.audit import SEEN, audit, look_at_part
 from rcic.errors import BusyError, UserError
-from rcic.files import Member
+from rcic.files.lock import locked
+from rcic.files.names import Member
 from rcic.launch.command import JOBS
-from rcic.launch.parts import Part
-from rcic.learn.embed import embed_all
-from rcic.learn.passes import Options
-from rcic.learn.predict import predict_all
-from rcic.lock import locked
-from rcic.packing import pack, pack_part
-from rcic.pixels.pack import PACKING
+from rcic.launch.shards import Part
+from rcic.learn.predict.embed_all import embed_all
+from rcic.learn.predict.passes import Options
+from rcic.learn.predict.predict_all import predict_all
+from rcic.pixels.audit import audit_screen as audits
+from rcic.pixels.audit.audit_screen import SEEN, audit, look_at_part
+from rcic.pixels.packed.pack_plates import PACKING
+from rcic.pixels.packed.pack_screen import pack, pack_part
 from rcic.screen.table import read_screen
 from tests.pixels.planted import PLANTS
 from tests.program import SRC, left_over, save_untrained
@@ -69,7 +69,7 @@ def test_an_audit_in_parts_is_the_audit(damaged, audited, tmp_path, monkeypatch,
     for part in parts(n):
         look_at_part(damaged, tmp_path, part=part, **AUDIT)
     looked_at = []
-    monkeypatch.setattr("rcic.pixels.audit._see", lambda store, how, sites: looked_at.extend(sites))
+    monkeypatch.setattr("rcic.pixels.audit.inspection._see", lambda store, how, sites: looked_at.extend(sites))
     audit(damaged, tmp_path, "full", "drop", 1)
     assert looked_at == []
     assert report_of(tmp_path) == report_of(audited)

@@ -10,12 +10,12 @@ import pytest
 import tifffile
 import yaml
 
-from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.store import open_store
-from rcic.screen.forms import OWN, SHIPPED
+from rcic.pixels.images.sites import site_table, sites_of
+from rcic.pixels.packed.open_store import open_store
+from rcic.screen.source import Source
+from rcic.screen.spec_files import OWN, SHIPPED
 from rcic.screen.table import read_screen
-from rcic.simulate.screen import simulate
-from rcic.source import Source
+from rcic.simulate.simulation import simulate
 from tests.program import TINY, Program
 
 CHANNELS = "[1,2,3,4,5]"

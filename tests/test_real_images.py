@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 import torch
 
-from rcic.files import Member
-from rcic.learn.checkpoint import lay_over, read_checkpoint
+from rcic.files.names import Member
+from rcic.learn.config.settings import Model
 from rcic.learn.models import build_model
-from rcic.learn.settings import Model
-from rcic.pixels.batch import normalize
-from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.store import FileStore
+from rcic.learn.runs.checkpoint import lay_over, read_checkpoint
+from rcic.pixels.batches.batch import normalize
+from rcic.pixels.batches.dataset import SiteDataset
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import site_table, sites_of
 from rcic.screen.table import read_screen
 from tests.program import Program, save_untrained
 

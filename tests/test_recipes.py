@@ -15,14 +15,14 @@ import pandas as pd
 import pytest
 import torch
 
-from rcic.files import METRICS, PSEUDO, RUN
-from rcic.learn.config import read_config
-from rcic.learn.grid import Choice, cells_of
-from rcic.learn.rules import STAGES
-from rcic.learn.run import train
-from rcic.learn.settings import Config
-from rcic.schema import flat, to_plain
-from rcic.screen.forms import shipped
+from rcic.files.names import METRICS, PSEUDO, RUN
+from rcic.learn.config.resolve import read_config
+from rcic.learn.config.rules import STAGES
+from rcic.learn.config.settings import Config
+from rcic.learn.grid.cells import Choice, cells_of
+from rcic.learn.train.run import train
+from rcic.schema.convert import flat, to_plain
+from rcic.screen.spec_files import shipped
 from rcic.screen.split import write_folds
 from rcic.screen.table import Screen, read_screen
 from tests.learn.tiny import forget_accelerate
@@ -145,8 +145,8 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
         for cell in cells_of(choice, screen, Path(log_root)):
             note(cell.config, log_root)
 
-    monkeypatch.setattr("rcic.learn.run.train", train)
-    monkeypatch.setattr("rcic.learn.carry_out.carry_out", carry_out)
+    monkeypatch.setattr("rcic.learn.train.run.train", train)
+    monkeypatch.setattr("rcic.learn.grid.run_grid.carry_out", carry_out)
     for path in files:
         resolved: list[Config] = []
         for words in calls_of(path, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rcic.learn.config import parse_overrides
+from rcic.learn.config.resolve import parse_overrides
 from tests.program import read_call
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rcic.files import BEST, CONFIG, METRICS, RUN
+from rcic.files.names import BEST, CONFIG, METRICS, RUN
 from tests.learn.tiny import forget_accelerate, same_weights, weights_of
 from tests.program import SRC, TINY, Program, left_over
 

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 from rcic.browse.app import build_app
 from rcic.browse.guard import allowed_hosts
 from rcic.browse.serve import Sources, gather
-from rcic.files import Member, embedding_files, write_well_rows
+from rcic.files.atomic import write_well_rows
+from rcic.files.names import Member, embedding_files
 from rcic.screen.layout import learn_groups
 from rcic.screen.plate import image_name
 from rcic.screen.table import Screen, read_screen

@@ -10,7 +10,7 @@ import pytest
 
 from rcic.browse.app import STATIC
 from rcic.browse.guard import HEADERS, allowed_hosts, is_local
-from rcic.packing import pack
+from rcic.pixels.packed.pack_screen import pack
 from rcic.screen.table import read_screen
 from tests.browse.conftest import HOSTILE, noise
 from tests.pixels.planted import PLANTS
@@ -82,7 +82,7 @@ def test_the_nearest_wells(client, screen_root, embedded):
 
 
 def test_what_the_audit_found(client, screen_root, tmp_path):
-    from rcic.audit import audit
+    from rcic.pixels.audit.audit_screen import audit
 
     (screen_root / "test/HUVEC-04/Plate1/I04_s1_w2.png").unlink()
     audit(screen_root, tmp_path / "audit", "quick", "drop", 1)

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rcic.browse.answers import no_answers
 from rcic.browse.catalogue import Catalogue
+from rcic.browse.decisions import no_answers
 from rcic.browse.views import finite, plate_view, well_view
-from rcic.pixels.report import Finding
+from rcic.pixels.audit.findings import Finding
 from rcic.screen.table import read_screen
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rcic.files import METRICS, RUN
-from rcic.learn.record import read_record
+from rcic.files.names import METRICS, RUN
+from rcic.learn.runs.run_record import read_record
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
 from tests.program import SRC

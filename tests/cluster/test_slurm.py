@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rcic.files import BEST
+from rcic.files.lock import owner
+from rcic.files.names import BEST
 from rcic.launch.command import JOBS
-from rcic.lock import owner
 from tests.cluster.grid import Small, ended, epochs_of, small, tries, wait_until
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
-from tests.learn import test_ddp as ddp
+from tests.learn.train import test_ddp as ddp
 
 pytestmark = pytest.mark.slow
 

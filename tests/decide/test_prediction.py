@@ -6,7 +6,7 @@ import pytest
 from rcic.decide.blend import Mix, mean_known
 from rcic.decide.calibrate import temperature
 from rcic.decide.prediction import Prediction, blend_members, fold_noise, model_logits, model_of
-from rcic.files import Member
+from rcic.files.names import Member
 
 A, B = (1, 2, 3, 4, 5), (1, 2, 3, 4, 6)
 

@@ -5,7 +5,7 @@ import pytest
 from rcic.decide.assign import answers, assign_wells
 from rcic.decide.plate_group import group_mask, match_groups
 from rcic.decide.progressive import choose, share_at
-from rcic.decide.pseudo import BEYOND, KEPT, select
+from rcic.decide.pseudo_labels import BEYOND, KEPT, select
 from rcic.errors import UserError
 from tests.decide.tables import SHIFTS, groups_of, wells_of
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from rcic.files import BEST, CONFIG, RUN
-from rcic.screen.forms import OWN, SHIPPED
+from rcic.files.names import BEST, CONFIG, RUN
+from rcic.screen.spec_files import OWN, SHIPPED
 from tests.pixels.planted import PLANTS
 
 

@@ -17,19 +17,19 @@ import pandas as pd
 import tifffile
 import torch  # noqa: F401 # now: later on there is too little memory for it
 
-from rcic.learn.config import read_config
-from rcic.learn.settings import Config
-from rcic.packing import pack
-from rcic.pixels.image import Planes, read_png
-from rcic.pixels.manifest import MARK, _digest
-from rcic.pixels.packed import ARRAY, IMAGES, SHARD, PackedStore
-from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.tiff import read_tiff, tiff_shape
-from rcic.schema import from_plain, to_plain
-from rcic.screen.form import Form
-from rcic.screen.forms import OWN, SHIPPED, form_of
+from rcic.learn.config.resolve import read_config
+from rcic.learn.config.settings import Config
+from rcic.pixels.images.image import Planes, read_png
+from rcic.pixels.images.sites import site_table, sites_of
+from rcic.pixels.images.tiff import read_tiff, tiff_shape
+from rcic.pixels.packed.manifest import MARK, _digest
+from rcic.pixels.packed.pack_screen import pack
+from rcic.pixels.packed.packed_store import ARRAY, IMAGES, SHARD, PackedStore
+from rcic.schema.convert import from_plain, to_plain
 from rcic.screen.pattern import fill, parts_of
 from rcic.screen.plate import CHANNELS, is_folder_name
+from rcic.screen.spec import Form
+from rcic.screen.spec_files import OWN, SHIPPED, form_of
 from rcic.screen.table import read_screen
 from tests.faults.mutate import CSV_WORDS, YAML_WORDS, damaged, damaged_json, damaged_lines, damaged_png
 from tests.pixels.conftest import write_png, write_tables

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rcic.learn.record import read_record
+from rcic.learn.runs.run_record import read_record
 from tests.faults.table import FAULTS, SURVIVED, Place
 from tests.learn.tiny import forget_accelerate
 from tests.program import TINY, Program, left_over
@@ -30,9 +30,9 @@ def at(root: Path) -> Place:
 
 def prepare(place: Place) -> None:
     """Make folds, audit and config, and train."""
-    from rcic.audit import audit
-    from rcic.learn.config import read_config
-    from rcic.learn.run import train
+    from rcic.learn.config.resolve import read_config
+    from rcic.learn.train.run import train
+    from rcic.pixels.audit.audit_screen import audit
     from rcic.screen.split import write_folds
     from rcic.screen.table import read_screen
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from rcic import packing
 from rcic.errors import UserError
-from rcic.files import BEST, LAST, RUN
-from rcic.learn.callbacks import WellValidation
-from rcic.learn.checkpoint import read_checkpoint
-from rcic.learn.passes import Options
-from rcic.learn.predict import predict_all
-from rcic.learn.record import read_record
-from rcic.learn.run import train
-from rcic.packing import pack
+from rcic.files.names import BEST, LAST, RUN
+from rcic.learn.predict.passes import Options
+from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.runs.checkpoint import read_checkpoint
+from rcic.learn.runs.run_record import read_record
+from rcic.learn.train.callbacks import WellValidation
+from rcic.learn.train.run import train
+from rcic.pixels.packed import pack_screen as packing
+from rcic.pixels.packed.pack_screen import pack
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
 from tests.disk import SmallDisk

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.packed import SHARD
+from rcic.pixels.packed.packed_store import SHARD
 from tests.faults import fuzz as module
 from tests.faults.fuzz import ACCEPTED, FAILED, REFUSED, fuzz, report
 from tests.faults.targets import Target, targets

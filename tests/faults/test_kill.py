@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 import torch
 
-from rcic.files import BEST, LAST, METRICS, RUN
-from rcic.learn.record import read_record
-from rcic.learn.run import train
+from rcic.files.names import BEST, LAST, METRICS, RUN
+from rcic.learn.runs.run_record import read_record
+from rcic.learn.train.run import train
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
-from rcic.simulate.screen import simulate
+from rcic.simulate.simulation import simulate
 from tests.learn.tiny import forget_accelerate, tiny_config
 from tests.program import left_over
 

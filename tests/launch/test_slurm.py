@@ -9,7 +9,7 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.launch.command import last_line, log_of
-from rcic.launch.where import Where
+from rcic.launch.launch_options import Where
 
 pytest.importorskip("submitit", reason="submitit is not installed (make install-cluster)")
 SCRIPTS = {

@@ -10,10 +10,10 @@ from accelerate.state import AcceleratorState, GradientState
 from catalyst import dl
 from torch import Tensor, nn
 
+from rcic.learn.config.rules import check
+from rcic.learn.config.settings import Config, Model
 from rcic.learn.models import WellClassifier, build_model
-from rcic.learn.rules import check
-from rcic.learn.settings import Config, Model
-from rcic.schema import from_plain
+from rcic.schema.convert import from_plain
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "model": {"name": "tiny", "pretrained": "none"},

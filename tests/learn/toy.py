@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from rcic.learn.config.settings import Config
+from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.models import WellClassifier
-from rcic.learn.optim import build_optimizer, schedule_table
-from rcic.learn.runner import WellRunner
-from rcic.learn.settings import Config
-from rcic.learn.sites import TrainingSites
-from rcic.pixels.batch import normalize
-from rcic.pixels.sampler import EpochSampler
+from rcic.learn.train.optim import build_optimizer, schedule_table
+from rcic.learn.train.runner import WellRunner
+from rcic.pixels.batches.batch import normalize
+from rcic.pixels.batches.sampler import EpochSampler
 
 N_CLASSES = 3
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rcic.packing import pack
-from rcic.pixels.manifest import MARK
-from rcic.pixels.packed import PackedStore
-from rcic.pixels.store import FileStore, Store
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.store import Store
+from rcic.pixels.packed.manifest import MARK
+from rcic.pixels.packed.pack_screen import pack
+from rcic.pixels.packed.packed_store import PackedStore
 from rcic.screen.plate import CHANNELS, SITES, cell_type_of, id_code, image_name
 
 SIZE = 24

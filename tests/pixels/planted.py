@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rcic.pixels.image import png_shape
+from rcic.pixels.images.image import png_shape
 from tests.pixels.conftest import write_png
 
 

@@ -9,13 +9,13 @@ import pytest
 from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
-from rcic.pixels.augment import build
-from rcic.pixels.batch import channel_dropout, normalize
-from rcic.pixels.complete import check_files, drop_incomplete
-from rcic.pixels.dataset import SiteDataset
-from rcic.pixels.loader import BatchLoader
-from rcic.pixels.sites import site_table
-from rcic.pixels.store import FileStore
+from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.batch import channel_dropout, normalize
+from rcic.pixels.batches.dataset import SiteDataset
+from rcic.pixels.batches.loader import BatchLoader
+from rcic.pixels.images.complete import check_files, drop_incomplete
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import site_table
 from rcic.screen.table import read_screen
 
 

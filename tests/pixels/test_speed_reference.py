@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.store import FileStore
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import site_table, sites_of
 
 
 @pytest.mark.parametrize("workers", [0, 2])

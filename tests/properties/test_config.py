@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcic.errors import UserError
-from rcic.learn.config import override, parse_overrides, read_config, resolve, write_config
-from rcic.learn.explain import hints, known_keys
-from rcic.learn.rules import check
-from rcic.learn.settings import Config
-from rcic.schema import flat, from_plain, read_yaml, to_plain
+from rcic.learn.config.explain import hints, known_keys
+from rcic.learn.config.resolve import override, parse_overrides, read_config, resolve, write_config
+from rcic.learn.config.rules import check
+from rcic.learn.config.settings import Config
+from rcic.schema.convert import flat, from_plain, read_yaml, to_plain
 
 HINTS = hints(Config)
 KEYS = [key.name for key in known_keys()]

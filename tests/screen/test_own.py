@@ -8,8 +8,8 @@ import pytest
 from rcic.errors import UserError
 from rcic.screen.describe import describe, describe_text
 from rcic.screen.layout import learn_groups
+from rcic.screen.source import Source
 from rcic.screen.table import Screen, read_screen
-from rcic.source import Source
 
 FORM = """\
 name: mine

@@ -1,7 +1,6 @@
 import pytest
 
 from rcic.errors import UserError
-from rcic.screen.forms import shipped
 from rcic.screen.plate import (
     CHANNELS,
     WELLS,
@@ -12,6 +11,7 @@ from rcic.screen.plate import (
     well_name,
     well_position,
 )
+from rcic.screen.spec_files import shipped
 
 
 def test_every_well_has_one_name_and_one_position():

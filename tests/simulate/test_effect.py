@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rcic.simulate.batch import batches
+from rcic.simulate.batch_effect import batches
 from rcic.simulate.cell import CELL_TYPES, TRAIT, TRAITS, base_traits, grow
 from rcic.simulate.effect import effect_table, effects
-from rcic.simulate.layout import experiments
+from rcic.simulate.plate_plan import experiments
 from rcic.simulate.presets import find_preset
 from rcic.simulate.site import draw_site, unit_light
 from rcic.simulate.stream import stream

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.complete import missing_images
-from rcic.pixels.sites import site_table, sites_of
-from rcic.pixels.store import open_store
-from rcic.screen.forms import SHIPPED
+from rcic.pixels.images.complete import missing_images
+from rcic.pixels.images.sites import site_table, sites_of
+from rcic.pixels.packed.open_store import open_store
 from rcic.screen.layout import learn_groups
+from rcic.screen.source import Source
+from rcic.screen.spec_files import SHIPPED
 from rcic.screen.table import Screen, read_screen, read_wells
 from rcic.simulate.release import RELEASES, find_release
-from rcic.simulate.screen import simulate
-from rcic.source import Source
+from rcic.simulate.simulation import simulate
 
 SAME = ["experiment", "cell_type", "plate", "split", "well_type", "label"]
 

@@ -31,13 +31,13 @@ from starlette.staticfiles import StaticFiles
 
 from rcic.browse.catalogue import FILTERS, Catalogue
 from rcic.browse.guard import HEADERS, SafeHeaders
-from rcic.browse.images import SIZES, site_png
-from rcic.browse.nearest import Nearest
+from rcic.browse.nearest_wells import Nearest
+from rcic.browse.site_png import SIZES, site_png
 from rcic.browse.views import nearest_view, plate_view, screen_view, well_view
 from rcic.errors import UserError
-from rcic.pixels.image import BadImage
-from rcic.pixels.sites import Site
-from rcic.pixels.store import Store
+from rcic.pixels.images.image import BadImage
+from rcic.pixels.images.sites import Site
+from rcic.pixels.images.store import Store
 
 STATIC = Path(__file__).with_name("static")
 _ABSENT = ("missing", "left-out")  # kinds of images that are not there at all

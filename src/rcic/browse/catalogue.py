@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from rcic.browse.answers import Answers
+from rcic.browse.decisions import Answers
 from rcic.screen.table import Screen
 
 FILTERS = ("all", "wrong", "unsure", "bad")
@@ -19,7 +19,7 @@ class Catalogue:
     """The N wells of a screen with what is known of each.
 
     ``truth`` (N,) int64 is the class of each, -1 where it is not known. ``findings`` are the audit's
-    (`rcic.pixels.report.Audit`). An answer is unsure if its margin is below ``min_margin`` nats.
+    (`rcic.pixels.audit.findings.Audit`). An answer is unsure if its margin is below ``min_margin`` nats.
     """
 
     screen: Screen

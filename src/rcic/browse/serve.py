@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import uvicorn
 
-from rcic.browse.answers import no_answers, read_answers
 from rcic.browse.app import Browser, build_app
 from rcic.browse.catalogue import Catalogue
+from rcic.browse.decisions import no_answers, read_answers
 from rcic.browse.guard import allowed_hosts, is_everywhere, is_local
-from rcic.browse.nearest import read_nearest
+from rcic.browse.nearest_wells import read_nearest
+from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.scoring import known_truth
 from rcic.errors import UserError
-from rcic.pixels.report import Finding, Unaudited, read_findings
-from rcic.pixels.store import open_store
-from rcic.predictions import Ensemble
-from rcic.scoring import known_truth
+from rcic.pixels.audit.findings import Finding, Unaudited, read_findings
+from rcic.pixels.packed.open_store import open_store
+from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
-from rcic.source import DataRoot
 
 
 @dataclass(frozen=True)

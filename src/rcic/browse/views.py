@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from rcic.browse.catalogue import Catalogue
-from rcic.browse.nearest import Nearest
+from rcic.browse.nearest_wells import Nearest
 
 NEAREST = 8  # wells that are shown as the nearest
 

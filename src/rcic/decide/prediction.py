@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rcic.decide.blend import Mix, check_table, mean_known
-from rcic.files import Member
+from rcic.files.names import Member
 
 _SAMPLE = 1024  # wells that `fold_noise` looks at
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.assign import answers
-from rcic.decide.pseudo import seats, select
-from rcic.decide.settle import settle
+from rcic.decide.pseudo_labels import seats, select
+from rcic.decide.resolve_plates import settle
 from rcic.decide.sinkhorn import balance
 from rcic.errors import UserError
 from rcic.screen.layout import Groups

@@ -59,7 +59,7 @@ def command_of(name: str, words: Sequence[str], logs: Path, threads: int) -> Com
     OMP_NUM_THREADS is this process' own, or ``threads``: the sum of the same numbers by other threads may differ.
     """
     environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(threads)}
-    bound = str(Path(__file__).with_name("bound.py").resolve())
+    bound = str(Path(__file__).with_name("die_with_parent.py").resolve())
     return Command(tuple(words), str(Path.cwd()), environment, str(log_of(name, logs)), bound)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from rcic.errors import UserError
 from rcic.launch import command as sent
 from rcic.launch.command import command_of, last_line, log_of
-from rcic.launch.options import Option, at_least, read_options
+from rcic.launch.key_values import Option, at_least, read_options
 
 KEYS = ("num_cpus", "num_gpus", "memory", "accelerator_type")  # of --ray, as Ray's task options
 LOST = -int(signal.SIGKILL)  # the exit code of what Ray gave up

@@ -14,7 +14,7 @@ import submitit
 from rcic.errors import UserError
 from rcic.launch import command as sent
 from rcic.launch.command import Command, command_of, last_line, log_of
-from rcic.launch.options import Option, at_least, read_options
+from rcic.launch.key_values import Option, at_least, read_options
 
 LOST = -int(signal.SIGKILL)  # the exit code of a job that left none
 _REQUEUES = 20  # of a job that its time limit ended

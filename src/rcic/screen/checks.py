@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.errors import brief, nearest
-from rcic.screen.form import Form
 from rcic.screen.plate import LONGEST_NAME, is_folder_name
 from rcic.screen.rows import is_number, refuse, row_error
+from rcic.screen.spec import Form
 
 
 def check_names(path: Path, rows: pd.DataFrame, expected: pd.Series, form: Form) -> None:

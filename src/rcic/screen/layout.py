@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
-from rcic.screen.form import Form
 from rcic.screen.orders import Order, admissible_orders, are_shifts, commonest_order, orders_of_length, shifts
 from rcic.screen.repeats import RepeatedLayout, repeated_layouts
+from rcic.screen.spec import Form
 from rcic.screen.table import Screen
 
 SAME_GROUP = 0.5  # plates hold one group if they share more than this part of the smaller one's siRNAs

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 
 from rcic.errors import nearest
-from rcic.screen.form import Form
 from rcic.screen.plate import row_name
+from rcic.screen.spec import Form
 
 PARTS = ("split", "experiment", "plate", "well", "row", "row_number", "column", "site", "channel")
 ENDINGS = (".png", ".tif", ".tiff")

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError, nearest
-from rcic.files import whole
+from rcic.files.atomic import whole
 from rcic.screen.checks import check_once, check_range, check_roles, check_splits
-from rcic.screen.form import Form
-from rcic.screen.formats import WELL_TYPES, read_entries
-from rcic.screen.forms import form_of, shipped
 from rcic.screen.rows import is_number, read_rows, refuse
-from rcic.source import DataRoot, form_file
+from rcic.screen.source import DataRoot, form_file
+from rcic.screen.spec import Form
+from rcic.screen.spec_files import form_of, shipped
+from rcic.screen.table_reader import WELL_TYPES, read_entries
 
 WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"]
 
@@ -85,7 +85,7 @@ class Screen:
 
 
 def read_screen(data_root: DataRoot, form: Form | None = None) -> Screen:
-    """Read the screen in a folder as its form says, if not given that of :func:`rcic.screen.forms.form_of`.
+    """Read the screen in a folder as its form says, if not given that of :func:`rcic.screen.spec_files.form_of`.
 
     Classes are the siRNAs of train treatments, then of positive, then of negative controls (train and test),
     each by value (numbers), in natural order (names) or as the form's label_order says. Raises UserError naming file,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.screen.checks import check_folder_names, check_names, swapped
-from rcic.screen.form import Form
 from rcic.screen.plate import SHAPES, id_code, row_name, span
 from rcic.screen.rows import refuse, whole_numbers
+from rcic.screen.spec import Form
 
 _LOOSE = re.compile(r"\s*([A-Za-z]{1,2})0*([0-9]{1,2})\s*")
 

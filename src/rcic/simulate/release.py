@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError, nearest
-from rcic.screen.form import Form
-from rcic.screen.forms import shipped
 from rcic.screen.pattern import fill, parts_of
 from rcic.screen.plate import SITES, id_code, well_name
+from rcic.screen.spec import Form
+from rcic.screen.spec_files import shipped
 
 Tables = dict[str, pd.DataFrame]
 _INNER_96 = [well_name(row, column, 96) for row in range(1, 7) for column in range(1, 11)]  # B02 to G11

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from rcic.screen.plate import well_position
-from rcic.simulate.batch import Batch
+from rcic.simulate.batch_effect import Batch
 from rcic.simulate.cell import TRAIT, TRAITS, grow
 from rcic.simulate.organelle import paint
 from rcic.simulate.presets import Preset

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from rcic.learn.config.settings import Loss, Model
 from rcic.learn.models import WellClassifier, build_model
-from rcic.learn.settings import Loss, Model
 
 DEFAULT = Loss()
 

@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from rcic.errors import UserError
-from rcic.learn.checkpoint import lay_over, read_checkpoint, save_checkpoint
-from rcic.learn.loss import Targets
+from rcic.learn.config.settings import Loss
 from rcic.learn.models import WellClassifier, build_model
-from rcic.learn.settings import Loss
+from rcic.learn.models.loss import Targets
+from rcic.learn.runs.checkpoint import lay_over, read_checkpoint, save_checkpoint
 from tests.learn.models.small import bare, tiny_model
 from tests.learn.tiny import same_weights
 
@@ -184,7 +184,7 @@ def test_the_library_of_margins_is_imported_for_a_margin_only():
     code = """
 import sys
 from rcic.learn.models import build_model
-from rcic.learn.settings import Loss, Model
+from rcic.learn.config.settings import Loss, Model
 def names(): return [name for name in sys.modules if name.startswith(("pytorch_metric_learning", "sklearn"))]
 build_model(Model("tiny", "none"), 2, 3, Loss(margin="adacos"))
 assert not names(), names()

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from rcic.errors import UserError
+from rcic.learn.config.settings import Loss
 from rcic.learn.models.heads import Head, Metadata, pool
-from rcic.learn.settings import Loss
 from tests.learn.models.small import bare
 
 TWO = ("cell_type", "plate_group")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from rcic.learn.config.settings import Loss
 from rcic.learn.models.margin import AdaCos, build_margin
-from rcic.learn.settings import Loss
 
 MARGINS = ("arcface", "cosface", "adacos")
 

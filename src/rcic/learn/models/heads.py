@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rcic.errors import UserError
-from rcic.learn.loss import check_loss
+from rcic.learn.config.settings import Loss, Model
+from rcic.learn.models.loss import check_loss
 from rcic.learn.models.margin import build_margin
-from rcic.learn.settings import Loss, Model
 
 
 def pool(features: Tensor, how: str) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rcic.learn.loss import at_least_float32
-from rcic.learn.settings import Loss
+from rcic.learn.config.settings import Loss
+from rcic.learn.models.loss import at_least_float32
 
 
 class FixedMargin(nn.Module):

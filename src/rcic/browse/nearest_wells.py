@@ -1,0 +1,92 @@
+"""The nearest wells of a well by embedding: cosine, each plate's mean taken off, among the wells of its cell type."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rcic.errors import UserError, nearest
+from rcic.files.names import Member, embedding_files, find_members
+from rcic.profiles.embeddings import check_pair, read_embeddings
+from rcic.screen.table import Screen
+
+_SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """M embedded wells, in blocks of one cell type each."""
+
+    member: str  # the network that embedded them: its folder
+    vectors: np.ndarray  # (M, D) float32 of length 1
+    rows: np.ndarray  # (M,) int64, the wells' rows in the screen's table
+    blocks: dict[str, slice]  # cell type -> its wells
+    places: dict[int, tuple[str, int]]  # row in the screen's table -> cell type, row of the vectors
+
+    def of(self, row: int, count: int) -> list[tuple[int, float]] | None:
+        """Return row and cosine of the ``count`` nearest other wells, the nearest first; None if it is not embedded."""
+        if row not in self.places:
+            return None
+        cell_type, place = self.places[row]
+        block = self.blocks[cell_type]
+        cosine = self.vectors[block] @ self.vectors[place]
+        cosine[place - block.start] = -np.inf  # itself
+        count = min(count, len(cosine) - 1)
+        near = np.argpartition(-cosine, count)[:count] if count else np.zeros(0, np.int64)
+        near = near[np.lexsort((near, -cosine[near]))]
+        return [(int(self.rows[block.start + other]), float(cosine[other])) for other in near]
+
+
+def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> Nearest:
+    """Read the embeddings of one member below ``embed_root``: that of ``folder``, else the first.
+
+    Prints what is read. Raises UserError for a folder without embeddings, or files that do not fit the screen or each
+    other.
+    """
+    root = Path(embed_root)
+    member = _member(root, folder)
+    print(f"reading embeddings from {root / member.folder}", flush=True)
+    first, vectors, codes = None, [], []
+    for split in _SPLITS:
+        if not embedding_files(root / member.folder, split)["embeddings"].exists():
+            print(f"  {split}: not there")
+            continue
+        embedded = read_embeddings(screen, root / member.folder, split, centred=True)
+        if first is None:
+            first = embedded
+        else:
+            check_pair(embedded, first)
+        vectors.append(_unit(embedded.vectors))
+        codes += embedded.wells["id_code"].tolist()
+    place = pd.Series(np.arange(len(screen.wells)), index=screen.wells["id_code"])
+    return arranged(str(member.folder), np.concatenate(vectors), place[codes].to_numpy(), screen)
+
+
+def arranged(member: str, vectors: np.ndarray, rows: np.ndarray, screen: Screen) -> Nearest:
+    """Return the wells ``rows`` (M,) with their unit vectors (M, D), cell type by cell type."""
+    cell_types = screen.wells["cell_type"].to_numpy()[rows].astype(str)
+    order = np.argsort(cell_types, kind="stable")
+    names, starts = np.unique(cell_types[order], return_index=True)
+    ends = [*starts[1:].tolist(), len(rows)]
+    blocks = {str(name): slice(int(start), end) for name, start, end in zip(names, starts, ends, strict=True)}
+    places = {int(rows[old]): (str(cell_types[old]), new) for new, old in enumerate(order)}
+    return Nearest(member, vectors[order], rows[order], blocks, places)
+
+
+def _member(root: Path, folder: str | None) -> Member:
+    """Return the member whose embeddings are read."""
+    names = [embedding_files(Path(), split)["embeddings"].name for split in _SPLITS]
+    members = list(dict.fromkeys(member for name in names for member in find_members(root, name)))
+    known = {str(member.folder): member for member in members}
+    if not known:
+        raise UserError(f"{root}: no {names[0]} in folders like [1,2,3,4,5]/fold_0/MODEL; run embed-all first")
+    if folder is not None and folder.strip("/") not in known:
+        raise UserError(f"{root}: no embeddings in {folder!r} (there: {', '.join(known)}){nearest(folder, known)}")
+    return members[0] if folder is None else known[folder.strip("/")]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Return (N, D) float32 vectors of length 1; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0, casting="same_kind")

@@ -1,0 +1,35 @@
+"""An image of a well as a PNG for the page, or the reason why there is none."""
+
+import numpy as np
+
+from rcic.pixels.images.image import png_bytes, resize
+from rcic.pixels.images.sites import Site
+from rcic.pixels.images.store import Store
+from rcic.pixels.packed.frame import restore_array
+
+SIZES = 16, 4096  # the least and the most pixels a side that a page may ask for
+
+
+def site_png(store: Store, site: Site, channel: int, size: int | None = None) -> bytes:
+    """Return one channel of a site as a grey PNG, no side of it longer than ``size`` pixels if given.
+
+    An image is made smaller, never larger, and keeps its proportions. Raises UserError, naming the image, if it is not
+    there or cannot be used.
+    """
+    height, width = store.shape(site, channel)
+    is_packed_so = size in store.sizes and height == width and max(SIZES[0], size or 0) < height
+    image = _read(store, site, channel, size if is_packed_so else None)
+    longest = max(image.shape)
+    if size is None or longest <= size:
+        return png_bytes(image)
+    sides = tuple(max(1, round(side * size / longest)) for side in image.shape)
+    smaller = np.empty(sides, np.uint8)
+    resize(image, smaller)
+    return png_bytes(smaller)
+
+
+def _read(store: Store, site: Site, channel: int, size: int | None) -> np.ndarray:
+    """Return an image (H, W) uint8, at a packed size if given; without torch, which takes long to start."""
+    coded = store.codes(size)
+    image = store.read(site, [channel], size, coded=coded)[0]
+    return restore_array(image) if coded else image

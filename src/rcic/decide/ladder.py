@@ -1,0 +1,145 @@
+"""The ladder: what each step adds in accuracy, from one site of one model to the assignment (see `rungs`)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rcic.decide.blend import Mix, log_softmax
+from rcic.decide.ladder_rungs import RUNGS, blended_shares, decided_shares, existing
+from rcic.decide.prediction import Prediction, model_of
+from rcic.decide.reliability import expected_calibration_error, reliability
+from rcic.errors import UserError
+from rcic.screen.layout import Groups
+
+_IF_THERE = ("TTA", "models")  # rungs that are not even named where they do not exist
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """Accuracies by rung, how many plates got the right group, and how far the answers' confidence can be believed."""
+
+    table: pd.DataFrame  # rung, scope ("all", "cell_type", "experiment"), value, accuracy (%), n_wells
+    chance: float  # accuracy of a guess among all classes, %
+    plates_matched: int
+    plates_known: int  # plates whose group the truth tells; 0 if there is but one group
+    reliability: pd.DataFrame  # the assignment's answers, as `rcic.decide.reliability.reliability` bins them
+    calibration_error: float  # expected, 0..1, of the assignment's answers
+    wells: pd.DataFrame  # of the known wells, by row number: each rung's share, `first`, `answer`, `confidence`
+    plates: pd.DataFrame  # as `match_groups` returns it, and `true_group`, NaN where the truth does not tell it
+
+
+def ladder(
+    predictions: Sequence[Prediction],
+    wells: pd.DataFrame,
+    truth: np.ndarray,
+    groups: Groups,
+    mix: Mix | None = None,
+    sinkhorn: bool = False,
+) -> Ladder:
+    """Return the accuracies of all rungs over the wells of known truth: all, by cell type, by experiment.
+
+    ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices,
+    -1 where unknown; ``mix`` says how models become one (the mean of logits unless given), ``sinkhorn`` whether
+    plates are balanced before the assignment. An accuracy is the mean over
+    wells of the share of right answers; a rung that does not exist, such as folds where no well was predicted
+    by two of them, is NaN with 0 wells. Groups are matched and wells assigned among all predicted wells,
+    known or not. Raises UserError for no prediction or truth, arrays that do not fit each other, or NaN or
+    infinity in averaged logits.
+    """
+    mix = mix or Mix()
+    _check(predictions, wells, truth, groups, mix.weights)
+    predicted = np.any([prediction.predicted(len(wells)) for prediction in predictions], axis=0)
+    shares, plates = [], []
+    for everyone in wells.groupby("experiment").indices.values():
+        rows = everyone[predicted[everyone]]
+        if (truth[rows] >= 0).any():
+            part = wells.iloc[rows]
+            blends, logits = blended_shares(predictions, rows, truth, mix)
+            decisions, matched = decided_shares(log_softmax(logits), part, truth[rows], groups, sinkhorn)
+            shares.append(part[["experiment", "cell_type"]].assign(**blends, **decisions)[truth[rows] >= 0])
+            plates.append(matched.assign(true_group=_true_groups(matched, part, truth[rows], groups)))
+    if not shares:
+        raise UserError("the truth tells none of the predicted wells; nothing can be scored")
+    matches = pd.concat(plates, ignore_index=True)
+    told_plates = matches[matches["true_group"].notna() & (len(groups.sizes) > 1)]
+    right = told_plates["group"] == told_plates["true_group"]
+    rungs = existing(predictions, len(wells), groups)
+    told = pd.concat(shares)
+    sure = told["confidence"].to_numpy(), told["assignment"].to_numpy() > 0
+    counts = 100 / len(groups.of_class), int(right.sum()), len(right)
+    bins, error = reliability(*sure), expected_calibration_error(*sure)
+    return Ladder(_table(told, rungs), *counts, bins, error, told, matches)
+
+
+def ladder_text(ladder: Ladder) -> str:
+    """Return the ladder as text: rungs by cell type, experiments by rung, plates; "-": absent."""
+    experiments = ladder.table["scope"] == "experiment"
+    lines = [f"Accuracy in % of wells (chance {ladder.chance:.2g})", ""]
+    lines += [*_aligned(_wide(ladder.table[~experiments]).T), "", *_aligned(_wide(ladder.table[experiments]))]
+    if ladder.plates_known:
+        lines += ["", f"Plates matched to their group: {ladder.plates_matched} of {ladder.plates_known}"]
+    return "\n".join(lines)
+
+
+def _check(
+    predictions: Sequence[Prediction],
+    wells: pd.DataFrame,
+    truth: np.ndarray,
+    groups: Groups,
+    weights: Mapping[str, float],
+) -> None:
+    n_wells, n_classes = len(wells), len(groups.of_class)
+    if truth.shape != (n_wells,) or truth.min(initial=-1) < -1 or truth.max(initial=-1) >= n_classes:
+        raise UserError(f"truth: one class of 0..{n_classes - 1}, or -1, is wanted for each of {n_wells} wells")
+    if len({prediction.member for prediction in predictions}) < max(len(predictions), 1):
+        raise UserError("predictions: none, or a member (channels, fold, model) stands twice")
+    for prediction in predictions:
+        name, n_rows = prediction.member.folder, n_wells if prediction.rows is None else len(prediction.rows)
+        if prediction.logits.shape != (n_rows, n_classes):
+            raise UserError(f"{name}: logits {prediction.logits.shape}, but {(n_rows, n_classes)} is wanted")
+        if prediction.sites is not None and prediction.sites[:, 0].shape != (n_rows, n_classes):
+            raise UserError(f"{name}: sites {prediction.sites.shape}, but ({n_rows}, sites, {n_classes}) is wanted")
+    models = {model_of(prediction.member.model) for prediction in predictions}
+    for model, weight in weights.items():
+        if model not in models or not 0 < weight < np.inf:
+            raise UserError(f"weight {weight} of model {model!r}: above 0, of one of {', '.join(sorted(models))}")
+
+
+def _true_groups(matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, groups: Groups) -> pd.Series:
+    """Return the group of each matched plate of an experiment as the truth tells it, float64, NaN where it does not."""
+    known = truth >= 0
+    group = pd.Series(groups.of_class[truth[known]]).groupby(wells["plate"].to_numpy()[known])
+    return matched["plate"].map(group.min()[group.nunique() == 1]).astype(np.float64)
+
+
+def _table(shares: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
+    """Return the ladder's table from the wells' shares (columns experiment, cell_type and the rungs)."""
+    rows = []
+    for scope in ("all", "cell_type", "experiment"):
+        for value, part in shares.assign(all="all").groupby(scope):
+            for rung in RUNGS:
+                known = part[rung].dropna() if rung in rungs else part[rung].iloc[:0]
+                if rung in rungs or rung not in _IF_THERE:
+                    rows.append((rung, scope, value, 100 * known.mean(), len(known)))
+    return pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells"])
+
+
+def _wide(table: pd.DataFrame) -> pd.DataFrame:
+    """Return printed cells: a row for each value, a column for its number of wells and for each rung."""
+    values, rungs = table["value"].unique(), table["rung"].unique()
+    accuracy = table.pivot(index="value", columns="rung", values="accuracy").loc[values, rungs]
+    cells = accuracy.map(lambda percent: "-" if np.isnan(percent) else f"{percent:.2f}")
+    cells.insert(0, "wells", table.groupby("value")["n_wells"].max().map("{:,}".format))
+    return cells
+
+
+def _aligned(cells: pd.DataFrame) -> list[str]:
+    """Return the lines of a table of strings: row names flush left, columns flush right."""
+    rows = [
+        ["", *cells.columns],
+        *([str(name), *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True)),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]

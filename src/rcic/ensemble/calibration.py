@@ -1,0 +1,198 @@
+"""Calibration from held-out wells to a file, and from the file to how models are blended."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rcic.decide.blend import Mix, log_softmax, mean_known
+from rcic.decide.calibrate import Fitted, blend_weights, cross_fitted, mean_nll
+from rcic.decide.prediction import Prediction, fold_noise, model_logits, model_of
+from rcic.decide.reliability import expected_calibration_error
+from rcic.ensemble.predictions import Ensemble, inventory, model_weights, read_predictions
+from rcic.errors import UserError
+from rcic.files.atomic import whole
+from rcic.screen.layout import Groups, learn_groups
+from rcic.screen.source import DataRoot
+from rcic.screen.table import read_screen
+
+PARTS = 5  # of the experiments: each is judged by a calibration that was fitted on the other parts
+_BLOCK = 2048  # wells read together
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What was fitted on the held-out wells, and what it is worth on experiments that it was not fitted on.
+
+    ``before`` (the mean of logits as they come) and ``after`` hold nll (nats a well), calibration_error (0..1) and
+    accuracy (%) among the siRNAs of the plate's group, each well by itself.
+    """
+
+    models: tuple[str, ...]
+    fitted: Fitted
+    before: dict[str, float]
+    after: dict[str, float]
+    n_wells: int
+    n_experiments: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """The n held-out wells with a label, cut to the m classes of their group; a smaller group is filled up to m."""
+
+    tables: list[np.ndarray]  # of each model, (n, m) float32, NaN where it did not predict the well
+    labels: np.ndarray  # (n,) int64, 0..m-1
+    allowed: np.ndarray  # (n, m) bool
+    parts: np.ndarray  # (n,) int64
+
+
+def calibrate(
+    data_root: DataRoot, predict_root: str | Path, models: Sequence[str] = ()
+) -> tuple[Calibration, list[str]]:
+    """Fit temperatures and weights of the models below ``predict_root`` on wells that their own members held out.
+
+    A model's channel sets are averaged as in `ensemble`. As all that is decided later is decided within a plate's group
+    of siRNAs, probabilities are those within the group that the label tells. Returns the calibration and notes.
+    Raises UserError for predictions that do not fit the screen, or held-out wells of one experiment only.
+    """
+    model_weights(models, ())
+    screen = read_screen(data_root)
+    wells = screen.select("train", "treatment")
+    predictions = read_predictions(predict_root, wells, screen, "valid", models)
+    labels = wells["label"].to_numpy()
+    rows = np.flatnonzero(np.any([p.predicted(len(wells)) for p in predictions], axis=0) & (labels >= 0))
+    experiments, number = np.unique(wells["experiment"].to_numpy()[rows].astype(str), return_inverse=True)
+    if len(experiments) < 2:
+        raise UserError(f"{predict_root}: held-out wells of {len(experiments)} experiment; calibrate needs two or more")
+    names, known = _known(predictions, rows, labels, learn_groups(screen), number % min(PARTS, len(experiments)))
+    fitted = blend_weights(known.tables, known.labels, known.allowed)
+    crossed = cross_fitted(known.tables, known.labels, known.allowed, known.parts)
+    before, after = (_worth(logits, known) for logits in (mean_known(known.tables), crossed))
+    notes = inventory(predictions, len(wells), "valid")
+    return Calibration(names, fitted, before, after, len(rows), len(experiments)), notes
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """Return the calibration as lines: temperature and weight of each model, then what it is worth."""
+    width = max(len("cross-fitted"), *map(len, calibration.models))
+    lines = [f"{'':{width}}  temperature  weight"]
+    for model, cold, weight in zip(
+        calibration.models, calibration.fitted.temperatures, calibration.fitted.weights, strict=True
+    ):
+        lines.append(f"{model:{width}}  {cold:11.3g}  {weight:6.3f}")
+    lines += [f"{'all':{width}}  {calibration.fitted.temperature:11.3g}", ""]
+    lines += [f"{calibration.n_wells:,} held-out wells of {calibration.n_experiments} experiments, in their group:", ""]
+    lines += [f"{'':{width}}  NLL (nats)  calibration error (%)  accuracy (%)"]
+    for name, worth in (("as they come", calibration.before), ("cross-fitted", calibration.after)):
+        error = 100 * worth["calibration_error"]
+        lines.append(f"{name:{width}}  {worth['nll']:10.4f}  {error:21.2f}  {worth['accuracy']:12.2f}")
+    return "\n".join(lines)
+
+
+def write_calibration(calibration: Calibration, path: Path) -> None:
+    """Write the calibration as JSON."""
+    fitted = calibration.fitted
+    content = {
+        "temperature": fitted.temperature,
+        "temperatures": dict(zip(calibration.models, fitted.temperatures.tolist(), strict=True)),
+        "weights": dict(zip(calibration.models, fitted.weights.tolist(), strict=True)),
+        "before": calibration.before,
+        "after": calibration.after,
+        "wells": calibration.n_wells,
+        "experiments": calibration.n_experiments,
+    }
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_mix(ensemble: Ensemble) -> Mix:
+    """Return how models are blended: as the calibration file says, else by the weights that were given.
+
+    Raises UserError for both, a file that `calibrate` did not write, or weights that are not one a model.
+    """
+    weights = model_weights(ensemble.models, ensemble.weights)
+    if not ensemble.calibration:
+        return Mix(weights)
+    if weights:
+        raise UserError("--weights and --calibration: the calibration has weights of its own; give one of the two")
+    path = Path(ensemble.calibration)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        mix = Mix(_positive(content["weights"]), _positive(content["temperatures"]), float(content["temperature"]))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; `inference.py calibrate` writes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a calibration, `inference.py calibrate` writes one ({error})") from error
+    if set(mix.weights) != set(mix.temperatures) or not 0 < mix.temperature < np.inf:
+        raise UserError(f"{path}: not a calibration: a temperature above 0, and weight and temperature of each model")
+    return mix
+
+
+def for_folds(mix: Mix, predictions: Sequence[Prediction], n_wells: int) -> Mix:
+    """Return ``mix`` for what these predictions average: temperatures shrink with folds (`rcic.decide.calibrate`).
+
+    Raises UserError if the calibration was fitted on other models.
+    """
+    if not mix.temperatures:
+        return mix
+    models = sorted({model_of(prediction.member.model) for prediction in predictions})
+    if set(models) != set(mix.temperatures):
+        fitted, there = ", ".join(sorted(mix.temperatures)), ", ".join(models)
+        raise UserError(
+            f"--calibration was fitted on {fitted}, the predictions are of {there}: calibrate anew, or "
+            "choose with --model_names"
+        )
+    shrunk = {model: mix.temperatures[model] * fold_noise(predictions, model, n_wells) for model in models}
+    return replace(mix, temperatures=shrunk)
+
+
+def mix_notes(mix: Mix) -> list[str]:
+    """Return a line on a calibration, none if there is none."""
+    if not mix.temperatures:
+        return []
+    models = [
+        f"{model} temperature {cold:.3g} weight {mix.weights[model]:.3g}" for model, cold in mix.temperatures.items()
+    ]
+    return [f"calibrated (temperatures of the averaged folds): {', '.join(models)}, all {mix.temperature:.3g}"]
+
+
+def _known(
+    predictions: Sequence[Prediction], rows: np.ndarray, labels: np.ndarray, groups: Groups, parts: np.ndarray
+) -> tuple[tuple[str, ...], _Known]:
+    """Return the models, sorted, and what is known of the wells ``rows`` (n,) among the N of ``labels``."""
+    models = tuple(sorted({model_of(prediction.member.model) for prediction in predictions}))
+    size = max(groups.sizes)
+    classes, real = np.zeros((len(groups.sizes), size), np.int64), np.zeros((len(groups.sizes), size), bool)
+    place = np.empty(len(groups.of_class), np.int64)  # of a class in its group
+    for group, n_classes in enumerate(groups.sizes):
+        own = np.flatnonzero(groups.of_class == group)
+        classes[group, :n_classes], real[group, :n_classes], place[own] = own, True, np.arange(n_classes)
+    of_well = groups.of_class[labels[rows]]
+    tables = {model: np.full((len(rows), size), np.nan, np.float32) for model in models}
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        for model, logits in model_logits(predictions, rows[part], len(labels)).items():
+            tables[model][part] = np.take_along_axis(logits, classes[of_well[part]], axis=1)
+    return models, _Known(list(tables.values()), place[labels[rows]], real[of_well], parts)
+
+
+def _worth(logits: np.ndarray, known: _Known) -> dict[str, float]:
+    """Return nll, calibration_error and accuracy of logits (n, m)."""
+    possible = log_softmax(np.where(known.allowed, logits, np.finfo(np.float32).min))
+    right = possible.argmax(axis=1) == known.labels
+    return {
+        "nll": mean_nll(logits, known.labels, known.allowed),
+        "calibration_error": expected_calibration_error(np.exp(possible.max(axis=1)), right),
+        "accuracy": float(100 * right.mean()),
+    }
+
+
+def _positive(numbers: Mapping[str, Any]) -> dict[str, float]:
+    """Return numbers by model; ValueError if one is not above 0."""
+    for model, number in numbers.items():
+        if not 0 < float(number) < np.inf:
+            raise ValueError(f"{number} of {model!r} is not above 0")
+    return {model: float(number) for model, number in numbers.items()}

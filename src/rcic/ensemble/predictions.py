@@ -1,0 +1,141 @@
+"""Prediction folders read back: whose they are, which wells they tell, what is absent of the ensemble."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rcic.decide.prediction import Prediction, model_of
+from rcic.ensemble.well_arrays import read_array, read_record, read_well_rows
+from rcic.errors import UserError, nearest
+from rcic.files.names import Member, channel_name, find_members, prediction_files
+from rcic.screen.table import Screen
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Which models answer, and how their answers become one. The first three are as the command line gives them."""
+
+    models: Sequence[str] = ()  # all if not given; "NAME@" is all of NAME's networks that know one cell type each
+    weights: Sequence[float] = ()  # one a model
+    calibration: str | Path | None = None  # the file that `calibrate` wrote
+    sinkhorn: bool = False  # balance each plate before the assignment
+
+
+def read_predictions(
+    root: str | Path, wells: pd.DataFrame, screen: Screen, split: str = "test", models: Sequence[str] = ()
+) -> list[Prediction]:
+    """Return the predictions of ``split`` below ``root`` (of ``models`` only, if given), rows matched to ``wells``.
+
+    Logits are memory maps (n, K). Files of another program are welcome: ``pred_test.npy``, numbers of any kind, and
+    ``pred_test.csv`` (id_code), in any order, in ``[1,2,3]/fold_0/MODEL/``; logits of all classes are cut to the
+    treatments. Raises UserError, naming the file, for a folder without predictions, unequal lengths, an unknown or
+    repeated well, another class count, or NaN and infinity.
+    """
+    root = Path(root)
+    name = prediction_files(Path(), split)["logits"].name
+    if not (members := find_members(root, name)):
+        raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
+    place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
+    chosen = of_models(members, models, f"{root}: no predictions")
+    return [_read(root, member, split, place, screen) for member in chosen]
+
+
+def of_models(members: Sequence[Member], models: Sequence[str], absent: str) -> list[Member]:
+    """Return the members of ``models`` (all if none are given; ``NAME@``: all of NAME's cell types' own models).
+
+    Raises UserError, beginning with the words ``absent``, for a model that no member is of.
+    """
+    known = sorted({member.model for member in members} | {model_of(member.model) for member in members})
+    for model in models:
+        if model not in known:
+            raise UserError(f"{absent} of {model!r} (there: {', '.join(known)}){nearest(model, known)}")
+    return [member for member in members if not models or {member.model, model_of(member.model)} & set(models)]
+
+
+def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
+    """Return model -> weight, {} for equal ones. Raises UserError unless each named model has one, above 0.
+
+    Networks of one cell type each are one model, so their weight goes by that model's name (`model_of`).
+    """
+    if len(set(models)) < len(models):
+        raise UserError(f"--model_names {','.join(models)}: a model stands twice")
+    if weights and len(weights) != len(models):
+        raise UserError(f"--weights: {len(weights)} for {len(models)} --model_names; name the models, one weight each")
+    if not all(0 < weight < np.inf for weight in weights):
+        raise UserError(f"--weights {','.join(f'{weight:g}' for weight in weights)}: each must be a number above 0")
+    names = [model_of(model) for model in models]
+    if weights and len(set(names)) < len(names):
+        raise UserError(
+            f"--weights: {','.join(models)} are networks of one model; name it NAME@ and give it one weight"
+        )
+    return dict(zip(names, map(float, weights), strict=True)) if weights else {}
+
+
+def inventory(
+    predictions: Sequence[Prediction], n_wells: int, split: str = "test", weights: Mapping[str, float] | None = None
+) -> list[str]:
+    """Return lines that say what the ensemble is made of and what it lacks: channel sets, folds, wells."""
+    lines = []
+    for model in dict.fromkeys(model_of(prediction.member.model) for prediction in predictions):
+        own = [prediction for prediction in predictions if model_of(prediction.member.model) == model]
+        lines += _parts(model, [prediction.member for prediction in own])
+        silent = _silent(own, n_wells)
+        if split == "valid":  # each member tells the wells of its own fold only
+            told = n_wells - np.all(list(silent.values()), axis=0).sum()
+            lines.append(f"  {told:,} of {n_wells:,} train wells are held out by one of them")
+            continue
+        for folder, wells in silent.items():
+            if wells.any():
+                lines.append(f"  {folder}: {wells.sum():,} of {n_wells:,} wells are not predicted")
+    if weights:
+        lines.append(f"weights: {', '.join(f'{model} {weight:g}' for model, weight in weights.items())}")
+    return lines
+
+
+def _silent(predictions: Sequence[Prediction], n_wells: int) -> dict[Path, np.ndarray]:
+    """Return the wells (N,) bool that were not predicted, by folder; one cell type's models share that of ``NAME@``."""
+    silent: dict[Path, np.ndarray] = {}
+    for prediction in predictions:
+        folder = prediction.member.folder.with_name(model_of(prediction.member.model))
+        silent[folder] = silent.get(folder, True) & ~prediction.predicted(n_wells)
+    return silent
+
+
+def _parts(model: str, members: Sequence[Member]) -> list[str]:
+    """Return a line on a model's channel sets and folds, and one on those of their combinations that are absent."""
+    sets = sorted({member.channels for member in members})
+    folds = sorted({member.fold for member in members if member.fold is not None})
+    between = [fold for fold in range(max(folds, default=0)) if fold not in folds]
+    line = f"{model}: {len(members)} member{'s' * (len(members) > 1)}, channels {' '.join(map(channel_name, sets))}"
+    line += f", fold{'s' * (len(folds) > 1)} {' '.join(map(str, folds))}" if folds else ", no folds"
+    there = {(member.channels, member.fold) for member in members}
+    absent = [f"{channel_name(c)} fold {fold}" for c in sets for fold in folds if (c, fold) not in there]
+    absent += [f"fold {fold}" for fold in between]
+    return [line, f"  absent: {', '.join(absent)}"] if absent else [line]
+
+
+def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Screen) -> Prediction:
+    """Return one member's prediction; ``place`` maps an id_code to its row among all wells."""
+    files = prediction_files(root / member.folder, split)
+    logits, codes = read_well_rows(files["logits"], place, split, "logits")
+    allowed = (screen.n_treatments, len(screen.classes))
+    if logits.shape[1] not in allowed:
+        raise UserError(
+            f"{files['logits']}: {logits.shape[1]} classes, but the screen {screen.root} has {allowed[0]} treatments"
+            f" ({allowed[1]} siRNAs with the controls)"
+        )
+    sites = read_array(files["sites"], 3) if files["sites"].exists() else None
+    if sites is not None and (len(sites), sites.shape[2]) != logits.shape:
+        raise UserError(f"{files['sites']}: shape {sites.shape} does not fit {files['logits'].name}, {logits.shape}")
+    cut = slice(screen.n_treatments)
+    sites = None if sites is None else sites[..., cut]
+    return Prediction(member, logits[:, cut], sites, place[codes].to_numpy(), _has_tta(files["record"]))
+
+
+def _has_tta(path: Path) -> bool:
+    """Return whether a record says that logits average more views than the picture as it is; no record: no."""
+    views = read_record(path).get("tta")
+    return views not in (None, [], ["identity"])

@@ -1,0 +1,165 @@
+"""From prediction folders to the ladder of accuracies and the worth of each channel, wherever truth is known."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rcic.decide.blend import Mix
+from rcic.decide.channels import channel_importance
+from rcic.decide.ladder import Ladder, ladder
+from rcic.decide.ladder_rungs import shares_by_channels
+from rcic.decide.prediction import Prediction
+from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
+from rcic.ensemble.predictions import Ensemble, inventory, read_predictions
+from rcic.errors import UserError
+from rcic.files.atomic import whole
+from rcic.screen.layout import learn_groups
+from rcic.screen.rows import read_rows, refuse
+from rcic.screen.source import DataRoot
+from rcic.screen.table import Screen, read_screen, read_wells
+
+_BLOCK = 2048  # wells looked at together
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The ladder, the calibration error of its answers' confidence, and what was scored."""
+
+    ladder: Ladder
+    calibration_error: float  # expected, 0..1, of logits as they come
+    calibrated_error: float | None  # the same with the calibration; None if none is given
+    notes: list[str]
+    wells: pd.DataFrame  # of known truth: the screen's columns (label: the truth) and those of `Ladder.wells`
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """The N wells of a split, what they truly are (N,), -1 where unknown, and what members said about them."""
+
+    screen: Screen
+    wells: pd.DataFrame
+    truth: np.ndarray
+    predictions: list[Prediction]
+
+
+def score(
+    data_root: DataRoot,
+    predict_root: str | Path,
+    split: str = "test",
+    truth: str | Path | None = None,
+    ensemble: Ensemble | None = None,
+) -> Score:
+    """Return the ladder on the test wells (truth from a file or the screen) or the held-out train wells.
+
+    With a calibration the ladder is the calibrated one, and the plain one tells the calibration error before. Raises
+    UserError where no truth is known, or for weights or a calibration that do not fit the models.
+    """
+    ensemble = ensemble or Ensemble()
+    mix = read_mix(ensemble)
+    told = _told(data_root, predict_root, split, truth, ensemble.models)
+    n_wells, groups = len(told.wells), learn_groups(told.screen)
+    mix = for_folds(mix, told.predictions, n_wells)
+
+    def climb(mix: Mix) -> Ladder:
+        return ladder(told.predictions, told.wells, told.truth, groups, mix, ensemble.sinkhorn)
+
+    result = climb(mix)
+    calibrated = result.calibration_error if mix.temperatures else None
+    before = climb(Mix()).calibration_error if mix.temperatures else result.calibration_error
+    notes = inventory(told.predictions, n_wells, split, None if mix.temperatures else mix.weights) + mix_notes(mix)
+    wells = told.wells.assign(label=told.truth).join(
+        result.wells.drop(columns=["experiment", "cell_type"]), how="inner"
+    )
+    return Score(result, before, calibrated, notes, wells.reset_index(drop=True))
+
+
+def score_text(score: Score) -> str:
+    """Return how far the confidence of the assignment's answers can be believed, as a line."""
+    line = f"Expected calibration error of the answers' confidence: {100 * score.calibration_error:.2f} %"
+    if score.calibrated_error is None:
+        return line
+    return f"{line} as logits come, {100 * score.calibrated_error:.2f} % calibrated"
+
+
+def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
+    """Write a ladder as JSON: ``facts``, chance, plates, calibration error and its bins, and the table's rows."""
+    result = score.ladder
+    rows, bins = (json.loads(table.to_json(orient="records")) for table in (result.table, result.reliability))
+    content = {
+        **facts,
+        "chance": result.chance,
+        "plates": {"matched": result.plates_matched, "known": result.plates_known},
+        "calibration_error": {"before": score.calibration_error, "after": score.calibrated_error},
+        "reliability": bins,
+        "ladder": rows,
+    }
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def channels(
+    data_root: DataRoot,
+    predict_root: str | Path,
+    split: str = "test",
+    truth: str | Path | None = None,
+    models: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Return what each channel is worth, by cell type (`rcic.decide.channels.channel_importance`), before any mask.
+
+    Of each channel set, a model's folds are averaged; the share of right answers is the mean over models. Raises
+    UserError where no truth is known, or without two channel sets that lack one channel each.
+    """
+    told = _told(data_root, predict_root, split, truth, models)
+    known = np.flatnonzero(told.truth >= 0)
+    blocks = [known[start : start + _BLOCK] for start in range(0, len(known), _BLOCK)]
+    shares = [shares_by_channels(told.predictions, rows, told.truth) for rows in blocks]
+    if not shares:
+        raise UserError("the truth tells none of the wells; nothing can be compared")
+    whole_shares = {chosen: np.concatenate([part[chosen] for part in shares]) for chosen in shares[0]}
+    names = {number: channel.name for number, channel in enumerate(told.screen.form.channels, start=1)}
+    return channel_importance(whole_shares, told.wells.iloc[known], names)
+
+
+def write_channels(table: pd.DataFrame, path: Path) -> None:
+    """Write the table of `channels` as CSV."""
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def _told(
+    data_root: DataRoot, predict_root: str | Path, split: str, truth: str | Path | None, models: Sequence[str]
+) -> _Told:
+    """Return the wells of a split with truth and predictions. Raises UserError where no truth is known."""
+    if truth and split != "test":
+        raise UserError("--truth tells test wells; held-out wells (--split=valid) have their labels in the screen")
+    screen = read_screen(data_root)
+    wells = screen.select("test" if split == "test" else "train", "treatment")
+    labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
+    return _Told(screen, wells, labels, read_predictions(predict_root, wells, screen, split, models))
+
+
+def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
+    """Return the label of every one of the N test ``wells``, (N,) int64, -1 where it is not told.
+
+    ``path`` is a CSV with id_code,sirna. Raises UserError where neither it nor the screen tells any.
+    """
+    table = _read_truth(screen, wells, Path(path)) if path else screen.truth
+    if table is None:
+        raise UserError(
+            f"{screen.root}: its tables do not tell the test labels; give --truth FILE (id_code,sirna), or score the "
+            "held-out wells with --split=valid"
+        )
+    return wells["id_code"].map(table.set_index("id_code")["label"]).fillna(-1).to_numpy(np.int64)
+
+
+def _read_truth(screen: Screen, wells: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the wells of a truth file (id_code, sirna); UserError for a test well that got a control."""
+    rows = read_rows(path, ["id_code", "sirna"], others=None)
+    controls = set(map(str, screen.classes[screen.n_treatments :]))
+    wrong = rows["id_code"].isin(wells["id_code"]) & rows["sirna"].isin(controls)
+    refuse(path, rows, wrong, lambda row: f"sirna {row['sirna']!r} of {row['id_code']} is a control's")
+    return read_wells(path, screen)

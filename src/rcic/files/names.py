@@ -1,0 +1,72 @@
+"""The names inside a run folder and a prediction folder."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
+PREVIOUS = "checkpoints/previous.pth"  # the last epoch but one, while a training runs
+LOCK = "run.lock"
+CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
+PSEUDO = "pseudo"  # folder of the audits of progressive pseudo-labels
+
+
+def channel_name(channels: Sequence[int]) -> str:
+    """Return the folder name of a channel set: ``[1, 2, 3]`` -> ``"[1,2,3]"``."""
+    return "[" + ",".join(str(int(channel)) for channel in channels) + "]"
+
+
+def model_name(name: str, cell_types: Sequence[str] = ()) -> str:
+    """Return a model's folder name: ``densenet121``, or ``densenet121@HUVEC`` of one that learnt a cell type alone."""
+    return name + ("@" + "+".join(sorted(cell_types)) if cell_types else "")
+
+
+@dataclass(frozen=True, order=True)
+class Member:
+    """One model of an ensemble: a channel set, a fold (None in the control stage) and an architecture."""
+
+    channels: tuple[int, ...]
+    fold: int | None
+    model: str
+
+    @property
+    def folder(self) -> Path:
+        """The relative folder, e.g. ``[1,2,3,4,5]/fold_0/densenet121``; stage I has no fold."""
+        fold = [] if self.fold is None else [f"fold_{self.fold}"]
+        return Path(channel_name(self.channels), *fold, self.model)
+
+
+_FOLDER = re.compile(r"\[(?P<channels>\d+(,\d+)*)\]/(fold_(?P<fold>\d+)/)?(?P<model>[^/]+)")
+
+
+def find_members(root: Path, name: str, model: str | None = None) -> list[Member]:
+    """Return, sorted, the members below ``root`` whose folder holds the file ``name`` (of ``model`` only, if given)."""
+    found = []
+    for pattern in ("[[]*/*", "[[]*/fold_*/*"):  # not **, which would pass by linked folders
+        for path in Path(root).glob(f"{pattern}/{name}"):
+            folder = path.relative_to(root).as_posix().removesuffix("/" + name)
+            if (match := _FOLDER.fullmatch(folder)) and model in (None, match["model"]):
+                channels = tuple(int(channel) for channel in match["channels"].split(","))
+                found.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
+    return sorted(found, key=lambda member: (member.model, member.channels, member.fold or 0))
+
+
+def prediction_files(folder: Path, split: str) -> dict[str, Path]:
+    """Return where a member's predictions of ``split`` ("test", or "valid": its held-out wells) stand.
+
+    ``logits`` (N, K) float32 with all sites averaged, ``wells`` its rows (id_code), ``sites`` (N, S, K) float16 with
+    NaN for a site that is not there, ``record`` what they were made with.
+    """
+    names = {"logits": ".npy", "wells": ".csv", "sites": "_sites.npy", "record": ".json"}
+    return {name: folder / f"pred_{split}{ending}" for name, ending in names.items()}
+
+
+def embedding_files(folder: Path, split: str) -> dict[str, Path]:
+    """Return where a member's embeddings of ``split`` ("train": the wells it learnt from, "valid", "test") stand.
+
+    ``embeddings`` (N, D) float32 with sites and views averaged, ``wells`` its rows (id_code), ``record`` what they were
+    made with.
+    """
+    names = {"embeddings": ".npy", "wells": ".csv", "record": ".json"}
+    return {name: folder / f"emb_{split}{ending}" for name, ending in names.items()}

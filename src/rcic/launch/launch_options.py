@@ -1,0 +1,75 @@
+"""Where jobs run, as the flags say: ``--launcher local | ray | slurm``, ``--jobs``, ``--ray*``, ``--slurm``."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from rcic.errors import UserError
+from rcic.launch.key_values import Option
+from rcic.launch.launcher import Launcher
+from rcic.launch.local import Local, gpus, slots_of
+
+LauncherName = Literal["local", "ray", "slurm"]
+FLAGS = ("jobs", "launcher", "ray_address", "ray", "slurm")  # of a command that can run elsewhere
+_PACKAGES = {"ray": "ray", "slurm": "submitit"}
+
+
+@dataclass(frozen=True)
+class Where:
+    """The flags. Raises UserError for what cannot be meant, or if the launcher's package is not installed.
+
+    ``jobs``: side by side, None if not given. ``ray`` and ``slurm`` are what one job asks for, as KEY=VALUE.
+    """
+
+    launcher: LauncherName = "local"
+    jobs: int | None = None
+    ray_address: str | None = None
+    ray: tuple[str, ...] = ()
+    slurm: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise UserError(f"--jobs is {self.jobs}, must be 1 or more")
+        for flag, given, owner in (
+            ("ray_address", self.ray_address, "ray"),
+            ("ray", self.ray, "ray"),
+            ("slurm", self.slurm, "slurm"),
+        ):
+            if given and self.launcher != owner:
+                raise UserError(f"--{flag} goes with --launcher={owner}, but the launcher is {self.launcher}")
+        package = _PACKAGES.get(self.launcher)
+        if package is not None and find_spec(package) is None:
+            install = "make install-cluster, or pip install -r requirements-cluster.txt"
+            raise UserError(f"--launcher={self.launcher} needs {package}, which is not installed: {install}")
+        _ = self.options  # read now: a mistake is told before any work
+
+    @cached_property
+    def options(self) -> dict[str, Option]:
+        """What one job asks for."""
+        if self.launcher == "ray":
+            from rcic.launch.on_ray import ray_options
+
+            return ray_options(self.ray)
+        if self.launcher == "slurm":
+            from rcic.launch.on_slurm import slurm_options
+
+            return slurm_options(self.slurm)
+        return {}
+
+    def open(self, logs: Path, with_gpus: bool) -> Launcher:
+        """Return the launcher. ``logs``: where jobs elsewhere write what they say; ``with_gpus``: a job uses one.
+
+        Raises UserError if there is no cluster to be reached.
+        """
+        if self.launcher == "ray":
+            from rcic.launch.on_ray import Ray
+
+            return Ray(self.ray_address, self.options, logs, self.jobs, with_gpus)
+        if self.launcher == "slurm":
+            from rcic.launch.on_slurm import Slurm
+
+            return Slurm(self.options, logs, self.jobs)
+        devices = gpus() if with_gpus else []
+        return Local(slots_of(self.jobs or max(len(devices), 1), devices))

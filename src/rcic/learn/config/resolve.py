@@ -1,0 +1,133 @@
+"""An experiment's YAML: plain data, every key known, every default in sight.
+
+A key that is not here is an error that names the nearest one; so is a value of the wrong type, outside its choices or
+out of range. Each begins with where the value came from: the file's line, or the flag. A config can only name
+registered builders, never an import path.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rcic.errors import UserError, brief, nearest
+from rcic.files.atomic import whole
+from rcic.learn.config.rules import check
+from rcic.learn.config.settings import Config
+from rcic.schema.convert import Places, flat, from_plain, to_plain
+from rcic.schema.document import read_document, read_value
+
+# flag of src/train.py -> the key that it sets
+FLAGS = {
+    "channels": "data.channels",
+    "fold": "data.fold",
+    "model": "model.name",
+    "seed": "train.seed",
+    "device": "train.device",
+}
+
+_KEY = re.compile(r"\w+(\.\w+)?")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A config and, of each key that has not its default, where the value came from."""
+
+    config: Config
+    source: str
+    places: Places
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Let a mistake that is found in the block and begins with a key begin with where its value came from."""
+        try:
+            yield
+        except UserError as error:
+            key = _KEY.match(str(error))
+            if key and key[0] in flat(to_plain(self.config)):
+                raise UserError(f"{self.places.get(key[0], self.source)}: {error}") from error
+            raise
+
+
+def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Return the config of a YAML file with ``overrides`` (``{"train.batch_size": 8}``) laid over it.
+
+    Raises UserError for a missing or broken file, an unknown key (naming the nearest), a wrong type or value.
+    """
+    return _laid_over(path, {key: (value, f"--set {key}") for key, value in (overrides or {}).items()}).config
+
+
+def resolve(path: str | Path, settings: str = "", flags: Mapping[str, Any] | None = None) -> Resolved:
+    """Return the config of a YAML file with ``--set``'s text and the flags that are not None (`FLAGS`) laid over it.
+
+    Raises UserError as :func:`read_config`, and for a key that is set twice.
+    """
+    given = {FLAGS[flag]: (value, f"--{flag}") for flag, value in (flags or {}).items() if value is not None}
+    for key, value in parse_overrides(settings).items():
+        if key in given:
+            raise UserError(f"--set {key}: {given[key][1]} sets it, too; give one of them")
+        given[key] = value, f"--set {key}"
+    return _laid_over(path, given)
+
+
+def override(config: Config, key: str, value: Any, place: str | None = None) -> Config:
+    """Return ``config`` with one dotted key replaced. Raises UserError for an unknown key or a wrong type."""
+    place = place or f"--set {key}"
+    plain = to_plain(config)
+    *sections, last = key.split(".")
+    node = plain
+    for section in sections:
+        inner = node.get(section)
+        if not isinstance(inner, dict):
+            raise UserError(f"{place}: unknown section in {brief(key)}{nearest(section, plain)}")
+        node = inner
+    if isinstance(node.get(last), dict):
+        raise UserError(f"{place}: {last} is a section; name a key of it, such as {key}.{next(iter(node[last]))}")
+    node[last] = value
+    return from_plain(Config, plain, place)
+
+
+def parse_overrides(text: str) -> dict[str, Any]:
+    """Return ``{"schedule.epochs": 3}`` from ``"schedule.epochs=3,model.name=tiny"``; values are read as YAML.
+
+    A comma parts two settings only where a ``key=`` follows, so that lists can be given. Raises UserError for text
+    that is not of this form, or a key that stands twice.
+    """
+    settings: dict[str, Any] = {}
+    for part in re.split(r",(?=[\w.]+=)", text) if text else []:
+        key, equals, value = part.partition("=")
+        key = key.strip()
+        if not equals or not re.fullmatch(r"[\w.]+", key):
+            raise UserError(f"--set: {brief(part)} is not of the form key=value")
+        if key in settings:
+            raise UserError(f"--set {key}: stands twice, as {brief(settings[key])} and as {brief(value)}")
+        settings[key] = read_value(value, f"--set {key}")
+    return settings
+
+
+def check_files(config: Config) -> None:
+    """Raise UserError if a file of weights that the config names is not there."""
+    for key, name in (("model.weights_file", config.model.weights_file), ("init.checkpoint", config.init.checkpoint)):
+        if name is not None and not Path(name).is_file():
+            raise UserError(f"{key} is {name!r}, but no such file is there")
+
+
+def write_config(config: Config, path: Path) -> None:
+    """Write the resolved config: reading it back gives an equal one."""
+    with whole(path) as temporary:
+        temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
+
+
+def _laid_over(path: str | Path, given: Mapping[str, tuple[Any, str]]) -> Resolved:
+    """Return the config of a file with ``given`` laid over it: key -> value and where that came from."""
+    document = read_document(path)
+    places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
+    config = from_plain(Config, document.plain, str(path), places=places)
+    for key, (value, place) in given.items():
+        config, places[key] = override(config, key, value, place), place
+    check(config, str(path), places)
+    return Resolved(config, str(path), places)

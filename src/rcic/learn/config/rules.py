@@ -1,0 +1,211 @@
+"""Values that no training can have, found before anything is opened."""
+
+from typing import TYPE_CHECKING
+
+from rcic.errors import UserError, brief
+from rcic.schema.convert import Places, flat, place_of, to_plain
+from rcic.screen.plate import is_folder_name
+
+if TYPE_CHECKING:
+    from rcic.learn.config.settings import Config, Data, Loss, Model, Optim, Progressive, Schedule
+
+Rule = tuple[str, str, bool]  # key, what it must be, whether it is
+
+VIEWS = "must begin with identity (which the answers by site keep) and name each view once"
+STAGES = ("control", "full", "pseudo")  # each can start the later ones
+
+
+def check(config: "Config", source: str, places: Places | None = None) -> None:
+    """Raise the UserError of the first rule that ``config`` breaks.
+
+    It begins with the place of the key, or with ``source`` where a key has its default or ``places`` are not given.
+    """
+    for key, wanted, holds in rules(config):
+        if not holds:
+            value = flat(to_plain(config))[key]
+            by_default = " by default" if places is not None and key not in places else ""
+            raise UserError(f"{place_of(key, source, places)}: {key} is {brief(value)}{by_default}, {wanted}")
+
+
+def rules(config: "Config") -> list[Rule]:
+    """Return every rule on the values of a config; a key may have several."""
+    return [
+        *_init(config),
+        *_together(config),
+        *_model(config.model),
+        *_loss(config.loss),
+        *_data(config.data),
+        *_augment(config),
+        *_mixing(config),
+        *_optim(config.optim),
+        *_schedule(config.schedule),
+        *_train(config),
+        ("log.every", "must be at least 1", config.log.every >= 1),
+        *_progressive(config),
+    ]
+
+
+def _init(config: "Config") -> list[Rule]:
+    earlier = STAGES[: STAGES.index(config.stage)]
+    same = (config.stage,) if config.data.cell_types else ()  # a cell type's own model starts from the common one
+    wanted = "must be an earlier stage or none (or, with data.cell_types, the same stage)"
+    return [("init.stage", wanted, config.init.stage in ("none", *earlier, *same))]
+
+
+def _together(config: "Config") -> list[Rule]:
+    """Rules on keys of different sections."""
+    model, crops = config.model, "crops" in config.predict.tta
+    cancelled = model.head == "linear_bn" and model.metadata and model.bn != "running"
+    tiled = model.stem != "repeat" or len(config.data.channels) % 3 == 0
+    return [
+        ("model.stem", "needs three, six or twelve channels: RGB filters are repeated whole", tiled),
+        ("model.metadata", "is cancelled by linear_bn's BatchNorm, as a plate has but one; use neck", not cancelled),
+        ("predict.tta", VIEWS, are_views(config.predict.tta)),
+        ("predict.tta", "has crops, which need augment.crop", not crops or config.augment.crop is not None),
+    ]
+
+
+def _model(model: "Model") -> list[Rule]:
+    momentum = model.bn_momentum
+    return [
+        ("model.name", "must be a name, not a path, without @ and +", _is_name(model.name)),
+        ("model.dropout", "must lie in [0, 1)", 0 <= model.dropout < 1),
+        ("model.width", "must be at least 2", model.width >= 2),
+        ("model.bn_momentum", "must lie in (0, 1], or be null", momentum is None or 0 < momentum <= 1),
+        ("model.metadata", "must name each kind once", len(set(model.metadata)) == len(model.metadata)),
+        ("model.metadata_width", "must be at least 1", model.metadata_width >= 1),
+        ("model.metadata_dropout", "must lie in [0, 1]", 0 <= model.metadata_dropout <= 1),
+    ]
+
+
+def _loss(loss: "Loss") -> list[Rule]:
+    return [
+        ("loss.ce", "must be at least 0, and above 0 without loss.margin", loss.ce > 0 or _has_margin(loss)),
+        ("loss.label_smoothing", "must lie in [0, 1)", 0 <= loss.label_smoothing < 1),
+        ("loss.margin_weight", "must be above 0", loss.margin_weight > 0),
+        ("loss.scale", "must be above 0", loss.scale > 0),
+        ("loss.angle", "must lie in [0, 1.5]", 0 <= loss.angle <= 1.5),
+    ]
+
+
+def _has_margin(loss: "Loss") -> bool:
+    return loss.ce == 0 and loss.margin != "none"
+
+
+def _data(data: "Data") -> list[Rule]:
+    return [
+        (
+            "data.channels",
+            "must be numbers from 1 on, each once, one at least",
+            bool(data.channels) and _are_numbers(data.channels),
+        ),
+        ("data.sites", "must be numbers from 1 on, each once", _are_numbers(data.sites)),
+        ("data.stack_sites", "needs two of data.sites", not data.stack_sites or len(data.sites) != 1),
+        ("data.fold", "must be at least 0", data.fold >= 0),
+        ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
+        ("data.cell_types", "must be names, without /, @ and +", all(map(_is_name, data.cell_types))),
+        ("data.size", "must be at least 16, or null", data.size is None or data.size >= 16),
+        ("data.workers", "must be at least 0", data.workers >= 0),
+    ]
+
+
+def _augment(config: "Config") -> list[Rule]:
+    augment, size = config.augment, config.data.size
+    low, high = augment.scale
+    start, crop = augment.crop_start, augment.crop
+    grows = start is None or (crop is not None and 16 <= start <= crop)
+    return [
+        ("augment.shear", "must lie in [0, 45] degrees", 0 <= augment.shear <= 45),
+        ("augment.scale", "must be [low, high] with 0 < low <= high", 0 < low <= high),
+        ("augment.crop", "must be at least 16, or null", crop is None or crop >= 16),
+        ("augment.crop", "must be at most data.size", crop is None or size is None or crop <= size),
+        ("augment.crop_start", "must be at least 16 and at most augment.crop, or null", grows),
+        ("augment.scale_crop", "must be 0 (off) or lie in (0, 1]", 0 <= augment.scale_crop <= 1),
+        ("augment.gain", "must be at least 0", augment.gain >= 0),
+        ("augment.bias", "must be at least 0", augment.bias >= 0),
+        ("augment.erase", "must lie in [0, 1]", 0 <= augment.erase <= 1),
+        ("augment.channel_dropout", "must lie in [0, 1]", 0 <= augment.channel_dropout <= 1),
+    ]
+
+
+def _mixing(config: "Config") -> list[Rule]:
+    augment, loss = config.augment, config.loss
+    mixup = augment.mixup
+    told = loss.margin == "none" or loss.mixed != "refuse" or augment.cutmix + mixup == 0
+    one = "must be larger or weighted if a margin loss, which takes one label a sample, meets augment.cutmix or mixup"
+    return [
+        ("augment.cutmix", "must lie in [0, 1]", 0 <= augment.cutmix <= 1),
+        ("augment.mixup", "must be at least 0 and, with augment.cutmix, at most 1", 0 <= mixup <= 1 - augment.cutmix),
+        ("augment.mix_alpha", "must be above 0", augment.mix_alpha > 0),
+        ("augment.mix_from", "must lie in [0, 1)", 0 <= augment.mix_from < 1),
+        ("loss.mixed", one, told),
+    ]
+
+
+def _optim(optim: "Optim") -> list[Rule]:
+    return [
+        ("optim.weight_decay", "must be at least 0", optim.weight_decay >= 0),
+        ("optim.clip", "must be above 0, or null", optim.clip is None or optim.clip > 0),
+        ("optim.trunk_rate", "must be above 0", optim.trunk_rate > 0),
+        ("optim.stem_rate", "must be above 0", optim.stem_rate > 0),
+    ]
+
+
+def _schedule(schedule: "Schedule") -> list[Rule]:
+    some = schedule.epochs + schedule.frozen_epochs > 0
+    warm = schedule.epochs == 0 or 0 <= schedule.warmup_epochs < schedule.epochs
+    momentum = all(0 <= value < 1 for value in schedule.momentum)
+    steps = list(schedule.steps) == sorted(schedule.steps) and all(0 < share < 1 for share in schedule.steps)
+    late = not schedule.steps or schedule.epochs == 0 or schedule.steps[0] * schedule.epochs >= schedule.warmup_epochs
+    return [
+        ("schedule.frozen_epochs", "must be at least 0", schedule.frozen_epochs >= 0),
+        ("schedule.epochs", "must be at least 0, and 1 without frozen_epochs", schedule.epochs >= 0 and some),
+        ("schedule.warmup_epochs", "must be at least 0 and below schedule.epochs", warm),
+        ("schedule.frozen_lr", "must be above 0", schedule.frozen_lr > 0),
+        ("schedule.max_lr", "must be above 0", schedule.max_lr > 0),
+        ("schedule.min_lr", "must be at least 0 and at most schedule.max_lr", 0 <= schedule.min_lr <= schedule.max_lr),
+        ("schedule.momentum", "must lie in [0, 1)", momentum),
+        ("schedule.steps", "must be shares of the cycle between 0 and 1, rising", steps),
+        ("schedule.steps", "must come after schedule.warmup_epochs", not steps or late),
+    ]
+
+
+def _train(config: "Config") -> list[Rule]:
+    train, n_epochs = config.train, config.n_epochs
+    swa = train.swa_epochs == 0 or (0 < train.swa_epochs <= n_epochs and train.ema == 0)
+    return [
+        ("train.batch_size", "must be at least 2 (BatchNorm)", train.batch_size >= 2),
+        ("train.accumulate", "must be at least 1", train.accumulate >= 1),
+        ("train.valid_batch_size", "must be at least 1", train.valid_batch_size >= 1),
+        ("train.seed", "must lie in 0..2147483647", 0 <= train.seed < 2**31),
+        ("train.ema", "must lie in [0, 1)", 0 <= train.ema < 1),
+        ("train.precision", "must be bf16 or fp32 on a CPU", (train.precision, train.device) != ("fp16", "cpu")),
+        ("train.swa_epochs", "must lie in 0..all epochs, and be 0 with train.ema", swa),
+    ]
+
+
+def _progressive(config: "Config") -> list[Rule]:
+    progressive: Progressive = config.progressive
+    never = progressive.start == 0
+    once = "has no meaning in the pseudo stage: its labels are chosen once"
+    return [
+        ("progressive.start", "must lie in 0..all epochs", 0 <= progressive.start <= config.n_epochs),
+        ("progressive.start", "has no meaning in stage I", never or config.stage != "control"),
+        ("progressive.start", once, never or config.stage != "pseudo"),
+        ("progressive.first", "must lie in (0, progressive.last]", 0 < progressive.first <= progressive.last),
+        ("progressive.last", "must lie in (0, 1]", 0 < progressive.last <= 1),
+    ]
+
+
+def are_views(names: tuple[str, ...]) -> bool:
+    """Return whether predictions can be averaged over these views: first the image as it is, each once."""
+    return names[:1] == ("identity",) and len(set(names)) == len(names)
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether a name can be (a part of) a run folder's: ``MODEL@HUVEC+RPE``."""
+    return is_folder_name(name) and not set("@+") & set(name)
+
+
+def _are_numbers(chosen: tuple[int, ...], least: int = 0) -> bool:
+    return least <= len(chosen) == len(set(chosen)) and min(chosen, default=1) >= 1

@@ -1,0 +1,166 @@
+"""Loaders of sites: shuffled and cut by rank for learning, whole plates in order and unpadded for evaluation."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from torch.utils.data import BatchSampler
+
+from rcic.errors import UserError
+from rcic.learn.config.settings import Config
+from rcic.learn.data.site_groups import group_codes
+from rcic.learn.runs.ranks import rank_and_world, say
+from rcic.pixels.audit.findings import Audit
+from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.dataset import SiteDataset
+from rcic.pixels.batches.loader import BatchLoader
+from rcic.pixels.batches.sampler import EpochSampler, GroupBatches, WholeGroups
+from rcic.pixels.images.complete import check_files, complete_sites, drop_incomplete
+from rcic.pixels.images.sites import TAKEN, site_table, stack_rows
+from rcic.pixels.images.store import Store
+from rcic.schema.convert import to_plain
+from rcic.screen.table import Screen
+
+
+def usable_sites(
+    store: Store,
+    wells: pd.DataFrame,
+    sites: Sequence[int],
+    channels: Sequence[int],
+    drop: bool,
+    audit: Audit | None = None,
+) -> pd.DataFrame:
+    """Return the site table of ``wells``, without the incomplete sites if ``drop`` (and says how many).
+
+    With an ``audit`` that decides, and no file is looked for. Raises UserError, naming files, for an incomplete site
+    otherwise, or if no site is complete.
+    """
+    if audit is not None:
+        return _audited_sites(store, site_table(wells, sites), channels, audit)
+    if not drop:
+        return check_files(store, wells, sites, channels)
+    rows, dropped = drop_incomplete(store, wells, sites, channels)
+    if len(dropped):
+        lost = len(wells) - rows["id_code"].nunique()
+        total = len(rows) + len(dropped)
+        said = f"left out {len(dropped)} of {total} sites that lack a channel ({lost} wells have none left)"
+        say(f"channels {list(channels)}: {said}")
+    return rows
+
+
+def _audited_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int], audit: Audit) -> pd.DataFrame:
+    """Return the site table as the audit leaves it, saying what was changed. Raises UserError if no site is left."""
+    kept = audit.settled(rows, channels)
+    if kept.empty:
+        raise UserError(f"{store.root}: none of {len(rows):,} sites has sound images of the channels {list(channels)}")
+    n_taken = int((kept[TAKEN] > 0).sum()) if TAKEN in kept else 0
+    if n_left_out := len(rows) - len(kept):
+        lost = rows["id_code"].nunique() - kept["id_code"].nunique()
+        said = f"left out {n_left_out} of {len(rows)} sites with a bad image ({lost} wells have none left)"
+        say(f"channels {list(channels)}: {said}")
+    if n_taken:
+        say(f"channels {list(channels)}: {n_taken} of {len(rows)} sites have the images of their well's other site")
+    return kept
+
+
+def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
+    """Return one row for each well that has all ``sites``, saying which have not. Raises UserError if none has."""
+    wells, lacking = stack_rows(rows, sites)
+    if len(lacking):
+        first = f"{lacking['id_code'].iloc[0]} site {lacking['site'].iloc[0]}"
+        say(f"left out {lacking['id_code'].nunique()} wells that lack a site of {list(sites)}, first {first}")
+    return wells
+
+
+def with_company(
+    store: Store, screen: Screen, rows: pd.DataFrame, unit: str | None, config: Config, audit: Audit | None = None
+) -> pd.DataFrame:
+    """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
+
+    The column ``wanted`` (bool) tells the two kinds apart. Company are controls and treatments of whatever label; those
+    that lack an image, or have a bad one by the ``audit``, are left out aloud. Rows stand by experiment, plate, well
+    and site.
+    """
+    if unit is None:
+        return rows.assign(wanted=True)
+    keys = ["experiment"] if unit == "experiment" else ["experiment", "plate"]
+    theirs = screen.wells.merge(rows[keys].drop_duplicates(), on=keys)
+    others = theirs[~theirs["id_code"].isin(rows["id_code"])].assign(label=-1)
+    company = site_table(others, config.data.sites)
+    channels = config.data.channels
+    company = company[complete_sites(store, company, channels) if audit is None else audit.sound(company, channels)]
+    if TAKEN in rows:
+        company = company.assign(**{TAKEN: 0})
+    if config.data.stack_sites:
+        n_sites = company.groupby("id_code")["site"].transform("size")
+        company = company[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
+    if lost := len(others) - company["id_code"].nunique():
+        lack = "an image" if audit is None else "a sound image"
+        say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack {lack}")
+    both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)
+    return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
+
+
+def train_loader(config: Config, rows: pd.DataFrame, store: Store) -> BatchLoader:
+    """Return the shuffled, augmented loader of this rank: random batches or, for the ``bn`` of a plate, a plate's each.
+
+    Sites without a label sit out. Raises UserError for fewer than two sites a process.
+    """
+    rank, world = rank_and_world()
+    transform = build(to_plain(config.augment), config.train.seed, config.n_epochs)
+    dataset = _dataset(config, rows, store, transform)
+    labelled = np.flatnonzero(rows["label"].to_numpy() >= 0)  # others wait for a pseudo-label
+    if config.model.bn != "running":
+        groups = group_codes(rows, config.model.bn)
+        batches = GroupBatches(groups, config.train.batch_size, config.train.seed, rank, world)
+        batches.rows = labelled
+        if len(batches) == 0:
+            raise UserError(f"{len(labelled)} training sites are too few for batches of one {config.model.bn} each")
+        return _loader(dataset, config, batches)
+    sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
+    sampler.rows = labelled
+    if len(sampler) < 2:
+        raise UserError(f"{len(labelled)} training sites are too few for {world} processes, each needs two at least")
+    # A last batch smaller than the others would upset BatchNorm, so it is left out unless it is the only one.
+    drop_last = len(sampler) >= config.train.batch_size
+    return _loader(dataset, config, BatchSampler(cast(Any, sampler), config.train.batch_size, drop_last))
+
+
+def order_of(loader: BatchLoader) -> EpochSampler | GroupBatches:
+    """Return what decides the order of a training loader."""
+    own = loader.batch_sampler
+    return own if isinstance(own, GroupBatches) else cast(EpochSampler, own.sampler)
+
+
+def valid_loader(config: Config, rows: pd.DataFrame, store: Store, unit: str | None) -> BatchLoader:
+    """Return the loader of this rank's share of the rows, in order, without augmentation.
+
+    The share is every ``world``-th row or, where ``unit`` (plate, experiment) must be read whole, every ``world``-th of
+    those. Raises UserError if there are fewer than processes.
+    """
+    rank, world = rank_and_world()
+    dataset = _dataset(config, rows, store, None)
+    if unit is None:
+        if len(rows) < world:
+            raise UserError(f"{len(rows)} validation sites are too few for {world} processes")
+        own = range(rank, len(dataset), world)
+        return _loader(dataset, config, BatchSampler(own, config.train.valid_batch_size, drop_last=False))
+    groups = group_codes(rows, unit)
+    if (n_groups := len(np.unique(groups))) < world:
+        raise UserError(f"validation has {n_groups} {unit}s, too few for {world} processes that take whole ones")
+    return _loader(dataset, config, WholeGroups(groups, config.train.valid_batch_size, rank, world))
+
+
+def _dataset(config: Config, rows: pd.DataFrame, store: Store, transform: Any) -> SiteDataset:
+    data = config.data
+    sites = data.sites if data.stack_sites else ()
+    dataset = SiteDataset(rows, store, data.channels, transform, data.size, sites)
+    if data.cache and not dataset.preload():
+        say(f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time")
+    return dataset
+
+
+def _loader(dataset: SiteDataset, config: Config, batches: Any) -> BatchLoader:
+    gpu = config.train.device == "cuda"
+    return BatchLoader(dataset, batches, config.data.workers, pin=gpu, on_device=gpu)

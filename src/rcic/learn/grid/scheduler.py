@@ -1,0 +1,129 @@
+"""The trainings of a grid, one process each: what can begin begins, what fails is tried once more, the rest goes on."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rcic.errors import BUSY
+from rcic.files.lock import owner
+from rcic.launch.launcher import Launcher
+from rcic.learn.grid.cells import Cell, Tables, maker_of
+from rcic.learn.runs.folder import State
+from rcic.screen.source import DataRoot, flags_of
+
+_TRIES = 2
+
+
+@dataclass
+class Outcome:
+    """What became of the trainings of a grid, by name: done, now or before, and those that are not, with the reason."""
+
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def text(self, n_cells: int) -> str:
+        """Return the summary: a line on all and one for each training that is not done."""
+        lines = [f"{len(self.done)} of {n_cells} trainings are done"]
+        return "\n".join(lines + [f"  {name}: {reason}" for name, reason in self.failed.items()])
+
+
+class Grid:
+    """Carries out a grid; cells that others train are waited for.
+
+    ``command`` makes the words that start a cell, whether for the first time or again.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        tables: Tables,
+        launcher: Launcher,
+        command: Callable[[Cell, bool], Sequence[str]],
+        force: bool = False,
+    ):
+        self.cells, self.tables, self.launcher, self.command, self.force = cells, tables, launcher, command, force
+        self.waiting = list(cells)
+        self.tries = {cell.name: 0 for cell in cells}
+        self.outcome = Outcome()
+
+    def run(self, pause: float = 0.2) -> Outcome:
+        """Return what became of all trainings; if this is broken off, those that run are ended and waited for."""
+        by_name = {cell.name: cell for cell in self.cells}
+        try:
+            while self.waiting or self.launcher.running:
+                for name, code in self.launcher.ended().items():
+                    self._settle(by_name[name], code)
+                if not self._begin() and not self.launcher.running and not self._others():
+                    break
+                time.sleep(pause)
+        except BaseException:
+            self.launcher.stop()
+            raise
+        for cell in self.waiting:
+            self.outcome.failed[cell.name] = f"not begun: {self.tables.lacks(cell)}"
+        return self.outcome
+
+    def _begin(self) -> bool:
+        """Start what can begin now, as far as there are slots; return whether the queue changed."""
+        changed = False
+        for cell in list(self.waiting):
+            if not self.launcher.free:
+                break
+            if owner(cell.folder) is not None or self._is_to_come(cell) or self.tables.lacks(cell):
+                continue
+            self.waiting.remove(cell)
+            changed = True
+            state = self.tables.state(cell)
+            if state.kind == "done" and not self.force:
+                self.outcome.done.append(cell.name)
+            elif state.kind == "stale" and not self.force:
+                self.outcome.failed[cell.name] = f"was trained with {state.words}; --force trains anew"
+            else:
+                self.tries[cell.name] += 1
+                self.launcher.start(cell.name, self.command(cell, self.tries[cell.name] > 1))
+        return changed
+
+    def _is_to_come(self, cell: Cell) -> bool:
+        """Return whether the training that ``cell`` starts from is still to be done, here or elsewhere."""
+        maker = maker_of(cell, self.cells, self.tables.log_root)
+        return maker is not None and (maker in self.waiting or maker.name in self.launcher.running)
+
+    def _others(self) -> bool:
+        """Return whether another process trains one of the waiting cells."""
+        return any(owner(cell.folder) is not None for cell in self.waiting)
+
+    def _settle(self, cell: Cell, code: int) -> None:
+        """Note a training that ended: done, to be tried again at the end of the queue, or failed."""
+        state = self.tables.state(cell)
+        if code == 0:
+            self.outcome.done.append(cell.name)
+        elif code == BUSY:
+            self.tries[cell.name] -= 1
+            self.waiting.append(cell)
+        elif self.tries[cell.name] < _TRIES and _had_begun(state, code):
+            reason = self._reason(cell, state, code)
+            print(f"{cell.name}: {reason}; it will be tried once more", file=sys.stderr, flush=True)
+            self.waiting.append(cell)
+        else:
+            self.outcome.failed[cell.name] = self._reason(cell, state, code)
+
+    def _reason(self, cell: Cell, state: State, code: int) -> str:
+        """Return in words why a training ended."""
+        said = self.launcher.said(cell.name)
+        if code < 0:
+            return f"killed by signal {-code} after {state.epochs} whole epochs" + (f", {said}" if said else "")
+        return said or state.words or f"ended with code {code}, see its line above"
+
+
+def _had_begun(state: State, code: int) -> bool:
+    """Return whether a training failed on its way. One that was refused at its start would be refused again."""
+    return code != 2 or state.kind in ("failed", "partial")
+
+
+def train_command(cell: Cell, data_root: DataRoot, log_root: Path, more: Sequence[str]) -> list[str]:
+    """Return the words that run a cell's training; ``more`` flags are passed on."""
+    script = str(Path(__file__).parents[3] / "train.py")
+    files = [f"--config={cell.source}", *flags_of(data_root), f"--log_root={log_root}"]
+    return [sys.executable, script, "run", *files, *more, *cell.flags]

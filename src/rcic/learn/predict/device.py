@@ -1,0 +1,19 @@
+"""The device that a network runs on."""
+
+import torch
+
+from rcic.errors import UserError
+
+
+def pick_device(wanted: str) -> str:
+    """Return ``"cuda"`` or ``"cpu"``; ``auto`` takes a GPU if there is one. Raises UserError for other words.
+
+    Raises UserError, too, if ``cuda`` is wanted where torch sees no GPU.
+    """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device is {wanted!r}, must be auto, cpu or cuda")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("device cuda was asked for, but torch sees no GPU; use --device auto or cpu")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted

@@ -1,0 +1,115 @@
+"""Checkpoints: written whole, read without running code, and laid over a network with a word on what did not fit."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rcic.errors import UserError
+from rcic.files.atomic import whole
+
+FORMAT = 2  # 2: the config within has the sections of settings.py
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights and what they are weights of (model, channels, classes, size, stage, epoch, metrics, config).
+
+    ``extra`` is what else a training needs to go on.
+    """
+
+    weights: dict[str, Tensor]
+    meta: dict[str, Any]
+    path: Path
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    meta: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
+    earlier: Path | None = None,
+) -> None:
+    """Write ``model``'s weights with ``meta`` (plain values) and ``extra`` (optimiser state and the like).
+
+    The file that was there is kept as ``earlier``, if given: at no instant is there neither.
+    Raises UserError if the file cannot be written. It is made in memory first: torch's own writer would report a full
+    disk as a RuntimeError that does not say so.
+    """
+    content = io.BytesIO()
+    torch.save({"format": FORMAT, "meta": dict(meta), "model": model.state_dict(), **(extra or {})}, content)
+    with whole(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+        if earlier is not None and path.exists():
+            path.replace(earlier)
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Return a checkpoint's weights (on the CPU, read when they are used) and facts.
+
+    Every byte is looked at first: the file is a zip archive, whose records have checksums that torch itself does not
+    compare. Raises UserError if the file is missing, damaged, foreign, or holds anything but tensors and plain values.
+    """
+    try:
+        _check_bytes(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such checkpoint") from None
+    except Exception as error:
+        raise UserError(
+            f"{path}: not a readable checkpoint ({type(error).__name__}); damaged, or was the copy cut short?"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not {"model", "meta"} <= content.keys():
+        raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT})")
+    extra = {key: value for key, value in content.items() if key not in ("format", "model", "meta")}
+    return Checkpoint(content["model"], content["meta"], Path(path), extra)
+
+
+def _check_bytes(path: str | Path) -> None:
+    """Raise BadZipFile if a record of the archive has another checksum than its directory says."""
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(damaged)
+
+
+def lay_over(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
+    """Copy the checkpoint's weights into ``model``; return the names of the head's tensors that were left as they were.
+
+    Only the head may differ (a 31-class model starts a 1,108-class one). Raises UserError when the trunk differs:
+    another architecture or another number of channels.
+    """
+    own, weights = model.state_dict(), checkpoint.weights
+    fitting = {key: value for key, value in weights.items() if key in own and value.shape == own[key].shape}
+    differing = sorted((own.keys() | weights.keys()) - fitting.keys())
+    if trunk := [key for key in differing if not key.startswith("head.")]:
+        raise UserError(
+            f"{checkpoint.path}: does not fit: it is {checkpoint.meta['model']} on channels "
+            f"{list(checkpoint.meta['channels'])}; {len(trunk)} tensors of the trunk differ, first {trunk[0]!r}"
+        )
+    model.load_state_dict(fitting, strict=False)
+    return differing
+
+
+def trunk_of(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint without the weights of its head."""
+    weights = {name: tensor for name, tensor in checkpoint.weights.items() if not name.startswith("head.")}
+    return replace(checkpoint, weights=weights)
+
+
+def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where: str) -> None:
+    """Raise UserError unless the checkpoint was trained on exactly these siRNAs, in this order."""
+    trained = tuple(checkpoint.meta["classes"])
+    if len(trained) != len(classes):
+        raise UserError(f"{checkpoint.path}: trained for {len(trained)} classes, but {where} has {len(classes)}")
+    if trained != classes:
+        first = next(index for index, pair in enumerate(zip(trained, classes, strict=True)) if pair[0] != pair[1])
+        raise UserError(
+            f"{checkpoint.path}: trained on other siRNA names than {where} has: class {first} is {trained[first]!r} "
+            f"there and {classes[first]!r} here"
+        )

@@ -1,0 +1,140 @@
+"""What a run folder holds: a finished training, the epochs of a broken-off one, and of which config and data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from rcic.errors import UserError
+from rcic.files.lock import owner
+from rcic.files.names import BEST, CONFIG, LAST, METRICS, PREVIOUS, Member, model_name
+from rcic.learn.config.settings import Config
+from rcic.learn.runs.ranks import say
+from rcic.learn.runs.run_record import read_record
+from rcic.schema.convert import flat, read_yaml, to_plain
+
+HARMLESS = (  # keys that do not decide what is learnt
+    "log.every",
+    "log.tensorboard",
+    "log.wandb",
+    "data.workers",
+    "data.cache",
+    "data.folds_dir",  # what the tables in them say is compared
+    "data.pseudo_dir",
+    "data.audit",  # so is which sites are bad
+    "data.audit_dir",
+    "train.device",
+    "train.valid_batch_size",
+    "predict.tta",  # but said
+)
+DATA = {
+    "screen": "screen (wells)",
+    "tables": "tables (wells or labels)",
+    "audit": "audit (the bad images, or what is done about them)",
+}
+_CHOOSE = "choose another --log_root, or --force to train anew"
+
+Kind = Literal["missing", "partial", "running", "done", "stale", "failed"]
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a training is: whole ``epochs`` of all, and in words what else there is to know of it."""
+
+    kind: Kind
+    epochs: int = 0
+    words: str = ""
+
+
+def run_folder(log_root: str | Path, config: Config) -> Path:
+    """Return ``LOG/{stage}/[1,2,3,4,5]/fold_K/MODEL`` (``MODEL@HUVEC`` for a cell type's own); stage I has no fold."""
+    fold = None if config.stage == "control" else config.data.fold
+    name = model_name(config.model.name, config.data.cell_types)
+    return Path(log_root) / config.stage / Member(config.data.channels, fold, name).folder
+
+
+def init_path(config: Config, log_root: Path) -> Path | None:
+    """Return the checkpoint that a training is to start from, whether it is there or not; None if from none."""
+    if config.init.checkpoint is not None:
+        return Path(config.init.checkpoint)
+    if config.init.stage == "none":
+        return None
+    fold = None if config.init.stage == "control" else config.data.fold
+    return log_root / config.init.stage / Member(config.data.channels, fold, config.model.name).folder / BEST
+
+
+def lacks_start(config: Config, log_root: Path) -> str:
+    """Return what is wrong with the checkpoint that a training is to start from, '' if nothing is or it needs none."""
+    path = init_path(config, log_root)
+    if path is None or config.init.checkpoint is not None:
+        return "" if path is None or path.exists() else f"{path}: no such checkpoint"
+    status = read_record(path.parents[1]).get("status", "done")
+    if path.exists() and status == "done":
+        return ""
+    reason = f"its training is {status}, not done" if path.exists() else "not there"
+    return f"{path}: {reason}, but init.stage is {config.init.stage}"
+
+
+def state_of(folder: Path, config: Config, data: Mapping[str, str]) -> State:
+    """Return how far the training of ``config`` is in its folder; ``data`` are the fingerprints of what it reads.
+
+    Stale: what is there, finished or not, was trained with another config or other data (the words say which).
+    """
+    record, epochs = read_record(folder), _epochs(folder)
+    if (who := owner(folder)) is not None:
+        return State("running", epochs, who)
+    done = record.get("status") == "done"
+    begun = any((folder / name).exists() for name in (LAST, PREVIOUS))
+    if not done and not begun:
+        failed = record.get("status") == "failed"
+        return State("failed", 0, str(record.get("reason", ""))) if failed else State("missing")
+    if not (folder / CONFIG).exists():
+        return State("stale", epochs, f"a config that is not known: {CONFIG} is gone")
+    if differs := changed(flat(read_yaml(folder / CONFIG)), config, record, data):
+        return State("stale", epochs, f"another {differs}")
+    failed = record.get("status") == "failed"
+    return State("done", epochs) if done else State("partial", epochs, str(record["reason"]) if failed else "")
+
+
+def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
+    """Return whether this very training is finished there.
+
+    ``data`` are the fingerprints of what it reads. Raises UserError if what is finished there had another config or
+    other data.
+    """
+    record = read_record(folder)
+    if record.get("status") != "done":
+        return False
+    if not (folder / CONFIG).exists():
+        raise UserError(f"{folder}: finished, but {CONFIG} is gone, so nobody knows how; {_CHOOSE}")
+    kept = flat(read_yaml(folder / CONFIG))
+    if differs := changed(kept, config, record, data):
+        raise UserError(f"{folder}: finished with another {differs}; {_CHOOSE}")
+    if kept["predict.tta"] != list(config.predict.tta):
+        trained, asked = (",".join(views) for views in (kept["predict.tta"], config.predict.tta))
+        say(f"{folder}: predict.tta was {trained} in training, and predict-all keeps to that; give it --tta={asked}")
+    return True
+
+
+def check_begun(folder: Path, config: Config, data: Mapping[str, str], begun: Mapping[str, Any]) -> None:
+    """Raise UserError unless a broken-off training is this one; ``begun`` is what its last checkpoint says."""
+    if differs := changed(flat(begun["config"]), config, read_record(folder), data):
+        raise UserError(f"{folder}: {begun['epoch']} epochs were trained with another {differs}; {_CHOOSE}")
+
+
+def changed(kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], data: Mapping[str, str]) -> str:
+    """Return which values that decide the result are others than those ``kept`` (dotted keys), '' if none is."""
+    wanted = flat(to_plain(config))
+    names = [key for key, value in wanted.items() if key not in HARMLESS and kept.get(key) != value]
+    names += [DATA[name] for name, value in data.items() if record.get(name, value) != value]
+    return ", ".join(names[:4])
+
+
+def _epochs(folder: Path) -> int:
+    """Return the number of whole epochs that metrics.csv tells, 0 if it cannot be read."""
+    try:
+        return len(pd.read_csv(folder / METRICS))
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,92 @@
+"""run.json, what a run folder says of itself: running, failed or done, and everything the result depended on."""
+
+import contextlib
+import json
+import platform
+import subprocess  # nosec B404 # for git, below
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rcic.files.atomic import whole
+from rcic.files.names import RUN
+from rcic.learn.runs.ranks import is_main
+
+_PACKAGES = (
+    "torch",
+    "catalyst-pdm",
+    "accelerate",
+    "timm",
+    "segmentation-models-pytorch",
+    "pretrainedmodels",
+    "numpy",
+)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return run.json of a run folder; empty if there is none that can be read."""
+    try:
+        return dict(json.loads((folder / RUN).read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+
+
+def surroundings() -> dict[str, Any]:
+    """Return when and how this process was started, and with which versions."""
+    return {
+        "started": _now(),
+        "command": sys.argv,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+@contextmanager
+def recorded(folder: Path, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Keep run.json at "running" within the block, then at "done", "stopped" (Ctrl-C, SIGTERM) or "failed".
+
+    What the block puts into the yielded dict is added at the end. Only the main process writes.
+    """
+    outcome: dict[str, Any] = {}
+    _write(folder, record | {"status": "running"})
+    try:
+        yield outcome
+        _write(folder, record | outcome | {"status": "done", "finished": _now()})
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # the disk may be full: the error is what counts
+            reason = str(error) or type(error).__name__
+            status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            _write(folder, record | outcome | {"status": status, "finished": _now(), "reason": reason})
+        raise
+
+
+def _write(folder: Path, record: dict[str, Any]) -> None:
+    if is_main():
+        with whole(folder / RUN) as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the program's git commit, with a mark if files were changed since; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603 # a list, no shell
+        return done.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

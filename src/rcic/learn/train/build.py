@@ -1,0 +1,165 @@
+"""From a config and its tables to a runner that is ready to go: images, loaders, network, callbacks, loggers."""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from catalyst.utils.misc import set_global_seed
+
+from rcic.files.atomic import sha256_of
+from rcic.files.names import channel_name, model_name
+from rcic.learn.config.settings import Config
+from rcic.learn.data.loaders import stacked, train_loader, usable_sites, valid_loader, with_company
+from rcic.learn.data.metadata import known_values, metadata_of
+from rcic.learn.data.pixel_norm import PixelNorm, learn_pixel_norm
+from rcic.learn.data.stage_table import StageTable
+from rcic.learn.data.training_sites import TrainingSites
+from rcic.learn.predict.device import pick_device
+from rcic.learn.runs.checkpoint import Checkpoint
+from rcic.learn.runs.ranks import rank_and_world, say
+from rcic.learn.train.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellValidation
+from rcic.learn.train.engine import check_precision
+from rcic.learn.train.logs import build_loggers
+from rcic.learn.train.progressive_labels import ProgressiveLabels, with_test_sites
+from rcic.learn.train.resume import disk_bytes
+from rcic.learn.train.runner import WellRunner
+from rcic.learn.train.size_check import check_sizes
+from rcic.learn.train.start import build_network, in_place, starting_checkpoint
+from rcic.pixels.audit.findings import Audit
+from rcic.pixels.batches.loader import BatchLoader
+from rcic.pixels.images.store import Store
+from rcic.pixels.packed.open_store import open_store
+from rcic.schema.convert import to_plain
+from rcic.screen.layout import Groups, learn_groups
+from rcic.screen.table import Screen
+
+
+def build_training(
+    config: Config,
+    screen: Screen,
+    table: StageTable,
+    log_root: Path,
+    folder: Path,
+    audit: Audit | None = None,
+    begun: Checkpoint | None = None,
+) -> tuple[WellRunner, dict[str, Any]]:
+    """Return the runner of one training, which will write into ``folder``, and the facts of it for run.json.
+
+    ``audit`` says which images are bad. The training goes on from ``begun``, the last whole epoch of the same one, if
+    that is given. Writes nothing. Raises UserError for images, weights, a device or a precision that the training could
+    not use.
+    """
+    device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
+    check_precision(config.train.precision, device)
+    check_sizes(config)
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
+    store = open_store(screen)
+    earlier = starting_checkpoint(config, log_root)
+    sites, known = find_sites(config, screen, table, store, earlier, audit)
+    set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
+    model, start = build_network(config, len(table.classes), [len(values) for values in known.values()], earlier)
+    loaders, pixels = _loaders(config, sites, store)
+    runner = WellRunner(config, model, loaders, sites, pixels)
+    runner.earlier = begun
+    meta = _meta(config, table, screen) | {"metadata": known, "pixels": dataclasses.asdict(pixels)}
+    runner.given_callbacks = {
+        "frozen": FrozenTrunk(config.schedule.frozen_epochs),
+        "validation": WellValidation(sites.valid, table.n_answers),
+        "checkpoints": KeepBestAndLast(folder, config.train.monitor, meta, begun),
+        "progress": Progress(_title(config), config.log.every),
+    }
+    if config.progressive.start:
+        runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder, audit)
+    runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
+    n_valid = int(sites.valid["wanted"].sum())
+    facts: dict[str, Any] = {"start": start, "device": device}
+    if earlier is not None:
+        facts |= {"start_path": str(earlier.path.resolve()), "start_sha256": sha256_of(earlier.path)}
+    facts |= {"processes": rank_and_world()[1], "n_classes": len(table.classes)}
+    labels = sites.train["label"]
+    absent = table.absent(labels)
+    facts |= {"n_train_sites": int((labels >= 0).sum()), "n_valid_sites": n_valid, "absent": absent}
+    facts["disk_bytes"] = disk_bytes(model, config.train)
+    say(_headline(config, table, facts))
+    _tell_absent(absent, len(table.classes))
+    return runner, facts
+
+
+def find_sites(
+    config: Config,
+    screen: Screen,
+    table: StageTable,
+    store: Store,
+    start: Checkpoint | None = None,
+    audit: Audit | None = None,
+) -> tuple[TrainingSites, dict[str, list[str]]]:
+    """Return the site tables of a stage with their metadata, and the metadata values that training knows.
+
+    They are those of the wells that are learnt for the answers: a held-out or a test experiment does not become known
+    through its control wells. ``start`` is the checkpoint that the weights come from, if they do. Raises UserError for
+    missing images, or a screen without the metadata that the config wants.
+    """
+    data, unit = config.data, config.statistics_unit
+    train, valid = (
+        usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit)
+        for wells in (table.train, table.valid)
+    )
+    if data.stack_sites:
+        train, valid = stacked(train, data.sites), stacked(valid, data.sites)
+    groups = _plate_groups(config, screen)
+    answers = train[train["label"] < table.n_answers]
+    known = in_place(known_values(config.model.metadata, answers, groups), config, start)
+    valid = with_company(store, screen, valid, unit, config, audit)
+    if config.progressive.start:
+        train = with_test_sites(config, screen, store, train, audit)
+    metadata = metadata_of(train, known, groups), metadata_of(valid, known)
+    return TrainingSites(train, valid, unit, *metadata), known
+
+
+def _plate_groups(config: Config, screen: Screen) -> Groups | None:
+    return learn_groups(screen) if "plate_group" in config.model.metadata else None
+
+
+def _loaders(config: Config, sites: TrainingSites, store: Store) -> tuple[dict[str, BatchLoader], PixelNorm]:
+    """Return the two loaders and how pixels are normalised."""
+    train = train_loader(config, sites.train, store)
+    loaders = {"train": train, "valid": valid_loader(config, sites.valid, store, sites.unit)}
+    return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)
+
+
+def _title(config: Config) -> str:
+    fold = "" if config.stage == "control" else f" fold {config.data.fold}"
+    own = f" {'+'.join(config.data.cell_types)}" if config.data.cell_types else ""
+    return f"{config.stage} {channel_name(config.data.channels)}{fold}{own}"
+
+
+def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
+    held_out = table.valid["experiment"].nunique()
+    return (
+        f"{_title(config)} {config.model.name} from {facts['start']}: {facts['n_train_sites']} sites, "
+        f"{len(table.classes)} classes, validated on {len(table.valid)} wells of {held_out} experiments"
+    )
+
+
+def _tell_absent(absent: list[str | int], n_classes: int, n_named: int = 8) -> None:
+    """Say which siRNAs this training will never see."""
+    if not absent:
+        return
+    named = ", ".join(map(str, absent[:n_named])) + (" ..." if len(absent) > n_named else "")
+    says = "have no training well, so their wells cannot be told"
+    say(f"warning: {len(absent)} of {n_classes} siRNAs {says}: {named}")
+
+
+def _meta(config: Config, table: StageTable, screen: Screen) -> dict[str, Any]:
+    """Return what a checkpoint says of itself, in plain values."""
+    return {
+        "stage": config.stage,
+        "model": model_name(config.model.name, config.data.cell_types),
+        "channels": list(config.data.channels),
+        "fold": config.data.fold,
+        "size": config.data.size,
+        "classes": list(table.classes),
+        "screen": screen.fingerprint(),
+        "config": to_plain(config),
+    }

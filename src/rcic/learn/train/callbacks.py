@@ -1,0 +1,124 @@
+"""What happens at one moment of a training: validation at the end of its loader, checkpoints at the end of an epoch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from catalyst import dl
+from tqdm import tqdm
+
+from rcic.decide.metrics import by_group, well_metrics
+from rcic.files.names import BEST, LAST, PREVIOUS
+from rcic.learn.predict.site_mean import average_sites
+from rcic.learn.runs.checkpoint import Checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from rcic.learn.train.runner import WellRunner
+
+
+class FrozenTrunk(dl.Callback):
+    """Keeps the trunk's weights out of the gradient for the first epochs.
+
+    It stays in training mode, so the running statistics of its BatchNorms go over to the screen's images meanwhile.
+    """
+
+    def __init__(self, epochs: int):
+        super().__init__(order=dl.CallbackOrder.Internal)
+        self.epochs = epochs
+
+    def on_epoch_start(self, runner: "WellRunner") -> None:
+        """Freeze or thaw."""
+        runner.network.trunk_frozen = runner.epoch_step <= self.epochs
+
+
+class WellValidation(dl.Callback):
+    """Scores the validation wells: all sites of a well averaged, overall, by cell type and by experiment.
+
+    Of the classes only the first ``n_answers`` are answers.
+    """
+
+    def __init__(self, sites: pd.DataFrame, n_answers: int):
+        super().__init__(order=dl.CallbackOrder.Metric)
+        self.sites, self.n_answers = sites, n_answers
+
+    def on_loader_end(self, runner: "WellRunner") -> None:
+        """Put map3, top1 and top3, and map3 and top1 of each group, among the loader's metrics."""
+        if not runner.is_valid_loader:
+            return
+        wanted = self.sites["wanted"].to_numpy(bool)
+        logits = runner.answers.logits()[wanted, : self.n_answers]
+        logits, wells = average_sites(logits, self.sites[wanted].reset_index(drop=True))  # (N, K)
+        labels = wells["label"].to_numpy()
+        runner.loader_metrics.update(well_metrics(logits, labels))
+        for column in ("cell_type", "experiment"):
+            for value, metrics in by_group(logits, labels, wells[column].to_numpy()).items():
+                runner.loader_metrics.update({f"{name} {value}": metrics[name] for name in ("map3", "top1")})
+
+
+class KeepBestAndLast(dl.Callback):
+    """Writes ``last.pth`` every epoch and ``best.pth`` when the monitored metric rises; ties keep the earlier epoch.
+
+    The epoch before the last is kept as ``previous.pth`` until the training ends. ``best`` goes on from ``earlier``.
+    """
+
+    def __init__(self, folder: Path, monitor: str, meta: dict[str, Any], earlier: Checkpoint | None = None):
+        super().__init__(order=dl.CallbackOrder.Checkpoint)
+        self.folder, self.monitor, self.meta = folder, monitor, meta
+        self.best: dict[str, Any] = {"epoch": 0, "value": float("-inf")} if earlier is None else earlier.extra["best"]
+        self.kept: int = 0 if earlier is None else earlier.meta["epoch"]  # the last epoch that is on the disk
+
+    def on_epoch_end(self, runner: "WellRunner") -> None:
+        """Compare, then write on the main process only."""
+        metrics = runner.epoch_metrics["valid"]
+        is_best = metrics[self.monitor] > self.best["value"]
+        if is_best:
+            self.best = {"epoch": runner.epoch_step, "value": metrics[self.monitor]}
+        if not runner.engine.is_main_process:
+            return
+        meta = {**self.meta, "epoch": runner.epoch_step, "metrics": dict(metrics)}
+        if is_best:
+            with runner.averaged():
+                save_checkpoint(self.folder / BEST, runner.network, meta)
+        extra = runner.state_dict() | {"best": self.best}
+        save_checkpoint(self.folder / LAST, runner.network, meta, extra, self.folder / PREVIOUS)
+        self.kept = runner.epoch_step
+
+    def on_experiment_end(self, runner: "WellRunner") -> None:
+        """Remove what only going on would have needed."""
+        if runner.engine.is_main_process:
+            (self.folder / PREVIOUS).unlink(missing_ok=True)
+
+
+class Progress(dl.Callback):
+    """One bar over all batches of the training, on a terminal; elsewhere nothing.
+
+    It shows the epoch's mean loss so far. Only ``every`` so many batches: to look at it is to wait for the device.
+    """
+
+    def __init__(self, title: str, every: int = 50):
+        super().__init__(order=dl.CallbackOrder.External)
+        self.title, self.every = title, every
+        self.bar: tqdm | None = None
+
+    def on_experiment_start(self, runner: "WellRunner") -> None:
+        """Open the bar on the main process."""
+        total = runner.num_epochs * sum(len(loader) for loader in runner.loaders.values())
+        hidden = None if runner.engine.is_main_process else True
+        done = total * runner.epoch_step // runner.num_epochs
+        words: dict[str, Any] = {"desc": self.title, "unit": "batch", "dynamic_ncols": True, "leave": False}
+        self.bar = tqdm(total=total, initial=done, disable=hidden, **words)
+
+    def on_batch_end(self, runner: "WellRunner") -> None:
+        """Move the bar."""
+        if self.bar is None:
+            return
+        self.bar.update()
+        if runner.is_train_loader and runner.batch_index % self.every == 0 and not self.bar.disable:
+            self.bar.set_postfix(loss=f"{float(runner.loss_sum) / runner.n_seen:.3f}", refresh=False)
+
+    def on_experiment_end(self, runner: "WellRunner") -> None:  # noqa: ARG002
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()
+
+    on_exception = on_experiment_end

@@ -1,0 +1,51 @@
+"""Where the arithmetic runs: Catalyst's engines over accelerate, made to fit this program."""
+
+import torch
+from accelerate import DistributedDataParallelKwargs
+from catalyst import dl
+
+from rcic.errors import UserError
+from rcic.learn.config.settings import Train
+from rcic.learn.predict.device import pick_device
+
+
+class _Engine:
+    """What both engines do otherwise than Catalyst's."""
+
+    def mean_reduce_ddp_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return metrics as they are: every rank computes them on all gathered wells.
+
+        Catalyst's own works with accelerate 0.34 only (``AttributeError: TPU`` since 1.0).
+        """
+        return metrics
+
+    def cleanup(self) -> None:
+        """Leave the process group, without which torch warns at exit."""
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+class CpuEngine(_Engine, dl.CPUEngine):
+    """One process, or gloo under ``torchrun``."""
+
+
+class GpuEngine(_Engine, dl.GPUEngine):
+    """One GPU, or nccl under ``torchrun``."""
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Raise UserError for fp16 on a CPU, where accelerate would compute in fp32 without a word."""
+    if precision == "fp16" and device == "cpu":
+        raise UserError("train.precision fp16 needs a GPU; on a CPU use bf16 or fp32")
+
+
+def build_engine(train: Train, some_frozen: bool) -> dl.Engine:
+    """Return the engine for the config's device and precision, alone or under ``torchrun``.
+
+    ``some_frozen`` says that at times not every parameter has a gradient, which DDP must look for. accelerate keeps
+    the first engine's precision for the whole process: one process, one training.
+    """
+    precision = {"fp32": "no"}.get(train.precision, train.precision)
+    ddp = [DistributedDataParallelKwargs(find_unused_parameters=True)] if some_frozen else []
+    engine = GpuEngine if pick_device(train.device) == "cuda" else CpuEngine
+    return engine(mixed_precision=precision, kwargs_handlers=ddp)

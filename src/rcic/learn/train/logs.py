@@ -1,0 +1,58 @@
+"""Where an epoch's metrics go: metrics.csv and the console always, TensorBoard and Weights & Biases as configured."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from catalyst import dl
+from catalyst.loggers.wandb import WandbLogger
+from tqdm import tqdm
+
+from rcic.files.atomic import whole
+from rcic.files.names import METRICS
+from rcic.learn.config.settings import Log
+from rcic.learn.train.tensorboard import TensorBoard
+
+if TYPE_CHECKING:
+    from rcic.learn.train.runner import WellRunner
+
+
+class MetricsFile(dl.ILogger):
+    """``metrics.csv``, one row an epoch, rewritten whole; and the same in one line of the console."""
+
+    def __init__(self, folder: Path, title: str):
+        super().__init__(log_batch_metrics=False, log_epoch_metrics=True)
+        self.folder, self.title = folder, title
+
+    def log_metrics(self, metrics: dict[str, Any], scope: str, runner: "WellRunner") -> None:  # noqa: ARG002
+        """Write the runner's epochs so far; what Catalyst offers more often is left to other loggers."""
+        if scope != "epoch":
+            return
+        write_metrics(self.folder, runner.history)
+        tqdm.write(f"  {self.title}  {_line(runner.history[-1], runner.num_epochs)}")
+
+
+def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write ``metrics.csv``, whole or not at all."""
+    with whole(folder / METRICS) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.6g")
+
+
+def build_loggers(config: Log, folder: Path, title: str) -> dict[str, dl.ILogger]:
+    """Return the loggers of a run; their files go below ``folder``, which must be there."""
+    loggers: dict[str, dl.ILogger] = {"metrics": MetricsFile(folder, title)}
+    if config.tensorboard:
+        loggers["tensorboard"] = TensorBoard(folder / "tensorboard")
+    if config.wandb != "off":
+        loggers["wandb"] = WandbLogger(
+            project="rcic", name=title, log_batch_metrics=False, mode=config.wandb, dir=str(folder)
+        )
+    return loggers
+
+
+def _line(row: dict[str, float], n_epochs: int) -> str:
+    """Return an epoch's row as text for the console."""
+    text = f"epoch {row['epoch']:>{len(str(n_epochs))}.0f}/{n_epochs}  lr {row['lr']:.1e}"
+    text += f"  loss {row['train_loss']:.3f} train, {row['valid_loss']:.3f} valid"
+    return text + f"  map3 {row['map3']:.3f}  top1 {row['top1']:.3f}  top3 {row['top3']:.3f}  {row['seconds']:.0f} s"

@@ -1,0 +1,115 @@
+"""Pseudo-labels that are chosen anew each epoch by the network that learns from them.
+
+Source: the winner of RCIC (recipe F): late in training the test wells of the widest margins, one a siRNA and plate,
+become training wells, more of them each epoch. Which ones is :mod:`rcic.decide.progressive`'s affair.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from catalyst import dl
+from numpy.typing import NDArray
+
+from rcic.decide.blend import log_softmax
+from rcic.decide.progressive import choose, share_at
+from rcic.errors import UserError
+from rcic.files.atomic import whole
+from rcic.files.names import PSEUDO
+from rcic.learn.config.settings import Config
+from rcic.learn.data.loaders import stacked, usable_sites, valid_loader, with_company
+from rcic.learn.data.metadata import metadata_of
+from rcic.learn.data.site_groups import Gatherer
+from rcic.learn.data.training_sites import TrainingSites
+from rcic.learn.predict.site_mean import average_sites
+from rcic.learn.train.validation import SiteAnswers
+from rcic.pixels.audit.findings import Audit
+from rcic.pixels.images.store import Store
+from rcic.pixels.packed.open_store import open_store
+from rcic.screen.layout import learn_groups
+from rcic.screen.table import Screen
+
+if TYPE_CHECKING:
+    from rcic.learn.train.runner import WellRunner
+
+
+def test_sites(config: Config, screen: Screen, store: Store, audit: Audit | None = None) -> pd.DataFrame:
+    """Return the site table of the test treatments, label -1. Raises UserError if the screen has none."""
+    wells, data = screen.select("test", "treatment"), config.data
+    if data.cell_types:
+        wells = wells[wells["cell_type"].isin(data.cell_types)].reset_index(drop=True)
+    if wells.empty:
+        raise UserError(f"{screen.root}: no test wells, but progressive.start is set; set it 0")
+    rows = usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit)
+    return stacked(rows, data.sites) if data.stack_sites else rows
+
+
+def with_test_sites(
+    config: Config, screen: Screen, store: Store, train: pd.DataFrame, audit: Audit | None = None
+) -> pd.DataFrame:
+    """Return the training site table and, below it, the test sites, which have label -1 until they are chosen."""
+    return pd.concat([train, test_sites(config, screen, store, audit)], ignore_index=True)
+
+
+class ProgressiveLabels(dl.Callback):
+    """From epoch ``progressive.start`` on chooses, before each epoch, the test wells that are learnt from.
+
+    They are those of ``sites`` that have no label. Writes ``pseudo/epoch_NNN.csv`` in the run folder: every test well,
+    whether it was kept, and why.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        screen: Screen,
+        sites: TrainingSites,
+        known: Mapping[str, Sequence[str]],
+        folder: Path,
+        audit: Audit | None = None,
+    ):
+        super().__init__(order=dl.CallbackOrder.Internal)
+        self.config, self.screen, self.folder = config, screen, folder
+        self.groups = learn_groups(screen)
+        store = open_store(screen)
+        self.rows = with_company(store, screen, sites.unlabelled, sites.unit, config, audit)
+        self.loader = valid_loader(config, self.rows, store, sites.unit)
+        self.gatherer = Gatherer(self.rows, sites.unit, metadata_of(self.rows, known))
+
+    def on_epoch_start(self, runner: "WellRunner") -> None:
+        """Choose, and give the sampler the rows and the runner the labels of this epoch."""
+        settings, train = self.config.progressive, runner.sites.train
+        labels = train["label"].to_numpy(np.int64, copy=True)
+        if runner.epoch_step >= settings.start:
+            audit = self._choose(runner)
+            chosen = audit[audit["kept"]].set_index("id_code")["label"]
+            new = train["id_code"].map(chosen).to_numpy(float)
+            labels = np.where((labels < 0) & ~np.isnan(new), np.nan_to_num(new).astype(np.int64), labels)
+        runner.order.rows = np.flatnonzero(labels >= 0)
+        runner.sites.new_labels = torch.from_numpy(labels)
+
+    def _choose(self, runner: "WellRunner") -> pd.DataFrame:
+        """Return the audit of this epoch, written on the main process."""
+        logits = self._ask(runner)[:, : self.screen.n_treatments]
+        wanted = self.rows["wanted"].to_numpy(bool)
+        means, wells = average_sites(logits[wanted], self.rows[wanted].reset_index(drop=True))
+        settings = self.config.progressive
+        share = share_at(runner.epoch_step, settings.start, runner.num_epochs, settings.first, settings.last)
+        held_out = set(runner.sites.valid["id_code"][runner.sites.valid["wanted"]])
+        audit = choose(log_softmax(means), wells, self.groups, share, settings.min_margin, held_out)
+        if runner.engine.is_main_process:
+            with whole(self.folder / PSEUDO / f"epoch_{runner.epoch_step:03d}.csv") as temporary:
+                told = audit.assign(sirna=self.screen.decode(audit["label"])).drop(columns="label")
+                told.to_csv(temporary, index=False, float_format="%.6g")
+        return audit
+
+    def _ask(self, runner: "WellRunner") -> NDArray[np.float32]:
+        """Return the logits (R, K) of the test sites, NaN for their company, gathered from every rank."""
+        answers = SiteAnswers(runner.network, self.gatherer, runner.how)
+        with runner.averaged():
+            for batch in self.loader:
+                answers.add(batch)
+        runner.network.train()
+        return answers.logits()

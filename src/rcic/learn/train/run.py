@@ -1,0 +1,122 @@
+"""One training from a config to a run folder: skip it if done, refuse what cannot work, record what was used."""
+
+import contextlib
+import shutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from rcic.errors import UserError
+from rcic.files.atomic import whole
+from rcic.files.disk import check_room, remove_unfinished
+from rcic.files.lock import locked
+from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO
+from rcic.learn.config.for_screen import fitted
+from rcic.learn.config.resolve import check_files, write_config
+from rcic.learn.config.settings import Config
+from rcic.learn.data.audit_policy import audit_of_training
+from rcic.learn.data.stage_table import StageTable, stage_table
+from rcic.learn.runs.folder import DATA, check_begun, is_done, run_folder
+from rcic.learn.runs.ranks import is_main, say
+from rcic.learn.runs.run_record import read_record, recorded, surroundings
+from rcic.pixels.audit.findings import Audit
+from rcic.screen.source import DataRoot, form_file
+from rcic.screen.table import Screen, read_screen
+
+
+def train(
+    config: Config,
+    data_root: DataRoot,
+    log_root: str | Path,
+    force: bool = False,
+    expected: Mapping[str, str] | None = None,
+) -> Path:
+    """Run one training and return its folder; a finished one is left alone, one that was broken off goes on.
+
+    With ``force`` both begin anew. Under ``torchrun`` every process calls this; the first one writes. Raises UserError
+    for anything in tables, images, weights or config that would stop it later, before anything is written, and
+    BusyError if another process trains there. ``expected`` are fingerprints that the screen and the tables must have.
+    """
+    _check_loggers(config)
+    check_files(config)
+    screen = read_screen(data_root)
+    if (own := fitted(config, screen)).init != config.init:
+        say(f"{screen.form.name} has no control wells, so this does not start from stage I")
+    config, folder = own, run_folder(log_root, own)
+    audit = audit_of_training(config, screen)
+    table = stage_table(screen, config)
+    data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
+    data["audit"] = "" if audit is None else audit.digest(config.data.channels)
+    for name, value in (expected or {}).items():
+        if data[name] != value:
+            raise UserError(f"{screen.root}: trained the first time with another {DATA[name]}")
+    with locked(folder) if is_main() else contextlib.nullcontext():
+        if not force and is_done(folder, config, data):
+            say(f"{folder}: done already, skipped")
+        else:
+            told = {"data_root": str(screen.root), "screen_form": form_file(data_root), "log_root": str(log_root)}
+            _train(config, screen, table, told, data, force, audit)
+    return folder
+
+
+def _train(
+    config: Config,
+    screen: Screen,
+    table: StageTable,
+    told: dict[str, str | None],
+    data: dict[str, str],
+    force: bool,
+    audit: Audit | None,
+) -> None:
+    """Train in a folder that is this process' own; ``told`` are the paths that the command was given."""
+    log_root = Path(str(told["log_root"]))
+    folder = run_folder(log_root, config)
+    record = surroundings() | told | data
+
+    from rcic.learn.train.build import build_training  # torch and Catalyst only now: the checks above are quick
+    from rcic.learn.train.logs import write_metrics
+    from rcic.learn.train.resume import last_whole_epoch
+
+    begun = None if force else last_whole_epoch(folder)
+    if begun is not None:
+        check_begun(folder, config, data, begun.meta)
+        record["resumed"] = [*read_record(folder).get("resumed", []), begun.meta["epoch"]]
+    runner, facts = build_training(config, screen, table, log_root, folder, audit, begun)
+    check_room(folder, facts["disk_bytes"]["at_most"] - _bytes_in((folder / BEST).parent))
+    with recorded(folder, record | facts) as outcome:
+        if is_main():
+            remove_unfinished(folder)
+            _begin(folder, runner.config, table, anew=begun is None)
+            if begun is not None:
+                write_metrics(folder, begun.extra["history"])  # which are written after an epoch's checkpoint
+        try:
+            runner.run()
+        except KeyboardInterrupt:
+            kept = runner.given_callbacks["checkpoints"].kept
+            say(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command goes on")
+            raise
+        outcome["best"] = best = runner.callbacks["checkpoints"].best
+    say(f"{folder}: best {config.train.monitor} {best['value']:.3f} in epoch {best['epoch']}")
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*"))
+
+
+def _check_loggers(config: Config) -> None:
+    if config.log.wandb != "off" and find_spec("wandb") is None:
+        raise UserError(
+            f"log.wandb is {config.log.wandb}, but wandb is not installed: pip install wandb, or set it off"
+        )
+
+
+def _begin(folder: Path, config: Config, table: StageTable, anew: bool) -> None:
+    """Write the config and the held-out wells; ``anew``: clear what an earlier training left in the folder."""
+    if anew:
+        for name in (LAST, PREVIOUS, BEST, METRICS):
+            (folder / name).unlink(missing_ok=True)
+        for name in ("tensorboard", PSEUDO):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    write_config(config, folder / CONFIG)
+    with whole(folder / HELD_OUT) as temporary:
+        table.valid.to_csv(temporary, columns=["id_code", "label"], index=False)

@@ -1,0 +1,261 @@
+"""The Catalyst Runner of a site classifier: its own training step, validation over every rank without padding."""
+
+import contextlib
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast, gather_object
+from catalyst import dl
+from torch import Tensor, nn
+
+from rcic.errors import UserError
+from rcic.learn.config.settings import Config
+from rcic.learn.data.loaders import order_of
+from rcic.learn.data.pixel_norm import PixelNorm
+from rcic.learn.data.training_sites import TrainingSites
+from rcic.learn.models import WellClassifier
+from rcic.learn.predict.evaluate import How
+from rcic.learn.runs.checkpoint import Checkpoint, lay_over
+from rcic.learn.train.batch_inputs import Inputs
+from rcic.learn.train.engine import build_engine
+from rcic.learn.train.loss_watch import LossWatch, check_finite
+from rcic.learn.train.optim import accumulation, build_optimizer, rate_index, schedule_table, set_step
+from rcic.learn.train.validation import SiteAnswers
+from rcic.learn.train.weight_average import build_average
+from rcic.pixels.batches.loader import BatchLoader
+from rcic.schema.convert import to_plain
+
+
+class WellRunner(dl.IRunner):
+    """Trains a :class:`WellClassifier` on loaders ``train`` and ``valid`` that are cut by rank already.
+
+    Catalyst calls the events; backward, accumulation, clipping, rates and steps, which Catalyst 22.4 gets wrong, are
+    done in :meth:`handle_batch`. No value leaves the device there, but for ArcFace and CosFace, whose implementation
+    indexes by a mask and so waits for it. Raises UserError when the training loss of an epoch
+    is not finite.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: WellClassifier,
+        loaders: Mapping[str, BatchLoader],
+        sites: TrainingSites,
+        pixels: PixelNorm | None = None,
+    ):
+        super().__init__(model=model)
+        self.config = config
+        self.network = model
+        self.given_loaders = dict(loaders)
+        self.given_callbacks: dict[str, dl.Callback] = {}
+        self.make_loggers: Callable[[], dict[str, dl.ILogger]] = dict
+        self.sites, self.pixels = sites, pixels or PixelNorm()
+        self.order = order_of(loaders["train"])
+        self.inputs = Inputs(config, sites)
+        self.average = build_average(config.train)
+        self.borrowed = contextlib.ExitStack()  # the averaged weights, while they are validated
+        self.step = 0  # optimiser steps done
+        self.history: list[dict[str, float]] = []  # metrics.csv, one row an epoch
+        self.earlier: Checkpoint | None = None  # where to go on, if the training was begun already
+        self.planned_steps = sum(steps for _, steps in accumulation(len(loaders["train"]), config.train.accumulate))
+        self.lr, self.momentum = schedule_table(config.schedule, self.planned_steps)
+
+    @property
+    def seed(self) -> int:
+        """The seed that Catalyst sets before every epoch and loader, plus rank and epoch."""
+        return self.config.train.seed
+
+    @property
+    def num_epochs(self) -> int:
+        """Frozen epochs and those of the cycle."""
+        return self.config.n_epochs
+
+    @property
+    def how(self) -> How:
+        """How validation asks the network: one view, the training precision."""
+        train = self.config.train
+        bn, device = self.config.model.bn, self.engine.device
+        return How(bn, self.pixels, ("identity",), None, device, train.valid_batch_size, train.channels_last)
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """The whole config, for loggers that keep it."""
+        return to_plain(self.config)
+
+    def get_engine(self) -> dl.Engine:
+        """CPU or GPU, alone or under torchrun, in the config's precision."""
+        return build_engine(self.config.train, some_frozen=self.config.schedule.frozen_epochs > 0)
+
+    def get_model(self) -> nn.Module:
+        """The classifier on its device, in channels_last and compiled in place if the config says so."""
+        if self.config.train.channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        if self.config.train.compile:
+            self.network.compile()
+        return self.network.to(self.engine.device)
+
+    def get_loaders(self) -> dict[str, BatchLoader]:
+        """Train and validation loaders."""
+        return self.given_loaders
+
+    def get_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The config's optimiser. Its rates come from a table before each step: there is no scheduler."""
+        return build_optimizer(self.config.optim, model, float(self.lr[0]))
+
+    def get_callbacks(self) -> dict[str, dl.Callback]:
+        """The callbacks that the run asked for."""
+        return dict(self.given_callbacks)
+
+    def get_loggers(self) -> dict[str, dl.ILogger]:
+        """The loggers that the run asked for, made now: Catalyst asks on the main process, when the run begins."""
+        return self.make_loggers()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a training needs to go on, besides its weights and what follows from its config."""
+        scaler = self.engine.scaler
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "step": self.step,
+            "history": self.history,
+        }
+
+    def load_state_dict(self, checkpoint: Checkpoint) -> None:
+        """Put this runner, whose parts are set up, where :meth:`state_dict` found the other one.
+
+        The next epoch is the one after the checkpoint's. Raises UserError if its weights do not fit.
+        """
+        extra = checkpoint.extra
+        if left := lay_over(self.network, checkpoint):
+            raise UserError(f"{checkpoint.path}: lacks {left[0]}, or has it in another shape")
+        self.optimizer.load_state_dict(_copied(extra["optimizer"]))
+        self.average.load_state_dict(extra["average"])
+        if self.engine.scaler is not None and extra["scaler"]:
+            self.engine.scaler.load_state_dict(extra["scaler"])
+        self.step, self.history = extra["step"], list(extra["history"])
+        self.epoch_step = checkpoint.meta["epoch"]
+
+    def _setup_loaders(self) -> None:
+        self.loaders = self.get_loaders()  # without accelerate's sharding, which pads the validation wells
+
+    def _setup_callbacks(self) -> None:
+        with warnings.catch_warnings():  # no callback for criterion, backward and optimiser: see handle_batch
+            warnings.filterwarnings("ignore", message="No ``I")
+            super()._setup_callbacks()
+
+    def on_experiment_start(self, runner: dl.IRunner) -> None:
+        """Set everything up and, if the training was begun already, put it where that one was."""
+        super().on_experiment_start(runner)
+        if self.earlier is not None:
+            self.load_state_dict(self.earlier)
+        self.began = time.monotonic() - (self.history[-1]["seconds"] if self.history else 0)
+
+    def on_epoch_start(self, runner: dl.IRunner) -> None:
+        """Tell the sampler the epoch."""
+        super().on_epoch_start(runner)
+        self.order.epoch = self.epoch_step
+
+    def on_loader_start(self, runner: dl.IRunner) -> None:
+        """Clear the sums; before validation give every rank the main process' BatchNorm statistics."""
+        super().on_loader_start(runner)
+        self.n_seen, self.loss_sum = 0, torch.zeros((), device=self.engine.device)
+        if self.is_train_loader:
+            self._begin_epoch()
+        if self.is_valid_loader:
+            if self.engine.num_processes > 1:
+                broadcast([*self.network.buffers(), *self.average.weights.values()])
+            self.borrowed.enter_context(self.averaged())
+            self.answers = SiteAnswers(self.network, self.sites.gatherer(), self.how)
+
+    def _begin_epoch(self) -> None:
+        """Count the steps of this epoch, which pseudo-labels may have made longer, and draw its chance."""
+        self.batch_index, self.step_index = 0, 0
+        self.parts = accumulation(len(self.given_loaders["train"]), self.config.train.accumulate)
+        self.n_steps = sum(steps for _, steps in self.parts)
+        self.watch = LossWatch(self.engine.device)
+        self.inputs.begin(self.epoch_step, self.engine.process_index, self.engine.device)
+
+    def handle_batch(self, batch: Mapping[str, Any]) -> None:
+        """Take one training step, or keep one batch of validation logits."""
+        loss, n = self._learn(batch) if self.is_train_loader else self._validate(batch)
+        self.loss_sum += loss.detach() * n
+        self.n_seen += n
+
+    def _learn(self, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
+        """Backward of one batch and, at the end of its part, a step; return the batch's mean loss and size."""
+        arguments, targets = self.inputs.of(batch)
+        part_size, steps_now = self.parts[self.batch_index]
+        with contextlib.nullcontext() if steps_now else self.engine.no_sync(self.model):
+            loss = self.network.loss(self.model(*arguments), targets)
+            self.engine.backward(loss / part_size)
+        self.watch.note(loss, batch["row"])
+        if steps_now:
+            self._step()
+        self.batch_index += 1
+        return loss, len(targets.labels)
+
+    def _step(self) -> None:
+        if self.config.optim.clip is not None:
+            self.engine.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
+        place = rate_index(self.epoch_step, self.step_index, self.n_steps, self.planned_steps)
+        set_step(self.optimizer, self.lr[place], self.momentum[place])
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update_step(self.network)
+        self.rate = float(self.lr[place])
+        self.step += 1
+        self.step_index += 1
+
+    def _validate(self, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
+        """Keep the logits of the sites that a batch completes; return their mean loss (unsmoothed) and number."""
+        told = self.answers.add(batch)
+        if told is None:
+            return torch.zeros((), device=self.engine.device), 0
+        return nn.functional.cross_entropy(*told), len(told[1])
+
+    def averaged(self) -> contextlib.AbstractContextManager[Any]:
+        """Within the block the network has its averaged weights, if the config averages any."""
+        return self.average.applied(self.network)
+
+    def on_loader_end(self, runner: dl.IRunner) -> None:
+        """Put the mean loss (and the learning rate) among the metrics; stop if the training loss is not finite."""
+        self.borrowed.close()
+        sums = gather_object([(float(self.loss_sum), self.n_seen)])
+        loss = sum(total for total, _ in sums) / sum(seen for _, seen in sums)
+        self.loader_metrics["loss"] = loss
+        if self.is_train_loader:
+            self.loader_metrics["lr"] = self.rate
+            self.watch.check(loss, self.epoch_step, self.sites.train)
+            self.average.update_epoch(self.network, self.epoch_step, self.num_epochs)
+        super().on_loader_end(runner)
+        if self.is_valid_loader:
+            check_finite(loss, f"epoch {self.epoch_step}: the validation loss")
+            self.history.append(_epoch_row(self.epoch_step, time.monotonic() - self.began, self.epoch_metrics))
+
+    def on_exception(self, runner: dl.IRunner) -> None:
+        """Close what the loggers hold open, then raise the exception."""
+        try:
+            self.close_log()
+        finally:
+            super().on_exception(runner)
+
+
+def _epoch_row(epoch: int, seconds: float, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return an epoch's row of ``metrics.csv``; ``metrics`` are those of both loaders, by name."""
+    train, valid = metrics["train"], metrics["valid"]
+    row = {"epoch": epoch, "seconds": round(seconds, 1), "lr": train["lr"], "train_loss": train["loss"]}
+    row["valid_loss"] = valid["loss"]
+    return row | {name: value for name, value in valid.items() if name != "loss"}
+
+
+def _copied(state: Any) -> Any:
+    """Return nested plain values with copies of their tensors: those of a checkpoint lie in a file mapped to memory."""
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_copied(value) for value in state]
+    return state.clone(memory_format=torch.preserve_format) if isinstance(state, Tensor) else state

@@ -1,0 +1,113 @@
+"""Batches of sites, read ahead by threads of this process.
+
+Threads, because what takes the time - reading, inflating, decoding, warping - runs outside of Python's lock: a batch is
+filled where it is needed and no pixel is handed from process to process, which bounds torch's DataLoader.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from rcic.pixels.batches.dataset import Key, SiteDataset
+from rcic.pixels.batches.scratch import Lender, scratch
+from rcic.pixels.batches.warp import warp
+from rcic.pixels.images.prefetch import ahead
+from rcic.pixels.packed.frame import restore
+
+AHEAD = 2  # batches that are being read while one is worked on
+
+
+class Batches(Protocol):
+    """What says which rows make a batch: torch's BatchSampler, or one of :mod:`rcic.pixels.batches.sampler`."""
+
+    batch_size: int
+
+    def __iter__(self) -> Iterator[Sequence[Key]]: ...
+
+    def __len__(self) -> int: ...
+
+
+class BatchLoader:
+    """Yields dicts of B samples: ``image`` (B, C, H, W) uint8, ``target``, ``row`` (B,) int64, and lists of META.
+
+    ``threads`` (0: none, each batch is read when it is asked for) and the order in which they end change nothing.
+    With ``on_device`` the images come as they are stored, ``coded`` if so (:func:`rcic.pixels.packed.frame.restore`),
+    with ``view`` (B, 2, 3) float64 and ``size`` (h, w), what :func:`rcic.pixels.batches.warp.warp` makes the views
+    from: all that :func:`view_on` does on a GPU. ``pin`` puts images into page-locked memory. An image that cannot be
+    used raises its UserError from the loop.
+    """
+
+    def __init__(
+        self, dataset: SiteDataset, batches: Batches, threads: int = 0, pin: bool = False, on_device: bool = False
+    ) -> None:
+        self.dataset = dataset
+        self.batch_sampler: Any = batches
+        self.batch_size, self.sampler = batches.batch_size, batches  # for Catalyst, as is
+        self.drop_last = bool(getattr(batches, "drop_last", False))
+        self.threads, self.pin, self._lender = threads, pin, Lender()
+        self.on_device = on_device and dataset.transform is not None and dataset.transform.pixel_values is None
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if not self.threads:
+            yield from (self._begin(None, keys)() for keys in self.batch_sampler)
+            return
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="sites")
+        try:
+            yield from ahead(lambda keys: self._begin(pool, keys), self.batch_sampler, AHEAD)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _begin(self, pool: Executor | None, keys: Sequence[Key]) -> Callable[[], dict[str, Any]]:
+        """Begin to read a batch; return what waits for it."""
+        pairs = [key if isinstance(key, tuple) else (0, key) for key in keys]
+        epoch, transform = pairs[0][0], None if self.on_device else self.dataset.transform
+        (n_channels, height, width), rows = self.dataset.shape, [row for _, row in pairs]
+        coded = self.on_device and self.dataset.codes
+        size = (height, width) if transform is None else transform.size((height, width), epoch)
+        shape = len(rows), n_channels, *size
+        images = torch.empty(shape, dtype=torch.uint8, pin_memory=True) if self.pin else self._lender.tensor(shape)
+
+        def read(row: int, out: np.ndarray) -> None:
+            if transform is None:
+                self.dataset.image(row, out, coded)
+            else:
+                transform(self.dataset.image(row, scratch("image", self.dataset.shape)), epoch, row, out)
+
+        waiting = None if pool is None else [pool.submit(read, *one) for one in zip(rows, images.numpy(), strict=True)]
+
+        def end() -> dict[str, Any]:
+            if waiting is None:
+                for row, out in zip(rows, images.numpy(), strict=True):
+                    read(row, out)
+            else:
+                for one in waiting:
+                    one.result()
+            facts = self.dataset.facts(rows)
+            numbers = {name: torch.tensor(facts.pop(name)) for name in ("target", "row")}
+            return {"image": images, **numbers, **facts, **self._views(epoch, rows)}
+
+        return end
+
+    def _views(self, epoch: int, rows: Sequence[int]) -> dict[str, Any]:
+        """Return the views that the device is to make."""
+        transform, shape = self.dataset.transform, self.dataset.shape[1:]
+        if not self.on_device or transform is None:
+            return {}
+        matrices = np.stack([transform.view(shape, epoch, row).matrix for row in rows])
+        view, size = torch.from_numpy(matrices), transform.size(shape, epoch)
+        return {"view": view, "size": size, "coded": self.dataset.codes}
+
+
+def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> torch.Tensor:
+    """Return a batch's views (B, C, h, w) uint8 on the device, made there if the loader has left that to it."""
+    images = batch["image"].to(device, non_blocking=True)
+    if "view" not in batch:
+        return images
+    images = restore(images) if batch["coded"] else images
+    return warp(images, batch["view"].to(device, non_blocking=True), batch["size"])

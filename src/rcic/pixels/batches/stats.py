@@ -1,0 +1,65 @@
+"""Mean and standard deviation of every site, and of the plate, experiment or cell type that it belongs to."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from rcic.errors import UserError
+from rcic.pixels.batches.dataset import SiteDataset
+
+GROUPS: dict[str, list[str]] = {
+    "plate": ["experiment", "plate"],
+    "experiment": ["experiment"],
+    "cell_type": ["cell_type"],
+    "global": [],
+}
+
+
+def site_stats(dataset: SiteDataset, threads: int = 0) -> np.ndarray:
+    """Return mean and standard deviation of every row's every channel, (R, C, 2) float64, in grey levels.
+
+    Of the images before any augmentation, each read once, by ``threads``. Raises UserError, naming the file, for an
+    image that cannot be used.
+    """
+
+    def measure(row: int) -> np.ndarray:
+        return np.array([cv2.meanStdDev(channel) for channel in dataset.image(row)]).reshape(-1, 2)
+
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        return np.stack(list(pool.map(measure, range(len(dataset)))))
+
+
+def group_stats(stats: np.ndarray, rows: pd.DataFrame, by: str) -> np.ndarray:
+    """Return mean and standard deviation of all pixels of the group that each row is in, (R, C, 2) float32.
+
+    ``stats`` (R, C, 2) are those of the R ``rows`` of a site table (images of one size), ``by`` is a key of
+    :data:`GROUPS`; a plate is that of one experiment. With m and s of the N images of a group, its mean is M = mean(m)
+    and its variance mean(s^2) + mean((m - M)^2), the law of total variance. Raises UserError for an unknown ``by``,
+    ValueError if ``stats`` and ``rows`` differ in length.
+    """
+    if by not in GROUPS:
+        raise UserError(f"data.norm: {by!r} is none of {', '.join(GROUPS)}")
+    if len(stats) != len(rows):
+        raise ValueError(f"stats of {len(stats)} rows for a table of {len(rows)}")
+    group = _numbers(rows, GROUPS[by])  # (R,)
+    mean, std = stats[..., 0].astype(np.float64), stats[..., 1].astype(np.float64)  # (R, C)
+    centre = _means(mean, group)[group]
+    variance = _means(std**2 + (mean - centre) ** 2, group)[group]
+    return np.stack([centre, np.sqrt(variance)], axis=-1).astype(np.float32)
+
+
+def _numbers(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Return for each row the number of its group, counted from 0, (R,)."""
+    if not columns:
+        return np.zeros(len(rows), dtype=np.int64)
+    return rows.groupby(list(columns), sort=False).ngroup().to_numpy()
+
+
+def _means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the mean of the rows of each group, (G, C), of ``values`` (R, C)."""
+    sums = np.zeros((group.max() + 1, values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums / np.bincount(group)[:, None]

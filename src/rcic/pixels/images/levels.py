@@ -1,0 +1,47 @@
+"""`python src/data.py levels`: which grey levels of a camera should become 0 and 255, measured on a few images."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rcic.errors import UserError
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.image import BadImage
+from rcic.pixels.images.sites import site_table, sites_of
+from rcic.screen.source import DataRoot, form_file
+from rcic.screen.spec_files import form_of
+from rcic.screen.table import Screen, read_screen
+
+LOW, HIGH = 0.1, 99.9  # percentiles of the pixels that become 0 and 255
+
+
+def levels(data_root: DataRoot, n_images: int) -> str:
+    """Return lines for the form's ``channels``: of each channel the grey levels that become 0 and 255.
+
+    They are percentiles of the pixels of ``n_images`` images a channel, spread over the whole screen: one pair for all
+    plates, so that what differs between plates still does. Raises UserError if no image of a channel can be read.
+    """
+    root = Path(str(data_root))
+    screen = read_screen(data_root, form_of(root, form_file(data_root), measured=False))
+    store = FileStore(screen.root, screen.form, screen.barcodes)
+    lines = [f"# percentiles {LOW} and {HIGH} of {n_images} images a channel"]
+    for number, channel in enumerate(screen.form.channels, start=1):
+        low, high = np.percentile(_pixels(store, screen, number, n_images), [LOW, HIGH])
+        bounds = int(np.floor(low)), max(int(np.ceil(high)), int(np.floor(low)) + 1)
+        lines.append(f"  - {{name: {channel.name}, levels: [{bounds[0]}, {bounds[1]}]}}")
+    return "\n".join(lines)
+
+
+def _pixels(store: FileStore, screen: Screen, channel: int, n_images: int) -> np.ndarray:
+    """Return the grey levels of some images of a channel, as the camera told them, (N,) uint8 or uint16."""
+    sites = sites_of(site_table(screen.wells, screen.form.sites))
+    places = np.linspace(0, len(sites) - 1, min(n_images, len(sites))).astype(int)
+    found, first = [], None
+    for place in places:
+        try:
+            found.append(store.raw(sites[place], channel)[::4, ::4].ravel())
+        except BadImage as error:
+            first = first or error
+    if not found:
+        raise UserError(f"none of {len(places)} images of channel {channel} can be read, the first: {first}")
+    return np.concatenate(found)

@@ -1,0 +1,104 @@
+"""One TIFF file -> its grey planes, or the reason why not.
+
+A TIFF has no checksums: a file that is cut off is noticed, a changed grey level is not.
+"""
+
+import logging
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from rcic.pixels.images.image import DAMAGED, MOST_PIXELS, BadImage, Planes
+
+_DENSEST = 2000  # pixels that a byte of a compressed TIFF stands for at most
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is told here, in one line
+
+
+def read_tiff(path: str | PathLike[str], wanted: Planes) -> np.ndarray:
+    """Return the planes (C, H, W) of a TIFF: grey pages, or channels of one page, first or last.
+
+    Raises BadImage, naming the file, when it is missing, empty, cut off, damaged, not a TIFF, or has other bits or
+    planes than wanted.
+    """
+    with _opened(path) as file:
+        page = _page(path, file, wanted)
+        try:
+            pixels = file.asarray()
+        except Exception as error:  # whatever a damaged file makes of the decoders
+            raise BadImage(path, "damaged", f"the TIFF cannot be decoded ({brief(error)}); {DAMAGED}") from None
+    planes = np.squeeze(pixels)
+    planes = planes[None] if planes.ndim == 2 else planes
+    if planes.ndim == 3 and planes.shape[0] != wanted.n and planes.shape[2] == wanted.n:
+        planes = np.moveaxis(planes, 2, 0)
+    if planes.ndim != 3 or planes.shape[0] != wanted.n:
+        raise BadImage(path, "channels", _planes_told(pixels.shape, wanted))
+    if planes.dtype != wanted.dtype:
+        raise BadImage(path, "depth", _bits_told(page, wanted))
+    return planes
+
+
+def tiff_shape(path: str | PathLike[str], wanted: Planes) -> tuple[int, int]:
+    """Return the (H, W) that a TIFF says it has; no pixel is read. Raises BadImage as `read_tiff` does."""
+    with _opened(path) as file:
+        page = _page(path, file, wanted)
+        return int(page.imagelength), int(page.imagewidth)
+
+
+def _opened(path: str | PathLike[str]) -> tifffile.TiffFile:
+    """Return a TIFF that is opened. Raises BadImage if it cannot be."""
+    try:
+        n_bytes = Path(path).stat().st_size
+        if n_bytes:
+            return tifffile.TiffFile(path)
+    except FileNotFoundError:
+        raise BadImage(path, "missing", "no such image file") from None
+    except OSError as error:
+        raise BadImage(path, "unreadable", f"the image cannot be read: {error.strerror}") from error
+    except Exception as error:  # whatever a damaged file makes of the reader
+        with Path(path).open("rb") as file:
+            begins = file.read(4)
+        if begins and any(known.startswith(begins) for known in _SIGNATURES):
+            kind, what = ("truncated", f"cut off after {n_bytes} bytes") if n_bytes < 200 else ("damaged", brief(error))
+            raise BadImage(path, kind, f"the TIFF is {what}; {DAMAGED}") from None
+        raise BadImage(path, "not-tiff", "the file is not a TIFF") from None
+    raise BadImage(path, "empty", f"the file is empty; {DAMAGED}")
+
+
+def _page(path: str | PathLike[str], file: tifffile.TiffFile, wanted: Planes) -> tifffile.TiffPage:
+    """Return the first page of a file whose pages are all there and as wanted."""
+    size = file.filehandle.size
+    try:
+        pages = list(file.pages)
+        first = file.pages.first
+        ends = [start + n for page in pages for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        shape, depth = (int(first.imagelength), int(first.imagewidth)), first.dtype
+    except Exception as error:
+        raise BadImage(path, "damaged", f"the TIFF is damaged ({brief(error)}); {DAMAGED}") from None
+    if shape[0] * shape[1] > _DENSEST * size:
+        reason = f"the TIFF is damaged ({size} bytes cannot hold {shape[0]} x {shape[1]} pixels); {DAMAGED}"
+        raise BadImage(path, "damaged", reason)
+    if max(ends, default=size + 1) > size:
+        raise BadImage(path, "truncated", f"the TIFF is cut off after {size} bytes; {DAMAGED}")
+    if depth != wanted.dtype:
+        raise BadImage(path, "depth", _bits_told(first, wanted))
+    if shape[0] * shape[1] > MOST_PIXELS:
+        most = f"an image may have {MOST_PIXELS // 1_000_000} million"
+        raise BadImage(path, "size", f"the TIFF says it has {shape[0]} x {shape[1]} pixels (height x width); {most}")
+    return first
+
+
+def _bits_told(page: tifffile.TiffPage, wanted: Planes) -> str:
+    return f"the TIFF has pixels of {page.dtype}, the screen's form says images.bits: {wanted.bits}"
+
+
+def _planes_told(shape: tuple[int, ...], wanted: Planes) -> str:
+    found = " x ".join(map(str, shape))
+    return f"the TIFF has {found} pixels, where {wanted.n} channel{'s' * (wanted.n > 1)} of height x width are wanted"
+
+
+def brief(error: Exception) -> str:
+    """Return an error's first words on one line."""
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,17 @@
+"""The store of a data root: packed images if there are any, else its files."""
+
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.store import Store
+from rcic.pixels.packed.manifest import MARK
+from rcic.pixels.packed.packed_store import PackedStore
+from rcic.screen.table import Screen
+
+
+def open_store(screen: Screen) -> Store:
+    """Return what reads the images of a screen: packed ones if there are any, else its files.
+
+    Raises UserError when there is neither.
+    """
+    if (screen.root / MARK).is_file():
+        return PackedStore(screen.root, screen.form)
+    return FileStore(screen.root, screen.form, screen.barcodes)

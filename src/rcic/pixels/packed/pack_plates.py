@@ -1,0 +1,203 @@
+"""Image files to the arrays of a packed screen (:mod:`rcic.pixels.packed.packed_store`), plate by plate in parallel."""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rcic.files.atomic import whole, write_error
+from rcic.files.lock import locked
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.image import BadImage, resize
+from rcic.pixels.images.prefetch import ahead
+from rcic.pixels.images.sites import Site, site_table, sites_of
+from rcic.pixels.packed.frame import LEVEL, compress
+from rcic.pixels.packed.manifest import FULL
+from rcic.pixels.packed.packed_store import ARRAY, IMAGES, SHARD
+from rcic.pixels.packed.zarr_shard import ShardWriter
+from rcic.screen.plate import plate_name
+from rcic.screen.table import Screen
+
+PACKING = ".packing"  # the folder of the locks of plates that are being packed
+_GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+_AHEAD = 4  # sites a thread that are read before they are written
+
+Size = int | None  # the side of a square image in pixels, None: as it is
+
+
+class Picture(NamedTuple):
+    """What became of one image: its frame at each size or, without any, the reason why it is left out."""
+
+    frames: tuple[bytes, ...]
+    shape: tuple[int, int] = (0, 0)
+    reason: str = ""
+
+
+class Plate(NamedTuple):
+    """One plate to be packed: its name among the arrays, ``"HUVEC-01/Plate1"``, and its sites."""
+
+    name: str
+    sites: tuple[Site, ...]
+
+
+def plates_of(screen: Screen) -> list[Plate]:
+    """Return the plates of a screen, each with every site of every well of its, in order."""
+    rows = site_table(screen.wells, screen.form.sites).sort_values(
+        ["experiment", "plate", "well", "site"], kind="stable"
+    )
+    groups = [tuple(sites_of(part)) for _, part in rows.groupby(["experiment", "plate"], sort=True)]
+    return [Plate(plate_name(sites[0].experiment, sites[0].plate), sites) for sites in groups]
+
+
+def array_folder(root: Path, plate: Plate, size: Size) -> Path:
+    """Return where a plate's array of a size lies."""
+    return root / IMAGES / (FULL if size is None else str(size)) / plate.name
+
+
+def pack_plates(
+    store: FileStore, plates: Sequence[Plate], root: Path, sizes: Sequence[int], threads: int
+) -> Iterator[Plate]:
+    """Write the arrays, as they are and at each of ``sizes``, that are not there yet; yield each plate when it is done.
+
+    An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
+    disk is full or cannot be written, and BusyError if another process packs one of these plates.
+    """
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for plate in plates:
+            if _missing(plate, root, sizes):
+                with locked(root / PACKING / plate.name):
+                    _pack_missing(pool, threads, store, plate, root, sizes)
+            yield plate
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pack_missing(
+    pool: ThreadPoolExecutor, threads: int, store: FileStore, plate: Plate, root: Path, sizes: Sequence[int]
+) -> None:
+    """Write those of a plate's arrays that are not there, now that nobody else can."""
+    missing = _missing(plate, root, sizes)
+    begin = partial(pool.submit, partial(_read_site, store, missing))
+    channels = store.form.channel_numbers
+    try:
+        if missing:
+            _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, channels) for n in missing])
+    except OSError as error:
+        raise write_error(root / IMAGES / plate.name, error) from error
+
+
+def _missing(plate: Plate, root: Path, sizes: Sequence[int]) -> list[Size]:
+    """Return the sizes at which a plate is not packed yet."""
+    return [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
+
+
+@dataclass
+class _Array:
+    """A plate's array of one size while it is written."""
+
+    folder: Path
+    size: Size
+    plate: Plate
+    channels: Sequence[int]
+    half: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.half = self.folder.with_name(f".{self.folder.name}.half")
+        shutil.rmtree(self.half, ignore_errors=True)
+        (self.half / SHARD).parent.mkdir(parents=True)
+        self.file = (self.half / SHARD).open("wb")
+        self.shard = ShardWriter(self.file, len(self.plate.sites), len(self.channels))
+
+    def finish(self, shape: tuple[int, int], left_out: Sequence[object]) -> None:
+        """Complete the array of images (H, W) and put it into its place."""
+        self.shard.finish()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        side = shape if self.size is None else (self.size, self.size)
+        sites = [(site.well, site.site) for site in self.plate.sites]
+        write_metadata(self.half, side, {"sites": sites, "channels": self.channels, "left_out": left_out})
+        for group in (self.folder.parents[2], self.folder.parents[1], self.folder.parent):
+            with whole(group / ARRAY) as temporary:
+                temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
+        self.half.rename(self.folder)
+
+
+def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: Sequence[_Array]) -> None:
+    """Write the arrays of one plate, one a size. ``begin`` has a thread read a site."""
+    plate, channels = arrays[0].plate, arrays[0].channels
+    try:
+        shape, left_out = (0, 0), []
+        pictures = ahead(lambda site: begin(site).result, plate.sites, _AHEAD * threads)
+        for number, (site, images) in enumerate(zip(plate.sites, pictures, strict=True)):
+            for channel, image in zip(channels, images, strict=True):
+                shape = shape if any(shape) else image.shape
+                if reason := image.reason or _misfit(image.shape, shape):
+                    left_out.append((site.well, site.site, channel, reason))
+                    continue
+                for array, frame in zip(arrays, image.frames, strict=True):
+                    array.shard.add(number, channel - 1, frame)
+        for array in arrays:
+            array.finish(shape if any(shape) else (1, 1), left_out)
+    finally:
+        for array in arrays:
+            array.file.close()
+            shutil.rmtree(array.half, ignore_errors=True)  # if it is not in its place
+
+
+def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
+    """Return why an image does not fit the plate's first one, nothing if it does."""
+    (height, width), (high, wide) = found, wanted
+    return "" if found == wanted else f"{height} x {width} pixels where the plate's first is {high} x {wide}"
+
+
+def _read_site(store: FileStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
+    """Return what becomes of a site's images, one a channel."""
+    return [read_picture(store, site, channel, sizes) for channel in store.form.channel_numbers]
+
+
+def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Size]) -> Picture:
+    """Return what becomes of one image."""
+    try:
+        image = store.read(site, [channel])[0]
+    except BadImage as error:
+        return Picture((), reason=error.reason)
+    frames = []
+    for size in sizes:
+        small = np.empty(image.shape if size is None else (size, size), np.uint8)
+        resize(image, small)
+        frames.append(compress(small))
+    return Picture(tuple(frames), (image.shape[0], image.shape[1]))
+
+
+def write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, object]) -> None:
+    """Write the zarr.json of a plate's array, in the words of the zarr package."""
+    import zarr
+    from zarr.codecs import ZstdCodec
+    from zarr.codecs.numcodecs import Delta
+
+    shape = len(attributes["sites"]), len(attributes["channels"]), *side  # type: ignore[arg-type]
+    with warnings.catch_warnings():  # numcodecs.delta is an extension of Zarr 3
+        warnings.filterwarnings("ignore", message="Numcodecs codecs")
+        zarr.create_array(
+            zarr.storage.LocalStore(folder),
+            shape=shape,
+            dtype="uint8",
+            chunks=(1, 1, *side),
+            shards=shape,
+            filters=[Delta(dtype="|u1")],
+            compressors=[ZstdCodec(level=LEVEL, checksum=True)],
+            fill_value=0,
+            attributes=attributes,  # type: ignore[arg-type]
+            dimension_names=("site", "channel", "y", "x"),
+        )
+    with (folder / ARRAY).open("rb") as written:
+        os.fsync(written.fileno())

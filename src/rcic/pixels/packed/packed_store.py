@@ -1,0 +1,174 @@
+"""A packed screen: its images in a few large files, each readable on its own, beside the screen's tables.
+
+::
+
+    ROOT/train.csv ...                     the tables, so that ROOT is a data root like any other
+    ROOT/packed.json                       what is in it; the mark of a finished conversion
+    ROOT/images.zarr/full/HUVEC-01/Plate1  one Zarr array a plate (site, channel, y, x), uint8, one shard
+    ROOT/images.zarr/256/...               the same at 256 x 256 pixels, if it was asked for
+
+Every byte is covered by a checksum: pixels by their frame's, a shard's index by its own, an array's metadata by a
+sha256 in ``packed.json``, and that file by its last line. So damage is named and never looks like an image.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rcic.errors import UserError, brief
+from rcic.pixels.images.image import MOST_PIXELS, BadImage, check_shape, resize
+from rcic.pixels.images.sites import Site, sites_of
+from rcic.pixels.packed.frame import decompress, restore
+from rcic.pixels.packed.manifest import FULL, Manifest, are_numbers, json_object
+from rcic.pixels.packed.zarr_shard import Shard
+from rcic.screen.plate import image_name, plate_name
+from rcic.screen.spec import Form
+from rcic.screen.spec_files import shipped
+
+IMAGES = "images.zarr"
+ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
+
+
+class PackedStore:
+    """The images of a packed screen, of Kaggle's form if none is given.
+
+    Raises UserError when ``packed.json`` is not whole.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], form: Form | None = None) -> None:
+        self.root, self.form = Path(root), form or shipped("rcic")
+        self.manifest = Manifest.read(self.root)
+        self.sizes = self.manifest.sizes
+        self._arrays: dict[str, PlateArray] = {}
+
+    def read(
+        self,
+        site: Site,
+        channels: Sequence[int],
+        size: int | None = None,
+        out: np.ndarray | None = None,
+        coded: bool = False,
+    ) -> np.ndarray:
+        """Return the channels of a site, (C, H, W) uint8, in the order asked for; see `rcic.pixels.images.store.Store`.
+
+        ``size`` costs nothing if it was packed. Raises UserError, naming the image, if it is not there or damaged.
+        """
+        array = self._array(str(size) if size in self.sizes else FULL, site.experiment, site.plate)
+        side = array.shape if size is None else (size, size)
+        if out is None:
+            out = np.empty((len(channels), *side), np.uint8)
+        check_shape(self.root / self.name(site, channels[0]), side, out.shape[1:])
+        images = out if side == array.shape else np.empty((len(channels), *array.shape), np.uint8)
+        array.read(site, channels, images, coded)
+        if images is not out:
+            for image, place in zip(images, out, strict=True):
+                resize(image, place)
+        return out
+
+    def shape(self, site: Site, channel: int) -> tuple[int, int]:
+        """Return an image's (H, W) as the index tells; see :class:`rcic.pixels.images.store.Store`."""
+        arrays = [self._array(level, site.experiment, site.plate) for level in (FULL, *map(str, self.sizes))]
+        for array in arrays:
+            array.check(site, [channel])
+        return arrays[0].shape
+
+    def codes(self, size: int | None) -> bool:
+        """Return whether images of a size can be read coded."""
+        return size is None or size in self.sizes
+
+    def name(self, site: Site, channel: int) -> str:
+        """Return what an image is called: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
+        return image_name(site.experiment, site.plate, site.well, site.site, channel)
+
+    def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
+        """Yield for each row of a site table the names of its images that were not packed."""
+        for site in sites_of(rows):
+            yield [self.name(site, channel) for channel in channels if not self.holds(site, channel)]
+
+    def holds(self, site: Site, channel: int) -> bool:
+        """Return whether an image was packed."""
+        return self._array(FULL, site.experiment, site.plate).there((site.well, site.site), channel)
+
+    def _array(self, level: str, experiment: str, plate: int) -> "PlateArray":
+        name = f"{level}/{plate_name(experiment, plate)}"
+        if name not in self._arrays:
+            if name not in self.manifest.arrays:
+                reason = f"{experiment} plate {plate} is not packed; pack the screen again"
+                raise BadImage(self.root, "missing", reason)
+            self._arrays[name] = PlateArray(self.root / IMAGES / name, self.manifest.arrays[name])
+        return self._arrays[name]
+
+
+class PlateArray:
+    """One plate's images at one size. ``folder`` is a Zarr array; ``digest``, if given, its zarr.json's sha256.
+
+    Raises UserError if the metadata or the index is not what was packed.
+    """
+
+    def __init__(self, folder: Path, digest: str | None = None) -> None:
+        self.folder = folder
+        facts = _metadata(folder / ARRAY, digest)
+        try:
+            n_sites, n_channels, height, width = facts["shape"]
+            sites, channels = facts["attributes"]["sites"], facts["attributes"]["channels"]
+            self.places = {(well, site): number for number, (well, site) in enumerate(sites)}
+            self.left_out = {(well, site, channel): why for well, site, channel, why in facts["attributes"]["left_out"]}
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"{folder / ARRAY}: says no shape, sites and left_out; pack this plate again") from None
+        once = len(sites) == len(self.places)
+        right = once and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(channels))
+        if not right or height * width > MOST_PIXELS:
+            raise UserError(
+                f"{folder / ARRAY}: its shape is {brief(facts['shape'])}, which is no plate's; pack it again"
+            )
+        self.shape = height, width
+        self.shard = Shard(folder / SHARD, n_sites, n_channels)
+
+    def there(self, place: tuple[str, int], channel: int) -> bool:
+        """Return whether the image of a (well, site) is there."""
+        return place in self.places and self.shard.there(self.places[place], channel - 1)
+
+    def read(self, site: Site, channels: Sequence[int], out: np.ndarray, coded: bool = False) -> None:
+        """Write a site's images into ``out`` (C, H, W) uint8. Raises BadImage, naming it, for one that is not there.
+
+        ``coded``: as their steps.
+        """
+        names = self.check(site, channels)
+        place = self.places[site.well, site.site]
+        frames = self.shard.frames(place, [channel - 1 for channel in channels])
+        for name, frame, image in zip(names, frames, out, strict=True):
+            try:
+                decompress(frame, image)
+            except UserError as error:
+                reason = f"{name} is damaged in it, {error}; remove {self.folder} and pack the screen again"
+                raise BadImage(self.shard.path, "damaged", reason) from None
+        if not coded:
+            import torch  # here: to look at a few images is no reason to wait for it
+
+            restore(torch.from_numpy(out))
+
+    def check(self, site: Site, channels: Sequence[int]) -> list[str]:
+        """Return what a site's images are called. Raises BadImage, naming it, for one that is not there."""
+        place = site.well, site.site
+        names = [image_name(site.experiment, site.plate, *place, channel) for channel in channels]
+        for name, channel in zip(names, channels, strict=True):
+            if not self.there(place, channel):
+                why = self.left_out.get((*place, channel), "the screen had no such site when it was packed")
+                raise BadImage(name, "left-out", f"was left out when the screen was packed: {why}")
+        return names
+
+
+def _metadata(path: Path, digest: str | None) -> dict[str, Any]:
+    """Return an array's zarr.json. Raises UserError if it cannot be read or its sha256 is not ``digest``."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: the packed plate cannot be read: {error.strerror}") from error
+    if digest not in (None, hashlib.sha256(content).hexdigest()):
+        raise UserError(f"{path}: the file is damaged or was changed; pack this plate again")
+    return json_object(path, content)

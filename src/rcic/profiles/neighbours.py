@@ -1,0 +1,120 @@
+"""From embeddings in files to scores of classes in prediction folders: the vote of neighbours, or class centres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rcic.decide.knn import NEIGHBOURS, USUAL, Bank, by_cell_type, centres_by_cell_type
+from rcic.ensemble.well_arrays import read_record
+from rcic.errors import UserError, nearest
+from rcic.files.atomic import write_well_rows
+from rcic.files.names import prediction_files
+from rcic.profiles.embeddings import Embedded, check_pair, embedded_members, query_splits, read_embeddings
+from rcic.screen.source import DataRoot
+from rcic.screen.table import read_screen
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How likeness becomes scores: neighbours that vote, or ``scale`` times the cosine to class centres.
+
+    ``k`` is one number, or words like ``HUVEC=100``; the 41st place's k by cell type where nothing is said. ``centred``
+    takes each plate's mean off the embeddings of its wells, bank and queries alike.
+    """
+
+    kind: Literal["knn", "centres"] = "knn"
+    k: tuple[str, ...] = ()
+    centred: Literal["plate", "off"] = "plate"
+    scale: float | None = None  # 30 if not given
+
+
+def neighbours(
+    data_root: DataRoot, embed_root: str | Path, out_dir: str | Path, how: Likeness, models: Sequence[str] = ()
+) -> None:
+    """Write the scores of each member's test and held-out wells as predictions of a model ``MODEL+knn|+centres``.
+
+    The bank are the labelled train treatments that the member learnt from (no control, no pseudo-labelled well): a well
+    is compared with those of its own cell type, each embedded by the same network. Wells of a cell type without bank
+    wells are left out, aloud. What is there already and was made from the same embeddings in the same way stays. Raises
+    UserError for flags that do not fit, no embeddings (of ``models``, if given) or embeddings that do not fit the
+    screen or the bank.
+    """
+    screen, root = read_screen(data_root), Path(embed_root)
+    facts = {"screen": screen.fingerprint(), "kind": how.kind, "centred": how.centred}
+    facts |= _numbers(how, sorted(screen.wells["cell_type"].unique()))
+    for member in embedded_members(root, models):
+        bank = read_embeddings(screen, root / member.folder, "train", how.centred == "plate")
+        folder, made_from = replace(member, model=f"{member.model}+{how.kind}").folder, bank.fingerprint()
+        print(f"{folder}: {len(bank.wells):,} wells in the bank")
+        for split in query_splits(root / member.folder):
+            queries = read_embeddings(screen, root / member.folder, split, how.centred == "plate")
+            check_pair(queries, bank)
+            record = {**queries.record, **facts, "bank": made_from, "queries": queries.fingerprint()}
+            files = prediction_files(Path(out_dir) / folder, split)
+            if files["logits"].exists() and files["wells"].exists() and read_record(files["record"]) == record:
+                print(f"  {split}: done already")
+                continue
+            scores = _scores(queries, bank, screen.n_treatments, facts)
+            told = _told(queries, scores, split)
+            codes = queries.wells["id_code"][told]
+            write_well_rows(files, {"logits": scores[told].astype(np.float32)}, codes, record)
+
+
+def _scores(queries: Embedded, bank: Embedded, n_classes: int, facts: dict[str, Any]) -> np.ndarray:
+    """Return the scores (N, K) float64 of N queries, NaN for a cell type without bank wells."""
+    labels, known = bank.wells["label"].to_numpy(), bank.wells["cell_type"].to_numpy()
+    wells, cell_types = Bank(bank.vectors, labels, known, n_classes), queries.wells["cell_type"].to_numpy()
+    if facts["kind"] == "knn":
+        return by_cell_type(queries.vectors, cell_types, wells, facts["k"])
+    return centres_by_cell_type(queries.vectors, cell_types, wells, facts["scale"])
+
+
+def _numbers(how: Likeness, cell_types: Sequence[str]) -> dict[str, Any]:
+    """Return each cell type's ``k``, or the ``scale`` of cosines. Raises UserError for what is wrong or has no use."""
+    if how.kind == "centres":
+        if how.k:
+            raise UserError("--k means nothing to --kind=centres")
+        scale = 30.0 if how.scale is None else how.scale
+        if not 0 < scale < np.inf:
+            raise UserError(f"--scale is {scale:g}, must be a number above 0")
+        return {"scale": scale}
+    if how.scale is not None:
+        raise UserError("--scale means nothing to --kind=knn")
+    return {"k": _neighbours(how.k, cell_types)}
+
+
+def _neighbours(words: Sequence[str], cell_types: Sequence[str]) -> dict[str, int]:
+    """Return cell type -> k."""
+    k = {name: NEIGHBOURS.get(name, USUAL) for name in cell_types}
+    if len(words) == 1 and "=" not in words[0]:
+        return dict.fromkeys(k, _whole(words[0]))
+    said = [word.partition("=")[0].strip() for word in words]
+    for name, word in zip(said, words, strict=True):
+        if name not in k:
+            there = ", ".join(cell_types)
+            raise UserError(f"--k: no cell type {name!r} in the screen ({there}){nearest(name, cell_types)}")
+        if said.count(name) > 1:
+            raise UserError(f"--k: {name} stands twice")
+        k[name] = _whole(word.partition("=")[2])
+    return k
+
+
+def _whole(text: str) -> int:
+    """Return a number of neighbours."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise UserError(f"--k: {text!r} neighbours, must be a whole number, 1 or more (--k=30 or --k=HUVEC=100,RPE=30)")
+    return int(text)
+
+
+def _told(queries: Embedded, scores: np.ndarray, split: str) -> np.ndarray:
+    """Return which wells have scores, (N,) bool, and say which have not. Raises UserError if none has."""
+    told = ~np.isnan(scores[:, 0])
+    absent = queries.wells["cell_type"][~told].value_counts()
+    if not told.any():
+        raise UserError(f"{queries.path}: the bank has no wells of {', '.join(absent.index)}, so none can be scored")
+    for name, count in absent.items():
+        print(f"  {split}: {count:,} wells of {name} are left out, the bank has no well of that cell type")
+    return told

@@ -1,0 +1,82 @@
+"""Ladders of several predictions side by side: by rung and scope, and how far confidence can be believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rcic.decide.ladder_rungs import RUNGS
+from rcic.ensemble.scoring import Score
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The score of one prediction folder on one split."""
+
+    name: str  # of the folder, e.g. "pseudo"
+    split: str  # "test" or "valid"
+    score: Score
+
+    @property
+    def label(self) -> str:
+        """What the page calls it, ``"pseudo, held-out wells"``."""
+        return f"{self.name}, {'test wells' if self.split == 'test' else 'held-out wells'}"
+
+    def accuracy(self, rung: str = "assignment") -> float:
+        """Return the accuracy of a rung over all wells, in %."""
+        table = self.score.ladder.table
+        return float(table.loc[(table["scope"] == "all") & (table["rung"] == rung), "accuracy"].iloc[0])
+
+
+def ladder_table(scores: Sequence[Scored]) -> pd.DataFrame:
+    """Return all ladders' rows that exist: predictions, scope, value, rung, accuracy (%), n_wells, as `score` has them.
+
+    Plates are added, named ``HUVEC-05 plate 1`` and counted alike.
+    """
+    tables = []
+    for scored in scores:
+        ladder = scored.score.ladder
+        own = ladder.table[ladder.table["n_wells"] > 0]
+        plates = _by_plate(scored.score.wells, list(own["rung"].unique()))
+        tables.append(pd.concat([own, plates]).assign(predictions=scored.label))
+    columns = ["predictions", "scope", "value", "rung", "accuracy", "n_wells"]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def reliability_table(scores: Sequence[Scored]) -> pd.DataFrame:
+    """Return the bins of `rcic.decide.reliability` that hold a well: predictions, low, high, count and two means."""
+    tables = [s.score.ladder.reliability.assign(predictions=s.label) for s in scores]
+    table = pd.concat(tables, ignore_index=True)
+    return table.loc[table["count"] > 0, ["predictions", "low", "high", "count", "confidence", "accuracy"]]
+
+
+def group_table(scores: Sequence[Scored]) -> pd.DataFrame:
+    """Return each matched plate: predictions, experiment, plate, group, true_group, margin (nats, NaN: no rival)."""
+    tables = [s.score.ladder.plates.assign(predictions=s.label) for s in scores]
+    return margins(pd.concat(tables, ignore_index=True))
+
+
+def margins(plates: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of matched plates with the verdict on each: right, wrong, or not known."""
+    table = plates if "true_group" in plates else plates.assign(true_group=float("nan"))
+    right = table["group"] == table["true_group"]
+    verdict = right.map({True: "right", False: "wrong"}).where(table["true_group"].notna(), "not known")
+    margin = table["margin"].where(table["margin"] < float("inf"))
+    columns = ["predictions", "experiment", "plate", "group", "true_group", "margin", "verdict"]
+    return table.assign(verdict=verdict, margin=margin)[columns]
+
+
+def _by_plate(wells: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
+    """Return accuracy (%) and wells of each plate on each rung."""
+    name = wells["experiment"] + " plate " + wells["plate"].astype("str")
+    long = wells.assign(value=name).melt("value", [rung for rung in RUNGS if rung in rungs], "rung", "share")
+    means = long.groupby(["value", "rung"], sort=False)["share"].agg(["mean", "count"]).reset_index()
+    return pd.DataFrame(
+        {
+            "rung": means["rung"],
+            "scope": "plate",
+            "value": means["value"],
+            "accuracy": 100 * means["mean"],
+            "n_wells": means["count"],
+        }
+    )

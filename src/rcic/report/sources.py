@@ -1,0 +1,130 @@
+"""What a report is made of: the folders that the command line names, read when a section first needs them."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from rcic.ensemble.decision import Decision, decide
+from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.scoring import score
+from rcic.errors import UserError
+from rcic.report import answer_tables as answers
+from rcic.report import quality
+from rcic.report import training_runs as runs
+from rcic.report.ladders import Scored
+from rcic.report.quality import Quality
+from rcic.report.training_runs import Run
+from rcic.screen.layout import Groups, learn_groups
+from rcic.screen.source import DataRoot
+from rcic.screen.table import Screen, read_screen
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line names; an empty path is none."""
+
+    data_root: DataRoot
+    log_root: str = ""
+    predict_roots: tuple[str, ...] = ()  # the last one answers
+    truth: str | None = None
+    audit_dir: str = ""
+    embed_root: str = ""
+    ensemble: Ensemble = field(default_factory=Ensemble)
+    quality_images: int = 0  # at most; 0: pixel_stats.csv or nothing
+    map_wells: int = 2000  # at most
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Reads what was given, each thing once. ``say`` is told what takes long, ``note`` what could not be read."""
+
+    given: Given
+    say: Callable[[str], None]
+    note: Callable[[str, str], None]  # what is absent, and why
+
+    @cached_property
+    def screen(self) -> Screen:
+        """The screen; UserError if its tables are not whole."""
+        return read_screen(self.given.data_root)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Its plate groups."""
+        return learn_groups(self.screen)
+
+    @cached_property
+    def scores(self) -> list[Scored]:
+        """The ladders of all predictions on both splits, as far as truth is known; the rest is noted."""
+        found = []
+        for root in reversed(self.given.predict_roots):  # the one that answers comes first
+            for split in ("test", "valid"):
+                self.say(f"scores of {root}, {split}")
+                truth = self.given.truth if split == "test" else None
+                try:
+                    result = score(self.given.data_root, root, split, truth, self.given.ensemble)
+                except UserError as error:
+                    self.note(f"The ladder of {root} on {'test' if split == 'test' else 'held-out'} wells", str(error))
+                else:
+                    found.append(Scored(Path(root).name, split, result))
+        return found
+
+    @property
+    def last(self) -> list[Scored]:
+        """The scores of the predictions that answer: of the last folder given."""
+        name = Path(self.given.predict_roots[-1]).name if self.given.predict_roots else ""
+        return [scored for scored in self.scores if scored.name == name]
+
+    @cached_property
+    def decision(self) -> Decision | None:
+        """The answers on test wells where no truth tells what they are worth; None if there are none."""
+        if not self.given.predict_roots or any(scored.split == "test" for scored in self.last):
+            return None
+        try:
+            return decide(self.given.data_root, self.given.predict_roots[-1], self.given.ensemble)
+        except UserError:
+            return None  # the ladder's note says why
+
+    @cached_property
+    def answers(self) -> pd.DataFrame:
+        """The answers well by well, of the last predictions."""
+        return answers.answer_table(self.screen, self.last, self.decision)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """The wells' image quality; UserError if neither images nor statistics are there."""
+        stats = self.screen.root / quality.STATS
+        if not self.given.quality_images:
+            if stats.exists():
+                return quality.from_stats(self.screen, stats)
+            raise UserError(f"no images were to be read, and {stats} is not there")
+        from rcic.pixels.packed.open_store import open_store  # with torch
+
+        threads = len(os.sched_getaffinity(0))
+        try:
+            store = open_store(self.screen)
+        except UserError:
+            if stats.exists():
+                return quality.from_stats(self.screen, stats)
+            raise
+        return quality.from_images(self.screen, store, self.given.quality_images, self.say, threads)
+
+    @cached_property
+    def plates(self) -> pd.DataFrame:
+        """The wells with everything that is known of each."""
+        try:
+            table = self.quality.table
+        except UserError as error:
+            self.note("Image quality", str(error))
+            table = pd.DataFrame({"id_code": pd.Series(dtype="str")})
+        return answers.plate_table(self.screen, self.answers, table)
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The trainings; UserError if there are none."""
+        if not self.given.log_root:
+            raise UserError("no --log_root was given")
+        return runs.read_runs(Path(self.given.log_root))

@@ -1,0 +1,144 @@
+"""Trainings as their run folders tell them: curves, a row a run, what their configs differ in, time and machine."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rcic.ensemble.well_arrays import read_record
+from rcic.errors import UserError
+from rcic.files.names import CONFIG, METRICS, RUN, Member, channel_name, find_members
+from rcic.schema.convert import flat, read_yaml
+from rcic.screen.table import Screen
+
+_GIVEN = ("stage", "model.name", "data.channels", "data.fold")  # what a run's name tells already
+_PLACES = ("data.folds_dir", "data.pseudo_dir", "data.audit_dir", "init.checkpoint")  # where, not how
+KEYS = ["run", "stage", "channels", "fold", "model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run folder: what it is called, its run.json, its config's dotted keys, and a row an epoch."""
+
+    stage: str
+    member: Member
+    record: dict[str, Any]
+    config: dict[str, Any]
+    epochs: pd.DataFrame
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The names of the run and its parts, as text, by :data:`KEYS`."""
+        channels = channel_name(self.member.channels)
+        fold = "" if self.member.fold is None else f"fold {self.member.fold}"
+        name = " ".join(part for part in (self.stage, channels, fold, self.member.model) if part)
+        return dict(zip(KEYS, (name, self.stage, channels, fold or "no fold", self.member.model), strict=True))
+
+
+def read_runs(log_root: Path) -> list[Run]:
+    """Return the run folders below ``LOG/{stage}/``, those that are only begun, too. UserError if there is none."""
+    stages = sorted(folder for folder in log_root.iterdir() if folder.is_dir()) if log_root.is_dir() else []
+    runs = [_read(stage, member) for stage in stages for member in find_members(stage, RUN)]
+    if not runs:
+        raise UserError(f"{log_root}: no run folder in it")
+    return runs
+
+
+def curve_table(runs: Sequence[Run], screen: Screen) -> pd.DataFrame:
+    """Return a row a run and epoch: the run's :data:`KEYS`, epoch and each metric of metrics.csv.
+
+    What single experiments say is left out: metrics are overall or by cell type.
+    """
+    experiments = set(screen.wells["experiment"]) - set(screen.wells["cell_type"])
+    tables = [_metrics(run, experiments).assign(**run.keys) for run in runs if len(run.epochs)]
+    if not tables:
+        raise UserError("no training has finished an epoch yet")
+    table = pd.concat(tables, ignore_index=True)
+    return table[[*KEYS, "epoch", *(name for name in table if name not in (*KEYS, "epoch"))]]
+
+
+def run_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return a row a run: its name, how it ended, epochs, the best one, minutes, device, sites it learnt from."""
+    rows = []
+    for run in runs:
+        best, monitor = run.record.get("best") or {}, run.config.get("train.monitor", "metric")
+        rows.append(
+            {
+                **run.keys,
+                "status": run.record.get("status", "not known"),
+                "epochs": len(run.epochs),
+                "best epoch": best.get("epoch", math.nan),
+                f"best {monitor}": best.get("value", math.nan),
+                "minutes": minutes(run),
+                "device": run.record.get("device", ""),
+                "processes": run.record.get("processes", math.nan),
+                "train sites": run.record.get("n_train_sites", math.nan),
+                "held-out sites": run.record.get("n_valid_sites", math.nan),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def config_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the config keys of which not all runs have the same value: key, and the values in each stage."""
+    stages = list(dict.fromkeys(run.stage for run in runs))
+    keys = list(dict.fromkeys(key for run in runs for key in run.config if key not in (*_GIVEN, *_PLACES)))
+    rows = []
+    for key in keys:
+        cells = {stage: _values(key, [run for run in runs if run.stage == stage]) for stage in stages}
+        if len(set(cells.values())) > 1 or any("; " in cell for cell in cells.values()):
+            rows.append({"key": key, **cells})
+    return pd.DataFrame(rows, columns=["key", *stages])
+
+
+def machine_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return on what and with what the runs were made: what, value, runs."""
+    told = []
+    for run in runs:
+        versions = run.record.get("versions")
+        facts = {key: run.record.get(key) for key in ("device", "processes", "python", "commit")}
+        facts |= versions if isinstance(versions, dict) else {}
+        told += [(what, str(value)) for what, value in facts.items() if value is not None]
+    table = pd.DataFrame(told, columns=["what", "value"])
+    return table.groupby(["what", "value"], sort=False).size().reset_index(name="runs")
+
+
+def minutes(run: Run) -> float:
+    """Return how long a run took, NaN if it did not end. Pauses count; of a run that went on, its last process."""
+    try:
+        began, ended = (datetime.fromisoformat(str(run.record[key])) for key in ("started", "finished"))
+        return (ended - began).total_seconds() / 60
+    except (KeyError, ValueError, TypeError):
+        return math.nan
+
+
+def _read(stage: Path, member: Member) -> Run:
+    folder = stage / member.folder
+    try:
+        record = read_record(folder / RUN)
+    except UserError:
+        record = {"status": "run.json is damaged"}
+    try:
+        config = flat(read_yaml(folder / CONFIG))
+    except UserError:
+        config = {}
+    try:
+        epochs = pd.read_csv(folder / METRICS)
+    except (OSError, ValueError):
+        epochs = pd.DataFrame()
+    return Run(stage.name, member, record, config, epochs if "epoch" in epochs else pd.DataFrame())
+
+
+def _metrics(run: Run, experiments: Collection[str]) -> pd.DataFrame:
+    """Return a run's epochs without the metrics of single experiments, ``"top1 HUVEC-05"``."""
+    numbers = run.epochs.select_dtypes("number")
+    return numbers[[name for name in numbers if str(name).partition(" ")[2] not in experiments]].copy()
+
+
+def _values(key: str, runs: Sequence[Run]) -> str:
+    """Return the different values that runs have of a key."""
+    return "; ".join(dict.fromkeys(str(run.config[key]) for run in runs if key in run.config))

@@ -1,0 +1,182 @@
+"""A screen's tables, read as its form says into ENTRIES, one row a well.
+
+``file`` and ``line`` say where a well stood, ``sirna`` is the label as the input writes it ("" where it does not tell),
+``rank`` puts the labels of one well type into class order, ``barcode`` is the plate as the input names it.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from rcic.errors import UserError, nearest
+from rcic.screen.checks import check_agrees, check_choice, check_filled, check_folder_names, check_one_form, check_sites
+from rcic.screen.plate import cell_type_of, id_code
+from rcic.screen.rows import is_number, read_rows, whole_numbers
+from rcic.screen.spec import Form, Table
+from rcic.screen.wells import named_wells
+
+ENTRIES = [
+    *("file", "line", "id_code", "experiment", "plate", "well", "cell_type"),
+    *("split", "well_type", "sirna", "rank", "barcode"),
+]
+WELL_TYPES = ("treatment", "positive_control", "negative_control")
+_SKIP, _UNTOLD = "skip", ""
+
+
+def read_entries(root: Path, form: Form) -> pd.DataFrame:
+    """Return the wells of a data root; UserError if it is not there or not as the form says."""
+    _check_root(root, form)
+    entries = pd.concat([_read_table(root / table.file, table, form) for table in form.tables], ignore_index=True)
+    entries = entries[entries["well_type"] != _SKIP].reset_index(drop=True)
+    if entries.empty:
+        raise UserError(f"{root}: no well is left; well_types.skip of the form leaves out all of them")
+    entries = _numbered(_split(entries))
+    check_filled(root, entries, form.columns.label)
+    if form.columns.label_order is None:
+        check_one_form(root, entries)
+        ranks = _natural_ranks(entries["sirna"].unique())
+        entries = entries.assign(rank=entries["sirna"].map(ranks))
+    return entries[ENTRIES]
+
+
+def _check_root(root: Path, form: Form) -> None:
+    """Refuse a data root that is not there, or lacks a table."""
+    files = [table.file for table in form.tables]
+    if not root.is_dir():
+        raise UserError(f"{root}: the data root is not {'a folder' if root.exists() else 'there'}")
+    names = {path.name for path in root.iterdir()}
+    if not names:
+        raise UserError(f"{root}: the data root is empty; it must hold {', '.join(files)}{_or_else(form)}")
+    for name in files:
+        if name not in names:
+            remedy = nearest(name, names - set(files)) if names & set(files) else ""
+            raise UserError(f"{root / name}: the file is missing{remedy or _and_else(form, names & set(files))}")
+
+
+def _or_else(form: Form) -> str:
+    return " or metadata.csv (or give the form of your own tables with --screen)" if form.name == "RCIC" else ""
+
+
+def _and_else(form: Form, others: set[str]) -> str:
+    known = form.name == "RCIC" and not others
+    return " (and so is metadata.csv); tables of another form are told with --screen FILE" if known else ""
+
+
+def _read_table(path: Path, table: Table, form: Form) -> pd.DataFrame:
+    """Return the wells of one table as ENTRIES; the plates' numbers and splits that nothing tells are to come."""
+    columns = form.columns
+    rows = read_rows(path, _wanted(table, form), None if columns.others == "ignore" else (), _may_be_empty(table, form))
+    places = named_wells(path, rows, form)
+    types, splits = _well_types(path, rows, table, form), _splits(path, rows, table, form)
+    cell_types = _cell_types(path, rows, places, form)
+    wells = places.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
+    wells["sirna"] = rows[columns.label] if table.labels else _UNTOLD
+    if columns.label_order:
+        wells["rank"] = whole_numbers(path, rows, columns.label_order)
+    if columns.site:
+        check_sites(path, rows, form)
+    check_consistent(path, rows, wells, form)
+    return wells.drop_duplicates("id_code", ignore_index=True) if columns.site else wells.reset_index(drop=True)
+
+
+def check_consistent(path: Path, rows: pd.DataFrame, wells: pd.DataFrame, form: Form) -> None:
+    """Refuse rows that contradict one another: an experiment's cell type, a label's order, a well's other sites."""
+    columns = form.columns
+    by = {"id_code": wells["id_code"]} if columns.id is None else {}
+    told = rows.assign(**by)
+    label, order = columns.label, columns.label_order
+    if form.cell_type.column:
+        check_agrees(path, told, form.cell_type.column, by=columns.experiment)
+    if order:
+        check_agrees(path, told, label, by=order)
+        check_agrees(path, told, order, by=label)
+    if columns.site:
+        for column in (form.split.column, form.well_types.column, label):
+            if column is not None and column in rows:
+                check_agrees(path, told, column, by=columns.id or "id_code")
+
+
+def _wanted(table: Table, form: Form) -> list[str]:
+    """Return the columns that a table must have."""
+    columns = form.columns
+    wanted = [columns.site_id, columns.id, columns.experiment, columns.plate, columns.well, columns.row, columns.column]
+    wanted += [columns.site, form.cell_type.column, form.split.column if table.split is None else None]
+    types = [form.well_types.column] if table.well_types else []
+    label = [columns.label, columns.label_order] if table.labels else []
+    return list(dict.fromkeys(name for name in [*wanted, *(types + label if columns.site else label + types)] if name))
+
+
+def _may_be_empty(table: Table, form: Form) -> tuple[str, ...]:
+    """Return the columns that need no value in every row: a label, where it is not a train table's or a control's."""
+    told = table.split == "train" or (table.split == "test" and table.labels) or form.columns.label_order
+    return () if told else (form.columns.label,)
+
+
+def _well_types(path: Path, rows: pd.DataFrame, table: Table, form: Form) -> "pd.Series[str]":
+    """Return each row's well type, or that it is to be skipped."""
+    types = form.well_types
+    words = {word: kind for kind in (*WELL_TYPES, _SKIP) for word in getattr(types, kind)}
+    if types.column is None:
+        if not table.labels:
+            return pd.Series("treatment", rows.index)
+        return rows[form.columns.label].map(lambda label: words.get(label, "treatment"))
+    if not table.well_types:
+        return pd.Series("treatment", rows.index)
+    check_choice(path, rows, types.column, tuple(words))
+    return rows[types.column].map(words)
+
+
+def _splits(path: Path, rows: pd.DataFrame, table: Table, form: Form) -> "pd.Series[str]":
+    """Return each row's split, "" where only all rows together tell it."""
+    split = form.split
+    if split.column is not None and table.split is None:
+        check_choice(path, rows, split.column, (*split.train, *split.test))
+        return rows[split.column].isin(split.test).map({True: "test", False: "train"})
+    if split.test_experiments:
+        return rows[form.columns.experiment].isin(split.test_experiments).map({True: "test", False: "train"})
+    return pd.Series(table.split or _UNTOLD, rows.index)
+
+
+def _split(entries: pd.DataFrame) -> pd.DataFrame:
+    """Return the entries with their split: experiments without any treatment's label are test."""
+    told = entries[(entries["sirna"] != _UNTOLD) & (entries["well_type"] == "treatment")]["experiment"].unique()
+    guess = entries["experiment"].isin(told).map({True: "train", False: "test"})
+    return entries.assign(split=entries["split"].where(entries["split"] != _UNTOLD, guess))
+
+
+def _cell_types(path: Path, rows: pd.DataFrame, places: pd.DataFrame, form: Form) -> "pd.Series[str]":
+    """Return each row's cell type."""
+    if form.cell_type.column:
+        check_folder_names(path, rows, form.cell_type.column)  # a part of the name of a cell type's own model
+        return rows[form.cell_type.column]
+    known = {name: form.cell_type.name or cell_type_of(name) for name in places["experiment"].unique()}
+    return places["experiment"].map(known)
+
+
+def _numbered(entries: pd.DataFrame) -> pd.DataFrame:
+    """Return the entries with plate (int64) and id_code: the plate's number, or its place among an experiment's names.
+
+    Places count from 1, in natural order, where not every plate of the screen is named by a whole number.
+    """
+    if not entries["barcode"].map({name: is_number(name) for name in entries["barcode"].unique()}).all():
+        names = entries[["experiment", "barcode"]].drop_duplicates()
+        place = names.groupby("experiment")["barcode"].transform(lambda own: own.map(_natural_ranks(own)) + 1)
+        names = names.assign(plate=place)
+        entries = entries.drop(columns="plate", errors="ignore").merge(names, on=["experiment", "barcode"])
+    else:
+        entries = entries.assign(plate=entries["barcode"])
+    entries = entries.astype({"plate": "int64"})
+    places = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
+    return entries.assign(id_code=[id_code(*place) for place in places])
+
+
+def _natural_ranks(names: Iterable[str]) -> dict[str, int]:
+    """Return the place of each name in natural order: 2 < 10, sirna_2 < sirna_10."""
+
+    def key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+        parts = [part for part in re.split(r"([0-9]+)", name) if part]
+        return [(True, 0, p) if not p.isdecimal() else (False, int(p), "") for p in parts], name
+
+    return {name: place for place, name in enumerate(sorted(names, key=key))}

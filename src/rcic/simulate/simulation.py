@@ -1,0 +1,136 @@
+"""The door of the workshop: a whole synthetic screen in a folder, in Kaggle's layout or another one."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rcic.errors import UserError
+from rcic.files.atomic import whole, write_error
+from rcic.simulate.batch_effect import Batch, batch_table, batches
+from rcic.simulate.effect import effect_table, effects
+from rcic.simulate.plate_images import PlateJob, draw_plates
+from rcic.simulate.plate_plan import experiments, plan
+from rcic.simulate.presets import N_GROUPS, Preset, find_preset
+from rcic.simulate.release import Release, find_release
+from rcic.simulate.site import unit_light
+
+VERSION = 1  # raise it with every change that alters a drawn byte
+MARK, BEGUN = "simulated.json", ".simulating.json"
+
+
+def simulate(
+    preset: str, out_dir: Path, seed: int, workers: int | None = None, progress: bool = True, layout: str = "rcic"
+) -> None:
+    """Draw the screen ``preset`` into ``out_dir``; the same preset, seed and layout give the same bytes.
+
+    layout: a name in `rcic.simulate.release`; wells and pictures are the same in all. workers: processes (default: one
+    a core, one for a small screen). A complete screen is left as it is, one that was interrupted is continued plate by
+    plate. Raises UserError for an unknown preset or layout, a seed
+    below 0, a folder that holds anything else, and a full disk.
+    """
+    chosen, release, folder = find_preset(preset), find_release(layout), Path(out_dir)
+    if seed < 0:
+        raise UserError(f"seed {seed}: must be 0 or larger")
+    identity = {"version": VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
+    identity |= {} if layout == "rcic" else {"layout": layout}
+    if _is_complete(folder, identity):
+        print(f"{folder}: screen {preset!r} with seed {seed} is already there, nothing to draw")
+        return
+    _write_json(folder / BEGUN, identity)
+    wells = release.named(plan(chosen, seed))
+    found = batches(experiments(chosen, seed), N_GROUPS, seed)
+    changes = effects(chosen, seed)
+    try:
+        statistics = draw_plates(_jobs(folder, release, chosen, seed, wells, found), workers, progress)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    tables = release.tables(wells)
+    if layout == "rcic":
+        tables["pixel_stats.csv"] = pd.DataFrame(statistics)
+    for name, table in tables.items():
+        _write_csv(folder / name, table)
+    _write_truth(folder / "truth", wells, effect_table(chosen, changes), batch_table(found))
+    _write_json(folder / MARK, identity)
+    (folder / BEGUN).unlink()
+
+
+def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
+    """Return whether the screen is there; UserError if the folder holds anything but (a part of) it."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; name a folder for the screen")
+    marks = [folder / name for name in (MARK, BEGUN) if (folder / name).is_file()]
+    if not marks:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder")
+        return False
+    found = _read_mark(marks[0])
+    differs = [key for key, value in identity.items() if found.get(key) != value]
+    if differs:
+        what = ", ".join(differs)
+        raise UserError(f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another")
+    return marks[0].name == MARK
+
+
+def _read_mark(path: Path) -> dict[str, Any]:
+    """Return what a mark says; UserError if it is none."""
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: not the mark of a simulated screen; remove the folder or name another")
+    return found
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write ``content`` whole, with sorted keys."""
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def _jobs(
+    folder: Path, release: Release, preset: Preset, seed: int, wells: pd.DataFrame, found: dict[tuple[str, int], Batch]
+) -> list[PlateJob]:
+    """Return one job per plate."""
+    changes = effects(preset, seed)
+    units = {cell_type: unit_light(preset, cell_type) for cell_type in preset.cell_types}
+    jobs = []
+    for (experiment, plate), batch in found.items():
+        rows = wells[(wells["experiment"] == experiment) & (wells["plate"] == plate)]
+        cell_type, split = str(rows["cell_type"].iloc[0]), str(rows["split"].iloc[0])
+        names = dict(zip(rows["drawn"], rows["well"], strict=True))
+        job = PlateJob(
+            root=folder,
+            layout=release.name,
+            named=(split, experiment, str(rows["barcode"].iloc[0])),
+            names=names,
+            preset=preset,
+            cell_type=cell_type,
+            place=(seed, experiment, plate),
+            wells=tuple(zip(rows["drawn"], rows["sirna"], strict=True)),
+            batch=batch,
+            effects=changes[:, preset.cell_types.index(cell_type)],
+            unit=units[cell_type],
+        )
+        jobs.append(job)
+    return jobs
+
+
+def _write_truth(folder: Path, wells: pd.DataFrame, effect: pd.DataFrame, batch: pd.DataFrame) -> None:
+    """Write what only the simulator knows: hidden labels, groups of plates, effects of siRNAs, batches."""
+    treatment = wells["well_type"] == "treatment"
+    test = wells.loc[treatment & (wells["split"] == "test"), ["id_code", "name"]]
+    _write_csv(folder / "test.csv", test.rename(columns={"name": "sirna"}))
+    _write_csv(folder / "plates.csv", wells[["experiment", "plate", "group"]].drop_duplicates())
+    _write_csv(folder / "groups.csv", wells.loc[treatment, ["sirna", "group"]].drop_duplicates().sort_values("sirna"))
+    _write_csv(folder / "effects.csv", effect)
+    _write_csv(folder / "batches.csv", batch)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table whole, without its index, numbers to six digits."""
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

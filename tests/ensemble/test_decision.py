@@ -1,0 +1,172 @@
+"""From prediction folders to files: the answers by hand, and what is said where something is missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rcic.decide.plate_group import groups_text
+from rcic.ensemble import decision as answer
+from rcic.ensemble.decision import decide
+from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.submission import write_pseudo, write_submission
+from rcic.errors import UserError
+from rcic.screen.table import read_screen
+from tests.disk import nearly_full
+from tests.predicted import LOGITS, WELLS, write_held_out, write_member
+from tests.screen.tiny import KAGGLE, METADATA, write_tables
+
+
+@pytest.fixture
+def folds(tmp_path) -> Path:
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / "valid_0.csv").write_text("id_code\nRPE-01_1_B03\n")
+    return tmp_path / "csv"
+
+
+def submitted(data: Path, root: Path, **options) -> dict[str, int]:
+    path = write_submission(decide(data, root, Ensemble(**options)), root / "sub")
+    return pd.read_csv(path).set_index("id_code")["sirna"].to_dict()
+
+
+ANSWER = dict(zip(WELLS, [10, 2, 3], strict=True))
+
+
+def test_the_submission_by_hand(data, root):
+    write_member(root)
+    assert submitted(data, root) == ANSWER
+    assert (root / "sub" / "submission.csv").read_text().startswith("id_code,sirna\nU2OS-01_1_B03,10\n")
+    groups = pd.read_csv(root / "sub" / "groups.csv")
+    assert groups.columns.tolist() == ["experiment", "plate", "group", "margin"]
+    assert (groups["group"].tolist(), groups["plate"].tolist()) == ([0, 1], [1, 2])
+    sure = pd.read_csv(root / "sub" / "confidence.csv").set_index("id_code")
+    assert sure.columns.tolist() == ["sirna", "confidence", "margin"]
+    odds = np.exp(LOGITS[0, 2] - LOGITS[0, 0])  # 10 against 2, the only other siRNA of the plate's group
+    assert sure.loc[WELLS[0], "confidence"] == pytest.approx(odds / (1 + odds), rel=1e-5)
+    assert sure.loc[WELLS[1], "margin"] == pytest.approx(LOGITS[1, 0] - LOGITS[1, 2], rel=1e-5)  # overruled
+
+
+def test_order_type_and_further_classes_of_the_files_change_nothing(data, root):
+    order = [1, 2, 0]
+    wide = np.hstack([LOGITS, np.full((3, 3), 50)])[order]  # float64, all seven siRNAs
+    write_member(root, logits=wide, codes=[WELLS[i] for i in order])
+    assert submitted(data, root) == ANSWER
+
+
+def test_blocks_of_wells_change_nothing(data, root, monkeypatch):
+    write_member(root, "[1]/fold_0/a")
+    write_member(root, "[1]/fold_1/a", LOGITS[::-1], WELLS[::-1])
+    whole = decide(data, root).answers
+    monkeypatch.setattr(answer, "_BLOCK", 2)
+    pd.testing.assert_frame_equal(decide(data, root).answers, whole)
+
+
+def test_models_count_by_their_weights(data, root):
+    swap = LOGITS[:, [2, 1, 0, 3]]  # 2 and 10 exchanged
+    write_member(root, "[1]/fold_0/a")
+    write_member(root, "[1]/fold_0/b", swap)
+    write_member(root, "[1]/fold_1/b", swap)
+    swapped = dict(zip(WELLS, [2, 10, 3], strict=True))
+    assert submitted(data, root, models=("a", "b"), weights=(3, 1)) == ANSWER
+    assert submitted(data, root, models=("b", "a"), weights=(3, 1)) == swapped
+    assert submitted(data, root, models=("b",)) == swapped
+    assert decide(data, root, Ensemble(("a", "b"), (3, 1))).notes[-1] == "weights: a 3, b 1"
+
+
+def test_what_is_missing_is_said_and_guessed(data, root):
+    write_member(root, "[1]/fold_0/a", LOGITS[:1], WELLS[:1])
+    write_member(root, "[1]/fold_2/a", LOGITS[:2], WELLS[:2])
+    decision = decide(data, root)
+    assert decision.notes == [
+        "a: 2 members, channels [1], folds 0 2",
+        "  absent: fold 1",
+        "  [1]/fold_0/a: 2 of 3 wells are not predicted",
+        "  [1]/fold_2/a: 1 of 3 wells are not predicted",
+        "1 wells have no prediction and are guessed, first U2OS-01_2_B03",
+    ]
+    assert decision.answers["label"].tolist()[:2] == [2, 0]
+    assert decision.answers["label"][2] in (1, 3)  # what the other plate's group leaves
+    assert decision.answers["confidence"][2] == pytest.approx(0.5)
+
+
+def test_a_crowded_plate_is_said(tmp_path, root):
+    tables = dict(KAGGLE)
+    tables["test.csv"] += "U2OS-01_2_B05,U2OS-01,2,B05\nU2OS-01_2_B06,U2OS-01,2,B06\n"
+    (tmp_path / "data").mkdir()
+    data = write_tables(tmp_path / "data", tables)
+    write_member(root, logits=LOGITS[[0, 1, 2, 2, 2]], codes=[*WELLS, "U2OS-01_2_B05", "U2OS-01_2_B06"])
+    assert decide(data, root).notes[-1] == "U2OS-01 plate 2: 3 wells for 2 siRNAs, so some repeat"
+
+
+def test_a_screen_without_test_wells(tmp_path, root):
+    (tmp_path / "data").mkdir()
+    rows = [line for line in METADATA.splitlines() if not line.startswith("U2OS")]
+    data = write_tables(tmp_path / "data", {"metadata.csv": "\n".join(rows) + "\n"})
+    with pytest.raises(UserError, match="has no test wells to decide on"):
+        decide(data, root)
+
+
+def test_the_groups_as_a_table():
+    rows = [("HEPG2-08", 1, 0, 31.26), ("HEPG2-08", 2, 1, 30.0), ("U2OS-04", 1, 1, 2.5), ("U2OS-04", 2, 0, 2.5)]
+    rows += [("RPE", 1, 0, np.inf)]
+    table = pd.DataFrame(rows, columns=["experiment", "plate", "group", "margin"])
+    assert groups_text(table).splitlines() == [
+        "experiment  groups of its plates  margin (nats)",
+        "HEPG2-08    0 1                   30.0",
+        "RPE         0                     no rival",
+        "U2OS-04     1 0                   2.5  unsure",
+    ]
+
+
+def test_a_full_disk_leaves_the_earlier_submission(data, root):
+    write_member(root)
+    decision, out = decide(data, root), root / "sub"
+    write_submission(decision, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for room in (0, 60, 100):  # no table fits, then only the smaller ones
+        with nearly_full(room), pytest.raises(UserError, match=r"csv: not written, the file would pass"):
+            write_submission(decision, out)
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_pseudo_labels_and_their_audit(data, root, folds):
+    write_member(root)
+    audit = write_pseudo(decide(data, root), root / "pseudo", folds, 2.0, 1.0)
+    assert audit["kept"].tolist() == [True, False, True]
+    table = pd.read_csv(root / "pseudo" / "pseudo.csv")
+    assert table.columns.tolist() == ["id_code", "experiment", "plate", "well", "sirna"]
+    assert table["sirna"].tolist() == [10, 3]
+    written = pd.read_csv(root / "pseudo" / "audit.csv")
+    assert written["id_code"].tolist() == WELLS
+    assert written["reason"].tolist() == audit["reason"].tolist()
+    assert written["sirna"].tolist() == [10, 2, 3]
+
+
+def test_pseudo_labels_that_must_not_be(data, root, folds):
+    write_member(root)
+    decision = decide(data, root)
+    (root / "pseudo").mkdir()
+    (root / "pseudo" / "pseudo.csv").write_text("old")
+    with pytest.raises(UserError, match="no answer is kept: none has a margin of 99 nats; lower --min_margin"):
+        write_pseudo(decision, root / "pseudo", folds, 99, 1.0)
+    with pytest.raises(UserError, match=r"nowhere: no valid_\*\.csv, so it cannot be checked"):
+        write_pseudo(decision, root / "pseudo", "nowhere", 0, 1.0)
+    with pytest.raises(UserError, match=r"share 0\.0"):
+        write_pseudo(decision, root / "pseudo", folds, 0, 0.0)
+    with nearly_full(0), pytest.raises(UserError, match="not written"):
+        write_pseudo(decision, root / "pseudo", folds, 0, 1.0)
+    (folds / "valid_3.csv").write_text(f"id_code\n{WELLS[2]}\n")
+    with pytest.raises(UserError, match=f"1 wells to pseudo-label lie in a validation fold, first {WELLS[2]}"):
+        write_pseudo(decision, root / "pseudo", folds, 0, 1.0)
+    assert {path.name: path.read_text() for path in (root / "pseudo").iterdir()} == {"pseudo.csv": "old"}
+
+
+def test_held_out_wells_are_decided_alike(data, root):
+    write_held_out(root, scale=50)
+    decision = decide(data, root, split="valid")
+    labels = read_screen(data).wells.set_index("id_code")["label"]
+    told = decision.answers
+    assert len(told) == 7 and (told["label"].to_numpy() == labels[told["id_code"]].to_numpy()).all()
+    assert decision.settled.log_probs.shape == (7, 4) and decision.settled.allowed.sum(axis=1).tolist() == [2] * 7
+    assert decision.notes[-1] == "  7 of 8 train wells are held out by one of them"

@@ -1,0 +1,171 @@
+from pathlib import Path
+
+import pytest
+
+from rcic.errors import UserError
+from rcic.learn.config.rules import check, rules
+from rcic.learn.config.settings import Config
+from rcic.schema.convert import flat, from_plain, to_plain
+from tests.learn.tiny import tiny_config
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("model__name", "../tiny", "model.name is '../tiny', must be a name, not a path"),
+        ("model__dropout", 1.0, "must lie in"),
+        ("init__stage", "full", "init.stage is 'full', must be an earlier stage"),
+        ("data__channels", [], "must be numbers from 1 on, each once, one at least"),
+        ("data__channels", [1, 1], "each once"),
+        ("data__channels", [1, 0], "data.channels is [1, 0], must be numbers from 1 on, each once"),
+        ("data__sites", [1, 1], "data.sites is [1, 1], must be numbers from 1 on, each once"),
+        ("data__fold", -1, "data.fold"),
+        ("data__size", 8, "data.size"),
+        ("data__workers", -1, "data.workers"),
+        ("augment__shear", 90, "augment.shear"),
+        ("augment__scale", [2, 1], "low <= high"),
+        ("augment__crop", 0, "augment.crop"),
+        ("augment__channel_dropout", 1.5, "augment.channel_dropout"),
+        ("optim__weight_decay", -1, "optim.weight_decay"),
+        ("optim__clip", 0, "optim.clip"),
+        ("schedule__frozen_epochs", -1, "schedule.frozen_epochs"),
+        ("schedule__epochs", 0, "schedule.epochs"),
+        ("schedule__warmup_epochs", 1, "below schedule.epochs"),
+        ("schedule__frozen_lr", 0, "schedule.frozen_lr"),
+        ("schedule__max_lr", 0, "schedule.max_lr"),
+        ("schedule__min_lr", 1, "at most schedule.max_lr"),
+        ("schedule__momentum", [0.9, 1.0], "schedule.momentum"),
+        ("train__batch_size", 1, "train.batch_size"),
+        ("train__accumulate", 0, "train.accumulate"),
+        ("train__valid_batch_size", 0, "train.valid_batch_size"),
+        ("loss__label_smoothing", 1.0, "loss.label_smoothing"),
+        ("train__seed", -1, "train.seed"),
+        ("model__name", "tiny@RPE", "model.name is 'tiny@RPE', must be a name, not a path, without @ and +"),
+        ("model__width", 1, "model.width is 1, must be at least 2"),
+        ("model__bn_momentum", 0, "model.bn_momentum"),
+        ("model__metadata", ["cell_type", "cell_type"], "model.metadata"),
+        ("model__metadata_width", 0, "model.metadata_width"),
+        ("model__metadata_dropout", 1.1, "model.metadata_dropout"),
+        ("loss__ce", 0, "loss.ce is 0.0, must be at least 0, and above 0 without loss.margin"),
+        ("loss__margin_weight", 0, "loss.margin_weight"),
+        ("loss__scale", 0, "loss.scale"),
+        ("loss__angle", 1.6, "loss.angle"),
+        ("data__cell_types", ["RPE", "RPE"], "data.cell_types"),
+        ("data__cell_types", ["../RPE"], "data.cell_types is ['../RPE'], must be names, without /, @ and +"),
+        ("data__cell_types", ["A+B"], "must be names, without"),
+        ("data__cell_types", [""], "must be names, without"),
+        ("model__name", "", "model.name is '', must be a name"),
+        ("model__name", ".hidden", "must be a name"),
+        ("model__name", "x" * 101, "must be a name"),
+        ("train__swa_epochs", 2, "train.swa_epochs is 2, must lie in 0..all epochs"),
+        ("log__every", 0, "log.every is 0, must be at least 1"),
+        ("augment__crop_start", 32, "augment.crop_start is 32, must be at least 16 and at most augment.crop"),
+        ("augment__scale_crop", 1.5, "augment.scale_crop"),
+        ("augment__gain", -0.1, "augment.gain"),
+        ("augment__bias", -0.1, "augment.bias"),
+        ("augment__erase", 1.1, "augment.erase"),
+        ("augment__cutmix", 1.1, "augment.cutmix"),
+        ("augment__mixup", -0.1, "augment.mixup"),
+        ("augment__mix_alpha", 0, "augment.mix_alpha"),
+        ("augment__mix_from", 1.0, "augment.mix_from is 1.0, must lie in [0, 1)"),
+        ("optim__trunk_rate", 0, "optim.trunk_rate"),
+        ("optim__stem_rate", 0, "optim.stem_rate"),
+        ("schedule__steps", [0.8, 0.5], "schedule.steps"),
+        ("schedule__steps", [1.0], "schedule.steps"),
+        ("train__ema", 1.0, "train.ema"),
+        ("train__swa_epochs", -1, "train.swa_epochs"),
+        ("progressive__start", 2, "progressive.start is 2, must lie in 0..all epochs"),
+        ("progressive__first", 0, "progressive.first"),
+        ("progressive__last", 1.1, "progressive.last"),
+        ("predict__tta", ["identity", "crops"], "predict.tta is ['identity', 'crops'], has crops"),
+        ("predict__tta", [], "predict.tta is [], must begin with identity"),
+        ("predict__tta", ["hflip"], "predict.tta is ['hflip'], must begin with identity"),
+        ("predict__tta", ["hflip", "identity"], "must begin with identity (which the answers by site keep)"),
+        ("predict__tta", ["identity", "hflip", "hflip"], "and name each view once"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(setting, value, message):
+    with pytest.raises(UserError) as error:
+        tiny_config(Path("csv"), **{setting: value})
+    assert message in str(error.value) and str(error.value).startswith("test: ")
+
+
+def test_only_earlier_stages_can_start_a_stage():
+    assert tiny_config(Path("csv"), stage="pseudo", init__stage="full").init.stage == "full"
+    assert tiny_config(Path("csv"), stage="full", init__stage="control").init.stage == "control"
+    with pytest.raises(UserError, match=r"init.stage is 'control'"):
+        tiny_config(Path("csv"), stage="control", init__stage="control")
+
+
+def test_frozen_epochs_alone_are_a_schedule():
+    assert tiny_config(Path("csv"), schedule__frozen_epochs=1, schedule__epochs=0).schedule.epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data__stack_sites": True, "data__sites": [1]}, "data.stack_sites is True, needs two of data.sites"),
+        ({"augment__cutmix": 0.6, "augment__mixup": 0.5}, "augment.mixup is 0.5, must be at least 0 and, with augment"),
+        ({"augment__crop": 32, "augment__crop_start": 48}, "augment.crop_start is 48, must be at least 16 and at most"),
+        ({"augment__crop": 64, "data__size": 48}, "augment.crop is 64, must be at most data.size"),
+        (
+            {"train__precision": "fp16", "train__device": "cpu"},
+            "train.precision is 'fp16', must be bf16 or fp32 on a CPU",
+        ),
+        (
+            {"schedule__epochs": 10, "schedule__warmup_epochs": 5, "schedule__steps": [0.4, 0.8]},
+            "schedule.steps is [0.4, 0.8], must come after schedule.warmup_epochs",
+        ),
+        (
+            {"train__ema": 0.9, "train__swa_epochs": 1},
+            "train.swa_epochs is 1, must lie in 0..all epochs, and be 0 with",
+        ),
+        ({"progressive__first": 0.8, "progressive__last": 0.5}, "progressive.first is 0.8, must lie in (0, prog"),
+        ({"stage": "control", "progressive__start": 1}, "progressive.start is 1, has no meaning in stage I"),
+        (
+            {"stage": "pseudo", "progressive__start": 1},
+            "progressive.start is 1, has no meaning in the pseudo stage: its",
+        ),
+        ({"model__stem": "repeat"}, "model.stem is 'repeat', needs three, six or twelve channels"),
+        (
+            {"model__metadata": ["cell_type"], "model__head": "linear_bn", "model__bn": "plate"},
+            "model.metadata is ['cell_type'], is cancelled by linear_bn's BatchNorm",
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(settings, message):
+    with pytest.raises(UserError) as error:
+        tiny_config(Path("csv"), **settings)
+    assert str(error.value).startswith(f"test: {message}") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mixing", [{"augment__cutmix": 0.5}, {"augment__mixup": 0.5}])
+@pytest.mark.parametrize("margin", ["arcface", "cosface", "adacos"])
+def test_a_margin_refuses_mixed_labels_unless_told_how(margin, mixing):
+    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', must be larger or weighted if a margin loss, which"):
+        tiny_config(Path("csv"), loss__margin=margin, **mixing)
+    for how in ("larger", "weighted"):
+        assert tiny_config(Path("csv"), loss__margin=margin, loss__mixed=how, **mixing).loss.mixed == how
+    assert tiny_config(Path("csv"), loss__margin=margin).loss.mixed == "refuse"
+    assert tiny_config(Path("csv"), **mixing).loss.margin == "none"
+
+
+def test_a_cell_types_own_model_starts_from_the_same_stage():
+    own = tiny_config(Path("csv"), init__stage="full", data__cell_types=["HUVEC"])
+    assert own.init.stage == "full"
+    with pytest.raises(UserError, match=r"init.stage is 'full', must be an earlier stage or none"):
+        tiny_config(Path("csv"), stage="control", init__stage="full", data__cell_types=["HUVEC"])
+
+
+def test_every_rule_is_of_a_key_and_says_what_it_must_be():
+    told = rules(Config())
+    assert {key for key, _, _ in told} <= set(flat(to_plain(Config())))
+    assert all(words.startswith(("must ", "needs ", "has ", "is ")) and holds for _, words, holds in told)
+
+
+def test_a_rule_names_the_place_of_its_key_or_says_that_it_is_the_default():
+    config = from_plain(Config, {"schedule": {"epochs": 3}}, "f.yml")
+    with pytest.raises(UserError, match=r"^f\.yml: schedule\.warmup_epochs is 5 by default, must be at least 0 and"):
+        check(config, "f.yml", {"schedule.epochs": "f.yml, line 2"})
+    with pytest.raises(UserError, match=r"^--set a: schedule\.warmup_epochs is 5, must be at least 0 and below"):
+        check(config, "f.yml", {"schedule.warmup_epochs": "--set a"})

@@ -1,0 +1,94 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from rcic.errors import UserError
+from rcic.learn.config.settings import Loss
+from rcic.learn.models.loss import Targets, check_loss, cross_entropy, larger, margin_loss
+from tests.learn.models.small import tiny_model
+
+LABELS, OTHER = torch.tensor([0, 1, 2, 0]), torch.tensor([2, 2, 1, 0])
+LOGITS = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 5.0]])
+EACH = torch.tensor([0.3, 0.5, 0.9, 1.0])
+
+
+def of_each(labels):
+    """A loss (B,) that can be checked by eye: ten times the label."""
+    return 10.0 * labels
+
+
+@pytest.mark.parametrize("loss", [Loss(ce=0), Loss(ce=-1)])
+def test_nothing_to_learn_from_is_refused(loss):
+    with pytest.raises(UserError, match="nothing to learn from"):
+        check_loss(loss)
+
+
+def test_mixed_labels_are_refused_unless_told_how():
+    targets = Targets(LABELS, OTHER, 0.3)
+    with pytest.raises(UserError, match=r"cosface is not made for mixed labels .* set loss.mixed to larger"):
+        margin_loss(of_each, targets, Loss(margin="cosface"))
+    assert margin_loss(of_each, Targets(LABELS), Loss(margin="cosface")) == 7.5
+
+
+def test_a_margin_takes_the_larger_share_or_both():
+    targets = Targets(LABELS, OTHER, 0.3)
+    assert margin_loss(of_each, targets, Loss(margin="arcface", mixed="larger")) == pytest.approx(12.5)
+    weighted = margin_loss(of_each, targets, Loss(margin="arcface", mixed="weighted"))
+    assert weighted == pytest.approx(0.3 * 7.5 + 0.7 * 12.5)
+    assert larger(Targets(LABELS, OTHER, EACH)).tolist() == [2, 1, 2, 0]
+    each = margin_loss(of_each, Targets(LABELS, OTHER, EACH), Loss(margin="arcface", mixed="weighted"))
+    assert each == pytest.approx((0.7 * 20 + 0.5 * 10 + 0.5 * 20 + 0.9 * 20 + 0.1 * 10) / 4)
+
+
+def test_a_share_that_is_a_number_needs_no_tensor():
+    assert larger(Targets(LABELS, OTHER, 0.5)) is LABELS and larger(Targets(LABELS, OTHER, 0.49)) is OTHER
+    assert larger(Targets(LABELS)) is LABELS
+
+
+def test_plain_labels_give_torchs_cross_entropy_to_the_last_bit():
+    for smoothing in (0.0, 0.1):
+        expected = F.cross_entropy(LOGITS, LABELS, label_smoothing=smoothing)
+        assert torch.equal(cross_entropy(LOGITS, Targets(LABELS), smoothing), expected)
+
+
+@pytest.mark.parametrize("share", [0.3, EACH])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_mixed_labels_are_a_mixed_one_hot_target(share, smoothing):
+    part = torch.as_tensor(share).expand(4)[:, None]
+    mixed = part * F.one_hot(LABELS, 3) + (1 - part) * F.one_hot(OTHER, 3)
+    expected = F.cross_entropy(LOGITS, mixed, label_smoothing=smoothing)
+    assert torch.allclose(cross_entropy(LOGITS, Targets(LABELS, OTHER, share), smoothing), expected)
+
+
+def test_a_share_of_one_is_not_mixed():
+    assert torch.allclose(cross_entropy(LOGITS, Targets(LABELS, OTHER, 1.0)), cross_entropy(LOGITS, Targets(LABELS)))
+
+
+def test_half_precision_logits_are_summed_in_float32():
+    assert cross_entropy(LOGITS.bfloat16(), Targets(LABELS)).dtype == torch.float32
+    assert cross_entropy(LOGITS.double(), Targets(LABELS)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("margin", ["arcface", "cosface", "adacos"])
+def test_the_network_follows_the_rule_for_mixed_labels(margin):
+    image = torch.randn(4, 2, 16, 16)
+    for mixed in ("refuse", "larger", "weighted"):
+        model = tiny_model(2, 3, Loss(ce=0, margin=margin, mixed=mixed)).eval()
+        output, targets = model(image), Targets(LABELS, OTHER, 0.3)
+        if mixed == "refuse":
+            with pytest.raises(UserError, match=f"loss.margin {margin} is not made for mixed labels"):
+                model.loss(output, targets)
+            continue
+        one, other = (model.loss(output, Targets(labels)) for labels in (LABELS, OTHER))
+        expected = other if mixed == "larger" else 0.3 * one + 0.7 * other
+        assert torch.allclose(model.loss(output, targets), expected, atol=1e-5)
+
+
+def test_the_scale_of_adacos_moves_in_training_only():
+    model = tiny_model(2, 3, Loss(ce=0, margin="adacos"))
+    image = torch.randn(4, 2, 16, 16)
+    before = float(model.head.margin.scale)
+    model.eval().loss(model(image), Targets(LABELS))
+    assert float(model.head.margin.scale) == before
+    model.train().loss(model(image), Targets(LABELS)).backward()
+    assert float(model.head.margin.scale) != before

@@ -1,0 +1,165 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rcic.errors import UserError
+from rcic.files.names import BEST, HELD_OUT, embedding_files
+from rcic.learn.predict import passes
+from rcic.learn.predict.embed_all import embed_all
+from rcic.learn.predict.passes import Options
+from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.runs.checkpoint import lay_over, read_checkpoint
+from rcic.learn.train.run import train
+from rcic.pixels.batches.batch import normalize
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import Site
+from tests.learn.tiny import forget_accelerate, tiny_config, tiny_network
+
+CHANNELS = (1, 2, 3)
+FOLDER = "[1,2,3]/fold_{}/tiny"
+SPLITS = ("train", "valid", "test")
+
+
+@pytest.fixture(scope="module")
+def trained_once(screen, folds_dir, tmp_path_factory):
+    """Return the root of two folds of a tiny network. Read only."""
+    root = tmp_path_factory.mktemp("members")
+    for fold in (0, 1):
+        forget_accelerate()
+        train(tiny_config(folds_dir, data__channels=CHANNELS, data__fold=fold), screen.root, root)
+    return root / "full"
+
+
+@pytest.fixture
+def members(trained_once, tmp_path):
+    """Return a copy of the trained networks that a test may change."""
+    return shutil.copytree(trained_once, tmp_path / "logs" / "full")
+
+
+@pytest.fixture
+def embed(screen, members, tmp_path):
+    """Return a function that embeds all and returns the folder of embeddings."""
+
+    def run(out="out", splits=SPLITS, **options):
+        embed_all(screen.root, members, ["tiny"], tmp_path / out, splits, Options(**options))
+        return tmp_path / out
+
+    return run
+
+
+def read(folder, split):
+    files = embedding_files(folder, split)
+    return np.load(files["embeddings"]), pd.read_csv(files["wells"])["id_code"].tolist()
+
+
+def test_what_cannot_be_embedded_is_told(embed, members, screen):
+    folder = members / FOLDER.format(0)
+    (folder / HELD_OUT).unlink()
+    with pytest.raises(UserError, match=r"valid.csv: not there, so the held-out wells are unknown"):
+        embed(splits=("train",))
+    (folder / BEST).write_bytes((folder / BEST).read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):
+        embed(splits=("test",))
+    with pytest.raises(UserError, match="no trained 'tinny'; did you mean 'tiny'"):
+        embed_all(screen.root, members, ["tinny"], "out", SPLITS, Options())
+
+
+def test_every_member_embeds_what_it_learnt_from_and_what_it_did_not(embed, screen):
+    out = embed()
+    treatments, wells = set(screen.select("train", "treatment")["id_code"]), screen.wells.set_index("id_code")
+    for fold in (0, 1):
+        folder = out / FOLDER.format(fold)
+        assert {path.name for path in folder.iterdir()} == {
+            f"emb_{split}{end}" for split in SPLITS for end in (".npy", ".csv", ".json")
+        }
+        codes = {}
+        for split in SPLITS:
+            embeddings, codes[split] = read(folder, split)
+            assert embeddings.dtype == np.float32
+            assert len(embeddings) == len(codes[split]) == len(set(codes[split]))
+            assert np.isfinite(embeddings).all()
+        assert codes["test"] == screen.select("test", "treatment")["id_code"].tolist()
+        assert set(codes["train"]) | set(codes["valid"]) == treatments
+        experiments = {split: set(wells.loc[codes[split], "experiment"]) for split in SPLITS}
+        assert not experiments["train"] & experiments["valid"]
+
+
+@pytest.mark.parametrize("views", [("identity",), ("identity", "hflip")])
+def test_an_embedding_is_the_mean_over_sites_and_views(embed, members, screen, views):
+    embeddings, codes = read(embed(splits=("test",), tta=views) / FOLDER.format(0), "test")
+    network = tiny_network(len(CHANNELS), screen.n_treatments)
+    assert lay_over(network, read_checkpoint(members / FOLDER.format(0) / BEST)) == []
+    wells, store = screen.wells.set_index("id_code"), FileStore(screen.root)
+    for row in (0, 7, len(codes) - 1):
+        well = wells.loc[codes[row]]
+        sites = [Site("test", well["experiment"], int(well["plate"]), well["well"], site) for site in (1, 2)]
+        x = normalize(torch.from_numpy(np.stack([store.read(site, CHANNELS) for site in sites])))
+        with torch.no_grad():
+            said = [network.eval()(x.flip(-1) if view == "hflip" else x).embedding for view in views]
+        np.testing.assert_allclose(embeddings[row], torch.cat(said).mean(0), atol=1e-5)
+
+
+def test_neither_batch_nor_company_changes_an_embedding(embed):
+    together, single = embed("together"), embed("single", at_once=1, batch_size=3)
+    for path in together.rglob("emb_*.npy"):
+        other = np.load(single / path.relative_to(together))
+        np.testing.assert_allclose(np.load(path), other, atol=1e-5)
+
+
+def test_pseudo_labelled_wells_and_controls_are_not_in_the_bank(screen, folds_dir, tmp_path):
+    pseudo = screen.select("test", "treatment").iloc[:6][["id_code"]].assign(sirna=screen.decode(range(6)))
+    (tmp_path / "pseudo").mkdir()
+    pseudo.to_csv(tmp_path / "pseudo" / "pseudo.csv", index=False)
+    settings = {"data__channels": CHANNELS, "data__pseudo_dir": str(tmp_path / "pseudo"), "data__controls": "classes"}
+    folder = train(tiny_config(folds_dir, stage="pseudo", **settings), screen.root, tmp_path / "logs")
+    embed_all(screen.root, tmp_path / "logs" / "pseudo", ["tiny"], tmp_path / "out", ("train",), Options())
+    wells = screen.wells.set_index("id_code").loc[read(tmp_path / "out" / FOLDER.format(0), "train")[1]]
+    assert set(wells["split"]) == {"train"}
+    assert set(wells["well_type"]) == {"treatment"}
+    assert json.loads((folder / "run.json").read_text())["n_train_sites"] > 2 * len(wells)
+
+
+def test_what_is_there_is_skipped_and_what_changed_is_made_anew(embed, members, capsys):
+    out = embed()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("emb_*")}
+    capsys.readouterr()
+    embed()
+    said = capsys.readouterr().out
+    assert [f"{split}: 2 of 2 members are embedded already, 0 to go" in said for split in SPLITS] == [True] * 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    shutil.copy(members / FOLDER.format(1) / BEST, members / FOLDER.format(0) / BEST)
+    embed(splits=("test",))
+    changed = {path for path in before if path.stat().st_mtime_ns != before[path]}
+    assert changed == set(embedding_files(out / FOLDER.format(0), "test").values())
+    embed(tta=("identity", "hflip"))
+    assert capsys.readouterr().out.count("0 of 2 members are embedded already, 2 to go") == 3
+
+
+def test_a_killed_run_goes_on_where_it_was(embed, monkeypatch, capsys):
+    real, calls = passes.predict_sites, []
+
+    def fail_on_fourth(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(passes, "predict_sites", fail_on_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        embed(at_once=1)
+    capsys.readouterr()
+    embed(at_once=1)
+    said = capsys.readouterr().out
+    for split, done in {"train": 2, "valid": 1, "test": 0}.items():
+        assert f"{split}: {done} of 2 members are embedded already" in said
+
+
+def test_predictions_in_the_same_folder_stay(embed, screen, members, tmp_path):
+    predict_all(screen.root, members, ["tiny"], tmp_path / "out", ("test",), Options())
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("pred_*")}
+    out = embed(splits=("test",))
+    assert {path: path.read_bytes() for path in out.rglob("pred_*")} == before

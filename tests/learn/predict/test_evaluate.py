@@ -1,0 +1,231 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from rcic.learn.config.settings import Config, Data, Model
+from rcic.learn.data.pixel_norm import PixelNorm
+from rcic.learn.data.site_groups import Gatherer, Group, group_codes
+from rcic.learn.models import WellClassifier
+from rcic.learn.predict.evaluate import How, ask
+from rcic.pixels.batches.sampler import WholeGroups
+from tests.learn.models.small import tiny_model
+
+BATCH_SIZES = (1, 3, 7, 64)
+
+
+def sites(plates=(1, 2), wells=20, experiment="HUVEC-01"):
+    """Return the site table of some plates, 2 sites a well."""
+    names = [(plate, f"B{well:02d}", site) for plate in plates for well in range(wells) for site in (1, 2)]
+    rows = pd.DataFrame(names, columns=["plate", "well", "site"]).assign(experiment=experiment, cell_type="HUVEC")
+    return rows.assign(id_code=experiment + "_" + rows["plate"].astype(str) + "_" + rows["well"])
+
+
+def group_of(rows, dtype=torch.float64, metadata=False, seed=0):
+    """Return sites with random images (n, 3, 16, 16); every plate has a shift and a stretch of its own."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.uniform(20, 120, (len(rows), 3, 16, 16)) * (0.6 + 0.4 * rows["plate"].to_numpy())[:, None, None, None]
+    known = torch.from_numpy(rng.integers(0, 3, (len(rows), 1))) if metadata else None
+    return Group(rows, torch.from_numpy(pixels).to(dtype), known)
+
+
+def network(bn="plate", **settings):
+    """Return a network in float64 on three channels, with statistics away from where they start."""
+    torch.manual_seed(0)
+    own = tiny_model(3, 5, n_values=(2,) if "metadata" in settings else (), bn=bn, width=8, **settings).double()
+    own(torch.randn(16, 3, 16, 16, dtype=torch.float64) * 2 + 1)
+    return own
+
+
+def everyone(group):
+    return np.ones(len(group.rows), bool)
+
+
+def same_bits(one, other):
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("first", "logits", "embedding"))
+
+
+@pytest.mark.parametrize("head", ["linear", "neck", "linear_bn"])
+@pytest.mark.parametrize("bn", ["plate", "experiment"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8])
+def test_neither_batch_size_nor_order_changes_a_bit(head, bn, dtype):
+    own, how = network(bn, head=head).to(torch.float64 if dtype == torch.float64 else torch.float32), How(bn)
+    group = group_of(sites(wells=70), dtype)  # 140 sites a plate: two portions
+    wanted = np.random.default_rng(1).random(280) < 0.7
+    told = ask(own, group, wanted, how)
+    assert told.logits.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert told.logits.shape == (wanted.sum(), 5)
+    for batch_size in BATCH_SIZES:
+        assert same_bits(ask(own, group, wanted, replace(how, batch_size=batch_size)), told)
+    order = np.random.default_rng(2).permutation(280)
+    table = group.rows.iloc[order].reset_index(drop=True)
+    gathered = Gatherer(table, "experiment").add({"row": torch.arange(280), "image": group.images[order]})
+    assert gathered.rows.index.tolist() == np.argsort(order).tolist()
+    assert same_bits(ask(own, gathered, wanted, replace(how, batch_size=7)), told)
+
+
+@pytest.mark.parametrize(("side", "n"), [(16, 80), (256, 32)])
+def test_large_images_go_in_small_portions(side, n):
+    own, group = network().float(), group_of(sites(plates=(1,), wells=40), torch.uint8)
+    group = Group(group.rows, group.images[:, :, :1, :1].expand(-1, -1, side, side))
+    seen = []
+    own.trunk.register_forward_hook(lambda _layer, inputs, _output: seen.append(len(inputs[0])))
+    ask(own, group, everyone(group), How("plate"))
+    assert max(seen) <= n and sum(seen) == 160 and len(seen) == 2 * -(-80 // n)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_running_statistics_need_no_company(batch_size):
+    """The batch changes the last digits only."""
+    own, group = network("running"), group_of(sites())
+    told = ask(own, group, everyone(group), How(batch_size=64))
+    for numbers in ([4], [70, 3, 41], range(80)):
+        part = group.part(np.array(numbers))
+        some = ask(own, part, everyone(part), How(batch_size=batch_size))
+        torch.testing.assert_close(some.logits, told.logits[numbers], rtol=0, atol=1e-12)
+
+
+def test_plates_that_come_together_are_judged_apart():
+    own, group = network(), group_of(sites())
+    together = ask(own, group, everyone(group), How("plate"))
+    parts = [group.part(np.flatnonzero(group.rows["plate"] == plate)) for plate in (1, 2)]
+    apart = torch.cat([ask(own, part, everyone(part), How("plate")).logits for part in parts])
+    assert torch.equal(together.logits, apart)
+    as_one = ask(own, group, everyone(group), How("experiment")).logits
+    assert (as_one - apart).abs().max() > 1e-3
+
+
+def test_company_lends_its_statistics_and_is_not_answered():
+    own, group = network(), group_of(sites(plates=(1,)))
+    wanted = np.arange(40) % 4 == 0
+    among_all = ask(own, group, wanted, How("plate"))
+    assert among_all.logits.shape == (10, 5)
+    torch.testing.assert_close(among_all.logits, ask(own, group, everyone(group), How("plate")).logits[wanted])
+    part = group.part(np.flatnonzero(wanted))
+    alone = ask(own, part, everyone(part), How("plate"))
+    assert (among_all.logits - alone.logits).abs().max() > 1e-3
+
+
+def test_a_single_site_is_judged_by_the_running_statistics():
+    """It has no variance among sites; a vector of one would stop BatchNorm1d."""
+    own, group = network(head="neck"), group_of(sites(plates=(1,), wells=1)).part(np.array([1]))
+    one, other = (ask(own, group, everyone(group), How(bn)).logits for bn in ("plate", "running"))
+    assert torch.equal(one, other)
+
+
+def test_a_plate_without_wanted_sites_is_passed_over():
+    own, group = network(), group_of(sites())
+    second = np.array(group.rows["plate"] == 2)
+    told = ask(own, group, second, How("plate"))
+    assert torch.equal(told.logits, ask(own, group, everyone(group), How("plate")).logits[second])
+
+
+def shifted(group):
+    """Return the group under another gain and offset of every channel, as on a plate of another day."""
+    gain = torch.tensor([1.7, 0.4, 1.1], dtype=torch.float64)[:, None, None]
+    bias = torch.tensor([15.0, -3.0, 30.0], dtype=torch.float64)[:, None, None]
+    return Group(group.rows, group.images * gain + bias, group.metadata)
+
+
+def test_a_shifted_and_stretched_plate_is_the_same_plate():
+    """Without normalisation of pixels (mean 0, deviation 1 given): BatchNorm takes the shift away, running does not."""
+    none = PixelNorm("global", {"global": [[0.0, 1.0]] * 3})
+    group = group_of(sites(plates=(1,), wells=30))
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    own = WellClassifier(trunk, 8, 5, Model(bn="plate")).double()
+    plates = (group, shifted(group))
+    one, other = (ask(own, plate, everyone(plate), How("plate", none)).logits for plate in plates)
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-5)  # eps of BatchNorm beside the variance
+    one, other = (ask(own, plate, everyone(plate), How("running", none)).logits for plate in plates)
+    assert (one - other).abs().max() > 1
+
+
+def test_a_network_without_batch_norm_gives_the_same_whatever_bn_says():
+    group = group_of(sites())
+    torch.manual_seed(0)
+    for norm in (nn.GroupNorm(2, 8), nn.Identity()):
+        own = WellClassifier(nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU()), 8, 5).double()
+        answers = [ask(own, group, everyone(group), How(bn)).logits for bn in ("running", "plate", "experiment")]
+        for other in answers[1:]:
+            torch.testing.assert_close(other, answers[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bn", ["running", "plate"])
+def test_metadata_goes_with_its_site(bn):
+    own = network(bn, head="neck", metadata=("cell_type",), metadata_form="learned", metadata_width=4)
+    group = group_of(sites(), metadata=True)
+    told = ask(own, group, everyone(group), How(bn, batch_size=7))
+    order = np.random.default_rng(0).permutation(80)
+    shuffled = Group(group.rows.iloc[order], group.images[order], group.metadata[order])
+    again = ask(own, shuffled, everyone(group), How(bn, batch_size=7))
+    torch.testing.assert_close(again.logits, told.logits[order], rtol=0, atol=1e-12)
+    unknown = Group(group.rows, group.images)
+    assert (ask(own, unknown, everyone(group), How(bn)).logits - told.logits).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("bn", ["running", "plate"])
+def test_views_are_averaged_and_the_first_is_kept(bn):
+    """The statistics are those of the plate as it is, whatever views are asked for."""
+    own, group = network(bn), group_of(sites())
+    single = [ask(own, group, everyone(group), How(bn, tta=(view,))) for view in ("rot90", "identity", "hflip")]
+    told = ask(own, group, everyone(group), How(bn, tta=("rot90", "identity", "hflip"), batch_size=5))
+    torch.testing.assert_close(told.first, single[0].logits, rtol=0, atol=1e-12)
+    torch.testing.assert_close(told.logits, sum(one.logits for one in single) / 3, rtol=0, atol=1e-12)
+    torch.testing.assert_close(told.embedding, sum(one.embedding for one in single) / 3, rtol=0, atol=1e-12)
+    crops = ask(own, group, everyone(group), How(bn, tta=("crops",), crop=12))
+    assert crops.logits.shape == (80, 5) and (crops.first - crops.logits).abs().max() > 1e-3
+
+
+def test_the_network_is_left_in_evaluation_mode_and_otherwise_as_it_was():
+    own, group = network(head="neck", dropout=0.5), group_of(sites())
+    own.train()
+    before = {name: tensor.clone() for name, tensor in own.state_dict().items()}
+    ask(own, group, everyone(group), How("plate"))
+    assert not any(module.training for module in own.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in own.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("bn", "norm", "unit"),
+    [
+        ("running", "image", None),
+        ("running", "global", None),
+        ("running", "cell_type", None),
+        ("plate", "image", "plate"),
+        ("running", "plate", "plate"),
+        ("plate", "experiment", "experiment"),
+        ("experiment", "plate", "experiment"),
+        ("experiment", "cell_type", "experiment"),
+    ],
+)
+def test_the_unit_that_must_be_read_whole(bn, norm, unit):
+    assert How(bn, PixelNorm(norm)).unit == unit
+    assert Config(model=Model(bn=bn), data=Data(norm=norm)).statistics_unit == unit
+
+
+def test_plates_of_a_number_are_told_apart_by_their_experiment():
+    rows = pd.concat([sites(wells=1, experiment="RPE-02"), sites(wells=1)])
+    assert group_codes(rows, "plate").tolist() == [2, 2, 3, 3, 0, 0, 1, 1]
+    assert group_codes(rows, "experiment").tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+    assert group_codes(rows, None).tolist() == list(range(8))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+@pytest.mark.parametrize("unit", ["plate", "experiment", None])
+def test_batches_are_gathered_to_whole_groups(batch_size, unit):
+    rows = pd.concat([sites(wells=3), sites(wells=2, experiment="RPE-01")], ignore_index=True)  # 12 + 8 sites
+    group, metadata = group_of(rows), torch.arange(20)[:, None]
+    gatherer = Gatherer(rows, unit, metadata)
+    numbers = WholeGroups(group_codes(rows, unit) if unit else np.zeros(20, int), batch_size)
+    batches = [{"row": torch.tensor(part), "image": group.images[part]} for part in numbers]
+    groups = [whole for batch in batches if (whole := gatherer.add(batch)) is not None]
+    if unit:
+        assert [len(whole.rows) for whole in groups] == {"plate": [6, 6, 4, 4], "experiment": [12, 8]}[unit]
+    assert [number for whole in groups for number in whole.rows.index] == list(range(20))
+    assert torch.equal(torch.cat([whole.images for whole in groups]), group.images)
+    assert torch.equal(torch.cat([whole.metadata for whole in groups]), metadata)
+    assert gatherer.waiting == []

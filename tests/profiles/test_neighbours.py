@@ -1,0 +1,396 @@
+"""Embeddings in files become scores in prediction folders, by likeness to labelled wells; the ensemble takes them."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rcic.decide.knn import Bank, by_cell_type, centre, centres_by_cell_type
+from rcic.ensemble.calibration import calibrate
+from rcic.ensemble.predictions import Ensemble, read_predictions
+from rcic.ensemble.scoring import score
+from rcic.errors import UserError
+from rcic.files.names import embedding_files, prediction_files
+from rcic.profiles.neighbours import Likeness, neighbours
+from rcic.screen.table import Screen, read_screen
+from tests.predicted import TRAIN, WELLS, write_member
+from tests.program import TINY, Program, left_over
+from tests.screen.tiny import KAGGLE, write_tables
+
+FOLDER = "[1,2]/fold_{}/tiny"
+CODES = {name: [f"{name}_{well}" for well in wells] for name, wells in TRAIN.items()}
+RECORD = {"checkpoint_sha256": "a", "sites": [1, 2], "tta": ["identity"], "drop_incomplete": False}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a screen of two RPE train experiments and a U2OS test experiment, or of one cell type (`with_bank`)."""
+    (tmp_path / "data").mkdir()
+    return write_tables(tmp_path / "data", KAGGLE)
+
+
+@pytest.fixture
+def with_bank(tmp_path: Path) -> Path:
+    """Return the same screen with a test experiment of the train wells' cell type."""
+    (tmp_path / "rpe").mkdir()
+    return write_tables(tmp_path / "rpe", {name: text.replace("U2OS-01", "RPE-03") for name, text in KAGGLE.items()})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "emb"
+
+
+def write_embedded(
+    root: Path, split: str, codes: Sequence[str], vectors: np.ndarray, folder: str = FOLDER.format(0), **record: object
+) -> None:
+    """Write what `embed-all` would leave of some wells; ``none=True`` leaves the record out."""
+    files = embedding_files(root / folder, split)
+    files["embeddings"].parent.mkdir(parents=True, exist_ok=True)
+    np.save(files["embeddings"], vectors)
+    files["wells"].write_text("\n".join(["id_code", *codes]) + "\n")
+    if not record.pop("none", False):
+        files["record"].write_text(json.dumps(RECORD | record))
+
+
+def embeddings(codes: Sequence[str], d: int = 6, seed: int = 0) -> np.ndarray:
+    """Return random (N, d) float32 vectors."""
+    return np.random.default_rng([seed, len(codes)]).standard_normal((len(codes), d)).astype(np.float32)
+
+
+def write_folds(root: Path, test: Sequence[str] = (), model: str = "tiny", **record: object) -> None:
+    """Write two folds: each experiment's wells held out once, learnt from once."""
+    for fold, (held_out, learnt) in enumerate((("RPE-01", "RPE-02"), ("RPE-02", "RPE-01"))):
+        folder = f"[1,2]/fold_{fold}/{model}"
+        parts = {"train": CODES[learnt], "valid": CODES[held_out]} | ({"test": test} if test else {})
+        for split, codes in parts.items():
+            write_embedded(root, split, codes, embeddings(codes, seed=fold), folder, **record)
+
+
+def scores(out: Path, split: str, folder: str = FOLDER.format(0) + "+knn") -> pd.DataFrame:
+    files = prediction_files(out / folder, split)
+    return pd.DataFrame(np.load(files["logits"]), index=pd.read_csv(files["wells"])["id_code"])
+
+
+# ---- wrong input
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"k": ("RPF=3",)}, r"--k: no cell type 'RPF' in the screen \(RPE, U2OS\); did you mean 'RPE'\?"),
+        ({"k": ("RPE=3", "20")}, "--k: no cell type '20' in the screen"),
+        ({"k": ("RPE=3", "RPE=4")}, "--k: RPE stands twice"),
+        ({"k": ("RPE=0",)}, "--k: '0' neighbours, must be a whole number, 1 or more"),
+        ({"k": ("0",)}, "--k: '0' neighbours"),
+        ({"k": ("2.5",)}, "--k: '2.5' neighbours"),
+        ({"k": ("RPE=",)}, "--k: '' neighbours"),
+        ({"k": ("3",), "kind": "centres"}, "--k means nothing to --kind=centres"),
+        ({"scale": 3.0}, "--scale means nothing to --kind=knn"),
+        ({"scale": -1.0, "kind": "centres"}, "--scale is -1, must be a number above 0"),
+        ({"scale": 0.0, "kind": "centres"}, "--scale is 0, must be a number above 0"),
+    ],
+)
+def test_flags_that_make_no_sense(data, root, tmp_path, how, message):
+    write_folds(root)
+    with pytest.raises(UserError, match=message):
+        neighbours(data, root, tmp_path / "out", Likeness(**how))
+    assert not (tmp_path / "out").exists()
+
+
+VECTORS = embeddings(CODES["RPE-01"])
+WRONG = {
+    "nothing": (lambda root: None, r"emb: no emb_train\.npy in folders like .*; run embed-all first"),
+    "only a bank": (
+        lambda root: write_embedded(root, "train", CODES["RPE-01"], VECTORS),
+        "no member with embeddings of train wells and of others; run embed-all to its end",
+    ),
+    "no bank": (
+        lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS),
+        "no member with embeddings of train wells",
+    ),
+    "another width": (
+        lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS[:, :5]),
+        r"emb_valid\.npy: 5 numbers a well, but emb_train\.npy beside it has 6",
+    ),
+    "an unknown well": (
+        lambda root: write_embedded(root, "valid", ["X", *CODES["RPE-01"][1:]], VECTORS),
+        r"emb_valid\.csv, line 2: 'X' is no train well",
+    ),
+    "a test well in the bank": (
+        lambda root: write_embedded(root, "train", WELLS, VECTORS[:3]),
+        r"emb_train\.csv, line 2: 'U2OS-01_1_B03' is no train well",
+    ),
+    "a control in the bank": (
+        lambda root: write_embedded(root, "train", ["RPE-01_1_B02"], VECTORS[:1]),
+        r"'RPE-01_1_B02' is no train well",
+    ),
+    "a well twice": (
+        lambda root: write_embedded(root, "valid", [*CODES["RPE-01"][1:], CODES["RPE-01"][1]], VECTORS),
+        "'RPE-01_1_B04' stands twice",
+    ),
+    "unequal lengths": (
+        lambda root: write_embedded(root, "valid", CODES["RPE-01"][1:], VECTORS),
+        r"emb_valid\.npy: 4 rows, but emb_valid\.csv beside it has 3",
+    ),
+    "NaN": (
+        lambda root: write_embedded(root, "valid", CODES["RPE-01"], np.where(np.eye(4, 6) == 1, np.nan, VECTORS)),
+        r"emb_valid\.npy, row 0 \(well RPE-01_1_B03\): NaN or infinity among the embeddings",
+    ),
+    "no wells": (
+        lambda root: write_embedded(root, "valid", [], VECTORS[:0]),
+        r"emb_valid\.csv: the table has a header but no rows",
+    ),
+    "another checkpoint": (
+        lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS, checkpoint_sha256="b"),
+        r"emb_valid\.npy: another checkpoint, other sites or views than emb_train\.npy's; run embed-all again",
+    ),
+    "other views": (
+        lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS, tta=["hflip"]),
+        "another checkpoint, other sites or views",
+    ),
+    "a held-out well in the bank": (
+        lambda root: write_embedded(root, "valid", CODES["RPE-02"][:1], VECTORS[:1]),
+        r"emb_valid\.npy: RPE-02_1_B03 is in emb_train\.npy, too, where it would find itself",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_embeddings_that_do_not_fit_are_named(data, root, tmp_path, case):
+    spoil, message = WRONG[case]
+    if case not in ("nothing", "only a bank", "no bank"):
+        write_embedded(root, "train", CODES["RPE-02"], embeddings(CODES["RPE-02"]))
+        write_embedded(root, "valid", CODES["RPE-01"], VECTORS)
+    spoil(root)
+    with pytest.raises(UserError, match=message):
+        neighbours(data, root, tmp_path / "out", Likeness())
+    assert not list((tmp_path / "out").rglob("*.npy"))
+
+
+def test_a_model_that_is_not_there(data, root, tmp_path):
+    write_folds(root)
+    with pytest.raises(UserError, match=r"no embeddings of 'tinny' \(there: tiny\); did you mean 'tiny'"):
+        neighbours(data, root, tmp_path / "out", Likeness(), ["tinny"])
+
+
+# ---- scores
+
+
+def test_a_well_that_looks_like_one_of_the_bank_gets_its_label(with_bank, root, tmp_path):
+    bank = embeddings(CODES["RPE-01"])
+    labels = list(TRAIN["RPE-01"].values())
+    test = [well.replace("U2OS-01", "RPE-03") for well in WELLS]
+    write_embedded(root, "train", CODES["RPE-01"], bank)
+    write_embedded(root, "test", test, 2 * bank[[3, 0, 2]])
+    for how in (Likeness(k=("1",), centred="off"), Likeness("centres", centred="off")):
+        neighbours(with_bank, root, tmp_path / "out", how)
+        table = scores(tmp_path / "out", "test", f"{FOLDER.format(0)}+{how.kind}")
+        assert table.index.tolist() == test
+        assert table.to_numpy().argmax(axis=1).tolist() == [labels[row] for row in (3, 0, 2)]
+
+
+@pytest.mark.parametrize("centred", ["plate", "off"])
+def test_the_scores_are_those_of_the_bank_that_the_member_learnt_from(data, root, tmp_path, centred):
+    write_folds(root)
+    screen = read_screen(data)
+    table = screen.wells.set_index("id_code", drop=False)
+    for kind in ("knn", "centres"):
+        neighbours(data, root, tmp_path / "out", Likeness(kind, centred=centred, k=("RPE=2",) if kind == "knn" else ()))
+        for fold, (held_out, learnt) in enumerate((("RPE-01", "RPE-02"), ("RPE-02", "RPE-01"))):
+            asked, known = (
+                centre(x, table.loc[codes].reset_index(drop=True)) if centred == "plate" else x
+                for codes in (CODES[held_out], CODES[learnt])
+                for x in [embeddings(codes, seed=fold)]
+            )
+            labels = np.array(list(TRAIN[learnt].values()))
+            bank, cells = Bank(known, labels, np.full(len(known), "RPE"), 4), np.full(len(asked), "RPE")
+            wanted = (
+                by_cell_type(asked, cells, bank, {"RPE": 2})
+                if kind == "knn"
+                else centres_by_cell_type(asked, cells, bank)
+            )
+            told = scores(tmp_path / "out", "valid", f"{FOLDER.format(fold)}+{kind}")
+            assert told.index.tolist() == CODES[held_out]
+            np.testing.assert_allclose(told, wanted, rtol=1e-6)
+            assert told.to_numpy().dtype == np.float32
+
+
+def test_a_plates_own_shift_changes_nothing_when_centred(with_bank, root, tmp_path):
+    test = [well.replace("U2OS-01", "RPE-03") for well in WELLS]
+    write_folds(root, test)
+    neighbours(with_bank, root, tmp_path / "out", Likeness(k=("2",)))
+    before = scores(tmp_path / "out", "test")
+    shift = 50 * np.repeat(embeddings([""] * 2), [2, 1], axis=0)  # two wells of plate 1, one of plate 2
+    write_embedded(root, "test", test, embeddings(test) + shift)
+    neighbours(with_bank, root, tmp_path / "out", Likeness(k=("2",)))
+    np.testing.assert_allclose(scores(tmp_path / "out", "test"), before, atol=1e-5)
+
+
+def test_a_cell_type_without_a_bank_is_left_out_aloud(data, root, tmp_path, capsys):
+    text = KAGGLE["test.csv"] + "RPE-03_1_B03,RPE-03,1,B03\n"
+    (data / "test.csv").write_text(text)
+    write_embedded(root, "train", CODES["RPE-01"], VECTORS)
+    write_embedded(root, "test", [*WELLS, "RPE-03_1_B03"], VECTORS)
+    neighbours(data, root, tmp_path / "out", Likeness())
+    assert scores(tmp_path / "out", "test").index.tolist() == ["RPE-03_1_B03"]
+    said = capsys.readouterr().out
+    assert "[1,2]/fold_0/tiny+knn: 4 wells in the bank" in said
+    assert "test: 3 wells of U2OS are left out, the bank has no well of that cell type" in said
+    screen = read_screen(data)
+    (prediction,) = read_predictions(tmp_path / "out", screen.select("test", "treatment"), screen)
+    assert len(prediction.logits) == 1
+    write_embedded(root, "test", WELLS, VECTORS[:3])
+    with pytest.raises(UserError, match="the bank has no wells of U2OS, so none can be scored"):
+        neighbours(data, root, tmp_path / "out", Likeness())
+
+
+def test_members_that_are_not_whole_are_left_out_aloud(data, root, tmp_path, capsys):
+    write_folds(root)
+    write_folds(root, model="other")
+    embedding_files(root / "[1,2]/fold_1/other", "train")["embeddings"].unlink()
+    embedding_files(root / "[1,2]/fold_1/tiny", "valid")["embeddings"].unlink()
+    neighbours(data, root, tmp_path / "out", Likeness())
+    said = capsys.readouterr().out
+    assert "fold_1/other, of which no train wells are embedded" in said
+    assert "fold_1/tiny, of which no held-out or test wells are embedded" in said
+    assert {path.parent.name for path in (tmp_path / "out").rglob("*.npy")} == {"tiny+knn", "other+knn"}
+
+
+def test_the_named_models_and_cell_types_own(data, root, tmp_path):
+    for model in ("a", "b@RPE", "b@U2OS"):
+        write_folds(root, model=model)
+    neighbours(data, root, tmp_path / "out", Likeness("centres"), ["b@"])
+    folders = {path.parent.name for path in (tmp_path / "out").rglob("*.npy")}
+    assert folders == {"b@RPE+centres", "b@U2OS+centres"}
+
+
+def test_what_was_done_is_recorded(data, root, tmp_path):
+    write_folds(root, tta=["identity", "hflip"])
+    neighbours(data, root, tmp_path / "out", Likeness(k=("RPE=7",)))
+    record = json.loads((tmp_path / "out" / (FOLDER.format(0) + "+knn") / "pred_valid.json").read_text())
+    screen = read_screen(data)
+    hashes = {key: record.pop(key) for key in ("bank", "queries")}
+    assert [len(text) for text in hashes.values()] == [64, 64]
+    facts = {"kind": "knn", "centred": "plate", "k": {"RPE": 7, "U2OS": 15}, "screen": screen.fingerprint()}
+    assert record == RECORD | {"tta": ["identity", "hflip"]} | facts
+    wells = screen.select("train", "treatment")
+    assert [p.tta for p in read_predictions(tmp_path / "out", wells, screen, "valid")] == [True, True]
+    neighbours(data, root, tmp_path / "out", Likeness("centres", scale=9))
+    record = json.loads((tmp_path / "out" / (FOLDER.format(0) + "+centres") / "pred_valid.json").read_text())
+    assert (record["scale"], "k" in record) == (9, False)
+
+
+@pytest.mark.parametrize("none", [False, True])
+def test_what_is_there_stays_and_what_changed_is_made_anew(data, root, tmp_path, capsys, none):
+    write_folds(root, none=none)
+    out = tmp_path / "out"
+
+    def made(*words: str) -> list[str]:
+        """Return the folders of predictions that this call wrote."""
+        before = {path: path.stat().st_ino for path in out.rglob("*.npy")}
+        capsys.readouterr()
+        neighbours(data, root, out, Likeness(k=words))
+        changed = {path.parent.parent.name for path in out.rglob("*.npy") if path.stat().st_ino != before.get(path)}
+        assert capsys.readouterr().out.count("valid: done already") == 2 - len(changed)
+        return sorted(changed)
+
+    assert made() == ["fold_0", "fold_1"]
+    assert made() == []
+    assert made("3") == ["fold_0", "fold_1"]
+    write_embedded(root, "train", CODES["RPE-02"], -embeddings(CODES["RPE-02"]), none=none)
+    assert made("3") == ["fold_0"]
+    write_embedded(root, "valid", CODES["RPE-02"], -embeddings(CODES["RPE-02"]), FOLDER.format(1), none=none)
+    assert made("3") == ["fold_1"]
+    (out / (FOLDER.format(0) + "+knn") / "pred_valid.csv").unlink()
+    assert made("3") == ["fold_0"]
+
+
+def test_embeddings_of_another_program_need_no_record(data, root, tmp_path):
+    write_folds(root, none=True)
+    neighbours(data, root, tmp_path / "out", Likeness())
+    assert len(list((tmp_path / "out").rglob("pred_valid.npy"))) == 2
+
+
+# ---- with the networks' own predictions
+
+
+def test_they_blend_with_members_whose_sites_are_kept(data, root, tmp_path):
+    write_folds(root)
+    out = tmp_path / "out"
+    for fold, (name, labels) in enumerate(TRAIN.items()):
+        logits = (5 * np.eye(4)[list(labels.values())]).astype(np.float32)
+        path = write_member(out, FOLDER.format(fold), logits, CODES[name], "valid")
+        np.save(prediction_files(path.parent, "valid")["sites"], np.repeat(logits[:, None], 2, axis=1))
+    neighbours(data, root, out, Likeness(k=("2",)))
+    assert rungs(data, out, "tiny") == ["one site", "both sites", "group mask", "assignment"]
+    assert rungs(data, out, "tiny+knn") == ["both sites", "group mask", "assignment"]
+    assert rungs(data, out) == ["both sites", "models", "group mask", "assignment"]
+    assert calibrate(data, out)[0].models == ("tiny", "tiny+knn")
+
+
+def rungs(data: Path, out: Path, *models: str) -> list[str]:
+    """Return the rungs of the ladder on held-out wells that these models can tell."""
+    table = score(data, out, "valid", ensemble=Ensemble(models)).ladder.table
+    return table[(table["scope"] == "all") & table["accuracy"].notna()]["rung"].tolist()
+
+
+# ---- the scripts
+
+
+@pytest.fixture
+def trained(small_screen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Program:
+    """Return the program, with two folds of a tiny network below ``logs`` on the small screen."""
+    program = Program(capsys)
+    data = f"--data_root={small_screen}"
+    program.run("data.py", "folds", data, f"--out_dir={tmp_path}/csv", "--n_folds=2")
+    (tmp_path / "tiny.yml").write_text(TINY.replace("FOLDS", f"{tmp_path}/csv").replace("epochs: 2", "epochs: 1"))
+    for fold in (0, 1):
+        words = (f"--config={tmp_path}/tiny.yml", data, f"--log_root={tmp_path}/logs", f"--fold={fold}")
+        program.run("train.py", "run", *words, "--channels=1,2")
+    return program
+
+
+def test_from_networks_to_a_submission(trained, small_screen, tmp_path):
+    data, where = f"--data_root={small_screen}", f"--predict_root={tmp_path}/out"
+    models = (f"--model_root={tmp_path}/logs/full", "--model_name=tiny", f"--out_dir={tmp_path}/out")
+    embed = ("embed-all", data, *models, "--tta=identity,hflip")
+    assert "did you mean 'hflip'" in trained.refuse("inference.py", "embed-all", data, *models, "--tta=hflop")
+    assert trained.refuse("inference.py", *embed, "--at_once=0") == "--at_once is 0, must be 1 or more"
+    assert "train: 0 of 2 members are embedded already, 2 to go" in trained.run("inference.py", *embed)
+    assert trained.run("inference.py", *embed).count("2 of 2 members are embedded already, 0 to go") == 3
+    trained.run("inference.py", "predict-all", data, *models)
+    find = ("neighbours", data, f"--embed_root={tmp_path}/out", f"--out_dir={tmp_path}/out")
+    line = trained.refuse("inference.py", *find, "--k=HUVEK=3")
+    assert re.fullmatch(r"--k: no cell type 'HUVEK' in the screen \(.*\); did you mean 'HUVEC'\?", line)
+    trained.run("inference.py", *find, "--k=HUVEC=5,RPE=3")
+    trained.run("inference.py", *find, "--kind=centres", "--centred=off", "--scale=20")
+    assert {path.name for path in (tmp_path / "out/[1,2]/fold_1").iterdir()} == {"tiny", "tiny+knn", "tiny+centres"}
+    assert check(small_screen, tmp_path / "out") == ["tiny", "tiny+centres", "tiny+knn"]
+    said = trained.run("inference.py", "ensemble", data, where, f"--out_dir={tmp_path}/sub")
+    assert "tiny+knn: 2 members" in said
+    for split in ("test", "valid"):
+        trained.run("inference.py", "score", data, where, f"--split={split}", *truth(small_screen, split))
+    assert not left_over(tmp_path)
+
+
+def check(data: Path, out: Path) -> list[str]:
+    """Return the models below ``out``, whose predictions of neighbours are log-probabilities of all test wells."""
+    screen: Screen = read_screen(data)
+    wells = screen.select("test", "treatment")
+    predictions = read_predictions(out, wells, screen)
+    for prediction in predictions:
+        assert prediction.logits.shape == (len(wells), screen.n_treatments)
+        if prediction.member.model == "tiny+knn":
+            np.testing.assert_allclose(np.exp(prediction.logits.astype(float)).sum(axis=1), 1, rtol=1e-5)
+            assert prediction.tta
+            assert prediction.sites is None
+    return sorted({prediction.member.model for prediction in predictions})
+
+
+def truth(data: Path, split: str) -> list[str]:
+    return [f"--truth={data}/truth/test.csv"] if split == "test" else []

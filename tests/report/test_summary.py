@@ -1,0 +1,69 @@
+"""The first screen: main numbers and what deserves a look, with numbers chosen by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from rcic.report.ladders import Scored
+from rcic.report.summary import few, main_facts, odd_things, plural
+
+GROUPS = SimpleNamespace(mixed_plates=())
+
+
+def scored(accuracies=(90.0, 91.0, 92.0), margin=20.0, true_group=1, error=0.02):
+    """Return a score of as many experiments, each with one plate matched to group 1."""
+    names = [f"RPE-{number:02d}" for number in range(1, len(accuracies) + 1)]
+    rows = [("assignment", "experiment", name, accuracy, 10) for name, accuracy in zip(names, accuracies, strict=True)]
+    rows.append(("assignment", "all", "all", float(np.mean(accuracies)), 10 * len(rows)))
+    table = pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells"])
+    plates = pd.DataFrame({"experiment": names, "plate": 1, "group": 1, "true_group": true_group, "margin": margin})
+    ladder = SimpleNamespace(
+        table=table, plates=plates, calibration_error=error, chance=25.0, plates_matched=2, plates_known=3
+    )
+    return Scored("p", "test", SimpleNamespace(ladder=ladder))
+
+
+def run(status):
+    return SimpleNamespace(record={"status": status}, keys={"run": f"run {status}"}, stage="full")
+
+
+def test_nothing_is_odd_when_all_is_well():
+    assert odd_things(GROUPS, [scored()], [run("done")], {"by_kind": {}}) == []
+    assert odd_things(GROUPS, [], [], None) == []
+
+
+def test_a_far_experiment_is_named():
+    (line,) = odd_things(GROUPS, [scored((90.0, 79.0, 92.0))], [], None)
+    assert line.startswith("p, test wells: 1 experiment is more than 10 points below the median experiment's 90.0")
+    assert "RPE-02 (79.0" in line
+
+
+def test_plates_confidence_runs_and_images_are_told():
+    lines = odd_things(GROUPS, [scored(margin=1.0, true_group=0, error=0.2)], [run("failed")], {"by_kind": {"zero": 3}})
+    assert lines[0] == "1 training is failed, not done: run failed."
+    assert lines[1] == "The audit found bad images: 3 zero."
+    assert (
+        lines[2] == "p, test wells: 3 plates matched to a wrong group: RPE-01 plate 1, RPE-02 plate 1, RPE-03 plate 1."
+    )
+    assert "3 plates matched with less than 3 nats" in lines[3]
+    assert "off by 20.0\u00a0% on p, test wells on average" in lines[4]
+    (line,) = odd_things(SimpleNamespace(mixed_plates=(("RPE-01", 2),)), [], [], None)
+    assert line == "1 train plate holds siRNAs of several groups: RPE-01 plate 2."
+
+
+def test_the_main_numbers(data):
+    from rcic.screen.table import read_screen
+
+    facts = main_facts(read_screen(data), [scored()], pd.DataFrame({"id_code": ["a"]}), [run("done"), run("failed")])
+    told = {fact.label: (fact.value, fact.note) for fact in facts}
+    assert told["Answers right"] == ("91.00\u00a0%", "test wells, truth known (chance 25\u00a0%)")
+    assert told["Wells"] == ("17", "11 treated, 1 answered")
+    assert told["Plates"] == ("6", "3 experiments, 2 cell types")
+    assert told["Trainings done"] == ("1 of 2", "full")
+    assert told["Plates matched to their group"][0] == "2 of 3"
+
+
+def test_lists_and_numbers_in_words():
+    assert few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert (plural(1, "plate"), plural(1200, "plate")) == ("1 plate", "1,200 plates")

@@ -1,0 +1,113 @@
+import pytest
+
+from rcic.errors import UserError
+from rcic.schema.document import LARGEST, read_document, read_value
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that writes a text (or bytes) to f.yml and reads it."""
+
+    def read_text(text):
+        (tmp_path / "f.yml").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_document(tmp_path / "f.yml")
+
+    return read_text
+
+
+def test_every_key_knows_its_line(read):
+    document = read("# story\nstage: full\n\ntrain:\n  seed: 1\n  ema: 0.5\ndata: {fold: 2,\n  sites: [1,\n    2]}\n")
+    assert document.plain == {"stage": "full", "train": {"seed": 1, "ema": 0.5}, "data": {"fold": 2, "sites": [1, 2]}}
+    assert document.lines == {
+        "stage": 2,
+        "train": 4,
+        "train.seed": 5,
+        "train.ema": 6,
+        "data": 7,
+        "data.fold": 7,
+        "data.sites": 8,
+    }
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# a story\n", "---\n", "null\n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_an_empty_mapping(read, text):
+    document = read(text)
+    assert (document.plain, document.lines) == ({}, {})
+
+
+def test_a_byte_order_mark_is_no_part_of_a_key(read):
+    assert read(b"\xef\xbb\xbfstage: full\n").plain == {"stage": "full"}
+
+
+DEEP = "[" * 5000 + "]" * 5000
+BAD = {
+    "a key twice": (
+        "a: 1\ntrain:\n  seed: 1\n  ema: 0\n  seed: 2\n",
+        "line 5: key 'seed' stands twice, first in line 3",
+    ),
+    "a section twice": ("train: {seed: 1}\ntrain: {ema: 0}\n", "line 2: key 'train' stands twice, first in line 1"),
+    "an anchor": ("a: &x 1\nb: 2\n", "line 1: anchors and aliases"),
+    "an alias": ("b: 2\na: *x\n", "line 2: anchors and aliases"),
+    "a merge": ("a: 1\n<<: {b: 2}\n", "line 2: a key must be a word, and keys are not merged"),
+    "a list as key": ("? [1, 2]\n: 3\n", "line 1: a key must be a word"),
+    "a python object": ("a: !!python/object/apply:os.system [ls]\n", "line 1: the tag 'tag:yaml.org,2002:python/obj"),
+    "a tag": ("a: 1\nb: !!str 3\n", "line 2: the tag 'tag:yaml.org,2002:str' is not read in a config"),
+    "an own tag": ("a: !mine 3\n", "line 1: the tag '!mine' is not read in a config"),
+    "depth": (f"a: {DEEP}\n", "line 1: more than 10 levels or 10,000 values, so this is no config"),
+    "breadth": (f"a: [{'1,' * 20_000}]\n", "line 1: more than 10 levels or 10,000 values"),
+    "a long value": (f"a: {'9' * 5000}\n", "line 1: a value of 5,000 characters"),
+    "no number": ("a: 1\nb: 0x_\n", "line 2: '0x_' is no number"),
+    "two documents": ("a: 1\n---\nb: 2\n", "line 2: not valid YAML: but found another document"),
+    "an open bracket": ("train:\n  batch_size: [1\nmodel: {}\n", "line 3: not valid YAML: "),
+    "a tabulator": ("a:\n\tb: 1\n", "line 2: not valid YAML: found character '\\t' that cannot start any token"),
+    "a bell": ("a: 1\nb: \a\n", "line 2: not valid YAML: character #x0007"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_plain_data_is_refused_with_its_line(read, tmp_path, case):
+    text, message = BAD[case]
+    with pytest.raises(UserError) as error:
+        read(text)
+    assert str(error.value).startswith(f"{tmp_path}/f.yml, {message}")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_a_bomb_of_aliases_is_refused_at_its_first_anchor(read):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with pytest.raises(UserError, match="line 1: anchors"):
+        read("\n".join(lines))
+
+
+def test_a_large_file_is_not_read(read, tmp_path):
+    with pytest.raises(UserError, match=r"f\.yml: is larger than 1 MB, so it is no config"):
+        read(b"#" * (LARGEST + 1))
+    assert read(b"#" * LARGEST).plain == {}
+
+
+def test_a_file_without_a_mapping_is_refused(read):
+    for text, shown in (("[1]", r"\[1\]"), ("3", "3"), ("false", "False"), ("[]", r"\[\]")):
+        with pytest.raises(UserError, match=f"f.yml: the file must be a mapping, not {shown}$"):
+            read(text)
+
+
+def test_a_file_that_cannot_be_read_is_named(read, tmp_path):
+    with pytest.raises(UserError, match=r"f\.yml: cannot be read as text"):
+        read(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"absent\.yml: no such config file"):
+        read_document(tmp_path / "absent.yml")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_document(tmp_path)
+
+
+def test_a_date_is_text(read):
+    assert read("a: 2019-06-27\nb: 2019-99-99\n").plain == {"a": "2019-06-27", "b": "2019-99-99"}
+
+
+def test_a_single_value_is_read_alike():
+    values = {"3": 3, "[1, 2]": [1, 2], "null": None, "tiny": "tiny", "off": False, "": None, "{a: 1}": {"a": 1}}
+    assert {text: read_value(text, "--set a") for text in values} == values
+    for text in ("[1", "*x", "&x 1", "!!int 3", "{a: 1, a: 2}", DEEP):
+        with pytest.raises(UserError, match=r"^--set a: "):
+            read_value(text, "--set a")

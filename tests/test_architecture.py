@@ -1,0 +1,176 @@
+"""The architecture: which package may import which, no circles, one name one meaning, what a file must not hold."""
+
+import ast
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
+PACKAGE = SRC / "rcic"
+
+ANYONE = {"errors", "files", "schema"}  # open to all
+LAYERS = {  # a package -> the packages that it may import, besides those open to all
+    "errors": set(),
+    "files": set(),
+    "schema": set(),
+    "screen": set(),
+    "launch": set(),
+    "simulate": {"screen"},
+    "pixels": {"screen", "launch"},
+    "decide": {"screen"},
+    "ensemble": {"screen", "decide"},
+    "profiles": {"screen", "decide", "ensemble"},
+    "learn": {"screen", "pixels", "decide", "launch"},
+    "report": {"screen", "pixels", "decide", "ensemble", "profiles"},
+    "browse": {"screen", "pixels", "decide", "ensemble", "profiles"},
+    "cli": {"screen", "launch"},
+}
+INNER = {  # packages within a package, from the bottom up: each may import those before it
+    "learn": ("config", "runs", "models", "data", "predict", "train", "grid"),
+    "pixels": ("images", "packed", "audit", "batches"),
+}
+HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}
+CLUSTERS = {"ray", "submitit"}  # optional; only "launch" knows them
+WITH_TORCH = {"pixels", "learn"}  # "pixels" because a dataset is torch's
+WITH_CV2 = {"simulate", "pixels", "report"}
+
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+SOURCES = {module: (PACKAGE / module).read_text(encoding="utf-8") for module in MODULES}
+PARTS = [module for module in MODULES if module.name != "__init__.py"]
+
+
+def imports(text: str) -> Iterator[str]:
+    """Yield the dotted name of every import of a module, also of those inside functions."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import in line {node.lineno}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def wrong_imports(module: str, text: str) -> list[str]:
+    """Return the imports of a module, ``learn/train/run``, that lead up, or to a library that it must not know."""
+    package, *rest = module.split("/")
+    allowed = {package, *ANYONE, *LAYERS[package]}
+    banned = CLUSTERS - (CLUSTERS if package == "launch" else set())
+    banned |= HEAVY - (HEAVY if package in WITH_TORCH else {"cv2"} if package in WITH_CV2 else set())
+    wrong = []
+    for name in imports(text):
+        first, *inside = name.split(".")
+        if first in banned or (first == "rcic" and (inside[0] not in allowed or _leads_up(package, rest, inside))):
+            wrong.append(name)
+    return wrong
+
+
+def _leads_up(package: str, here: list[str], there: list[str]) -> bool:
+    """Tell whether an import within one package leads to an inner package above the module's own."""
+    order = INNER.get(package, ())
+    if there[0] != package or len(there) < 2 or there[1] not in order:
+        return False
+    return here[0] not in order or order.index(there[1]) > order.index(here[0])
+
+
+@pytest.mark.parametrize("module", PARTS, ids=str)
+def test_imports_lead_down(module):
+    name = module.with_suffix("").as_posix()
+    assert name.split("/")[0] in {*LAYERS, "__main__"}, f"{module} is in a package that the layers do not name"
+    if name != "__main__":
+        assert wrong_imports(name, SOURCES[module]) == []
+
+
+@pytest.mark.parametrize("package", sorted(INNER))
+def test_every_inner_package_is_named(package):
+    there = {path.name for path in (PACKAGE / package).iterdir() if (path / "__init__.py").exists()}
+    assert there == set(INNER[package])
+
+
+def test_no_module_imports_itself_in_a_circle():
+    graph = {_dotted(module): _modules(SOURCES[module]) - {_dotted(module)} for module in MODULES}
+    assert _circle(graph) == []
+
+
+def _dotted(module: Path) -> str:
+    return ".".join(("rcic", *module.with_suffix("").parts)).removesuffix(".__init__")
+
+
+def _modules(text: str) -> set[str]:
+    """Return the modules of the package that a module imports, also for type checking only."""
+    known = {_dotted(module) for module in MODULES}
+    return {module for name in imports(text) for module in ({name} & known or {name.rpartition(".")[0]} & known)}
+
+
+def _circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Return the modules of a circle of imports, none if there is no circle."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_a_circle_is_found():
+    assert _circle({"a": {"b"}, "b": {"a"}}) != []
+    assert _circle({"a": {"b"}, "b": set()}) == []
+
+
+def test_no_module_name_stands_twice():
+    stems = defaultdict(list)
+    for module in PARTS:
+        stems[module.stem].append(str(module))
+    assert {stem: paths for stem, paths in stems.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize("script", sorted(SRC.glob("*.py")), ids=lambda path: path.name)
+def test_a_script_stands_on_the_package_alone(script):
+    found = {name.split(".")[0] for name in imports(script.read_text())}
+    assert found - {"rcic"} <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "wrong"),
+    [
+        ("screen/table", "from rcic.decide.blend import average", ["rcic.decide.blend.average"]),
+        ("screen/table", "import rcic.pixels.images.store", ["rcic.pixels.images.store"]),
+        ("decide/blend", "def f():\n    from rcic import learn", ["rcic.learn"]),
+        ("decide/blend", "import torch.nn as nn", ["torch.nn"]),
+        ("decide/blend", "import numpy as np\nfrom rcic.screen.table import Screen\nimport rcic.errors", []),
+        ("simulate/cell", "import cv2", []),
+        ("learn/train/run", "import ray", ["ray"]),
+        ("launch/on_ray", "import ray, submitit", []),
+        ("ensemble/scoring", "from rcic.learn.runs import checkpoint", ["rcic.learn.runs.checkpoint"]),
+        ("learn/grid/plan", "from rcic.simulate.simulation import simulate", ["rcic.simulate.simulation.simulate"]),
+        ("learn/models/heads", "from rcic.learn.train.run import train", ["rcic.learn.train.run.train"]),
+        ("learn/train/run", "from rcic.learn.models.heads import Head", []),
+        ("pixels/images/tiff", "from rcic.pixels.audit import findings", ["rcic.pixels.audit.findings"]),
+    ],
+)
+def test_a_wrong_import_is_found(module, text, wrong):
+    assert wrong_imports(module, text) == wrong
+
+
+LOCAL = re.compile(
+    r"/(home|Users|root|work|mnt|data\d*)/|CUDA_VISIBLE_DEVICES\W*\d|cuda:\d|device_ids|--gpus[ =]\S*device"
+)
+
+
+def test_no_file_knows_one_machine():
+    """Data root, log root and devices are flags and config values, never written in a file."""
+    files = [path for folder in ("src", "configs", "bin", "docker") for path in (ROOT / folder).rglob("*")]
+    texts = {path: path.read_text() for path in files if path.is_file() and path.suffix != ".pyc"}
+    assert len(texts) > 50
+    found = [f"{path.relative_to(ROOT)}: {hit[0]}" for path, text in texts.items() if (hit := LOCAL.search(text))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line", ["root: /home/me/rxrx1", "export CUDA_VISIBLE_DEVICES=0,1", "device='cuda:1'", "--gpus device=0"]
+)
+def test_a_machine_s_own_facts_are_found(line):
+    assert LOCAL.search(line)
