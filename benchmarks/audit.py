@@ -11,7 +11,7 @@ from pathlib import Path
 from speed import processor
 from speed_data import REPEATS, Images, image_sets, seconds
 
-from rcic.pixels.audit.folder_state import changed, marks_of
+from rcic.pixels.audit.folder_state import changed_folders, folder_states
 from rcic.pixels.audit.inspection import audit_sites
 from rcic.pixels.images.sites import site_table
 from rcic.pixels.packed.open_store import open_store
@@ -54,12 +54,12 @@ def rows_of(images: Images, work: Path) -> list[str]:
     """Return the table's rows of one screen."""
     experiments = sorted({site.experiment for site in images.sites()})
     lines = []
-    for form, root in (("PNG", images.root), ("packed", packed(images, work))):
+    for spec, root in (("PNG", images.root), ("packed", packed(images, work))):
         for decode in (False, True):
             speed = sites_a_second(root, experiments, decode)
             cells = " | ".join(f"{value:,.0f}" for value in speed.values())
             minutes = FULL_SIZE / max(speed.values()) / 60
-            lines.append(f"| {images.name} | {form} | {'full' if decode else 'quick'} | {cells} | {minutes:.1f} |")
+            lines.append(f"| {images.name} | {spec} | {'full' if decode else 'quick'} | {cells} | {minutes:.1f} |")
     return lines
 
 
@@ -73,9 +73,9 @@ def packed(images: Images, work: Path) -> Path:
 def marked(root: Path) -> dict[str, float]:
     """Return the microseconds a file that the marks of a data root take, and the milliseconds of finding no change."""
     screen = read_screen(root)
-    marks = marks_of(screen)
+    marks = folder_states(screen)
     n_files = sum(mark.n_files for mark in marks.values())
-    mark, check = seconds(lambda: marks_of(screen)) / n_files, seconds(lambda: changed(screen, marks))
+    mark, check = seconds(lambda: folder_states(screen)) / n_files, seconds(lambda: changed_folders(screen, marks))
     return {"mark": 1e6 * mark, "check": 1e3 * check, "folders": len(marks)}
 
 

@@ -6,6 +6,7 @@ The rates are those of se_resnext50_32x4d at 512 x 512 pixels: for training on a
 pixels; the others are estimates, and so are the prices. `python src/train.py plan` measures your machine.
 """
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ class Work(NamedTuple):
 
 def works(screen: Screen) -> dict[str, Work]:
     """Return the work of each stage and of the two predictions, for one model."""
-    n_sites = len(screen.form.sites)
+    n_sites = len(screen.spec.sites)
     control, train, test = (
         n_sites * len(screen.select(split, kind))
         for split, kind in ((None, "control"), ("train", "treatment"), ("test", "treatment"))
@@ -91,4 +92,4 @@ def cost(data_root: str) -> None:
 
 
 if __name__ == "__main__":
-    cli.main({"cost": cost})
+    cli.run("cost.py", sys.argv[1:], {"cost": cost})

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rcic.learn.config.settings import Model
 from rcic.learn.models import build_model
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.loader import view_on
 from rcic.pixels.images.sites import site_table, sites_of
@@ -75,7 +75,7 @@ def prediction_speed(packed: Path, model_root: Path, model: str, workers: int, d
 
     def work() -> None:
         shutil.rmtree(out, ignore_errors=True)
-        predict_all(packed, model_root, [model], out, ("test",), Options(device, workers=workers))
+        predict_all(packed, model_root, [model], out, ("test",), PredictionOptions(device, workers=workers))
 
     return n_sites / warm_seconds(work, device)
 

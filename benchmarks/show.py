@@ -96,8 +96,8 @@ def write_truth(screen: Screen, path: Path) -> None:
 def write_stats(screen: Screen, path: Path) -> None:
     """Write pixel statistics of both sites and six channels, brighter at the edge of a plate."""
     random, codes = np.random.default_rng(0), screen.wells["id_code"].to_numpy()
-    place = np.array([screen.form.position(well) for well in screen.wells["well"]])
-    edge = ((place == 0) | (place == np.array(screen.form.shape) - 1)).any(axis=1)
+    place = np.array([screen.spec.position(well) for well in screen.wells["well"]])
+    edge = ((place == 0) | (place == np.array(screen.spec.shape) - 1)).any(axis=1)
     table = pd.DataFrame({"id_code": np.repeat(codes, 12), "site": np.tile(np.repeat([1, 2], 6), len(codes))})
     table["channel"] = np.tile(np.arange(1, 7), 2 * len(codes))
     table["mean"] = (random.gamma(9, 3, len(table)) + 4 * np.repeat(edge, 12)).round(3)
@@ -158,15 +158,18 @@ def write_runs(logs: Path) -> None:
 def report(root: Path) -> dict[str, Any]:
     """Make the report: its size, and the seconds that a browser takes to draw all of it if Chromium is at hand."""
     from rcic.report.compose import report
+    from rcic.report.report_options import ReportOptions
     from rcic.report.sources import Given
 
-    given = Given(
-        data_root=root / "screen",
+    options = ReportOptions(
         log_root=str(root / "logs"),
-        predict_roots=(str(root / "predictions"),),
+        predict_root=(str(root / "predictions"),),
         truth=str(root / "truth.csv"),
+        audit_dir="",
         embed_root=str(root / "embeddings"),
+        quality_images=0,
     )
+    given = Given(root / "screen", options)
     out, began = root / "report.html", time.perf_counter()
     report(given, out)
     seconds, drawn = time.perf_counter() - began, _drawn(out)

@@ -27,8 +27,8 @@ from rcic.learn.config.settings import Augment, Config, Data, Log, Model, Optim,
 from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.models import WellClassifier, build_model
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.runs.checkpoint import save_checkpoint
 from rcic.learn.train.optim import build_optimizer, schedule_table, set_step
 from rcic.learn.train.runner import WellRunner
@@ -93,7 +93,7 @@ def predictions(work: Path) -> dict[str, Any]:
 def run(work: Path, screen: Screen, n: int, at_once: int | None = None) -> None:
     """Predict the test wells with ``n`` networks."""
     shutil.rmtree(work / "predictions", ignore_errors=True)
-    options = Options("cpu", at_once=at_once)
+    options = PredictionOptions("cpu", at_once=at_once)
     predict_all(screen.root, work / f"networks_{n}", [NAME], work / "predictions", ("test",), options)
 
 

@@ -91,13 +91,13 @@ def worker(work: Path) -> dict[str, float]:
     from rcic.pixels.batches.dataset import SiteDataset
     from rcic.pixels.batches.loader import BatchLoader
     from rcic.pixels.batches.sampler import EpochSampler
-    from rcic.pixels.images.complete import check_files
+    from rcic.pixels.images.complete import check_complete
     from rcic.pixels.packed.open_store import open_store
 
     imported, began = peak(), time.perf_counter()
     screen = read_screen(full_size(work))
     store = open_store(screen)
-    rows = check_files(store, screen.wells)
+    rows = check_complete(store, screen.wells)
     dataset = SiteDataset(rows, store, (1, 2, 3, 4, 5), augment({}))
     batches = BatchSampler(EpochSampler(len(dataset)), 32, drop_last=True)  # type: ignore[arg-type]
     loader = iter(BatchLoader(dataset, batches, threads=4))
@@ -138,7 +138,7 @@ def first_batch(work: Path) -> dict[str, float]:
 def tables(work: Path, times: int) -> dict[str, float]:
     """Read the tables, learn the groups, match and assign all test plates: seconds of each, MB beyond the imports."""
     from rcic.decide.blend import log_softmax
-    from rcic.decide.resolve_plates import settle
+    from rcic.decide.resolve_plates import resolve_plates
     from rcic.screen.layout import learn_groups
 
     root, imported = screen_of(work, times), peak()
@@ -151,7 +151,7 @@ def tables(work: Path, times: int) -> dict[str, float]:
     logits = np.random.default_rng(0).standard_normal((len(wells), screen.n_treatments), np.float32)
     log_probs = log_softmax(logits)
     marks.append(time.perf_counter())
-    settle(log_probs, wells, groups)
+    resolve_plates(log_probs, wells, groups)
     marks.append(time.perf_counter())
     read, learn, _, assign = np.diff(marks)
     used = peak() - imported

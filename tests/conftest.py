@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from rcic.cli.console import show_messages
 from rcic.simulate.simulation import simulate
 from tests.chromium import chromium  # noqa: F401  # a fixture
 from tests.screen.tiny import KAGGLE, write_tables
+
+
+@pytest.fixture(scope="session", autouse=True)
+def console() -> None:
+    """Let the package's messages be seen, as the commands do."""
+    show_messages()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,8 @@
 
 import runpy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from rcic.cli import flags
+from rcic.cli.main import load
 from rcic.files.names import BEST, HELD_OUT, Member
 from rcic.learn.config.settings import Config, Data, Model
 from rcic.learn.data.pixel_norm import PixelNorm
@@ -53,10 +53,9 @@ class Program:
         return lines[0].removeprefix("error: ")
 
 
-@cache
-def script(name: str) -> Mapping[str, Any]:
-    """Return what a script of ``src/`` defines."""
-    return runpy.run_path(str(SRC / name))
+def command(script: str, name: str) -> Callable[..., Any]:
+    """Return a command of ``src/SCRIPT``, ``run-grid`` of train.py say."""
+    return load(script.removesuffix(".py"))[name.replace("-", "_")]
 
 
 def read_call(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -66,9 +65,9 @@ def read_call(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """
     if words[1].startswith("-"):
         words = [words[0], Path(words[0]).stem, *words[1:]]
-    command = script(Path(words[0]).name)[words[1].replace("-", "_")]
-    given = flags.fire_words({command.__name__: command}, words[1:])[1:]
-    read = flags.readers(command)
+    called = command(Path(words[0]).name, words[1])
+    given = flags.fire_words({called.__name__: called}, words[1:])[1:]
+    read = flags.readers(called)
     texts = dict(word.removeprefix("--").split("=", 1) for word in given)
     return words[1], {key: read[key](text) for key, text in texts.items()}
 

@@ -29,7 +29,7 @@ LAYERS = {  # a package -> the packages that it may import, besides those open t
     "learn": {"screen", "pixels", "decide", "launch"},
     "report": {"screen", "pixels", "decide", "ensemble", "profiles"},
     "browse": {"screen", "pixels", "decide", "ensemble", "profiles"},
-    "cli": {"screen", "launch"},
+    "cli": {"screen", "simulate", "pixels", "decide", "ensemble", "profiles", "learn", "launch", "report", "browse"},
 }
 INNER = {  # packages within a package, from the bottom up: each may import those before it
     "learn": ("config", "runs", "models", "data", "predict", "train", "grid"),
@@ -58,7 +58,7 @@ def imports(text: str) -> Iterator[str]:
 def wrong_imports(module: str, text: str) -> list[str]:
     """Return the imports of a module, ``learn/train/run``, that lead up, or to a library that it must not know."""
     package, *rest = module.split("/")
-    allowed = {package, *ANYONE, *LAYERS[package]}
+    allowed = {package, "__version__", *ANYONE, *LAYERS[package]}
     banned = CLUSTERS - (CLUSTERS if package == "launch" else set())
     banned |= HEAVY - (HEAVY if package in WITH_TORCH else {"cv2"} if package in WITH_CV2 else set())
     wrong = []
@@ -125,6 +125,41 @@ def test_no_module_name_stands_twice():
     for module in PARTS:
         stems[module.stem].append(str(module))
     assert {stem: paths for stem, paths in stems.items() if len(paths) > 1} == {}
+
+
+def test_no_public_name_has_two_definitions():
+    """A name that another file defines otherwise makes every reader ask which is meant."""
+    places = defaultdict(list)
+    for module in PARTS:
+        if module.name.endswith("_commands.py"):
+            continue  # a command bears the name of the function that it calls
+        for name in public_names(SOURCES[module]):
+            places[name].append(str(module))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def public_names(text: str) -> set[str]:
+    """Return the functions, classes and variables that a module defines for others."""
+    names: set[str] = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_only_the_command_line_prints():
+    """Library code tells what happens through logging, so that a notebook or a service can decide where it goes."""
+    calls = [
+        f"{module}:{node.lineno}"
+        for module in PARTS
+        if module.parts[0] != "cli"
+        for node in ast.walk(ast.parse(SOURCES[module]))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert calls == []
 
 
 @pytest.mark.parametrize("script", sorted(SRC.glob("*.py")), ids=lambda path: path.name)

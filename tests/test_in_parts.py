@@ -12,14 +12,14 @@ from rcic.errors import BusyError, UserError
 from rcic.files.lock import locked
 from rcic.files.names import Member
 from rcic.launch.command import JOBS
-from rcic.launch.shards import Part
+from rcic.launch.shards import Shard
 from rcic.learn.predict.embed_all import embed_all
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.pixels.audit import audit_screen as audits
-from rcic.pixels.audit.audit_screen import SEEN, audit, look_at_part
+from rcic.pixels.audit.audit_screen import SEEN, audit, audit_shard
 from rcic.pixels.packed.pack_plates import PACKING
-from rcic.pixels.packed.pack_screen import pack, pack_part
+from rcic.pixels.packed.pack_screen import pack, pack_shard
 from rcic.screen.table import read_screen
 from tests.pixels.planted import PLANTS
 from tests.program import SRC, left_over, save_untrained
@@ -30,7 +30,7 @@ AUDIT = {"mode": "full", "threads": 1}
 
 
 def parts(n):
-    return [Part(number, n) for number in range(1, n + 1)]
+    return [Shard(number, n) for number in range(1, n + 1)]
 
 
 def files_of(root: Path) -> dict[str, bytes]:
@@ -67,7 +67,7 @@ def audited(damaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("n", PARTS)
 def test_an_audit_in_parts_is_the_audit(damaged, audited, tmp_path, monkeypatch, n):
     for part in parts(n):
-        look_at_part(damaged, tmp_path, part=part, **AUDIT)
+        audit_shard(damaged, tmp_path, part=part, **AUDIT)
     looked_at = []
     monkeypatch.setattr("rcic.pixels.audit.inspection._see", lambda store, how, sites: looked_at.extend(sites))
     audit(damaged, tmp_path, "full", "drop", 1)
@@ -84,14 +84,14 @@ def test_what_parts_saw_is_looked_at_once_and_again_when_files_changed(small_scr
     look = audits._look
     monkeypatch.setattr(audits, "_look", lambda *words: looks.append(1) or look(*words))
     for _ in range(2):
-        look_at_part(root, tmp_path / "a", part=Part(1, 2), **AUDIT)
+        audit_shard(root, tmp_path / "a", part=Shard(1, 2), **AUDIT)
     n = len(read_screen(root).wells["experiment"].unique()) // 2
     assert len(looks) == n == len(list((tmp_path / "a" / SEEN).iterdir()))
     next((tmp_path / "a" / SEEN).iterdir()).write_bytes(b"PK\3\4 no archive")
-    look_at_part(root, tmp_path / "a", part=Part(1, 2), **AUDIT)
+    audit_shard(root, tmp_path / "a", part=Shard(1, 2), **AUDIT)
     assert len(looks) == n + 1
     next(root.rglob("*_s1_w1.png")).unlink()
-    look_at_part(root, tmp_path / "a", part=Part(1, 2), **AUDIT)
+    audit_shard(root, tmp_path / "a", part=Shard(1, 2), **AUDIT)
     assert len(looks) == 2 * n + 1
     audit(root, tmp_path / "a", "full", "drop", 1)  # the other half is looked at here
     assert report_of(tmp_path / "a")[0]["by_kind"] == {"missing": 1}
@@ -111,7 +111,7 @@ def test_a_screen_packed_in_parts_is_the_packed_screen(small_screen, packed, tmp
     def jobs(*more):
         calls.append(more)
         for part in parts(n):
-            pack_part(small_screen, out, (32,), 1, bool(more), part)
+            pack_shard(small_screen, out, (32,), 1, bool(more), part)
         return True
 
     pack(small_screen, out, (32,), 1, verify=True, jobs=jobs)
@@ -128,7 +128,7 @@ def test_a_plate_that_another_process_packs_is_left_to_it(small_screen, packed, 
     shutil.copytree(packed, out)
     shutil.rmtree(out / "images.zarr" / "full" / first.parent.name / first.name)
     with locked(out / PACKING / first.parent.name / first.name), pytest.raises(BusyError, match="is at work there"):
-        pack_part(small_screen, out, (32,), 1, False, Part(1, 1))
+        pack_shard(small_screen, out, (32,), 1, False, Shard(1, 1))
     pack(small_screen, out, (32,), 1, verify=False)
     assert files_of(out) == files_of(packed)
 
@@ -148,8 +148,8 @@ def models(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="module")
 def predicted(small_screen: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("predicted")
-    predict_all(small_screen, models, ("tiny",), out, ("test", "valid"), Options())
-    embed_all(small_screen, models, ("tiny",), out, ("train", "valid", "test"), Options())
+    predict_all(small_screen, models, ("tiny",), out, ("test", "valid"), PredictionOptions())
+    embed_all(small_screen, models, ("tiny",), out, ("train", "valid", "test"), PredictionOptions())
     return files_of(out)
 
 
@@ -157,21 +157,21 @@ def predicted(small_screen: Path, models: Path, tmp_path_factory: pytest.TempPat
 def test_predictions_in_parts_are_the_predictions(small_screen, models, predicted, tmp_path, n, capsys):
     def jobs(*_):
         for part in parts(n):
-            predict_all(small_screen, models, ("tiny",), tmp_path, ("test", "valid"), Options(), part)
+            predict_all(small_screen, models, ("tiny",), tmp_path, ("test", "valid"), PredictionOptions(), part)
         capsys.readouterr()
         return True
 
-    predict_all(small_screen, models, ("tiny",), tmp_path, ("test", "valid"), Options(), jobs=jobs)
+    predict_all(small_screen, models, ("tiny",), tmp_path, ("test", "valid"), PredictionOptions(), jobs=jobs)
     assert [line for line in capsys.readouterr().out.splitlines() if "already" in line] == [
         f"{split}: 6 of 6 members are predicted already, 0 to go" for split in ("test", "valid")
     ]
     for part in parts(n):
-        embed_all(small_screen, models, ("tiny",), tmp_path, ("train", "valid", "test"), Options(), part)
+        embed_all(small_screen, models, ("tiny",), tmp_path, ("train", "valid", "test"), PredictionOptions(), part)
     assert files_of(tmp_path) == predicted and len(predicted) == 6 * (2 * 4 + 3 * 3)
 
 
 def test_a_part_of_the_members_is_whole_folds(small_screen, models, tmp_path):
-    predict_all(small_screen, models, ("tiny",), tmp_path, ("valid",), Options(), Part(2, 3))
+    predict_all(small_screen, models, ("tiny",), tmp_path, ("valid",), PredictionOptions(), Shard(2, 3))
     there = {path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.npy")}
     assert there == {"[1,2,3]/fold_1/tiny", "[4,5]/fold_1/tiny"}
 

@@ -12,7 +12,7 @@ import yaml
 
 from rcic.pixels.images.sites import site_table, sites_of
 from rcic.pixels.packed.open_store import open_store
-from rcic.screen.source import Source
+from rcic.screen.source import ScreenSource
 from rcic.screen.spec_files import OWN, SHIPPED
 from rcic.screen.table import read_screen
 from rcic.simulate.simulation import simulate
@@ -53,8 +53,8 @@ def test_every_layout_gives_the_same_logits(program, small_screen, tmp_path):
         if layout != "rcic":
             data = root / "screen"
             simulate("test", data, seed=0, progress=False, layout=layout)
-        form = [f"--screen={SHIPPED / 'plate96.yml'}"] if layout == "plate96" else []
-        logits[layout] = chain(program, [f"--data_root={data}", *form], root)
+        spec = [f"--screen={SHIPPED / 'plate96.yml'}"] if layout == "plate96" else []
+        logits[layout] = chain(program, [f"--data_root={data}", *spec], root)
         answers[layout] = pd.read_csv(root / "sub" / "submission.csv")
     for layout in ("rxrx1", "plate96"):
         assert np.array_equal(logits[layout], logits["rcic"]), layout
@@ -65,8 +65,8 @@ def test_every_layout_gives_the_same_logits(program, small_screen, tmp_path):
 
 def own_form(screen: Path, **changes: object) -> None:
     """Leave a form in a plate96 screen's data root: the shipped one with changes."""
-    form = yaml.safe_load((SHIPPED / "plate96.yml").read_text()) | changes
-    (screen / OWN).write_text(yaml.safe_dump(form, sort_keys=False))
+    spec = yaml.safe_load((SHIPPED / "plate96.yml").read_text()) | changes
+    (screen / OWN).write_text(yaml.safe_dump(spec, sort_keys=False))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_packed_screen_brings_its_form_along(program, plates, tmp_path):
     out = program.run("data.py", "pack", f"--data_root={plates}", f"--out_dir={tmp_path}/packed", "--verify=True")
     assert "every packed image is what its file is" in out
     files, packed = (read_screen(root) for root in (plates, tmp_path / "packed"))
-    assert packed.form == files.form and packed.fingerprint() == files.fingerprint()
+    assert packed.spec == files.spec and packed.fingerprint() == files.fingerprint()
     site = sites_of(site_table(files.wells))[5]
     assert np.array_equal(open_store(files).read(site, [6, 1]), open_store(packed).read(site, [6, 1]))
     assert "nothing is bad" in program.run(
@@ -91,11 +91,11 @@ def test_a_packed_screen_brings_its_form_along(program, plates, tmp_path):
 
 def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(program, plates, tmp_path):
     """What differs most from RxRx1: the chain skips stage I, masks nothing and lets each well speak for itself."""
-    screen = read_screen(Source(str(plates), str(SHIPPED / "plate96.yml")))
+    screen = read_screen(ScreenSource(str(plates), str(SHIPPED / "plate96.yml")))
     store = open_store(screen)
     for site in sites_of(site_table(screen.wells, (1,))):
         barcode = screen.barcode(site.experiment, site.plate)
-        stack = np.stack([store.raw(site, channel) for channel in screen.form.channel_numbers])
+        stack = np.stack([store.raw(site, channel) for channel in screen.spec.channel_numbers])
         path = plates / "stacks" / f"{barcode}_{site.well}.tiff"
         path.parent.mkdir(exist_ok=True)
         tifffile.imwrite(path, stack, photometric="minisblack")

@@ -15,7 +15,7 @@ import torch
 from rcic.files.names import Member
 from rcic.learn.config.settings import Model
 from rcic.learn.models import build_model
-from rcic.learn.runs.checkpoint import lay_over, read_checkpoint
+from rcic.learn.runs.checkpoint import load_matching, read_checkpoint
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.file_store import FileStore
@@ -131,7 +131,7 @@ def test_the_complete_sites_are_predicted(program, real, models, tmp_path):
     rows = site_table(screen.select("test", "treatment"), (1,))
     assert wells == rows["id_code"].tolist()
     network = build_model(Model(name="tiny", pretrained="none"), 6, 1108).eval()
-    lay_over(network, read_checkpoint(models / "all" / ALL.folder / "checkpoints/best.pth"))
+    load_matching(network, read_checkpoint(models / "all" / ALL.folder / "checkpoints/best.pth"))
     image = SiteDataset(rows, FileStore(real), ALL.channels)[7]["image"][None]  # (1, 6, 512, 512) uint8
     with torch.inference_mode():
         alone = network(normalize(image)).logits[0].numpy()

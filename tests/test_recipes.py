@@ -15,18 +15,20 @@ import pandas as pd
 import pytest
 import torch
 
+from rcic.cli.signature import flat_command
 from rcic.files.names import METRICS, PSEUDO, RUN
 from rcic.learn.config.resolve import read_config
 from rcic.learn.config.rules import STAGES
 from rcic.learn.config.settings import Config
-from rcic.learn.grid.cells import Choice, cells_of
+from rcic.learn.grid.cells import cells_of
+from rcic.learn.grid.grid_options import GridOptions
 from rcic.learn.train.run import train
 from rcic.schema.convert import flat, to_plain
-from rcic.screen.spec_files import shipped
+from rcic.screen.spec_files import shipped_spec
 from rcic.screen.split import write_folds
 from rcic.screen.table import Screen, read_screen
 from tests.learn.tiny import forget_accelerate
-from tests.program import read_call, script
+from tests.program import command, read_call
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "configs" / "recipes"
@@ -131,7 +133,7 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
     trained: dict[str, set[str]] = {}
     written: set[str] = set()
 
-    screen = cast(Screen, SimpleNamespace(form=shipped("rcic"), classes=range(5), n_treatments=4))
+    screen = cast(Screen, SimpleNamespace(spec=shipped_spec("rcic"), classes=range(5), n_treatments=4))
 
     def note(config: Config, log_root: str) -> None:
         assert config.init.stage == "none" or f"{log_root}/{config.init.stage}" in trained
@@ -141,18 +143,18 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
     def train(config: Config, data_root: str, log_root: str, force: bool) -> None:
         note(config, log_root)
 
-    def carry_out(choice: Choice, data_root: str, log_root: str, *rest: object) -> None:
+    def carry_out(choice: GridOptions, data_root: str, log_root: str, *rest: object) -> None:
         for cell in cells_of(choice, screen, Path(log_root)):
             note(cell.config, log_root)
 
     monkeypatch.setattr("rcic.learn.train.run.train", train)
-    monkeypatch.setattr("rcic.learn.grid.run_grid.carry_out", carry_out)
+    monkeypatch.setattr("rcic.learn.grid.run_grid.run_grid", carry_out)
     for path in files:
         resolved: list[Config] = []
         for words in calls_of(path, tmp_path):
             name, values = read_call(words)
             if name in ("run", "run-grid"):
-                script("train.py")[name.replace("-", "_")](**values)
+                flat_command(command("train.py", name))(**values)
             if root := values.get("model_root"):
                 assert {name.removesuffix("@") for name in values["model_name"]} <= trained[root]
             sources = {values[key] for key in ("predict_root", "embed_root") if key in values}

@@ -11,8 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from rcic.browse.app import build_app
+from rcic.browse.browse_options import BrowseOptions
 from rcic.browse.guard import allowed_hosts
-from rcic.browse.serve import Sources, gather
+from rcic.browse.serve import BrowserSources, gather
 from rcic.files.atomic import write_well_rows
 from rcic.files.names import Member, embedding_files
 from rcic.screen.layout import learn_groups
@@ -61,7 +62,7 @@ def client() -> Client:
     """Return a function that opens a data root, with what else a browser is given, as a client of its application."""
 
     def opened(data_root: Path, **more: object) -> TestClient:
-        sources = Sources(data_root, **{name: str(value) for name, value in more.items()})
+        sources = BrowserSources(data_root, BrowseOptions(**{name: str(value) for name, value in more.items()}))
         app = build_app(gather(sources), allowed_hosts("127.0.0.1"))
         return TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from rcic.browse.catalogue import Catalogue
-from rcic.browse.decisions import no_answers
+from rcic.browse.decisions import no_decisions
 from rcic.browse.views import finite, plate_view, well_view
 from rcic.pixels.audit.findings import Finding
 from rcic.screen.table import read_screen
@@ -16,7 +16,7 @@ def catalogue(data) -> Catalogue:
     """Return tests.screen.tiny.KAGGLE with answers on the three test wells (rows 12..16, two of them controls)."""
     screen = read_screen(data)
     codes = screen.wells["id_code"].tolist()
-    answers, truth = no_answers(len(codes)), screen.wells["label"].to_numpy().copy()
+    answers, truth = no_decisions(len(codes)), screen.wells["label"].to_numpy().copy()
     for code, label, margin, known in (("1_B03", 2, 5.0, 2), ("1_B04", 0, 0.5, 1), ("2_B03", 3, np.inf, -1)):
         row = codes.index(f"U2OS-01_{code}")
         answers.label[row], answers.margin[row], answers.confidence[row], truth[row] = label, margin, 0.75, known

@@ -11,8 +11,9 @@ import pytest
 import uvicorn
 
 from rcic.browse.app import build_app
+from rcic.browse.browse_options import BrowseOptions
 from rcic.browse.guard import allowed_hosts
-from rcic.browse.serve import Sources, gather, listen
+from rcic.browse.serve import BrowserSources, gather, listen
 from tests.browse.conftest import HOSTILE
 from tests.chromium import chromium  # noqa: F401
 
@@ -30,7 +31,8 @@ Visit = Callable[..., tuple[Any, list[str]]]
 @contextmanager
 def served(data_root: Path, **more: object) -> Iterator[str]:
     """Serve a screen in a thread; yield the page's address."""
-    app = build_app(gather(Sources(data_root, **{name: str(value) for name, value in more.items()})), allowed_hosts(""))
+    options = BrowseOptions(**{name: str(value) for name, value in more.items()})
+    app = build_app(gather(BrowserSources(data_root, options)), allowed_hosts(""))
     with listen("127.0.0.1", 0) as listener:
         listener.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))

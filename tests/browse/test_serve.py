@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rcic.browse.serve import Sources, gather, listen, url_of
+from rcic.browse.browse_options import BrowseOptions
+from rcic.browse.serve import BrowserSources, gather, listen, url_of
 from rcic.errors import UserError
 from tests.program import SRC, Program
 
@@ -62,7 +63,7 @@ def test_an_input_that_is_not_there(program, small_screen, tmp_path, flag):
 def test_the_audit_of_another_screen_is_said_and_not_shown(small_screen, data, tmp_path, capsys):
     (tmp_path / "audit").mkdir()
     (tmp_path / "audit" / "audit.json").write_text("{}")
-    browser = gather(Sources(str(small_screen), audit_dir=str(tmp_path / "audit")))
+    browser = gather(BrowserSources(str(small_screen), BrowseOptions(audit_dir=str(tmp_path / "audit"))))
     assert browser.catalogue.findings.empty and not browser.catalogue.bad.any()
     assert "bad images are not marked" in capsys.readouterr().out
 

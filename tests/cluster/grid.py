@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.files.names import METRICS, RUN
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.run_record import read_run_record
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
 from tests.program import SRC
@@ -60,7 +60,7 @@ class Small:
         """Four trainings are done, each with every epoch once."""
         folders = [path.parent for path in (self.root / log_root / "full").rglob(RUN)]
         assert len(folders) == 4
-        assert [read_record(folder)["status"] for folder in folders] == ["done"] * 4
+        assert [read_run_record(folder)["status"] for folder in folders] == ["done"] * 4
         assert all(pd.read_csv(folder / METRICS)["epoch"].tolist() == list(range(1, EPOCHS + 1)) for folder in folders)
 
     def check_same(self, one: str, other: str) -> None:

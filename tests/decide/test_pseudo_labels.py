@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rcic.decide.pseudo_labels import BEYOND, KEPT, TAKEN, select
+from rcic.decide.pseudo_labels import BEYOND, KEPT, REPEATED, select
 from rcic.errors import UserError
 from tests.decide.tables import wells_of
 
@@ -23,7 +23,7 @@ def random_answers(seed: int) -> pd.DataFrame:
 def test_every_reason_by_hand() -> None:
     answers = answers_of([7, 7, 3, 4, 5], [2.0, 3.0, 0.5, 4.0, 1.0])
     audit = select(answers, min_margin=1, share=0.4)
-    assert audit["reason"].tolist() == [TAKEN, KEPT, "margin below 1", KEPT, BEYOND]
+    assert audit["reason"].tolist() == [REPEATED, KEPT, "margin below 1", KEPT, BEYOND]
     assert audit["kept"].tolist() == [False, True, False, True, False]
     pd.testing.assert_frame_equal(audit[answers.columns], answers)
     assert select(answers, 1, 0.6)["reason"].iloc[4] == KEPT
@@ -46,7 +46,7 @@ def test_the_widest_margins_one_per_class_and_plate(seed: int, share: float) -> 
     assert (kept.groupby(plate).size() <= share * 20).all()
     beyond = audit[audit["reason"] == BEYOND].groupby(plate)["margin"].max()
     assert (beyond <= kept.groupby(plate)["margin"].min().loc[beyond.index]).all()
-    for _, row in audit[audit["reason"] == TAKEN].iterrows():
+    for _, row in audit[audit["reason"] == REPEATED].iterrows():
         same = audit[(audit[[*plate, "label"]] == row[[*plate, "label"]]).all(axis=1)]
         assert same["margin"].max() >= row["margin"]
 

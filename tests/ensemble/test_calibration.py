@@ -11,7 +11,7 @@ from rcic.decide.blend import Mix
 from rcic.decide.calibrate import temperature
 from rcic.ensemble.calibration import calibrate, calibration_text, for_folds, read_mix, write_calibration
 from rcic.ensemble.decision import decide
-from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score, score_text
 from rcic.errors import UserError
 from tests.predicted import LOGITS, TRAIN, WELLS, write_held_out, write_member
@@ -20,9 +20,9 @@ from tests.program import Program
 GOOD = {"temperature": 1.0, "temperatures": {"tiny": 2.0}, "weights": {"tiny": 1.0}}
 
 
-def written(path: Path, **changes: object) -> Ensemble:
+def written(path: Path, **changes: object) -> EnsembleOptions:
     path.write_text(json.dumps(GOOD | changes))
-    return Ensemble(calibration=path)
+    return EnsembleOptions(calibration=path)
 
 
 def test_wells_are_judged_within_their_group(data, root):
@@ -57,7 +57,7 @@ def test_the_file_is_read_as_it_was_written(data, root, tmp_path):
     write_calibration(result, tmp_path / "calibration.json")
     content = json.loads((tmp_path / "calibration.json").read_text())
     assert set(content["after"]) == {"nll", "calibration_error", "accuracy"}
-    mix = read_mix(Ensemble(calibration=tmp_path / "calibration.json"))
+    mix = read_mix(EnsembleOptions(calibration=tmp_path / "calibration.json"))
     assert list(mix.temperatures.values()) == result.fitted.temperatures.tolist()
     assert list(mix.weights.values()) == result.fitted.weights.tolist()
     assert mix.temperature == result.fitted.temperature
@@ -75,7 +75,7 @@ def test_a_calibration_makes_confidence_modest_and_changes_no_answer(data, root,
 
 def test_balanced_answers(data, root):
     write_member(root)
-    plain, balanced = decide(data, root), decide(data, root, Ensemble(sinkhorn=True))
+    plain, balanced = decide(data, root), decide(data, root, EnsembleOptions(sinkhorn=True))
     assert balanced.answers["label"].tolist() == plain.answers["label"].tolist()
     assert balanced.answers["confidence"][0] == pytest.approx(balanced.answers["confidence"][1], rel=1e-3)
 
@@ -119,12 +119,12 @@ def test_a_file_that_is_no_calibration(data, root, tmp_path, text, message):
     if text is not None:
         (tmp_path / "c.json").write_text(text)
     with pytest.raises(UserError, match=message):
-        decide(data, root, Ensemble(calibration=tmp_path / "c.json"))
+        decide(data, root, EnsembleOptions(calibration=tmp_path / "c.json"))
 
 
 def test_weights_twice(data, root, tmp_path):
     with pytest.raises(UserError, match="--weights and --calibration"):
-        decide(data, root, Ensemble(("tiny",), (1,), tmp_path / "c.json"))
+        decide(data, root, EnsembleOptions(("tiny",), (1,), tmp_path / "c.json"))
 
 
 def test_one_experiment_is_too_few(data, root):

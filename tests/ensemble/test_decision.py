@@ -9,7 +9,7 @@ import pytest
 from rcic.decide.plate_group import groups_text
 from rcic.ensemble import decision as answer
 from rcic.ensemble.decision import decide
-from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.submission import write_pseudo, write_submission
 from rcic.errors import UserError
 from rcic.screen.table import read_screen
@@ -26,7 +26,7 @@ def folds(tmp_path) -> Path:
 
 
 def submitted(data: Path, root: Path, **options) -> dict[str, int]:
-    path = write_submission(decide(data, root, Ensemble(**options)), root / "sub")
+    path = write_submission(decide(data, root, EnsembleOptions(**options)), root / "sub")
     return pd.read_csv(path).set_index("id_code")["sirna"].to_dict()
 
 
@@ -71,7 +71,7 @@ def test_models_count_by_their_weights(data, root):
     assert submitted(data, root, models=("a", "b"), weights=(3, 1)) == ANSWER
     assert submitted(data, root, models=("b", "a"), weights=(3, 1)) == swapped
     assert submitted(data, root, models=("b",)) == swapped
-    assert decide(data, root, Ensemble(("a", "b"), (3, 1))).notes[-1] == "weights: a 3, b 1"
+    assert decide(data, root, EnsembleOptions(("a", "b"), (3, 1))).notes[-1] == "weights: a 3, b 1"
 
 
 def test_what_is_missing_is_said_and_guessed(data, root):

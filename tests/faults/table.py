@@ -156,7 +156,7 @@ def in_the_way(name: str) -> Callable[[Place], object]:
     return lambda place: (place.root / name).write_text("")
 
 
-def form(old: str, new: str) -> Callable[[Place], object]:
+def spec(old: str, new: str) -> Callable[[Place], object]:
     """Leave a form in the screen's folder: the competition's, ``old`` replaced by ``new``."""
 
     def plant(place: Place) -> None:
@@ -191,30 +191,30 @@ FAULTS: dict[str, Fault] = {
     "an audit that is not JSON": Fault(edit("csv/audit/audit.json", lambda text: text[:50]), "train", ".*audit.json.*"),
     "a form that is not there": Fault(nothing, "describe", r"gone\.yml: no such config file", ["--screen=gone.yml"]),
     "a misspelt key of a form": Fault(
-        form("plate: 384", "plates: 384"),
+        spec("plate: 384", "plates: 384"),
         "describe",
         r".*screen\.yml, line 5: unknown key 'plates'; did you mean 'plate'\?",
     ),
     "a form with another plate": Fault(
-        form("plate: 384", "plate: 96"), "train", r".*\.csv, line \d+: well '\S+' is not in A01-H12.*"
+        spec("plate: 384", "plate: 96"), "train", r".*\.csv, line \d+: well '\S+' is not in A01-H12.*"
     ),
     "a form that names another table": Fault(
-        form("file: train.csv", "file: trains.csv"),
+        spec("file: train.csv", "file: trains.csv"),
         "describe",
         r".*trains\.csv: the file is missing; did you mean 'train\.csv'\?",
     ),
     "a form that names another column": Fault(
-        form("label: sirna", "label: compound"),
+        spec("label: sirna", "label: compound"),
         "predict",
         r".*train\.csv, line 1: no column 'compound' in the header.*",
     ),
     "a form whose pattern leads out of the screen": Fault(
-        form('"images/{exp', '"../{exp'),
+        spec('"images/{exp', '"../{exp'),
         "pack",
         r".*screen\.yml, line \d+: images\.file '\.\./.*' must be a path below the data root.*",
     ),
     "16 bits without levels": Fault(
-        form("images:\n", "images:\n  bits: 16\n"),
+        spec("images:\n", "images:\n  bits: 16\n"),
         "audit",
         r".*screen\.yml, line \d+: images\.levels must be given for 16 bits.*data\.py levels measures them.*",
     ),

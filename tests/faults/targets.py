@@ -28,8 +28,8 @@ from rcic.pixels.packed.packed_store import ARRAY, IMAGES, SHARD, PackedStore
 from rcic.schema.convert import from_plain, to_plain
 from rcic.screen.pattern import fill, parts_of
 from rcic.screen.plate import CHANNELS, is_folder_name
-from rcic.screen.spec import Form
-from rcic.screen.spec_files import OWN, SHIPPED, form_of
+from rcic.screen.spec import ScreenSpec
+from rcic.screen.spec_files import OWN, SHIPPED, resolve_spec
 from rcic.screen.table import read_screen
 from tests.faults.mutate import CSV_WORDS, YAML_WORDS, damaged, damaged_json, damaged_lines, damaged_png
 from tests.pixels.conftest import write_png, write_tables
@@ -116,10 +116,10 @@ def _damage_form(random: Random, valid: Files) -> Files:
 
 def _read_form(root: Path, _: Files) -> None:
     """Read a form; one that is accepted names every image below the data root."""
-    form = form_of(root)
-    assert from_plain(Form, to_plain(form), "again") == form
-    values = parts_of(form, "train", "b", "p", form.wells[-1], form.sites[-1], form.channel_numbers[-1])
-    for pattern in form.images.file:
+    spec = resolve_spec(root)
+    assert from_plain(ScreenSpec, to_plain(spec), "again") == spec
+    values = parts_of(spec, "train", "b", "p", spec.wells[-1], spec.sites[-1], spec.channel_numbers[-1])
+    for pattern in spec.images.file:
         assert not Path(fill(pattern, values)).is_absolute() and ".." not in Path(fill(pattern, values)).parts
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.run_record import read_run_record
 from tests.faults.table import FAULTS, SURVIVED, Place
 from tests.learn.tiny import forget_accelerate
 from tests.program import TINY, Program, left_over
@@ -98,7 +98,7 @@ def test_it_is_survived(place, capsys, name):
     plant, command, told = SURVIVED[name]
     plant(place)
     assert told in Program(capsys).run(*place.words(command))
-    assert read_record(place.run)["status"] == "done"
+    assert read_run_record(place.run)["status"] == "done"
     assert left_over(place.root) == [] and not list(place.root.rglob("run.lock"))
 
 

@@ -8,10 +8,10 @@ import torch
 
 from rcic.errors import UserError
 from rcic.files.names import BEST, LAST, RUN
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.runs.checkpoint import read_checkpoint
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.callbacks import WellValidation
 from rcic.learn.train.run import train
 from rcic.pixels.packed import pack_screen as packing
@@ -67,10 +67,10 @@ def test_a_checkpoint_on_a_full_disk(trained, disk, tmp_path, monkeypatch, left)
     (folder,) = (path.parent for path in logs.rglob(RUN))
     assert read_checkpoint(folder / LAST).meta["epoch"] == 2 and left_over(logs) == []
     assert read_checkpoint(folder / BEST).meta["epoch"] <= 2
-    assert read_record(folder)["status"] in ("running", "failed")  # there may be no room to say so
+    assert read_run_record(folder)["status"] in ("running", "failed")  # there may be no room to say so
     disk.empty()
     trained(logs)
-    assert read_record(folder)["resumed"] == [2]
+    assert read_run_record(folder)["resumed"] == [2]
     for name in (BEST, LAST):
         one, other = (torch.load(path / name, weights_only=True)["model"] for path in (whole, folder))
         assert all(torch.equal(one[key], other[key]) for key in one)
@@ -111,7 +111,7 @@ def test_predictions_on_a_full_disk(small_screen, trained, disk, tmp_path, monke
     out = disk.folder / "out"
 
     def predict(where, at_once=1):
-        predict_all(small_screen, logs / "full", ["tiny"], where, ("test",), Options(at_once=at_once))
+        predict_all(small_screen, logs / "full", ["tiny"], where, ("test",), PredictionOptions(at_once=at_once))
 
     predict(tmp_path / "whole")
     shutil.move(folders[2], tmp_path / "later")

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from rcic.files.names import BEST, LAST, METRICS, RUN
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.run import train
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
@@ -122,7 +122,7 @@ def test_a_training_killed_at_any_instant_ends_with_the_same_weights(screen, tmp
         told["killed"] += process.exitcode == -signal.SIGKILL
         told["temporary files left"] += len(left_over(logs))
         finish(start(screen, logs))
-        told["equal"] += equal(whole, folder) and read_record(folder)["status"] == "done" and not left_over(logs)
+        told["equal"] += equal(whole, folder) and read_run_record(folder)["status"] == "done" and not left_over(logs)
     with capsys.disabled():
         print(f"\n{N_KILLS} trainings of {duration:.1f} s: {told}")
     assert told["killed"] == told["equal"] == N_KILLS and told["while a checkpoint was written"] == IN_A_WRITE
@@ -177,7 +177,9 @@ def test_a_grid_killed_five_times_does_every_training_once(screen, tmp_path, cap
     assert "6 of 6 trainings are done" in done.stdout
     records = sorted((tmp_path / "whole").rglob(RUN))
     same = [equal(path.parent, logs / path.parent.relative_to(tmp_path / "whole")) for path in records]
-    resumed = [read_record(logs / path.parent.relative_to(tmp_path / "whole")).get("resumed", []) for path in records]
+    resumed = [
+        read_run_record(logs / path.parent.relative_to(tmp_path / "whole")).get("resumed", []) for path in records
+    ]
     with capsys.disabled():
         print(f"\n6 trainings, {kills} kills: {sum(same)} equal, gone on from the epochs {resumed}")
     assert len(same) == 6 and all(same) and left_over(logs) == [] and not list(logs.rglob("run.lock"))
@@ -208,9 +210,9 @@ def test_two_processes_killed_together_end_with_the_same_weights(screen, tmp_pat
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
-    assert read_record(folders[1])["status"] == "running"
+    assert read_run_record(folders[1])["status"] == "running"
     subprocess.run(killed, env=environment, check=True, capture_output=True)
-    resumed = read_record(folders[1])["resumed"]
+    resumed = read_run_record(folders[1])["resumed"]
     with capsys.disabled():
         print(f"\ntwo processes: gone on from epoch {resumed}, equal: {equal(*folders)}")
     assert len(resumed) == 1 and resumed[0] >= 3 and equal(*folders) and left_over(tmp_path) == []
@@ -232,4 +234,4 @@ def test_two_grids_on_one_log_root_train_nothing_twice(screen, tmp_path, capsys)
     with capsys.disabled():
         print(f"\ntwo grids of 6 trainings: {trained[0]} done by the one, {trained[1]} by the other")
     assert sum(trained) == 6 and min(trained) > 0
-    assert all("resumed" not in read_record(path.parent) for path in (tmp_path / "logs").rglob(RUN))
+    assert all("resumed" not in read_run_record(path.parent) for path in (tmp_path / "logs").rglob(RUN))

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import UserError
-from rcic.launch.launch_options import Where
+from rcic.launch.launch_options import LaunchOptions
 from rcic.launch.local import Local
 
 
 def test_local_is_as_many_slots_as_jobs(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
-    launcher = Where().open(tmp_path / "jobs", with_gpus=True)
+    launcher = LaunchOptions().open(tmp_path / "jobs", with_gpus=True)
     assert isinstance(launcher, Local) and len(launcher.slots) == 3
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in launcher.slots] == ["4", "5", "6"]
-    assert len(Where(jobs=2).open(tmp_path / "jobs", with_gpus=True).slots) == 2
-    assert len(Where().open(tmp_path / "jobs", with_gpus=False).slots) == 1
+    assert len(LaunchOptions(jobs=2).open(tmp_path / "jobs", with_gpus=True).slots) == 2
+    assert len(LaunchOptions().open(tmp_path / "jobs", with_gpus=False).slots) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -31,7 +31,7 @@ def test_local_is_as_many_slots_as_jobs(tmp_path, monkeypatch):
 )
 def test_what_cannot_be_meant_is_refused(flags, line):
     with pytest.raises(UserError) as caught:
-        Where(**flags)
+        LaunchOptions(**flags)
     assert str(caught.value) == line
 
 
@@ -39,7 +39,7 @@ def test_what_cannot_be_meant_is_refused(flags, line):
 def test_a_package_that_is_not_installed_is_named(launcher, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError) as caught:
-        Where(launcher, jobs=2)
+        LaunchOptions(launcher, jobs=2)
     assert str(caught.value) == (
         f"--launcher={launcher} needs {package}, which is not installed: make install-cluster, or pip install -r "
         "requirements-cluster.txt"
@@ -49,7 +49,9 @@ def test_a_package_that_is_not_installed_is_named(launcher, package, monkeypatch
 
 def test_slurm_is_asked_for_what_submitit_knows():
     pytest.importorskip("submitit")
-    known = Where("slurm", slurm=("partition=gpu", "time=600", "gpus_per_node=1", "cpus_per_task=4", "mem=32GB"))
+    known = LaunchOptions(
+        "slurm", slurm=("partition=gpu", "time=600", "gpus_per_node=1", "cpus_per_task=4", "mem=32GB")
+    )
     assert known.options["time"] == 600 and known.options["cluster"] == "slurm"
     for flags, line in (
         (("cluster=local", "partion=gpu"), "--slurm has an unknown key 'partion'; did you mean 'partition'?"),
@@ -59,7 +61,7 @@ def test_slurm_is_asked_for_what_submitit_knows():
         (("time=60", "nodes=2"), "--slurm has an unknown key 'nodes'"),  # it would run the same command on each
     ):
         with pytest.raises(UserError) as caught:
-            Where("slurm", slurm=flags)
+            LaunchOptions("slurm", slurm=flags)
         assert str(caught.value).startswith(line)
 
 
@@ -67,8 +69,8 @@ def test_where_slurm_is_not_it_is_said(tmp_path, monkeypatch):
     pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"no SLURM here .*start it where sbatch and srun are"):
-        Where("slurm", slurm=("time=5",)).open(tmp_path / "jobs", with_gpus=False)
-    Where("slurm", slurm=("cluster=local",)).open(tmp_path / "jobs", with_gpus=False)
+        LaunchOptions("slurm", slurm=("time=5",)).open(tmp_path / "jobs", with_gpus=False)
+    LaunchOptions("slurm", slurm=("cluster=local",)).open(tmp_path / "jobs", with_gpus=False)
     assert list(tmp_path.iterdir()) == []  # nothing is written before the first job
 
 

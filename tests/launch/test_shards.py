@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import BUSY, UserError
-from rcic.launch.launch_options import Where
-from rcic.launch.shards import Jobs, Part, nowhere, read_part, side_by_side
+from rcic.launch.launch_options import LaunchOptions
+from rcic.launch.shards import Shard, ShardJobs, read_shard, run_nothing, side_by_side
 
 
 class Pretended:
@@ -47,18 +47,18 @@ def carry_out(codes):
 @pytest.mark.parametrize("n_items", [0, 1, 3, 5, 14])
 def test_the_parts_together_have_each_item_once_and_in_order(n, n_items):
     items = list(range(n_items))
-    shares = [Part(number, n).share(items) for number in range(1, n + 1)]
+    shares = [Shard(number, n).share(items) for number in range(1, n + 1)]
     assert [item for share in shares for item in share] == items
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_a_part_is_read():
-    assert read_part("2/4", Where()) == Part(2, 4) and read_part(None, Where()) is None
+    assert read_shard("2/4", LaunchOptions()) == Shard(2, 4) and read_shard(None, LaunchOptions()) is None
     for text in ("0/4", "5/4", "2", "2/4/1", "a/b", "-1/2"):
         with pytest.raises(UserError, match="must be a share such as 2/4"):
-            read_part(text, Where())
+            read_shard(text, LaunchOptions())
     with pytest.raises(UserError, match="--part is the work of one job"):
-        read_part("2/4", Where(jobs=2))
+        read_shard("2/4", LaunchOptions(jobs=2))
 
 
 def test_all_are_done_side_by_side():
@@ -93,27 +93,27 @@ def test_jobs_are_the_same_command_with_a_part_each(tmp_path, capsys):
     script = tmp_path / "write.py"
     script.write_text(WRITE)
     words = [sys.executable, str(script), str(tmp_path / "out"), "--size=3"]
-    assert Jobs(words, Where(jobs=3), tmp_path / "jobs")("--verify=true") is True
+    assert ShardJobs(words, LaunchOptions(jobs=3), tmp_path / "jobs")("--verify=true") is True
     for number in "123":
         assert (tmp_path / f"out{number}").read_text() == f"--size=3 --verify=true --part={number}/3"
     assert capsys.readouterr().out == "3 jobs\n"
 
 
 def test_without_jobs_nothing_runs_elsewhere(tmp_path):
-    for where in (Where(), Where(jobs=1)):
-        assert Jobs(["no such program"], where, tmp_path)() is False
-    assert nowhere("--verify=true") is False
+    for where in (LaunchOptions(), LaunchOptions(jobs=1)):
+        assert ShardJobs(["no such program"], where, tmp_path)() is False
+    assert run_nothing("--verify=true") is False
 
 
 def test_failed_jobs_are_named_and_the_rest_stays(tmp_path, capsys):
     script = tmp_path / "fail.py"
     script.write_text("import sys; sys.exit(2 if sys.argv[-1] == '--part=2/3' else 0)")
     with pytest.raises(UserError, match="1 of 3 jobs failed; what is done stays, the same command goes on"):
-        Jobs([sys.executable, str(script), "audit"], Where(jobs=3), Path(tmp_path))()
+        ShardJobs([sys.executable, str(script), "audit"], LaunchOptions(jobs=3), Path(tmp_path))()
     assert "  audit 2of3: ended with code 2, see its line above\n" in capsys.readouterr().out
 
 
 def test_a_cluster_needs_the_number_of_jobs(tmp_path):
     pytest.importorskip("submitit")
     with pytest.raises(UserError, match="--launcher=slurm needs --jobs: into how many jobs the work is divided"):
-        Jobs([], Where("slurm", slurm=("cluster=local",)), tmp_path)
+        ShardJobs([], LaunchOptions("slurm", slurm=("cluster=local",)), tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.launch.command import last_line, log_of
-from rcic.launch.launch_options import Where
+from rcic.launch.launch_options import LaunchOptions
 
 pytest.importorskip("submitit", reason="submitit is not installed (make install-cluster)")
 SCRIPTS = {
@@ -50,7 +50,7 @@ def finish(launcher):
 
 
 def test_a_command_becomes_a_job_with_what_was_asked(slurm):
-    launcher = Where("slurm", slurm=FLAGS).open(slurm / "jobs", with_gpus=True)
+    launcher = LaunchOptions("slurm", slurm=FLAGS).open(slurm / "jobs", with_gpus=True)
     code = "import os, sys; print(os.environ['OMP_NUM_THREADS'], os.getcwd()); sys.exit(int(sys.argv[1]))"
     for number in ("0", "3"):
         assert launcher.free
@@ -69,10 +69,10 @@ def test_a_command_becomes_a_job_with_what_was_asked(slurm):
 
 
 def test_a_job_that_is_refused_or_lost_is_told(slurm, capsys):
-    launcher = Where("slurm", slurm=("partition=none", "time=5")).open(slurm / "jobs", with_gpus=False)
+    launcher = LaunchOptions("slurm", slurm=("partition=none", "time=5")).open(slurm / "jobs", with_gpus=False)
     with pytest.raises(UserError, match=r"SLURM takes no job: .*invalid partition specified: none"):
         launcher.start("a", ["true"])
-    launcher = Where("slurm", slurm=("time=5",)).open(slurm / "jobs", with_gpus=False)
+    launcher = LaunchOptions("slurm", slurm=("time=5",)).open(slurm / "jobs", with_gpus=False)
     launcher.start("b", [sys.executable, "-c", "import time; time.sleep(60)"])
     until = time.monotonic() + 30
     while not log_of("b", slurm / "jobs").exists() and time.monotonic() < until:

@@ -13,7 +13,7 @@ from rcic.pixels.batches.augment import build
 from rcic.pixels.batches.batch import channel_dropout, normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader
-from rcic.pixels.images.complete import check_files, drop_incomplete
+from rcic.pixels.images.complete import check_complete, drop_incomplete
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import site_table
 from rcic.screen.table import read_screen
@@ -39,7 +39,7 @@ def first_batch(dataset: SiteDataset) -> dict[str, Any]:
 
 def test_the_complete_sites_are_read(real):
     store, wells = real
-    dataset = SiteDataset(check_files(store, wells, sites=(1,)), store, (1, 2, 3, 4, 5, 6))
+    dataset = SiteDataset(check_complete(store, wells, sites=(1,)), store, (1, 2, 3, 4, 5, 6))
     batch = first_batch(dataset)
     assert batch["image"].shape == (18, 6, 512, 512)
     assert set(batch["cell_type"]) == {"HEPG2", "HUVEC", "RPE", "U2OS"}
@@ -67,8 +67,8 @@ def test_the_incomplete_sites_are_named(real):
     store, wells = real
     assert len(wells) == 18
     with pytest.raises(UserError, match=r"36 of 216 images are missing: .*B02_s2_w5\.png.* and 26 more; "):
-        check_files(store, wells)
-    assert check_files(store, wells, channels=(1, 2, 3, 4))["site"].tolist() == [1, 2] * 18
+        check_complete(store, wells)
+    assert check_complete(store, wells, channels=(1, 2, 3, 4))["site"].tolist() == [1, 2] * 18
 
 
 def test_the_incomplete_sites_can_be_dropped(real):

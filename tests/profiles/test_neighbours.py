@@ -11,11 +11,12 @@ import pytest
 
 from rcic.decide.knn import Bank, by_cell_type, centre, centres_by_cell_type
 from rcic.ensemble.calibration import calibrate
-from rcic.ensemble.predictions import Ensemble, read_predictions
+from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.predictions import read_predictions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
 from rcic.files.names import embedding_files, prediction_files
-from rcic.profiles.neighbours import Likeness, neighbours
+from rcic.profiles.neighbours import NeighbourSettings, neighbours
 from rcic.screen.table import Screen, read_screen
 from tests.predicted import TRAIN, WELLS, write_member
 from tests.program import TINY, Program, left_over
@@ -98,7 +99,7 @@ def scores(out: Path, split: str, folder: str = FOLDER.format(0) + "+knn") -> pd
 def test_flags_that_make_no_sense(data, root, tmp_path, how, message):
     write_folds(root)
     with pytest.raises(UserError, match=message):
-        neighbours(data, root, tmp_path / "out", Likeness(**how))
+        neighbours(data, root, tmp_path / "out", NeighbourSettings(**how))
     assert not (tmp_path / "out").exists()
 
 
@@ -168,14 +169,14 @@ def test_embeddings_that_do_not_fit_are_named(data, root, tmp_path, case):
         write_embedded(root, "valid", CODES["RPE-01"], VECTORS)
     spoil(root)
     with pytest.raises(UserError, match=message):
-        neighbours(data, root, tmp_path / "out", Likeness())
+        neighbours(data, root, tmp_path / "out", NeighbourSettings())
     assert not list((tmp_path / "out").rglob("*.npy"))
 
 
 def test_a_model_that_is_not_there(data, root, tmp_path):
     write_folds(root)
     with pytest.raises(UserError, match=r"no embeddings of 'tinny' \(there: tiny\); did you mean 'tiny'"):
-        neighbours(data, root, tmp_path / "out", Likeness(), ["tinny"])
+        neighbours(data, root, tmp_path / "out", NeighbourSettings(), ["tinny"])
 
 
 # ---- scores
@@ -187,7 +188,7 @@ def test_a_well_that_looks_like_one_of_the_bank_gets_its_label(with_bank, root, 
     test = [well.replace("U2OS-01", "RPE-03") for well in WELLS]
     write_embedded(root, "train", CODES["RPE-01"], bank)
     write_embedded(root, "test", test, 2 * bank[[3, 0, 2]])
-    for how in (Likeness(k=("1",), centred="off"), Likeness("centres", centred="off")):
+    for how in (NeighbourSettings(k=("1",), centred="off"), NeighbourSettings("centres", centred="off")):
         neighbours(with_bank, root, tmp_path / "out", how)
         table = scores(tmp_path / "out", "test", f"{FOLDER.format(0)}+{how.kind}")
         assert table.index.tolist() == test
@@ -200,7 +201,12 @@ def test_the_scores_are_those_of_the_bank_that_the_member_learnt_from(data, root
     screen = read_screen(data)
     table = screen.wells.set_index("id_code", drop=False)
     for kind in ("knn", "centres"):
-        neighbours(data, root, tmp_path / "out", Likeness(kind, centred=centred, k=("RPE=2",) if kind == "knn" else ()))
+        neighbours(
+            data,
+            root,
+            tmp_path / "out",
+            NeighbourSettings(kind, centred=centred, k=("RPE=2",) if kind == "knn" else ()),
+        )
         for fold, (held_out, learnt) in enumerate((("RPE-01", "RPE-02"), ("RPE-02", "RPE-01"))):
             asked, known = (
                 centre(x, table.loc[codes].reset_index(drop=True)) if centred == "plate" else x
@@ -223,11 +229,11 @@ def test_the_scores_are_those_of_the_bank_that_the_member_learnt_from(data, root
 def test_a_plates_own_shift_changes_nothing_when_centred(with_bank, root, tmp_path):
     test = [well.replace("U2OS-01", "RPE-03") for well in WELLS]
     write_folds(root, test)
-    neighbours(with_bank, root, tmp_path / "out", Likeness(k=("2",)))
+    neighbours(with_bank, root, tmp_path / "out", NeighbourSettings(k=("2",)))
     before = scores(tmp_path / "out", "test")
     shift = 50 * np.repeat(embeddings([""] * 2), [2, 1], axis=0)  # two wells of plate 1, one of plate 2
     write_embedded(root, "test", test, embeddings(test) + shift)
-    neighbours(with_bank, root, tmp_path / "out", Likeness(k=("2",)))
+    neighbours(with_bank, root, tmp_path / "out", NeighbourSettings(k=("2",)))
     np.testing.assert_allclose(scores(tmp_path / "out", "test"), before, atol=1e-5)
 
 
@@ -236,7 +242,7 @@ def test_a_cell_type_without_a_bank_is_left_out_aloud(data, root, tmp_path, caps
     (data / "test.csv").write_text(text)
     write_embedded(root, "train", CODES["RPE-01"], VECTORS)
     write_embedded(root, "test", [*WELLS, "RPE-03_1_B03"], VECTORS)
-    neighbours(data, root, tmp_path / "out", Likeness())
+    neighbours(data, root, tmp_path / "out", NeighbourSettings())
     assert scores(tmp_path / "out", "test").index.tolist() == ["RPE-03_1_B03"]
     said = capsys.readouterr().out
     assert "[1,2]/fold_0/tiny+knn: 4 wells in the bank" in said
@@ -246,7 +252,7 @@ def test_a_cell_type_without_a_bank_is_left_out_aloud(data, root, tmp_path, caps
     assert len(prediction.logits) == 1
     write_embedded(root, "test", WELLS, VECTORS[:3])
     with pytest.raises(UserError, match="the bank has no wells of U2OS, so none can be scored"):
-        neighbours(data, root, tmp_path / "out", Likeness())
+        neighbours(data, root, tmp_path / "out", NeighbourSettings())
 
 
 def test_members_that_are_not_whole_are_left_out_aloud(data, root, tmp_path, capsys):
@@ -254,7 +260,7 @@ def test_members_that_are_not_whole_are_left_out_aloud(data, root, tmp_path, cap
     write_folds(root, model="other")
     embedding_files(root / "[1,2]/fold_1/other", "train")["embeddings"].unlink()
     embedding_files(root / "[1,2]/fold_1/tiny", "valid")["embeddings"].unlink()
-    neighbours(data, root, tmp_path / "out", Likeness())
+    neighbours(data, root, tmp_path / "out", NeighbourSettings())
     said = capsys.readouterr().out
     assert "fold_1/other, of which no train wells are embedded" in said
     assert "fold_1/tiny, of which no held-out or test wells are embedded" in said
@@ -264,14 +270,14 @@ def test_members_that_are_not_whole_are_left_out_aloud(data, root, tmp_path, cap
 def test_the_named_models_and_cell_types_own(data, root, tmp_path):
     for model in ("a", "b@RPE", "b@U2OS"):
         write_folds(root, model=model)
-    neighbours(data, root, tmp_path / "out", Likeness("centres"), ["b@"])
+    neighbours(data, root, tmp_path / "out", NeighbourSettings("centres"), ["b@"])
     folders = {path.parent.name for path in (tmp_path / "out").rglob("*.npy")}
     assert folders == {"b@RPE+centres", "b@U2OS+centres"}
 
 
 def test_what_was_done_is_recorded(data, root, tmp_path):
     write_folds(root, tta=["identity", "hflip"])
-    neighbours(data, root, tmp_path / "out", Likeness(k=("RPE=7",)))
+    neighbours(data, root, tmp_path / "out", NeighbourSettings(k=("RPE=7",)))
     record = json.loads((tmp_path / "out" / (FOLDER.format(0) + "+knn") / "pred_valid.json").read_text())
     screen = read_screen(data)
     hashes = {key: record.pop(key) for key in ("bank", "queries")}
@@ -280,7 +286,7 @@ def test_what_was_done_is_recorded(data, root, tmp_path):
     assert record == RECORD | {"tta": ["identity", "hflip"]} | facts
     wells = screen.select("train", "treatment")
     assert [p.tta for p in read_predictions(tmp_path / "out", wells, screen, "valid")] == [True, True]
-    neighbours(data, root, tmp_path / "out", Likeness("centres", scale=9))
+    neighbours(data, root, tmp_path / "out", NeighbourSettings("centres", scale=9))
     record = json.loads((tmp_path / "out" / (FOLDER.format(0) + "+centres") / "pred_valid.json").read_text())
     assert (record["scale"], "k" in record) == (9, False)
 
@@ -294,7 +300,7 @@ def test_what_is_there_stays_and_what_changed_is_made_anew(data, root, tmp_path,
         """Return the folders of predictions that this call wrote."""
         before = {path: path.stat().st_ino for path in out.rglob("*.npy")}
         capsys.readouterr()
-        neighbours(data, root, out, Likeness(k=words))
+        neighbours(data, root, out, NeighbourSettings(k=words))
         changed = {path.parent.parent.name for path in out.rglob("*.npy") if path.stat().st_ino != before.get(path)}
         assert capsys.readouterr().out.count("valid: done already") == 2 - len(changed)
         return sorted(changed)
@@ -312,7 +318,7 @@ def test_what_is_there_stays_and_what_changed_is_made_anew(data, root, tmp_path,
 
 def test_embeddings_of_another_program_need_no_record(data, root, tmp_path):
     write_folds(root, none=True)
-    neighbours(data, root, tmp_path / "out", Likeness())
+    neighbours(data, root, tmp_path / "out", NeighbourSettings())
     assert len(list((tmp_path / "out").rglob("pred_valid.npy"))) == 2
 
 
@@ -326,7 +332,7 @@ def test_they_blend_with_members_whose_sites_are_kept(data, root, tmp_path):
         logits = (5 * np.eye(4)[list(labels.values())]).astype(np.float32)
         path = write_member(out, FOLDER.format(fold), logits, CODES[name], "valid")
         np.save(prediction_files(path.parent, "valid")["sites"], np.repeat(logits[:, None], 2, axis=1))
-    neighbours(data, root, out, Likeness(k=("2",)))
+    neighbours(data, root, out, NeighbourSettings(k=("2",)))
     assert rungs(data, out, "tiny") == ["one site", "both sites", "group mask", "assignment"]
     assert rungs(data, out, "tiny+knn") == ["both sites", "group mask", "assignment"]
     assert rungs(data, out) == ["both sites", "models", "group mask", "assignment"]
@@ -335,7 +341,7 @@ def test_they_blend_with_members_whose_sites_are_kept(data, root, tmp_path):
 
 def rungs(data: Path, out: Path, *models: str) -> list[str]:
     """Return the rungs of the ladder on held-out wells that these models can tell."""
-    table = score(data, out, "valid", ensemble=Ensemble(models)).ladder.table
+    table = score(data, out, "valid", ensemble=EnsembleOptions(models)).ladder.table
     return table[(table["scope"] == "all") & table["accuracy"].notna()]["rung"].tolist()
 
 

@@ -1,11 +1,13 @@
 """What the tests of the report are given: a tiny screen with a bit of everything."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rcic.files.names import embedding_files
+from rcic.report.report_options import ReportOptions
 from rcic.report.sources import Given
 from tests.predicted import WELLS, write_held_out, write_member
 from tests.screen.tiny import KAGGLE
@@ -44,4 +46,9 @@ def everything(data, root, tmp_path):
     (tmp_path / "audit/audit.json").write_text(json.dumps(FOUND))
     paths = {"log_root": tmp_path / "logs", "audit_dir": tmp_path / "audit", "embed_root": tmp_path / "emb"}
     given = {name: str(path) for name, path in paths.items()}
-    return Given(data, predict_roots=(str(root),), truth=str(tmp_path / "truth.csv"), **given)
+    return shown_of(data, predict_root=(str(root),), truth=str(tmp_path / "truth.csv"), **given)
+
+
+def shown_of(data_root: Path, **options: object) -> Given:
+    """Return what a report shows, by default no images' quality and no audit."""
+    return Given(data_root, ReportOptions(**{"quality_images": 0, "audit_dir": "", **options}))

@@ -131,8 +131,8 @@ def test_printing(opened, tmp_path):
 
 
 def test_hostile_names_do_nothing_in_a_chart(chromium, data, root, tmp_path):
-    from rcic.report.sources import Given
     from tests.predicted import write_member
+    from tests.report.conftest import shown_of
     from tests.screen.tiny import KAGGLE, write_tables
 
     hostile = "U2OS-<img src=x onerror=document.title=1><b>bold<b>"
@@ -140,7 +140,7 @@ def test_hostile_names_do_nothing_in_a_chart(chromium, data, root, tmp_path):
     codes = [f"{hostile}_{well}" for well in ("1_B03", "1_B04", "2_B03")]
     write_member(root, codes=codes)
     (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{codes[0]},10\n{codes[1]},2\n")
-    given = Given(data, predict_roots=(str(root),), truth=str(tmp_path / "truth.csv"))
+    given = shown_of(data, predict_root=(str(root),), truth=str(tmp_path / "truth.csv"))
     report(given, tmp_path / "out.html")
     page, errors = chromium()
     page.goto((tmp_path / "out.html").as_uri())

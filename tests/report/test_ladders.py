@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rcic.ensemble.scoring import score, write_ladder
-from rcic.report.ladders import Scored, group_table, ladder_table, margins, reliability_table
+from rcic.report.ladders import Scored, group_table, group_verdicts, ladder_table, reliability_table
 from tests.predicted import WELLS, write_held_out, write_member
 
 
@@ -75,6 +75,6 @@ def test_plate_groups_know_right_from_wrong(scores):
 
 def test_a_margin_without_a_rival_is_no_number():
     plates = pd.DataFrame({"experiment": ["A"], "plate": [1], "group": [0], "margin": [np.inf], "predictions": ["p"]})
-    table = margins(plates)
+    table = group_verdicts(plates)
     assert table["margin"].isna().all()
     assert table["verdict"].tolist() == ["not known"]

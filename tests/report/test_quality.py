@@ -7,22 +7,22 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.pixels.packed.open_store import open_store
-from rcic.report.quality import MEASURES, from_images, from_stats, measure
+from rcic.report.quality import MEASURES, from_images, from_stats, measure_quality
 from rcic.screen.table import read_screen
 
 
 def test_measures_of_known_images():
-    flat = measure(np.full((32, 32), 40, np.uint8))
+    flat = measure_quality(np.full((32, 32), 40, np.uint8))
     assert flat[:2] == (40, 0) and np.isnan(flat[2]) and flat[3] == 0
     half = np.zeros((32, 32), np.uint8)
     half[:, 16:] = 255
-    mean, contrast, _, saturated = measure(half)
+    mean, contrast, _, saturated = measure_quality(half)
     assert (mean, contrast, saturated) == (127.5, 127.5, 50)
 
 
 def test_a_blurred_image_has_less_focus():
     sharp = np.random.default_rng(0).integers(0, 200, (64, 64), np.uint8)
-    focus = [measure(cv2.GaussianBlur(sharp, (0, 0), sigma) if sigma else sharp)[2] for sigma in (0, 1, 3)]
+    focus = [measure_quality(cv2.GaussianBlur(sharp, (0, 0), sigma) if sigma else sharp)[2] for sigma in (0, 1, 3)]
     assert focus[0] > 2 * focus[1] > 4 * focus[2] > 0
 
 
@@ -30,12 +30,12 @@ def test_every_well_of_a_small_screen(small_screen):
     screen, said = read_screen(small_screen), []
     found = from_images(screen, open_store(screen), 10**6, said.append, 1)
     assert found.table["id_code"].tolist() == screen.wells["id_code"].tolist()
-    assert found.table.shape[1] == 1 + len(MEASURES) * len(screen.form.channels)
+    assert found.table.shape[1] == 1 + len(MEASURES) * len(screen.spec.channels)
     stats = pd.read_csv(small_screen / "pixel_stats.csv").set_index("id_code")
     stats = stats[(stats["site"] == 1) & (stats["channel"] == 1)].loc[found.table["id_code"]]
     assert found.table["mean 1 nucleus"].tolist() == pytest.approx(stats["mean"].tolist(), rel=1e-4)
     assert found.table["contrast 1 nucleus"].tolist() == pytest.approx(stats["std"].tolist(), rel=1e-4)
-    n_images = len(screen.wells) * len(screen.form.channels)
+    n_images = len(screen.wells) * len(screen.spec.channels)
     assert len(said) == 1 and said[0].startswith(f"image quality: {n_images:,} images")
     assert f"{n_images:,} images" in found.said and "spread evenly" not in found.said
 

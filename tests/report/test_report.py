@@ -2,21 +2,21 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score, write_ladder
 from rcic.errors import UserError
 from rcic.report.audit_facts import found_table, read_facts, verdict
 from rcic.report.compose import report
-from rcic.report.sections import PARTS
-from rcic.report.sources import Given
+from rcic.report.sections import SECTIONS
 from tests.predicted import LOGITS, WELLS, write_held_out, write_member
 from tests.program import Program
-from tests.report.conftest import FOUND
+from tests.report.conftest import FOUND, shown_of
 from tests.screen.tiny import KAGGLE, write_tables
 
 
@@ -37,7 +37,7 @@ def test_with_everything_every_section_is_there(everything, tmp_path, capsys):
     page = report(everything, tmp_path / "out.html")
     text = (tmp_path / "out.html").read_text()
     assert sections(text) == ["summary", *(section.name for section in page.sections)]
-    assert len(page.sections) == len(PARTS)
+    assert len(page.sections) == len(SECTIONS)
     assert page.left_out == []
     assert {fact.label for fact in page.facts} >= {"Answers right", "Wells", "Trainings done"}
     assert page.facts[0].value == "100.00\u00a0%"
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_ladder_json(everything, root, tmp_path):
     report(everything, tmp_path / "out.html")
     shown = charts(tmp_path / "out.html")["ladder"]
     for split, name in (("test", "test wells"), ("valid", "held-out wells")):
-        truth = everything.truth if split == "test" else None
+        truth = everything.options.truth if split == "test" else None
         write_ladder(score(everything.data_root, root, split, truth), tmp_path / "ladder.json", {})
         content = json.loads((tmp_path / "ladder.json").read_text())
         wanted = {(r["scope"], r["value"], r["rung"]): r["accuracy"] for r in content["ladder"] if r["n_wells"]}
@@ -59,7 +59,7 @@ def test_the_numbers_are_those_of_ladder_json(everything, root, tmp_path):
 
 
 def test_tables_alone_are_enough(data, tmp_path, capsys):
-    page = report(Given(data), tmp_path / "out.html")
+    page = report(shown_of(data), tmp_path / "out.html")
     assert [section.name for section in page.sections] == ["screen"]
     absent = {entry.what: entry for entry in page.left_out}
     assert absent["The ladder"].why == "no predictions whose truth is known"
@@ -73,7 +73,7 @@ def test_tables_alone_are_enough(data, tmp_path, capsys):
 def test_a_real_screen_has_no_test_truth(data, root, tmp_path):
     write_member(root)
     write_held_out(root)
-    page = report(Given(data, predict_roots=(str(root),)), tmp_path / "out.html")
+    page = report(shown_of(data, predict_root=(str(root),)), tmp_path / "out.html")
     names = [section.name for section in page.sections]
     assert {"ladder", "plates", "groups", "confidence"} <= set(names)
     absent = [entry.why for entry in page.left_out if entry.what == f"The ladder of {root} on test wells"]
@@ -91,8 +91,8 @@ def test_a_real_screen_has_no_test_truth(data, root, tmp_path):
 
 def test_folders_that_are_not_there_yet(data, tmp_path):
     paths = {"log_root": "logs", "audit_dir": "audit", "embed_root": "emb"}
-    given = Given(
-        data, predict_roots=(str(tmp_path / "p"),), **{name: str(tmp_path / path) for name, path in paths.items()}
+    given = shown_of(
+        data, predict_root=(str(tmp_path / "p"),), **{name: str(tmp_path / path) for name, path in paths.items()}
     )
     page = report(given, tmp_path / "out.html")
     assert [section.name for section in page.sections] == ["screen"]
@@ -112,18 +112,18 @@ def test_several_predictions_are_compared_and_the_last_answers(data, tmp_path):
     truth = tmp_path / "truth.csv"
     truth.write_text(f"id_code,sirna\n{WELLS[0]},10\n{WELLS[1]},2\n")
     roots = (str(tmp_path / "full"), str(tmp_path / "pseudo"))
-    page = report(Given(data, predict_roots=roots, truth=str(truth)), tmp_path / "out.html")
+    page = report(shown_of(data, predict_root=roots, truth=str(truth)), tmp_path / "out.html")
     assert page.facts[0].value == "100.00\u00a0%"
     shown = charts(tmp_path / "out.html")
     assert list(dict.fromkeys(shown["ladder"]["predictions"])) == ["pseudo, test wells", "full, test wells"]
 
 
 def test_plates_have_the_shape_and_channels_of_their_form(data, tmp_path):
-    form = yaml.safe_load((Path(__file__).parents[2] / "configs" / "screens" / "rcic.yml").read_text())
+    spec = yaml.safe_load((Path(__file__).parents[2] / "configs" / "screens" / "rcic.yml").read_text())
     channels = [{"name": "dye A", "colour": "#ff0000"}, {"name": "dye B", "colour": "#00ff00"}]
-    (data / "screen.yml").write_text(yaml.safe_dump(form | {"plate": 96, "channels": channels}))
+    (data / "screen.yml").write_text(yaml.safe_dump(spec | {"plate": 96, "channels": channels}))
     (data / "pixel_stats.csv").write_text("id_code,channel,mean,std\nRPE-01_1_B03,1,10,2\nRPE-01_1_B03,2,11,3\n")
-    report(Given(data), tmp_path / "out.html")
+    report(shown_of(data), tmp_path / "out.html")
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', (tmp_path / "out.html").read_text())
     options = json.loads(found[1])["plates"]["options"]
     assert (options["rows"], options["columns"], options["wells"][-1]) == (8, 12, "H12")
@@ -137,19 +137,22 @@ def test_hostile_names_in_tables(tmp_path, root):
     (tmp_path / "data").mkdir()
     write_tables(tmp_path / "data", tables)
     write_member(root)
-    page = report(Given(tmp_path / "data", predict_roots=(str(root),)), tmp_path / "out.html")
+    page = report(shown_of(tmp_path / "data", predict_root=(str(root),)), tmp_path / "out.html")
     assert page.sections
     assert "<img src=x" not in (tmp_path / "out.html").read_text()
 
 
 def test_mistakes_are_told_before_any_work(data, root, tmp_path):
     with pytest.raises(UserError, match="is a folder; name the file to write"):
-        report(Given(data), tmp_path)
-    for ensemble, said in ((Ensemble(("a",), (1, 2)), "--weights"), (Ensemble(calibration="none.json"), "not there")):
+        report(shown_of(data), tmp_path)
+    for ensemble, said in (
+        (EnsembleOptions(("a",), (1, 2)), "--weights"),
+        (EnsembleOptions(calibration="none.json"), "not there"),
+    ):
         with pytest.raises(UserError, match=said):
-            report(Given(data, predict_roots=(str(root),), ensemble=ensemble), tmp_path / "out.html")
+            report(replace(shown_of(data, predict_root=(str(root),)), ensemble=ensemble), tmp_path / "out.html")
     with pytest.raises(UserError, match="nowhere: the data root is not there"):
-        report(Given(tmp_path / "nowhere"), tmp_path / "out.html")
+        report(shown_of(tmp_path / "nowhere"), tmp_path / "out.html")
     assert not (tmp_path / "out.html").exists()
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from rcic.errors import UserError
-from rcic.schema.document import LARGEST, read_document, read_value
+from rcic.schema.document import LARGEST, read_document, read_yaml_value
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_date_is_text(read):
 
 def test_a_single_value_is_read_alike():
     values = {"3": 3, "[1, 2]": [1, 2], "null": None, "tiny": "tiny", "off": False, "": None, "{a: 1}": {"a": 1}}
-    assert {text: read_value(text, "--set a") for text in values} == values
+    assert {text: read_yaml_value(text, "--set a") for text in values} == values
     for text in ("[1", "*x", "&x 1", "!!int 3", "{a: 1, a: 2}", DEEP):
         with pytest.raises(UserError, match=r"^--set a: "):
-            read_value(text, "--set a")
+            read_yaml_value(text, "--set a")

@@ -8,7 +8,7 @@ import pytest
 from rcic.errors import UserError
 from rcic.screen.describe import describe, describe_text
 from rcic.screen.layout import learn_groups
-from rcic.screen.source import Source
+from rcic.screen.source import ScreenSource
 from rcic.screen.table import Screen, read_screen
 
 FORM = """\
@@ -34,7 +34,7 @@ COLUMNS = "columns: {experiment: batch, label: drug}\nwell_types: {negative_cont
 def screen_of(folder: Path, more: str = COLUMNS, rows: list[str] = ROWS, header: str = HEADER) -> Screen:
     (folder / "layout.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     (folder / "form.yml").write_text(FORM + more, encoding="utf-8")
-    return read_screen(Source(str(folder), str(folder / "form.yml")))
+    return read_screen(ScreenSource(str(folder), str(folder / "form.yml")))
 
 
 def message_of(folder: Path, **words: object) -> str:
@@ -100,7 +100,7 @@ def test_rows_and_columns_apart_and_an_experiment_that_is_one_plate(tmp_path):
 
 def test_a_row_for_each_site_is_one_well(tmp_path):
     more = "sites: [1, 2]\ncolumns: {experiment: batch, site: field, label: drug}\n".replace("sites: [1, 2]\n", "")
-    form = FORM.replace("sites: [1]", "sites: [1, 2]").replace("{well}", "{well}_{site}")
+    spec = FORM.replace("sites: [1]", "sites: [1, 2]").replace("{well}", "{well}_{site}")
     rows = [
         f"b1,1,{well},{site},{drug}" for (well, drug), site in itertools.product([("A1", "a"), ("A2", "b")], (1, 2))
     ]
@@ -108,8 +108,8 @@ def test_a_row_for_each_site_is_one_well(tmp_path):
 
     def read(rows: list[str]) -> Screen:
         (tmp_path / "layout.csv").write_text("\n".join([header, *rows]) + "\n")
-        (tmp_path / "form.yml").write_text(form + more)
-        return read_screen(Source(str(tmp_path), str(tmp_path / "form.yml")))
+        (tmp_path / "form.yml").write_text(spec + more)
+        return read_screen(ScreenSource(str(tmp_path), str(tmp_path / "form.yml")))
 
     assert read(rows).wells["well"].tolist() == ["A01", "A02"]
     for wrong, reason in (
@@ -170,7 +170,7 @@ def test_how_often_a_label_may_stand_on_a_plate(tmp_path, more, capacity, assign
 def test_levels_are_part_of_what_a_screen_is(tmp_path):
     plain = screen_of(tmp_path).fingerprint()
     levels = 'images: {file: ["{plate}/{well}.png"], levels: [0, 100]}'
-    form = FORM.replace('images: {file: ["{plate}/{well}.png"]}', levels)
-    assert levels in form
-    (tmp_path / "form.yml").write_text(form + COLUMNS)
-    assert read_screen(Source(str(tmp_path), str(tmp_path / "form.yml"))).fingerprint() != plain
+    spec = FORM.replace('images: {file: ["{plate}/{well}.png"]}', levels)
+    assert levels in spec
+    (tmp_path / "form.yml").write_text(spec + COLUMNS)
+    assert read_screen(ScreenSource(str(tmp_path), str(tmp_path / "form.yml"))).fingerprint() != plain

@@ -11,7 +11,7 @@ from rcic.screen.plate import (
     well_name,
     well_position,
 )
-from rcic.screen.spec_files import shipped
+from rcic.screen.spec_files import shipped_spec
 
 
 def test_every_well_has_one_name_and_one_position():
@@ -40,7 +40,7 @@ def test_a_position_outside_the_plate_is_refused(position):
 def test_names_of_wells_and_images():
     assert id_code("HUVEC-07", 1, "B02") == "HUVEC-07_1_B02"
     assert image_name("HUVEC-07", 1, "B02", 2, 6) == "HUVEC-07/Plate1/B02_s2_w6.png"
-    assert shipped("rcic").channel_numbers == CHANNELS
+    assert shipped_spec("rcic").channel_numbers == CHANNELS
 
 
 @pytest.mark.parametrize(("experiment", "cell_type"), [("HUVEC-07", "HUVEC"), ("A-B-01", "A-B"), ("X1", "X1")])

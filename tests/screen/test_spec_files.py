@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from rcic.errors import UserError
-from rcic.screen.spec_docs import form_as_markdown
-from rcic.screen.spec_files import OWN, SHIPPED, form_of, read_form, shipped, write_form
+from rcic.screen.spec_docs import spec_as_markdown
+from rcic.screen.spec_files import OWN, SHIPPED, read_spec, resolve_spec, shipped_spec, write_spec
 
 OWN_FORM = """\
 name: mine
@@ -31,19 +31,19 @@ def write(folder: Path, text: str = OWN_FORM) -> Path:
 
 @pytest.mark.parametrize("name", [path.stem for path in SHIPPED.glob("*.yml")])
 def test_every_shipped_form_is_read_and_written_back_alike(name, tmp_path):
-    form = shipped(name)
-    write_form(form, tmp_path)
-    assert read_form(tmp_path / OWN) == form
-    assert len(form.wells) == form.plate == form.shape[0] * form.shape[1]
-    assert form.channel_numbers == (1, 2, 3, 4, 5, 6) and form.sites == (1, 2)
+    spec = shipped_spec(name)
+    write_spec(spec, tmp_path)
+    assert read_spec(tmp_path / OWN) == spec
+    assert len(spec.wells) == spec.plate == spec.shape[0] * spec.shape[1]
+    assert spec.channel_numbers == (1, 2, 3, 4, 5, 6) and spec.sites == (1, 2)
 
 
 def test_a_form_says_what_it_says(tmp_path):
-    form = read_form(write(tmp_path))
-    assert form.shape == (8, 12) and form.wells[0] == "A01" and form.wells[-1] == "H12"
-    assert form.position("H12") == (7, 11)
-    assert (form.levels(1), form.levels(2)) == ((100, 4095), (90, 3000))
-    assert (form.groups, form.assignment, form.replicates) == ("learn", "capacity", None)
+    spec = read_spec(write(tmp_path))
+    assert spec.shape == (8, 12) and spec.wells[0] == "A01" and spec.wells[-1] == "H12"
+    assert spec.position("H12") == (7, 11)
+    assert (spec.levels(1), spec.levels(2)) == ((100, 4095), (90, 3000))
+    assert (spec.groups, spec.assignment, spec.replicates) == ("learn", "capacity", None)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_mistake_names_its_line(tmp_path, old, new, line, reason):
     assert old in OWN_FORM
     path = write(tmp_path, OWN_FORM.replace(old, new, 1))
     with pytest.raises(UserError) as caught:
-        read_form(path)
+        read_spec(path)
     message = str(caught.value)
     assert message.startswith((f"{path}, line {line}: ", f"{path}: ")) and reason in message and "\n" not in message
     if f"{path}: " == message[: len(str(path)) + 2]:
@@ -93,24 +93,24 @@ def test_a_mistake_names_its_line(tmp_path, old, new, line, reason):
 
 
 def test_the_form_that_is_given_goes_before_that_of_the_root(tmp_path):
-    write_form(shipped("plate96"), tmp_path)
-    assert form_of(tmp_path).name == "plate96"
-    assert form_of(tmp_path, write(tmp_path)).name == "mine"
+    write_spec(shipped_spec("plate96"), tmp_path)
+    assert resolve_spec(tmp_path).name == "plate96"
+    assert resolve_spec(tmp_path, write(tmp_path)).name == "mine"
     (tmp_path / OWN).unlink()
-    assert form_of(tmp_path).name == "RCIC"
+    assert resolve_spec(tmp_path).name == "RCIC"
     (tmp_path / "metadata.csv").touch()
-    assert form_of(tmp_path).name == "RxRx1"
+    assert resolve_spec(tmp_path).name == "RxRx1"
     with pytest.raises(UserError, match=r"gone\.yml: no such"):
-        form_of(tmp_path, tmp_path / "gone.yml")
+        resolve_spec(tmp_path, tmp_path / "gone.yml")
     with pytest.raises(UserError, match=r"no screen 'rxrx' .*did you mean 'rxrx1'"):
-        shipped("rxrx")
+        shipped_spec("rxrx")
 
 
 def test_levels_may_be_missing_while_they_are_measured(tmp_path):
     path = write(tmp_path, OWN_FORM.replace("  levels: [100, 4095]\n", ""))
-    assert read_form(path, measured=False).levels(1) is None
+    assert read_spec(path, measured=False).levels(1) is None
 
 
 def test_the_page_of_all_keys_is_the_one_in_docs():
-    told = (SHIPPED.parents[1] / "docs" / "screen.md").read_text(encoding="utf-8")
-    assert told == form_as_markdown(), "write it with: python src/data.py form > docs/screen.md"
+    told = (Path(__file__).parents[2] / "docs" / "screen.md").read_text(encoding="utf-8")
+    assert told == spec_as_markdown(), "write it with: python src/data.py form > docs/screen.md"

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from rcic.screen.plate import cell_type_of
-from rcic.simulate.batch_effect import BETWEEN, LEVEL, WITHIN, Batch, batches
+from rcic.simulate.batch_effect import BETWEEN, INTENSITY, WITHIN, Batch, batches
 
-CELL_TYPES = sorted(LEVEL)
+CELL_TYPES = sorted(INTENSITY)
 
 
 def spreads(plates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -20,7 +20,7 @@ def spreads(plates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
 
 def test_constants_are_those_of_the_published_plates(shared_data: Path) -> None:
     real = spreads(pd.read_csv(shared_data / "plate_stats/plate_mean_std.csv"))
-    for measured, constant, tolerance in zip(real, (LEVEL, BETWEEN, WITHIN), (0.1, 0.01, 0.01), strict=True):
+    for measured, constant, tolerance in zip(real, (INTENSITY, BETWEEN, WITHIN), (0.1, 0.01, 0.01), strict=True):
         np.testing.assert_allclose(measured, [constant[name] for name in CELL_TYPES], atol=tolerance)
 
 
@@ -39,7 +39,7 @@ def test_drawn_batches_have_the_published_spread() -> None:
         columns=["experiment", "channel", "mean"],
     )
     level, between, within = spreads(plates)
-    np.testing.assert_allclose(level, [LEVEL[name] for name in CELL_TYPES], rtol=0.35)
+    np.testing.assert_allclose(level, [INTENSITY[name] for name in CELL_TYPES], rtol=0.35)
     np.testing.assert_allclose(between, [BETWEEN[name] for name in CELL_TYPES], rtol=0.25)
     np.testing.assert_allclose(within, [WITHIN[name] for name in CELL_TYPES], rtol=0.25)
 
@@ -63,7 +63,7 @@ def test_drawn_images_are_as_bright_and_as_scattered_as_the_published_ones(small
     images = pd.read_csv(small_screen / "pixel_stats.csv")
     plates = images.groupby(["experiment", "plate", "channel"], as_index=False)["mean"].mean()
     level, between, within = spreads(plates)
-    real = [np.array([table[name] for name in level.index]) for table in (LEVEL, BETWEEN, WITHIN)]
+    real = [np.array([table[name] for name in level.index]) for table in (INTENSITY, BETWEEN, WITHIN)]
     assert np.abs(np.log(level / real[0]).to_numpy()).mean() < 0.35
     assert np.sqrt((between**2).to_numpy().mean()) == pytest.approx(np.sqrt((real[1] ** 2).mean()), rel=0.5)
     assert 0.7 < np.sqrt((within**2).to_numpy().mean() / (real[2] ** 2).mean()) < 2.5

@@ -10,7 +10,7 @@ from rcic.pixels.images.complete import missing_images
 from rcic.pixels.images.sites import site_table, sites_of
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.layout import learn_groups
-from rcic.screen.source import Source
+from rcic.screen.source import ScreenSource
 from rcic.screen.spec_files import SHIPPED
 from rcic.screen.table import Screen, read_screen, read_wells
 from rcic.simulate.release import RELEASES, find_release
@@ -25,7 +25,7 @@ def screens(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     screens = {"rcic": read_screen(small_screen)}
     for layout, workers in (("rxrx1", 1), ("plate96", 2)):
         simulate("test", folder / layout, seed=0, workers=workers, progress=False, layout=layout)
-        screens[layout] = read_screen(Source(str(folder / layout), str(SHIPPED / f"{layout}.yml")))
+        screens[layout] = read_screen(ScreenSource(str(folder / layout), str(SHIPPED / f"{layout}.yml")))
     return screens
 
 
@@ -36,7 +36,7 @@ def test_the_tables_are_the_same(screens, layout):
     assert (theirs.n_treatments, len(theirs.classes)) == (ours.n_treatments, len(ours.classes))
     groups, others = learn_groups(ours), learn_groups(theirs)
     assert groups.orders == others.orders and np.array_equal(groups.of_class, others.of_class)
-    assert set(theirs.wells["well"]) <= set(theirs.form.wells)
+    assert set(theirs.wells["well"]) <= set(theirs.spec.wells)
 
 
 @pytest.mark.parametrize("layout", ["rxrx1", "plate96"])

@@ -15,7 +15,7 @@ from rcic.screen.repeats import repeated_layouts
 from rcic.screen.table import read_screen
 from rcic.simulate.presets import PRESETS, find_preset
 from rcic.simulate.release import Release
-from rcic.simulate.simulation import BEGUN, MARK, simulate
+from rcic.simulate.simulation import BEGUN, DONE_FILE, simulate
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -49,7 +49,7 @@ def test_interrupted_screen_is_continued_to_the_same_bytes(tiny: str, tmp_path: 
     simulate(tiny, folder, seed=0, workers=1, progress=False)
     whole = contents(folder)
     kept = (folder / "train/HUVEC-01/Plate2/B02_s1_w1.png").stat().st_mtime_ns
-    (folder / MARK).rename(folder / BEGUN)  # as a kill would have left it
+    (folder / DONE_FILE).rename(folder / BEGUN)  # as a kill would have left it
     shutil.rmtree(folder / "train/HUVEC-01/Plate3")
     half = folder / "test/HUVEC-04/.Plate1.half"
     (folder / "test/HUVEC-04/Plate1").rename(half)
@@ -77,10 +77,10 @@ def test_full_disk_is_one_line_and_leaves_no_half_plate(
 
 
 def test_complete_screen_is_skipped_and_said(small_screen: Path, capsys: pytest.CaptureFixture) -> None:
-    before = (small_screen / MARK).stat().st_mtime_ns
+    before = (small_screen / DONE_FILE).stat().st_mtime_ns
     simulate("test", small_screen, seed=0, progress=False)
     assert "already there" in capsys.readouterr().out
-    assert (small_screen / MARK).stat().st_mtime_ns == before
+    assert (small_screen / DONE_FILE).stat().st_mtime_ns == before
 
 
 def test_wrong_requests_are_refused(small_screen: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_wrong_requests_are_refused(small_screen: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a file"):
         simulate("test", tmp_path / "thesis.txt", seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-    (tmp_path / "thesis.txt").rename(tmp_path / MARK)
+    (tmp_path / "thesis.txt").rename(tmp_path / DONE_FILE)
     with pytest.raises(UserError, match="not the mark"):
         simulate("test", tmp_path, seed=0)
 
@@ -158,6 +158,6 @@ def test_images_and_their_statistics(small_screen: Path) -> None:
 
 
 def test_mark_says_what_was_drawn(small_screen: Path) -> None:
-    mark = json.loads((small_screen / MARK).read_text())
+    mark = json.loads((small_screen / DONE_FILE).read_text())
     assert (mark["preset"], mark["seed"], mark["settings"]["pixels"]) == ("test", 0, 40)
     assert not (small_screen / BEGUN).exists() and not list(small_screen.rglob(".*"))

@@ -82,9 +82,9 @@ class Browser:
 
     def image(self, request: Request) -> Response:
         """Return one channel of a site as a PNG."""
-        row, well, form = self._row(request), self.catalogue.columns, self.catalogue.screen.form
+        row, well, spec = self._row(request), self.catalogue.columns, self.catalogue.screen.spec
         site, channel = _number(request, "site"), _number(request, "channel")
-        if site not in form.sites or channel not in form.channel_numbers:
+        if site not in spec.sites or channel not in spec.channel_numbers:
             raise HTTPException(404, f"there is no site {site} with a channel {channel}")
         size = _number(request, "size") if "size" in request.query_params else None
         if size is not None and not SIZES[0] <= size <= SIZES[1]:

@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from rcic.browse.decisions import Answers
+from rcic.browse.decisions import WellDecisions
 from rcic.screen.table import Screen
 
 FILTERS = ("all", "wrong", "unsure", "bad")
-Plate = tuple[str, int]  # experiment, number
+CataloguePlate = tuple[str, int]  # experiment, number
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Catalogue:
 
     screen: Screen
     truth: np.ndarray
-    answers: Answers
+    answers: WellDecisions
     findings: pd.DataFrame
     min_margin: float
 
@@ -52,9 +52,9 @@ class Catalogue:
         return {str(name): self.screen.wells[name].tolist() for name in self.screen.wells}
 
     @cached_property
-    def plates(self) -> Mapping[Plate, Mapping[str, int]]:
+    def plates(self) -> Mapping[CataloguePlate, Mapping[str, int]]:
         """Plate -> its wells' names -> their rows, in the table's order."""
-        plates: dict[Plate, dict[str, int]] = {}
+        plates: dict[CataloguePlate, dict[str, int]] = {}
         places = zip(*(self.columns[name] for name in ("experiment", "plate", "well")), strict=True)
         for row, (experiment, plate, well) in enumerate(places):
             plates.setdefault((experiment, plate), {})[well] = row

@@ -1,5 +1,6 @@
 """The nearest wells of a well by embedding: cosine, each plate's mean taken off, among the wells of its cell type."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from rcic.errors import UserError, nearest
 from rcic.files.names import Member, embedding_files, find_members
 from rcic.profiles.embeddings import check_pair, read_embeddings
 from rcic.screen.table import Screen
+
+_log = logging.getLogger(__name__)
 
 _SPLITS = ("train", "valid", "test")
 
@@ -46,11 +49,11 @@ def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> 
     """
     root = Path(embed_root)
     member = _member(root, folder)
-    print(f"reading embeddings from {root / member.folder}", flush=True)
+    _log.info(f"reading embeddings from {root / member.folder}")
     first, vectors, codes = None, [], []
     for split in _SPLITS:
         if not embedding_files(root / member.folder, split)["embeddings"].exists():
-            print(f"  {split}: not there")
+            _log.info(f"  {split}: not there")
             continue
         embedded = read_embeddings(screen, root / member.folder, split, centred=True)
         if first is None:

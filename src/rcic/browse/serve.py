@@ -1,6 +1,7 @@
 """`python src/browse.py`: read once what there is, then answer the page's questions until Ctrl-C."""
 
 import errno
+import logging
 import socket
 import time
 import webbrowser
@@ -11,11 +12,12 @@ import pandas as pd
 import uvicorn
 
 from rcic.browse.app import Browser, build_app
+from rcic.browse.browse_options import BrowseOptions
 from rcic.browse.catalogue import Catalogue
-from rcic.browse.decisions import no_answers, read_answers
+from rcic.browse.decisions import no_decisions, read_decisions
 from rcic.browse.guard import allowed_hosts, is_everywhere, is_local
 from rcic.browse.nearest_wells import read_nearest
-from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import known_truth
 from rcic.errors import UserError
 from rcic.pixels.audit.findings import Finding, Unaudited, read_findings
@@ -23,22 +25,19 @@ from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class Sources:
-    """Where what is shown lies. What is None is not shown."""
+class BrowserSources:
+    """The screen that is shown, what of it, and how the ensemble answers."""
 
     data_root: DataRoot
-    predict_root: str | None = None
-    embed_root: str | None = None
-    truth: str | None = None  # a CSV with id_code,sirna of test wells
-    audit_dir: str = "csv/audit"
-    ensemble: Ensemble = field(default_factory=Ensemble)
-    min_margin: float = 1.0  # nats; an answer with less is unsure
-    embed_member: str | None = None  # folder of the network whose embeddings are compared; the first if not given
+    options: BrowseOptions = field(default_factory=BrowseOptions)
+    ensemble: EnsembleOptions = field(default_factory=EnsembleOptions)
 
 
-def serve(sources: Sources, host: str, port: int, open_page: bool) -> None:
+def serve(sources: BrowserSources, host: str, port: int, open_page: bool) -> None:
     """Serve the page until Ctrl-C, which is raised as KeyboardInterrupt.
 
     Raises UserError for a port that cannot be had, before anything is read, and for input that cannot be used.
@@ -48,9 +47,9 @@ def serve(sources: Sources, host: str, port: int, open_page: bool) -> None:
         began = time.perf_counter()
         app = build_app(gather(sources), allowed_hosts(host))
         url = url_of(host, listener.getsockname()[1])
-        print(f"{url}  (ready in {time.perf_counter() - began:.1f} s, Ctrl-C ends it)", flush=True)
+        _log.info(f"{url}  (ready in {time.perf_counter() - began:.1f} s, Ctrl-C ends it)")
         if not is_local(host):
-            print("anybody on the network can see the images; without --host only this computer can", flush=True)
+            _log.info("anybody on the network can see the images; without --host only this computer can")
         listener.listen(128)
         if open_page:
             webbrowser.open(url)
@@ -61,16 +60,20 @@ def serve(sources: Sources, host: str, port: int, open_page: bool) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def gather(sources: Sources) -> Browser:
+def gather(sources: BrowserSources) -> Browser:
     """Read the tables, predictions, embeddings and the audit's findings; UserError for what cannot be used."""
     screen = read_screen(sources.data_root)
     store = open_store(screen)
-    findings, truth = _findings(sources.audit_dir, screen), _truth(screen, sources.truth)
-    nearest = read_nearest(screen, sources.embed_root, sources.embed_member) if sources.embed_root else None
-    answers = no_answers(len(screen.wells))
-    if sources.predict_root:
-        answers = read_answers(screen, sources.data_root, sources.predict_root, sources.ensemble)
-    catalogue = Catalogue(screen, truth, answers, findings, sources.min_margin)
+    findings, truth = _findings(sources.options.audit_dir, screen), _truth(screen, sources.options.truth)
+    nearest = (
+        read_nearest(screen, sources.options.embed_root, sources.options.embed_member)
+        if sources.options.embed_root
+        else None
+    )
+    answers = no_decisions(len(screen.wells))
+    if sources.options.predict_root:
+        answers = read_decisions(screen, sources.data_root, sources.options.predict_root, sources.ensemble)
+    catalogue = Catalogue(screen, truth, answers, findings, sources.options.min_margin)
     return Browser(catalogue, store, nearest, "/".join(screen.root.absolute().parts[-2:]))
 
 
@@ -113,7 +116,7 @@ def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
     try:
         return read_findings(audit_dir, screen)
     except Unaudited as reason:
-        print(f"bad images are not marked: {reason}")
+        _log.info(f"bad images are not marked: {reason}")
         return pd.DataFrame(columns=list(Finding._fields))
 
 

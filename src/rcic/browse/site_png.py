@@ -5,7 +5,7 @@ import numpy as np
 from rcic.pixels.images.image import png_bytes, resize
 from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
-from rcic.pixels.packed.frame import restore_array
+from rcic.pixels.packed.frame import undo_delta_array
 
 SIZES = 16, 4096  # the least and the most pixels a side that a page may ask for
 
@@ -32,4 +32,4 @@ def _read(store: Store, site: Site, channel: int, size: int | None) -> np.ndarra
     """Return an image (H, W) uint8, at a packed size if given; without torch, which takes long to start."""
     coded = store.codes(size)
     image = store.read(site, [channel], size, coded=coded)[0]
-    return restore_array(image) if coded else image
+    return undo_delta_array(image) if coded else image

@@ -11,16 +11,16 @@ NEAREST = 8  # wells that are shown as the nearest
 
 def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dict[str, Any]:
     """Return the facts that hold for the whole screen: its form, experiments, filters, what else was read."""
-    form, wells = catalogue.screen.form, catalogue.screen.wells
+    spec, wells = catalogue.screen.spec, catalogue.screen.wells
     plates = wells[["experiment", "plate", "split", "cell_type"]].drop_duplicates().groupby("experiment", sort=False)
     return {
         "name": name,
-        "rows": form.shape[0],
-        "columns": form.shape[1],
-        "sites": list(form.sites),
+        "rows": spec.shape[0],
+        "columns": spec.shape[1],
+        "sites": list(spec.sites),
         "channels": [
             {"number": number, "name": channel.name, "colour": channel.colour}
-            for number, channel in zip(form.channel_numbers, form.channels, strict=True)
+            for number, channel in zip(spec.channel_numbers, spec.channels, strict=True)
         ],
         "experiments": [
             {
@@ -122,7 +122,7 @@ def _well(catalogue: Catalogue, row: int) -> dict[str, Any]:
 def _spot(catalogue: Catalogue, row: int) -> dict[str, Any]:
     """Return what the plate map shows of a well."""
     name = catalogue.columns["well"][row]
-    at, column = catalogue.screen.form.position(name)
+    at, column = catalogue.screen.spec.position(name)
     state, unsure, bad = (table[row] for table in (catalogue.states, catalogue.unsure, catalogue.bad))
     return {"well": name, "row": at, "column": column, "state": str(state), "unsure": bool(unsure), "bad": bool(bad)}
 

@@ -1,86 +1,65 @@
 """The words of a command line: which flag each belongs to, and its text as the type that the command wants."""
 
-import inspect
 import re
-import types
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
+from rcic.cli.signature import Commands, Flag, command_name, flags_of, positional
 from rcic.errors import UserError, nearest
+from rcic.schema.text import parse_value
 
-Commands = Mapping[str, Callable[..., Any]]
-Parameters = Mapping[str, inspect.Parameter]
 
-_BY_NAME = inspect.Parameter.KEYWORD_ONLY
-HELP = ["--", "--help"]  # the end of Fire's words where help is wanted
-_WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
+def find_command(commands: Commands, words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the name of the command that the words begin with, and the other words.
+
+    The name of an only command may be left out. Raises UserError, with the nearest name, for an unknown command.
+    """
+    if len(commands) == 1 and words and _is_flag(words[0]):
+        return next(iter(commands)), list(words)
+    name = words[0].replace("-", "_")
+    if name not in commands:
+        known = [command_name(command) for command in commands]
+        raise UserError(f"unknown command {words[0]!r} (commands: {', '.join(known)}){nearest(words[0], known)}")
+    return name, list(words[1:])
 
 
 def fire_words(commands: Commands, words: Sequence[str]) -> list[str]:
     """Return the words that Fire is to see: the command, then each argument as ``--flag=value``.
 
-    The name of an only command may be left out. Raises UserError for an unknown command or flag, a flag that stands
-    twice or has no value, a word too many, or a required flag that is missing. Fire would notice these after the work,
-    or not at all.
+    Raises UserError for an unknown command or flag, a flag that is given twice or has no value, a word too many, or a
+    required flag that is missing. Fire would notice these after the work, or not at all.
     """
-    if len(commands) == 1 and words and _is_flag(words[0]):
-        words = [shown(*commands), *words]
-    name = words[0].replace("-", "_") if words else ""
-    if not words or {"-h", "--help"} & set(words):
-        return [*([shown(name)] if name in commands else []), *HELP]
-    if name not in commands:
-        known = [shown(command) for command in commands]
-        raise UserError(f"unknown command {words[0]!r} (there are: {', '.join(known)}){nearest(words[0], known)}")
+    name, rest = find_command(commands, words)
     try:
-        given = _given(words[1:], inspect.signature(commands[name]).parameters)
+        given = _given(rest, flags_of(commands[name]))
     except UserError as error:
-        raise UserError(f"{shown(name)}: {error} (--help lists the flags)") from None
-    return [shown(name), *(f"--{key}={value}" for key, value in given.items())]
+        raise UserError(f"{command_name(name)}: {error} (--help lists the flags)") from None
+    return [command_name(name), *(f"--{key}={value}" for key, value in given.items())]
 
 
 def readers(command: Callable[..., Any]) -> dict[str, Callable[[str], Any]]:
-    """Return for each parameter of ``command`` how its text is read; a reader's UserError names command and flag."""
+    """Return for each flag of ``command`` how its text is read; a reader's UserError names command and flag."""
 
-    def reader(key: str, kind: Any) -> Callable[[str], Any]:
+    def reader(flag: Flag) -> Callable[[str], Any]:
         def read(text: str) -> Any:
             try:
-                return read_value(text, kind)
+                return parse_value(text, flag.kind)
             except UserError as error:
-                raise UserError(f"{shown(command.__name__)}: --{key} is {text!r}, {error}") from None
+                raise UserError(f"{command_name(command.__name__)}: --{flag.name} is {text!r}, {error}") from None
 
         return read
 
-    parameters = inspect.signature(command).parameters
-    return {key: reader(key, parameter.annotation) for key, parameter in parameters.items()}
+    return {name: reader(flag) for name, flag in flags_of(command).items()}
 
 
-def read_value(text: str, kind: Any) -> Any:
-    """Return a flag's text as ``kind``: str, int, float, bool, a Literal of words, a tuple of these, ``kind | None``.
-
-    A tuple is written ``1,2`` or ``[1,2]``, one item of it ``1``. Raises UserError saying what is wanted.
-    """
-    if get_origin(kind) is types.UnionType:
-        return read_value(text, get_args(kind)[0])
-    if get_origin(kind) in (tuple, list):
-        return tuple(_item(part.strip(" '\""), get_args(kind)[0]) for part in text.strip("[]() ").split(","))
-    if get_origin(kind) is Literal:
-        known = get_args(kind)
-        if text not in known:
-            raise UserError(f"must be {' or '.join(known)}{nearest(text, known)}")
-        return text
-    try:
-        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError):
-        raise UserError(f"must be {_WANTED[kind]}") from None
+def check_least(flag: str, number: float | None, least: float) -> None:
+    """Raise UserError if a flag's number, where one is given, is below the least that makes sense."""
+    if number is not None and number < least:
+        raise UserError(f"{flag} is {number}, must be {least} or more")
 
 
-def shown(name: str) -> str:
-    """Return a command's name as it is typed: ``predict_all`` -> ``predict-all``."""
-    return name.replace("_", "-")
-
-
-def _given(words: Sequence[str], parameters: Parameters) -> dict[str, str]:
+def _given(words: Sequence[str], flags: Mapping[str, Flag]) -> dict[str, str]:
     """Return flag -> text of the words after the command."""
     given: dict[str, str] = {}
     loose, waiting = [], deque(words)
@@ -90,48 +69,42 @@ def _given(words: Sequence[str], parameters: Parameters) -> dict[str, str]:
             loose.append(word)
             continue
         flag, equals, value = word.partition("=")
-        key = _key(flag, parameters)
+        key = _key(flag, flags)
         if key in given:
-            raise UserError(f"--{key} stands twice")
-        if not equals and parameters[key].annotation is bool:
+            raise UserError(f"--{key} is given twice")
+        if not equals and flags[key].kind is bool:
             value = "true"
         elif not equals and waiting and not _is_flag(waiting[0]):
             value = waiting.popleft()
         given[key] = value
-    return _complete(given, loose, parameters)
+    return _complete(given, loose, flags)
 
 
-def _complete(given: dict[str, str], loose: Sequence[str], parameters: Parameters) -> dict[str, str]:
-    """Return ``given`` with the loose words for the first free parameters; UserError for too many or too few."""
-    free = [key for key, parameter in parameters.items() if key not in given and parameter.kind is not _BY_NAME]
+def _complete(given: dict[str, str], loose: Sequence[str], flags: Mapping[str, Flag]) -> dict[str, str]:
+    """Return ``given`` with the loose words for the first free flags; UserError for too many or too few."""
+    free = positional(flags, list(given))
     if len(loose) > len(free):
         raise UserError(f"one word too many: {loose[len(free)]!r}")
     given = given | dict(zip(free, loose, strict=False))
-    for key, parameter in parameters.items():
+    for key, flag in flags.items():
         if given.get(key) == "":
             raise UserError(f"--{key} has no value")
-        if key not in given and parameter.default is inspect.Parameter.empty:
+        if key not in given and flag.is_required:
             raise UserError(f"--{key} is missing")
     return given
 
 
-def _key(flag: str, parameters: Parameters) -> str:
-    """Return the parameter that ``--some_flag`` or ``--some-flag`` names, or ``-s`` if no other begins so."""
-    key = flag.removeprefix("--").replace("-", "_")
-    if flag.startswith("--") and key in parameters:
+def _key(word: str, flags: Mapping[str, Flag]) -> str:
+    """Return the flag that ``--some_flag`` or ``--some-flag`` names, or ``-s`` if no other begins so."""
+    key = word.removeprefix("--").replace("-", "_")
+    if word.startswith("--") and key in flags:
         return key
-    begin_so = [known for known in parameters if flag == f"-{known[0]}"]
+    begin_so = [known for known in flags if word == f"-{known[0]}"]
     if len(begin_so) == 1:
         return begin_so[0]
-    raise UserError(f"unknown flag {flag}{nearest(flag, ['--' + known for known in parameters])}")
-
-
-def _item(text: str, kind: Any) -> Any:
-    """Return one item of a tuple; a UserError says which one it is about."""
-    try:
-        return read_value(text, kind)
-    except UserError as error:
-        raise UserError(f"of which {text!r} {error}") from None
+    if begin_so:
+        raise UserError(f"{word} can be {' or '.join(f'--{known}' for known in begin_so)}: write it out")
+    raise UserError(f"unknown flag {word}{nearest(word, ['--' + known for known in flags])}")
 
 
 def _is_flag(word: str) -> bool:

@@ -1,42 +1,55 @@
-"""A command line on Fire that checks every word before any work, and tells a user's mistake in one line."""
+"""The command line on Fire: every word is checked before any work, and a user's mistake is one line."""
 
 import errno
-import functools
-import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import fire
 from fire.decorators import SetParseFns
 
-from rcic.cli.flags import HELP, Commands, fire_words, readers, shown
+from rcic import __version__
+from rcic.cli.console import show_messages
+from rcic.cli.flags import find_command, fire_words, readers
+from rcic.cli.signature import Commands, command_name, command_text, commands_text, flat_command
 from rcic.errors import BUSY, BusyError, Terminated, UserError
-from rcic.screen.source import source
+from rcic.launch.command import package_command
+
+PROGRAMS = ("data", "train", "inference", "report", "browse")  # a module of commands each, a script in src/ each
+COMMAND_GROUPS = ("data", "train")  # whose commands are rcic's sub-sub-commands; those of the others are rcic's own
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
-_SCREEN = """\
-        screen: the YAML that says how the screen in data_root is written down, such as configs/screens/plate96.yml; not
-            needed for RxRx1 and where data_root has a screen.yml.
-"""
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-_given: list[str] = []  # the command and flags of this process, as main read them
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_OLD_NAMES = {"form": "spec"}  # commands by their names in version 0.1
+_given: list[str] = []  # the words after `rcic` that run this process' command
 
 
-def main(commands: Commands) -> None:
-    """Run the command that the process' arguments name, its flags read by the types of its parameters.
+def rcic() -> None:
+    """Run ``rcic``: the commands of all programs under one name."""
+    main("rcic")
+
+
+def main(program: str) -> None:
+    """Run the command that the process' arguments name: one of ``program``, or with ``"rcic"`` of any."""
+    run(program, sys.argv[1:], _commands(program, sys.argv[1:]))
+
+
+def run(program: str, words: Sequence[str], commands: Commands) -> None:
+    """Run one of the commands, its flags read by the types of its parameters.
 
     A user's mistake, a full disk or a file that cannot be used is one line on stderr and exit code 2; 75 if another
     process is at work on the same thing; 130 after Ctrl-C, 143 after SIGTERM, which end a command in the same way.
     """
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations would look for news on the network
     before = signal.signal(signal.SIGTERM, _terminate)
+    show_messages()
     try:
-        _run({name: on_screens(command) for name, command in commands.items()})
+        _run(program, list(words), commands)
         sys.stdout.flush()
     except BusyError as error:
         _stop(str(error), BUSY)
@@ -55,45 +68,70 @@ def main(commands: Commands) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def check_least(flag: str, number: float, least: float) -> None:
-    """Raise UserError if a flag's number is below the least that makes sense."""
-    if number < least:
-        raise UserError(f"{flag} is {number}, must be {least} or more")
-
-
 def own_words(without: Collection[str]) -> list[str]:
-    """Return what runs this very command in another process: interpreter, script, command and flags but for some."""
+    """Return what runs this very command in another process: interpreter, package, command and flags but for some."""
     dropped = tuple(f"--{flag}=" for flag in without)
-    script = str(Path(sys.argv[0]).resolve())
-    return [sys.executable, script, *(word for word in _given if not word.startswith(dropped))]
+    return package_command(*(word for word in _given if not word.startswith(dropped)))
 
 
-def on_screens(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a command that needs a data root so that it takes ``--screen``, the form of the screen in it, too."""
-    signature = inspect.signature(command)
-    data_root = signature.parameters.get("data_root")
-    if data_root is None or data_root.default is not inspect.Parameter.empty:
-        return command
-
-    @functools.wraps(command)
-    def with_screen(*args: Any, screen: str | None = None, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs).arguments
-        return command(**{**given, "data_root": source(given["data_root"], screen)})
-
-    flag = inspect.Parameter("screen", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
-    with_screen.__signature__ = signature.replace(parameters=[*signature.parameters.values(), flag])  # type: ignore[attr-defined]
-    with_screen.__doc__ = f"{(command.__doc__ or '').rstrip()}\n{_SCREEN}"
-    return with_screen
+def load(program: str) -> Commands:
+    """Return the commands of a program by name."""
+    commands = import_module(f"rcic.cli.{program}_commands").COMMANDS
+    return {command.__name__: command for command in commands}
 
 
-def _run(commands: Commands) -> None:
-    words = fire_words(commands, sys.argv[1:])
-    _given[:] = words
-    by_name = {shown(name): command for name, command in commands.items()}
-    if words[-2:] != HELP:  # with readers Fire guesses no type (`--out_dir 2024` is text), but its help would show them
-        command = by_name[words[0]]
-        SetParseFns(**readers(command))(command)
-    fire.Fire(by_name, command=words, name=Path(sys.argv[0]).name)
+def _commands(program: str, words: Sequence[str]) -> Commands:
+    """Return the commands that the first word may name."""
+    if program != "rcic":
+        return load(program)
+    if words[:1] and words[0] in COMMAND_GROUPS:
+        return load(words[0])
+    return {name: command for part in PROGRAMS if part not in COMMAND_GROUPS for name, command in load(part).items()}
+
+
+def _run(program: str, words: list[str], commands: Commands) -> None:
+    if words == ["--version"]:
+        print(f"rcic {__version__}")
+        return
+    group = [words.pop(0)] if program == "rcic" and words[:1] and words[0] in COMMAND_GROUPS else []
+    shown = " ".join(["rcic", *group]) if program == "rcic" else Path(sys.argv[0]).name
+    if not words or {"-h", "--help"} & set(words):
+        print(_help(shown, program, words, commands, bool(group)))
+        sys.exit(0)
+    if program == "rcic" and not group and words[0].replace("-", "_") not in commands:
+        commands = {**commands, **{name: _no_command for name in COMMAND_GROUPS}}  # so that a near miss names them, too
+    words[0] = _OLD_NAMES.get(words[0], words[0])
+    flags = fire_words(commands, words)
+    _given[:] = [*(group or [program] if program in COMMAND_GROUPS else group), *flags]
+    command = flat_command(commands[find_command(commands, words)[0]])
+    SetParseFns(**readers(command.__wrapped__))(command)  # type: ignore[attr-defined]
+    fire.Fire({flags[0]: command}, command=flags, name=shown)
+
+
+def _help(shown: str, program: str, words: Sequence[str], commands: Commands, in_group: bool) -> str:
+    """Return the help of a command, if one is named, else of the program."""
+    named = [word.replace("-", "_") for word in words if not word.startswith("-")]
+    if named and named[0] in commands:
+        return command_text(shown, named[0], commands[named[0]])
+    if program == "rcic" and not in_group:
+        return commands_text(shown, _by_heading(commands))
+    if len(commands) == 1:
+        return command_text(shown, "", *commands.values())
+    return commands_text(shown, {"": commands})
+
+
+def _by_heading(commands: Commands) -> Mapping[str, Commands]:
+    """Return all commands of rcic under what they are for."""
+    groups = {f"{name} ...": load(name) for name in COMMAND_GROUPS}
+    named = {
+        heading: {f"{heading.split()[0]} {command_name(name)}": command for name, command in found.items()}
+        for heading, found in groups.items()
+    }
+    return {"Tables and images": named["data ..."], "Training": named["train ..."], "From models to answers": commands}
+
+
+def _no_command() -> None:
+    """Stand for a group of commands."""
 
 
 def _reason(error: OSError) -> str:

@@ -24,7 +24,7 @@ import pandas as pd
 from rcic.decide.assign import confidence
 from rcic.decide.blend import Mix, mean_known
 from rcic.decide.prediction import Prediction, means, model_logits, model_of
-from rcic.decide.resolve_plates import settle
+from rcic.decide.resolve_plates import resolve_plates
 from rcic.screen.layout import Groups
 
 RUNGS = ("one site", "both sites", "TTA", "channel sets", "folds", "models", "group mask", "assignment")
@@ -89,7 +89,7 @@ def decided_shares(
     Beside the shares stand, (r,) each, the classes ``first`` (the likeliest of the group) and ``answer`` (of the
     assignment), and the ``confidence``, 0..1, of the assignment's answers.
     """
-    settled = settle(log_probs, wells, groups, sinkhorn)
+    settled = resolve_plates(log_probs, wells, groups, sinkhorn)
     masked = np.where(settled.allowed, log_probs, -np.inf).argmax(axis=1)
     return {
         "group mask": (masked == truth) * 1.0,

@@ -16,7 +16,7 @@ import pandas as pd
 
 from rcic.decide.assign import answers
 from rcic.decide.pseudo_labels import seats, select
-from rcic.decide.resolve_plates import settle
+from rcic.decide.resolve_plates import resolve_plates
 from rcic.decide.sinkhorn import balance
 from rcic.errors import UserError
 from rcic.screen.layout import Groups
@@ -38,7 +38,7 @@ def choose(
     (above 0, up to 1) of its wells, no class more often than ``groups.capacity``. Raises UserError if a well to be kept
     is among ``validation`` (id_codes of every validation fold), for NaN, or for what does not fit.
     """
-    settled = settle(log_probs, wells, groups)
+    settled = resolve_plates(log_probs, wells, groups)
     allowed, sure = settled.allowed, log_probs
     if groups.assigned:
         sure = balance(log_probs, wells, allowed, groups.capacity)

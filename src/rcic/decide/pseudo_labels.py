@@ -8,7 +8,7 @@ import pandas as pd
 from rcic.errors import UserError
 from rcic.screen.layout import Groups
 
-KEPT, TAKEN, BEYOND = "kept", "siRNA already taken on this plate by a wider margin", "beyond the share"
+KEPT, REPEATED, BEYOND = "kept", "siRNA already taken on this plate by a wider margin", "beyond the share"
 
 
 def seats(groups: Groups, n_wells: int) -> int:
@@ -40,7 +40,7 @@ def select(
     place = (wide & ~taken).groupby(plate).cumsum()  # 1 for the first candidate of its plate
     quota = np.floor(share * ranked.groupby(plate)["label"].transform("size") + 1e-9)  # 0.29 * 100 < 29 in floats
     rules = [~wide, taken, place > quota]
-    reason = np.select(rules, [f"margin below {min_margin:g}", TAKEN, BEYOND], default=KEPT)
+    reason = np.select(rules, [f"margin below {min_margin:g}", REPEATED, BEYOND], default=KEPT)
     audit = ranked.assign(kept=reason == KEPT, reason=reason).sort_index()
     _refuse_validation(audit, validation)
     return audit

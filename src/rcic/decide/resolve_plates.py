@@ -12,7 +12,7 @@ from rcic.errors import UserError
 from rcic.screen.layout import Groups
 
 
-class Settled(NamedTuple):
+class ResolvedPlates(NamedTuple):
     """The answers on N wells, and what they follow from."""
 
     labels: np.ndarray  # (N,) int64, of the assignment; without one, each well's likeliest allowed class
@@ -21,7 +21,9 @@ class Settled(NamedTuple):
     plates: pd.DataFrame  # as `match_groups` returns it
 
 
-def settle(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, sinkhorn: bool = False) -> Settled:
+def resolve_plates(
+    log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, sinkhorn: bool = False
+) -> ResolvedPlates:
     """Return the answers on the N wells with log-probabilities (N, K), of finite numbers.
 
     They are an assignment, unless the screen has none (``groups.assigned``).
@@ -40,4 +42,4 @@ def settle(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, sinkhorn:
         labels = assign_wells(log_probs, wells, allowed, groups.capacity)
     else:
         labels = np.where(allowed, log_probs, -np.inf).argmax(axis=1)
-    return Settled(labels, log_probs, allowed, plates)
+    return ResolvedPlates(labels, log_probs, allowed, plates)

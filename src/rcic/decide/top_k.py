@@ -5,7 +5,7 @@ import numpy as np
 _BLOCK = 2048  # wells looked at together
 
 
-def likeliest(log_probs: np.ndarray, allowed: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def top_k(log_probs: np.ndarray, allowed: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the ``count`` likeliest allowed classes of N wells, (N, count) int64, and their probabilities, float64.
 
     ``log_probs`` and ``allowed`` are (N, K), of finite numbers and bool. The likeliest comes first, equal ones by

@@ -12,14 +12,15 @@ from rcic.decide.blend import Mix, log_softmax, mean_known
 from rcic.decide.calibrate import Fitted, blend_weights, cross_fitted, mean_nll
 from rcic.decide.prediction import Prediction, fold_noise, model_logits, model_of
 from rcic.decide.reliability import expected_calibration_error
-from rcic.ensemble.predictions import Ensemble, inventory, model_weights, read_predictions
+from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.predictions import inventory, model_weights, read_predictions
 from rcic.errors import UserError
 from rcic.files.atomic import whole
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
-PARTS = 5  # of the experiments: each is judged by a calibration that was fitted on the other parts
+N_PARTS = 5  # of the experiments: each is judged by a calibration that was fitted on the other parts
 _BLOCK = 2048  # wells read together
 
 
@@ -67,7 +68,7 @@ def calibrate(
     experiments, number = np.unique(wells["experiment"].to_numpy()[rows].astype(str), return_inverse=True)
     if len(experiments) < 2:
         raise UserError(f"{predict_root}: held-out wells of {len(experiments)} experiment; calibrate needs two or more")
-    names, known = _known(predictions, rows, labels, learn_groups(screen), number % min(PARTS, len(experiments)))
+    names, known = _known(predictions, rows, labels, learn_groups(screen), number % min(N_PARTS, len(experiments)))
     fitted = blend_weights(known.tables, known.labels, known.allowed)
     crossed = cross_fitted(known.tables, known.labels, known.allowed, known.parts)
     before, after = (_worth(logits, known) for logits in (mean_known(known.tables), crossed))
@@ -108,12 +109,12 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_mix(ensemble: Ensemble) -> Mix:
+def read_mix(ensemble: EnsembleOptions) -> Mix:
     """Return how models are blended: as the calibration file says, else by the weights that were given.
 
     Raises UserError for both, a file that `calibrate` did not write, or weights that are not one a model.
     """
-    weights = model_weights(ensemble.models, ensemble.weights)
+    weights = model_weights(ensemble.model_names, ensemble.weights)
     if not ensemble.calibration:
         return Mix(weights)
     if weights:

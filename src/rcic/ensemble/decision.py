@@ -10,9 +10,10 @@ import pandas as pd
 from rcic.decide.assign import answers, crowded_plates
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.prediction import Prediction, blend_members
-from rcic.decide.resolve_plates import Settled, settle
+from rcic.decide.resolve_plates import ResolvedPlates, resolve_plates
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
-from rcic.ensemble.predictions import Ensemble, inventory, read_predictions
+from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.predictions import inventory, read_predictions
 from rcic.errors import UserError
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
@@ -30,11 +31,11 @@ class Decision:
     answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1)
     plates: pd.DataFrame  # experiment, plate, group, margin (nats)
     notes: list[str]  # what the ensemble is made of, what is absent, what had to be guessed
-    settled: Settled  # what the answers were chosen from, their N wells in the same order
+    settled: ResolvedPlates  # what the answers were chosen from, their N wells in the same order
 
 
 def decide(
-    data_root: DataRoot, predict_root: str | Path, ensemble: Ensemble | None = None, split: str = "test"
+    data_root: DataRoot, predict_root: str | Path, ensemble: EnsembleOptions | None = None, split: str = "test"
 ) -> Decision:
     """Average the members below ``predict_root``, match plates to groups, mask, assign. Writes nothing.
 
@@ -43,13 +44,13 @@ def decide(
     ``sinkhorn`` one that knows what the other wells of the plate want. Raises UserError for predictions that do not fit
     the screen, or weights or a calibration that do not fit the models.
     """
-    ensemble = ensemble or Ensemble()
+    ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
     screen = read_screen(data_root)
     wells, groups = screen.select("test" if split == "test" else "train", "treatment"), learn_groups(screen)
     if wells.empty:
         raise UserError(f"{screen.root}: the screen has no {split} wells to decide on")
-    predictions = read_predictions(predict_root, wells, screen, split, ensemble.models)
+    predictions = read_predictions(predict_root, wells, screen, split, ensemble.model_names)
     mix = for_folds(mix, predictions, len(wells))
     logits = _blend(predictions, len(wells), mix)
     notes = inventory(predictions, len(wells), split, None if mix.temperatures else mix.weights) + mix_notes(mix)
@@ -57,7 +58,7 @@ def decide(
     if split == "valid":
         wells, logits, silent = wells[~silent].reset_index(drop=True), logits[~silent], silent[~silent]
     logits[silent] = 0.0  # every class alike: the assignment gives such a well what is left
-    settled = settle(log_softmax(logits), wells, groups, ensemble.sinkhorn)
+    settled = resolve_plates(log_softmax(logits), wells, groups, ensemble.sinkhorn)
     table = answers(settled.log_probs, wells, settled.allowed, settled.labels)
     crowded = crowded_plates(wells, settled.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
     notes += _well_notes(wells, silent, crowded)

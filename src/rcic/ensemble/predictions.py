@@ -1,27 +1,16 @@
 """Prediction folders read back: whose they are, which wells they tell, what is absent of the ensemble."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rcic.decide.prediction import Prediction, model_of
-from rcic.ensemble.well_arrays import read_array, read_record, read_well_rows
+from rcic.ensemble.well_arrays import read_array, read_array_record, read_well_rows
 from rcic.errors import UserError, nearest
 from rcic.files.names import Member, channel_name, find_members, prediction_files
 from rcic.screen.table import Screen
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Which models answer, and how their answers become one. The first three are as the command line gives them."""
-
-    models: Sequence[str] = ()  # all if not given; "NAME@" is all of NAME's networks that know one cell type each
-    weights: Sequence[float] = ()  # one a model
-    calibration: str | Path | None = None  # the file that `calibrate` wrote
-    sinkhorn: bool = False  # balance each plate before the assignment
 
 
 def read_predictions(
@@ -137,5 +126,5 @@ def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Scre
 
 def _has_tta(path: Path) -> bool:
     """Return whether a record says that logits average more views than the picture as it is; no record: no."""
-    views = read_record(path).get("tta")
+    views = read_array_record(path).get("tta")
     return views not in (None, [], ["identity"])

@@ -14,7 +14,8 @@ from rcic.decide.ladder import Ladder, ladder
 from rcic.decide.ladder_rungs import shares_by_channels
 from rcic.decide.prediction import Prediction
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
-from rcic.ensemble.predictions import Ensemble, inventory, read_predictions
+from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.predictions import inventory, read_predictions
 from rcic.errors import UserError
 from rcic.files.atomic import whole
 from rcic.screen.layout import learn_groups
@@ -51,16 +52,16 @@ def score(
     predict_root: str | Path,
     split: str = "test",
     truth: str | Path | None = None,
-    ensemble: Ensemble | None = None,
+    ensemble: EnsembleOptions | None = None,
 ) -> Score:
     """Return the ladder on the test wells (truth from a file or the screen) or the held-out train wells.
 
     With a calibration the ladder is the calibrated one, and the plain one tells the calibration error before. Raises
     UserError where no truth is known, or for weights or a calibration that do not fit the models.
     """
-    ensemble = ensemble or Ensemble()
+    ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
-    told = _told(data_root, predict_root, split, truth, ensemble.models)
+    told = _told(data_root, predict_root, split, truth, ensemble.model_names)
     n_wells, groups = len(told.wells), learn_groups(told.screen)
     mix = for_folds(mix, told.predictions, n_wells)
 
@@ -120,7 +121,7 @@ def channels(
     if not shares:
         raise UserError("the truth tells none of the wells; nothing can be compared")
     whole_shares = {chosen: np.concatenate([part[chosen] for part in shares]) for chosen in shares[0]}
-    names = {number: channel.name for number, channel in enumerate(told.screen.form.channels, start=1)}
+    names = {number: channel.name for number, channel in enumerate(told.screen.spec.channels, start=1)}
     return channel_importance(whole_shares, told.wells.iloc[known], names)
 
 

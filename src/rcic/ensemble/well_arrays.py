@@ -41,7 +41,7 @@ def read_array(path: Path, n_dims: int) -> np.ndarray:
     return array
 
 
-def read_record(path: Path) -> dict[str, object]:
+def read_array_record(path: Path) -> dict[str, object]:
     """Return what a record (.json) says an array was made with, {} if there is none; UserError if it is not JSON."""
     try:
         record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+PACKAGE = Path(__file__).parents[1]  # the folder of this package: configs and screen specs are in it
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
 PREVIOUS = "checkpoints/previous.pth"  # the last epoch but one, while a training runs
 LOCK = "run.lock"
@@ -70,3 +71,12 @@ def embedding_files(folder: Path, split: str) -> dict[str, Path]:
     """
     names = {"embeddings": ".npy", "wells": ".csv", "record": ".json"}
     return {name: folder / f"emb_{split}{ending}" for name, ending in names.items()}
+
+
+def shipped_path(folder: Path, name: str | Path) -> Path:
+    """Return the YAML file that ``name`` is, or that is shipped below ``folder`` under it (``recipes/best.full``).
+
+    A file of that name comes first. What is neither is returned as it is: whoever opens it says that it is missing.
+    """
+    shipped = folder / f"{name}.yml"
+    return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)

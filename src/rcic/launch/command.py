@@ -53,6 +53,11 @@ class Command:
                     process.wait()
 
 
+def package_command(*words: str) -> list[str]:
+    """Return the words that run ``rcic`` in a process of its own, whether the package is installed or not."""
+    return [sys.executable, str(Path(__file__).resolve().parents[1]), *words]
+
+
 def command_of(name: str, words: Sequence[str], logs: Path, threads: int) -> Command:
     """Return a command as it is sent off; its log is ``logs/NAME.log``.
 

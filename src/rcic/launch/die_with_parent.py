@@ -12,7 +12,7 @@ import sys
 _PR_SET_PDEATHSIG = 1  # Linux, <sys/prctl.h>
 
 
-def main() -> None:
+def _main() -> None:
     """Bind this process to its parent and replace it by the command."""
     parent, *words = sys.argv[1:]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -21,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

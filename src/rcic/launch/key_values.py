@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 
 from rcic.errors import UserError, nearest
 
-Option = str | int | float
+OptionValue = str | int | float
 
 
-def read_options(flag: str, items: Sequence[str], known: Collection[str]) -> dict[str, Option]:
+def read_options(flag: str, items: Sequence[str], known: Collection[str]) -> dict[str, OptionValue]:
     """Return key -> value, a number where it is one. ``items`` are parted by commas, as values may be (exclude=a,b).
 
     Raises UserError for a key that is not ``known``, naming the nearest one, that stands twice or has no value.
@@ -30,14 +30,14 @@ def read_options(flag: str, items: Sequence[str], known: Collection[str]) -> dic
     return {key: _number(text) for key, text in texts.items()}
 
 
-def at_least(flag: str, options: dict[str, Option], key: str, least: int, whole: bool = True) -> None:
+def at_least(flag: str, options: dict[str, OptionValue], key: str, least: int, whole: bool = True) -> None:
     """Raise UserError if an option that is given is no number (a whole one) from ``least`` on."""
     value = options.get(key, least)
     if isinstance(value, str) or value < least or (whole and not isinstance(value, int)):
         raise UserError(f"{flag} has {key}={value}, must be a {'whole ' * whole}number from {least} on")
 
 
-def _number(text: str) -> Option:
+def _number(text: str) -> OptionValue:
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,4 +1,4 @@
-"""Where jobs run, as the flags say: ``--launcher local | ray | slurm``, ``--jobs``, ``--ray*``, ``--slurm``."""
+"""Where jobs run: the flags ``--launcher local | ray | slurm``, ``--jobs``, ``--ray*`` and ``--slurm``."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,20 +7,27 @@ from pathlib import Path
 from typing import Literal
 
 from rcic.errors import UserError
-from rcic.launch.key_values import Option
+from rcic.launch.key_values import OptionValue
 from rcic.launch.launcher import Launcher
 from rcic.launch.local import Local, gpus, slots_of
 
 LauncherName = Literal["local", "ray", "slurm"]
-FLAGS = ("jobs", "launcher", "ray_address", "ray", "slurm")  # of a command that can run elsewhere
+LAUNCH_FLAGS = ("jobs", "launcher", "ray_address", "ray", "slurm")  # of a command that can run elsewhere
 _PACKAGES = {"ray": "ray", "slurm": "submitit"}
 
 
 @dataclass(frozen=True)
-class Where:
-    """The flags. Raises UserError for what cannot be meant, or if the launcher's package is not installed.
+class LaunchOptions:
+    """Where jobs run.
 
-    ``jobs``: side by side, None if not given. ``ray`` and ``slurm`` are what one job asks for, as KEY=VALUE.
+    Raises UserError for flags that do not go together, or if the launcher's package is not installed.
+
+    Attributes:
+        launcher: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
+        jobs: into how many jobs the work is divided, or how many trainings run side by side; one a GPU if not given.
+        ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
+        ray: what a job asks of Ray, e.g. num_cpus=4,num_gpus=1.
+        slurm: what a job asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
     """
 
     launcher: LauncherName = "local"
@@ -46,7 +53,7 @@ class Where:
         _ = self.options  # read now: a mistake is told before any work
 
     @cached_property
-    def options(self) -> dict[str, Option]:
+    def options(self) -> dict[str, OptionValue]:
         """What one job asks for."""
         if self.launcher == "ray":
             from rcic.launch.on_ray import ray_options

@@ -12,19 +12,21 @@ from typing import Any
 from rcic.errors import UserError
 from rcic.launch import command as sent
 from rcic.launch.command import command_of, last_line, log_of
-from rcic.launch.key_values import Option, at_least, read_options
+from rcic.launch.key_values import OptionValue, at_least, read_options
 
-KEYS = ("num_cpus", "num_gpus", "memory", "accelerator_type")  # of --ray, as Ray's task options
-LOST = -int(signal.SIGKILL)  # the exit code of what Ray gave up
+_log = logging.getLogger(__name__)
+
+RAY_KEYS = ("num_cpus", "num_gpus", "memory", "accelerator_type")  # of --ray, as Ray's task options
+_LOST = -int(signal.SIGKILL)  # the exit code of what Ray gave up
 _LOSSES = 5  # nodes that a command may lose before it counts as failed
 _KNOCK = 10.0  # seconds to wait for the head of a cluster to answer
 _BRIEF = 160  # characters of what Ray says
 _PATIENCE = 30.0  # seconds that cancelled commands have to clean up
 
 
-def ray_options(items: Sequence[str]) -> dict[str, Option]:
+def ray_options(items: Sequence[str]) -> dict[str, OptionValue]:
     """Return what ``--ray`` asks for one job. Raises UserError for what Ray does not know."""
-    options = read_options("--ray", items, KEYS)
+    options = read_options("--ray", items, RAY_KEYS)
     at_least("--ray", options, "num_cpus", 1)
     at_least("--ray", options, "num_gpus", 0, whole=False)
     at_least("--ray", options, "memory", 1)
@@ -39,7 +41,7 @@ class Ray:
     """
 
     def __init__(
-        self, address: str | None, options: Mapping[str, Option], logs: Path, jobs: int | None, gpus: bool
+        self, address: str | None, options: Mapping[str, OptionValue], logs: Path, jobs: int | None, gpus: bool
     ) -> None:
         self.ray = _connected(address)
         has_gpus = gpus and self.ray.cluster_resources().get("GPU", 0) > 0
@@ -88,7 +90,7 @@ class Ray:
         if not self.tasks:
             return
         tasks = list(self.tasks.values())
-        print(f"cancelling {len(tasks)} jobs on the Ray cluster", flush=True)
+        _log.info(f"cancelling {len(tasks)} jobs on the Ray cluster")
         for task in tasks:
             self.ray.cancel(task)
         _, left = self.ray.wait(tasks, num_returns=len(tasks), timeout=_PATIENCE)
@@ -102,7 +104,7 @@ class Ray:
         except self.ray.exceptions.RayError as error:
             reason = str(getattr(error, "cause", None) or error).strip().splitlines() or [""]
             self.lost[name] = f"given up by Ray, {type(error).__name__}: {reason[0]} (log: {log_of(name, self.logs)})"
-            return LOST
+            return _LOST
 
     def _say_if_too_large(self) -> None:
         """Say it if no node has what a job asks for: it would wait without a word, for a node that may never come."""
@@ -110,7 +112,7 @@ class Ray:
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not any(all(node.get(key, 0) >= value for key, value in wanted.items()) for node in nodes):
             asked = " and ".join(f"{value} {key}" for key, value in wanted.items() if value)
-            print(f"no node of the Ray cluster has {asked} now; jobs wait until one comes", flush=True)
+            _log.info(f"no node of the Ray cluster has {asked} now; jobs wait until one comes")
 
 
 def _run(call: sent.Command) -> int:

@@ -1,5 +1,6 @@
 """Commands as jobs of SLURM, by submitit: each is put into the queue, and put there again when its node is lost."""
 
+import logging
 import signal
 import sys
 import time
@@ -14,9 +15,11 @@ import submitit
 from rcic.errors import UserError
 from rcic.launch import command as sent
 from rcic.launch.command import Command, command_of, last_line, log_of
-from rcic.launch.key_values import Option, at_least, read_options
+from rcic.launch.key_values import OptionValue, at_least, read_options
 
-LOST = -int(signal.SIGKILL)  # the exit code of a job that left none
+_log = logging.getLogger(__name__)
+
+_LOST = -int(signal.SIGKILL)  # the exit code of a job that left none
 _REQUEUES = 20  # of a job that its time limit ended
 _PATIENCE = 30.0  # seconds that cancelled jobs have to leave the queue
 _LOCAL_MINUTES = 60 * 24 * 30
@@ -35,7 +38,7 @@ class Requeued(submitit.helpers.Checkpointable):
         return self.call()
 
 
-def slurm_options(items: Sequence[str]) -> dict[str, Option]:
+def slurm_options(items: Sequence[str]) -> dict[str, OptionValue]:
     """Return what ``--slurm`` says of a job, by submitit's names. Raises UserError for what submitit does not know."""
     known = set(submitit.SlurmExecutor._valid_parameters()) - _NOT_TEXT - _NOT_ONE | {"cluster"}
     options = read_options("--slurm", items, known)
@@ -55,7 +58,7 @@ class Slurm:
     Raises UserError where SLURM is not.
     """
 
-    def __init__(self, options: Mapping[str, Option], logs: Path, jobs: int | None) -> None:
+    def __init__(self, options: Mapping[str, OptionValue], logs: Path, jobs: int | None) -> None:
         self.is_local = options["cluster"] == "local"
         if not self.is_local and submitit.SlurmExecutor.affinity() <= 0:
             raise UserError("no SLURM here (no srun); start it where sbatch and srun are (docs/cluster.md)")
@@ -114,7 +117,7 @@ class Slurm:
         """Cancel all jobs, those in the queue and those that run, and wait until they are gone."""
         if not self.submitted:
             return
-        print(f"cancelling {len(self.submitted)} jobs: {_ids(self.submitted.values())}", flush=True)
+        _log.info(f"cancelling {len(self.submitted)} jobs: {_ids(self.submitted.values())}")
         for job in self.submitted.values():
             job.cancel()
         until = time.monotonic() + _PATIENCE
@@ -123,7 +126,7 @@ class Slurm:
             time.sleep(0.2)
             left = [job for job in left if not job.done()]
         if left:
-            print(f"still there, see squeue: {_ids(left)}", file=sys.stderr, flush=True)
+            _log.warning(f"still there, see squeue: {_ids(left)}")
         self.submitted.clear()
 
     def _code(self, name: str, job: Any) -> int:
@@ -131,7 +134,7 @@ class Slurm:
             return int(job.result())
         except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError):
             self.lost[name] = f"job {job.job_id} left no result, its state is {job.state} (log: {job.paths.stderr})"
-            return LOST
+            return _LOST
 
 
 def _ids(jobs: Collection[Any]) -> str:

@@ -1,7 +1,7 @@
 """One command in parts, side by side: each part is the same command with ``--part I/N``, and the caller finishes."""
 
+import logging
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,29 +10,31 @@ from pathlib import Path
 from typing import TypeVar
 
 from rcic.errors import BUSY, UserError
-from rcic.launch.launch_options import Where
+from rcic.launch.launch_options import LaunchOptions
 from rcic.launch.launcher import Launcher
 
-T = TypeVar("T")
-Spread = Callable[..., bool]  # runs parts elsewhere with further flags and waits for them; False: there are none
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+RunShards = Callable[..., bool]  # runs parts elsewhere with further flags and waits for them; False: there are none
 
 _TRIES = 2
 _BUSY_PAUSE = 5.0  # seconds until a part is tried again whose work another process has
 
 
 @dataclass(frozen=True)
-class Part:
+class Shard:
     """The share ``number`` (1 upwards) of ``of`` shares of some work."""
 
     number: int
     of: int
 
-    def share(self, items: Sequence[T]) -> list[T]:
+    def share(self, items: Sequence[_T]) -> list[_T]:
         """Return this part's items, neighbours of one another; the parts together have each item once."""
         return list(items[len(items) * (self.number - 1) // self.of : len(items) * self.number // self.of])
 
 
-def read_part(text: str | None, where: Where) -> Part | None:
+def read_shard(text: str | None, where: LaunchOptions) -> Shard | None:
     """Return the part that ``2/4`` means, None for None. Raises UserError for any other text, or if there are jobs."""
     if text is None:
         return None
@@ -41,22 +43,22 @@ def read_part(text: str | None, where: Where) -> Part | None:
     match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
     if match is None or int(match[1]) > int(match[2]):
         raise UserError(f"--part is {text!r}, must be a share such as 2/4")
-    return Part(int(match[1]), int(match[2]))
+    return Shard(int(match[1]), int(match[2]))
 
 
-def nowhere(*_: str) -> bool:
+def run_nothing(*_: str) -> bool:
     """Run nothing elsewhere: the caller does all of the work."""
     return False
 
 
-class Jobs:
+class ShardJobs:
     """A command (its words without the flags of the launcher) that is to be run in parts; called, it does so.
 
     ``logs``: where jobs elsewhere write what they say. Raises UserError, before any work, if a launcher is given
     without ``--jobs``, or there is no cluster to be reached.
     """
 
-    def __init__(self, words: Sequence[str], where: Where, logs: Path, with_gpus: bool = False) -> None:
+    def __init__(self, words: Sequence[str], where: LaunchOptions, logs: Path, with_gpus: bool = False) -> None:
         if where.launcher != "local" and where.jobs is None:
             raise UserError(f"--launcher={where.launcher} needs --jobs: into how many jobs the work is divided")
         self.words, self.where, self.logs = words, where, logs
@@ -72,12 +74,12 @@ class Jobs:
             return False
         n = self.where.jobs or 1
         place = "" if self.where.launcher == "local" else f" ({self.where.launcher}, logs in {self.logs})"
-        print(f"{n} jobs{place}", flush=True)
-        name = Path(self.words[2]).name
+        _log.info(f"{n} jobs{place}")
+        name = " ".join(word for word in self.words[2:] if not word.startswith("-"))
         commands = {f"{name} {k}of{n}": [*self.words, *more, f"--part={k}/{n}"] for k in range(1, n + 1)}
         failed = side_by_side(self.launcher, commands)
         for each, reason in failed.items():
-            print(f"  {each}: {reason}", flush=True)
+            _log.info(f"  {each}: {reason}")
         if failed:
             raise UserError(f"{len(failed)} of {n} jobs failed; what is done stays, the same command goes on")
         return True
@@ -106,7 +108,7 @@ def side_by_side(
                     time.sleep(busy_pause)
                     waiting.append(name)
                 elif code not in (0, 2) and tries[name] < _TRIES:
-                    print(f"{name}: {reason}; it will be tried once more", file=sys.stderr, flush=True)
+                    _log.warning(f"{name}: {reason}; it will be tried once more")
                     waiting.append(name)
                 elif code:
                     failed[name] = reason

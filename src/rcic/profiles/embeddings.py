@@ -1,6 +1,7 @@
 """Embedding folders read back: whose they are, which wells they tell, whether bank and queries fit each other."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ import pandas as pd
 
 from rcic.decide.knn import centre
 from rcic.ensemble.predictions import of_models
-from rcic.ensemble.well_arrays import read_record, read_well_rows
+from rcic.ensemble.well_arrays import read_array_record, read_well_rows
 from rcic.errors import UserError
 from rcic.files.names import Member, embedding_files, find_members
 from rcic.screen.table import Screen
+
+_log = logging.getLogger(__name__)
 
 QUERIES = ("valid", "test")  # splits whose wells are asked about
 _SAME = ("checkpoint_sha256", "sites", "tta")  # what bank and queries must have been made with
@@ -51,7 +54,7 @@ def embedded_members(root: Path, models: Sequence[str] = ()) -> list[Member]:
             whole.append(member)
         else:
             lacking = "held-out or test" if has_bank else "train"
-            print(f"left out: {root / member.folder}, of which no {lacking} wells are embedded")
+            _log.info(f"left out: {root / member.folder}, of which no {lacking} wells are embedded")
     if not whole:
         raise UserError(f"{root}: no member with embeddings of train wells and of others; run embed-all to its end")
     return whole
@@ -74,7 +77,7 @@ def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> 
     vectors, codes = read_well_rows(files["embeddings"], place, split, "embeddings")
     wells = wells.iloc[place[codes]].reset_index(drop=True)
     vectors = centre(vectors, wells) if centred else np.asarray(vectors)
-    return Embedded(files["embeddings"], vectors, wells, read_record(files["record"]))
+    return Embedded(files["embeddings"], vectors, wells, read_array_record(files["record"]))
 
 
 def check_pair(queries: Embedded, bank: Embedded) -> None:

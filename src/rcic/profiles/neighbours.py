@@ -1,5 +1,6 @@
 """From embeddings in files to scores of classes in prediction folders: the vote of neighbours, or class centres."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rcic.decide.knn import NEIGHBOURS, USUAL, Bank, by_cell_type, centres_by_cell_type
-from rcic.ensemble.well_arrays import read_record
+from rcic.ensemble.well_arrays import read_array_record
 from rcic.errors import UserError, nearest
 from rcic.files.atomic import write_well_rows
 from rcic.files.names import prediction_files
@@ -16,9 +17,11 @@ from rcic.profiles.embeddings import Embedded, check_pair, embedded_members, que
 from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class Likeness:
+class NeighbourSettings:
     """How likeness becomes scores: neighbours that vote, or ``scale`` times the cosine to class centres.
 
     ``k`` is one number, or words like ``HUVEC=100``; the 41st place's k by cell type where nothing is said. ``centred``
@@ -32,7 +35,7 @@ class Likeness:
 
 
 def neighbours(
-    data_root: DataRoot, embed_root: str | Path, out_dir: str | Path, how: Likeness, models: Sequence[str] = ()
+    data_root: DataRoot, embed_root: str | Path, out_dir: str | Path, how: NeighbourSettings, models: Sequence[str] = ()
 ) -> None:
     """Write the scores of each member's test and held-out wells as predictions of a model ``MODEL+knn|+centres``.
 
@@ -48,14 +51,14 @@ def neighbours(
     for member in embedded_members(root, models):
         bank = read_embeddings(screen, root / member.folder, "train", how.centred == "plate")
         folder, made_from = replace(member, model=f"{member.model}+{how.kind}").folder, bank.fingerprint()
-        print(f"{folder}: {len(bank.wells):,} wells in the bank")
+        _log.info(f"{folder}: {len(bank.wells):,} wells in the bank")
         for split in query_splits(root / member.folder):
             queries = read_embeddings(screen, root / member.folder, split, how.centred == "plate")
             check_pair(queries, bank)
             record = {**queries.record, **facts, "bank": made_from, "queries": queries.fingerprint()}
             files = prediction_files(Path(out_dir) / folder, split)
-            if files["logits"].exists() and files["wells"].exists() and read_record(files["record"]) == record:
-                print(f"  {split}: done already")
+            if files["logits"].exists() and files["wells"].exists() and read_array_record(files["record"]) == record:
+                _log.info(f"  {split}: done already")
                 continue
             scores = _scores(queries, bank, screen.n_treatments, facts)
             told = _told(queries, scores, split)
@@ -72,7 +75,7 @@ def _scores(queries: Embedded, bank: Embedded, n_classes: int, facts: dict[str, 
     return centres_by_cell_type(queries.vectors, cell_types, wells, facts["scale"])
 
 
-def _numbers(how: Likeness, cell_types: Sequence[str]) -> dict[str, Any]:
+def _numbers(how: NeighbourSettings, cell_types: Sequence[str]) -> dict[str, Any]:
     """Return each cell type's ``k``, or the ``scale`` of cosines. Raises UserError for what is wrong or has no use."""
     if how.kind == "centres":
         if how.k:
@@ -116,5 +119,5 @@ def _told(queries: Embedded, scores: np.ndarray, split: str) -> np.ndarray:
     if not told.any():
         raise UserError(f"{queries.path}: the bank has no wells of {', '.join(absent.index)}, so none can be scored")
     for name, count in absent.items():
-        print(f"  {split}: {count:,} wells of {name} are left out, the bank has no well of that cell type")
+        _log.info(f"  {split}: {count:,} wells of {name} are left out, the bank has no well of that cell type")
     return told

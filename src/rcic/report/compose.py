@@ -1,5 +1,6 @@
 """From folders to the page: every section that can be made, and a list of those that cannot, with the reason."""
 
+import logging
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,11 @@ from rcic.ensemble.calibration import read_mix
 from rcic.errors import UserError
 from rcic.report.audit_facts import read_facts
 from rcic.report.page import LeftOut, Page, write_page
-from rcic.report.sections import PARTS
-from rcic.report.sources import Given, Sources
+from rcic.report.sections import SECTIONS
+from rcic.report.sources import Given, ReportSources
 from rcic.report.summary import main_facts, odd_things, plural
+
+_log = logging.getLogger(__name__)
 
 
 def report(given: Given, out: Path) -> Page:
@@ -24,28 +27,31 @@ def report(given: Given, out: Path) -> Page:
         raise UserError(f"{out}: is a folder; name the file to write, e.g. {out / 'report.html'}")
     read_mix(given.ensemble)
     left_out: list[LeftOut] = []
-    sources = Sources(given, print, lambda what, why: left_out.append(LeftOut(what, why)))
+    sources = ReportSources(given, print, lambda what, why: left_out.append(LeftOut(what, why)))
     screen = sources.screen
     page = _page(sources, left_out)
     write_page(page, out)
     for absent in left_out:
-        print(f"left out: {absent.what}: {absent.why}")
+        _log.info(f"left out: {absent.what}: {absent.why}")
     size = out.stat().st_size / 2**20
     held = f"{plural(len(page.sections), 'section')}, {len(screen.wells):,} wells, {size:.1f} MB"
-    print(f"{out}: {held}; open it in a browser")
+    _log.info(f"{out}: {held}; open it in a browser")
     return page
 
 
-def _page(sources: Sources, left_out: list[LeftOut]) -> Page:
+def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
     """Return the page; what cannot be made is added to ``left_out``."""
     sections = []
-    for part in PARTS:
+    for part in SECTIONS:
         try:
             sections.append(part.make(sources))
         except UserError as error:
             command = part.command.format(data=shlex.quote(str(sources.given.data_root)))
             left_out.append(LeftOut(part.what, str(error), command))
-    runs, facts = _or_none(lambda: sources.runs) or [], _or_none(lambda: read_facts(Path(sources.given.audit_dir)))
+    runs, facts = (
+        _or_none(lambda: sources.runs) or [],
+        _or_none(lambda: read_facts(Path(sources.given.options.audit_dir))),
+    )
     return Page(
         title=f"Report on {sources.given.data_root}",
         subtitle=_subtitle(sources),
@@ -57,11 +63,11 @@ def _page(sources: Sources, left_out: list[LeftOut]) -> Page:
     )
 
 
-def _subtitle(sources: Sources) -> str:
+def _subtitle(sources: ReportSources) -> str:
     """Return what was read."""
     given = sources.given
-    parts = [f"trainings {given.log_root}" if given.log_root else ""]
-    parts += [f"predictions {', '.join(given.predict_roots)}" if given.predict_roots else ""]
+    parts = [f"trainings {given.options.log_root}" if given.options.log_root else ""]
+    parts += [f"predictions {', '.join(given.options.predict_root)}" if given.options.predict_root else ""]
     return "; ".join(part for part in parts if part)
 
 

@@ -12,7 +12,7 @@ from rcic.profiles.embeddings import read_embeddings
 from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
 
-SPLITS = {"train": "learnt from", "valid": "held out", "test": "test"}
+EMBEDDED_SPLITS = {"train": "learnt from", "valid": "held out", "test": "test"}
 _COMPONENTS = 50  # of the PCA before
 _PERPLEXITY = 30.0
 _STEPS = 500
@@ -21,7 +21,9 @@ _STEPS = 500
 def first_member(root: Path) -> Member:
     """Return the first member with embeddings; UserError if there is none."""
     found = {
-        member for split in SPLITS for member in find_members(root, embedding_files(Path(), split)["embeddings"].name)
+        member
+        for split in EMBEDDED_SPLITS
+        for member in find_members(root, embedding_files(Path(), split)["embeddings"].name)
     }
     if not found:
         raise UserError(f"{root}: no embeddings in folders like [1,2,3,4,5]/fold_0/MODEL")
@@ -34,12 +36,14 @@ def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: 
     After: with each plate's mean taken off. Columns besides: id_code, cell_type, experiment, plate, split, group and
     siRNA ("" where the tables do not tell).
     """
-    there = [split for split in SPLITS if embedding_files(root / member.folder, split)["embeddings"].exists()]
+    there = [split for split in EMBEDDED_SPLITS if embedding_files(root / member.folder, split)["embeddings"].exists()]
     columns: dict[str, np.ndarray] = {}
     wells = pd.DataFrame()
     for state, centred in (("before", False), ("after", True)):
         parts = [read_embeddings(screen, root / member.folder, split, centred) for split in there]
-        wells = pd.concat([part.wells.assign(split=SPLITS[split]) for part, split in zip(parts, there, strict=True)])
+        wells = pd.concat(
+            [part.wells.assign(split=EMBEDDED_SPLITS[split]) for part, split in zip(parts, there, strict=True)]
+        )
         chosen = drawn(wells["id_code"], most)
         vectors = np.concatenate([part.vectors for part in parts])[chosen]
         place = flat_map(vectors)

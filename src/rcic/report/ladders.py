@@ -53,10 +53,10 @@ def reliability_table(scores: Sequence[Scored]) -> pd.DataFrame:
 def group_table(scores: Sequence[Scored]) -> pd.DataFrame:
     """Return each matched plate: predictions, experiment, plate, group, true_group, margin (nats, NaN: no rival)."""
     tables = [s.score.ladder.plates.assign(predictions=s.label) for s in scores]
-    return margins(pd.concat(tables, ignore_index=True))
+    return group_verdicts(pd.concat(tables, ignore_index=True))
 
 
-def margins(plates: pd.DataFrame) -> pd.DataFrame:
+def group_verdicts(plates: pd.DataFrame) -> pd.DataFrame:
     """Return a table of matched plates with the verdict on each: right, wrong, or not known."""
     table = plates if "true_group" in plates else plates.assign(true_group=float("nan"))
     right = table["group"] == table["true_group"]

@@ -38,7 +38,7 @@ class Quality:
     said: str
 
 
-def measure(image: np.ndarray) -> tuple[float, float, float, float]:
+def measure_quality(image: np.ndarray) -> tuple[float, float, float, float]:
     """Return :data:`MEASURES` of an image (H, W) uint8."""
     mean, spread = (float(number[0, 0]) for number in cv2.meanStdDev(image))
     edges = float(cv2.meanStdDev(cv2.Laplacian(image, cv2.CV_16S))[1][0, 0])
@@ -51,21 +51,21 @@ def from_images(screen: Screen, store: Store, most: int, say: Callable[[str], No
 
     ``say`` is told what it will cost, once that is known. Images that cannot be used are left out.
     """
-    channels = screen.form.channels
+    channels = screen.spec.channels
     wells, n_plates = _chosen(screen.wells, most // len(channels))
-    sites = sites_of(site_table(wells, screen.form.sites[:1]))
+    sites = sites_of(site_table(wells, screen.spec.sites[:1]))
     size = min((side for side in store.sizes if side >= _LEAST_SIDE), default=None)
     numbers = np.full((len(sites), len(channels), len(MEASURES)), np.nan, np.float32)
 
     def look(place: int) -> None:
-        numbers[place] = _site(store, sites[place], screen.form.channel_numbers, size)
+        numbers[place] = _site(store, sites[place], screen.spec.channel_numbers, size)
 
     first, began = min(len(sites), 32), time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(look, range(first)))
         left = (time.perf_counter() - began) / first * (len(sites) - first)
         where = f"{size} px" if size else "full size"
-        cost = f"{len(sites) * len(channels):,} images of {n_plates:,} plates at {where}, site {screen.form.sites[0]}"
+        cost = f"{len(sites) * len(channels):,} images of {n_plates:,} plates at {where}, site {screen.spec.sites[0]}"
         say(f"image quality: {cost}, about {left:.0f} s")
         list(pool.map(look, range(first, len(sites))))
     everything = len(screen.wells[["experiment", "plate"]].drop_duplicates())
@@ -85,7 +85,7 @@ def from_stats(screen: Screen, path: Path) -> Quality:
     if rows.empty or numbers.isna().any(axis=None):
         raise UserError(f"{path}: no well of the screen, or a channel, mean or std that is no number")
     means = numbers.rename(columns={"std": "contrast"}).groupby([rows["id_code"], "channel"]).mean().unstack()
-    names = dict(enumerate((channel.name for channel in screen.form.channels), start=1))
+    names = dict(enumerate((channel.name for channel in screen.spec.channels), start=1))
     means.columns = [f"{name} {int(number)} {names.get(int(number), '')}".strip() for name, number in means.columns]
     return Quality(means.reset_index(), f"From {path.name}, all sites averaged.")
 
@@ -95,7 +95,7 @@ def _site(store: Store, site: Site, channels: Sequence[int], size: int | None) -
     found = np.full((len(channels), len(MEASURES)), np.nan, np.float32)
     for place, channel in enumerate(channels):
         try:
-            found[place] = measure(store.read(site, [channel], size)[0])
+            found[place] = measure_quality(store.read(site, [channel], size)[0])
         except BadImage:
             continue
     return found

@@ -19,12 +19,12 @@ from rcic.report import ladders, quality
 from rcic.report import training_runs as runs
 from rcic.report.chart import Chart, Section
 from rcic.report.page import asset
-from rcic.report.sources import Sources
+from rcic.report.sources import ReportSources
 from rcic.report.summary import plural
 from rcic.screen.describe import describe
 
 
-def ladder_section(sources: Sources) -> Section:
+def ladder_section(sources: ReportSources) -> Section:
     """Return what each step of the method is worth."""
     scores = _scores(sources)
     said = " ".join(f"{scored.label}: {_from_to(scored)}." for scored in sources.last)
@@ -32,48 +32,48 @@ def ladder_section(sources: Sources) -> Section:
     return _section("ladder", [_chart("ladder", ladders.ladder_table(scores), chance=chance)], said=said)
 
 
-def parts_section(sources: Sources) -> Section:
+def parts_section(sources: ReportSources) -> Section:
     """Return accuracy by cell type, experiment and plate."""
     kinds = sources.screen.wells.drop_duplicates("experiment").set_index("experiment")["cell_type"].to_dict()
     return _section("parts", [_chart("parts", ladders.ladder_table(_scores(sources)), {"cell_types": kinds})])
 
 
-def plates_section(sources: Sources) -> Section:
+def plates_section(sources: ReportSources) -> Section:
     """Return plates well by well, and what the wells of all plates have in common."""
-    table, form = sources.plates, sources.screen.form
+    table, spec = sources.plates, sources.screen.spec
     seen = {str(name): _measure(str(name)) for name in table if str(name).split(" ")[0] in quality.MEASURES}
     told = {"right": "answer right or wrong", "confidence": "confidence of the answer"} | seen
     there = {name: text for name, text in told.items() if table[name].notna().any()}
     if not there:
         raise UserError("neither answers nor image quality are known")
-    plate = {"rows": form.shape[0], "columns": form.shape[1], "wells": list(form.wells), "measures": there}
+    plate = {"rows": spec.shape[0], "columns": spec.shape[1], "wells": list(spec.wells), "measures": there}
     said = sources.quality.said if seen else ""
     edges = _chart("edges", answers.edge_table(table, list(there)), plate)
     return _section("plates", [_chart("plates", table, plate, quality=said), edges])
 
 
-def groups_section(sources: Sources) -> Section:
+def groups_section(sources: ReportSources) -> Section:
     """Return how surely plates were matched to their group of siRNAs."""
     if len(sources.groups.sizes) < 2:
         raise UserError("the plates of this screen hold no groups of siRNAs")
     tables = [ladders.group_table(sources.scores)] if sources.scores else []
     if sources.decision is not None:
-        label = f"{Path(sources.given.predict_roots[-1]).name}, test wells"
-        tables.append(ladders.margins(sources.decision.plates.assign(predictions=label)))
+        label = f"{Path(sources.given.options.predict_root[-1]).name}, test wells"
+        tables.append(ladders.group_verdicts(sources.decision.plates.assign(predictions=label)))
     if not tables:
         raise UserError(_NO_SCORE)
     table = pd.concat(tables, ignore_index=True)
     return _section("groups", [_chart("groups", table, {"unsure": UNSURE}, unsure=UNSURE)])
 
 
-def confidence_section(sources: Sources) -> Section:
+def confidence_section(sources: ReportSources) -> Section:
     """Return whether confidence meets accuracy."""
     scores = _scores(sources)
     errors = ", ".join(f"{s.label} {100 * s.score.ladder.calibration_error:.2f}\u00a0%" for s in scores)
     return _section("confidence", [_chart("reliability", ladders.reliability_table(scores))], errors=errors)
 
 
-def confusion_section(sources: Sources) -> Section:
+def confusion_section(sources: ReportSources) -> Section:
     """Return which siRNAs of a group are taken for which."""
     if not sources.last:
         raise UserError(_NO_SCORE)
@@ -83,37 +83,37 @@ def confusion_section(sources: Sources) -> Section:
     return _section("confusions", [_chart("confusions", table, pairs=len(table))])
 
 
-def channels_section(sources: Sources) -> Section:
+def channels_section(sources: ReportSources) -> Section:
     """Return what each channel is worth."""
     if not sources.last:
         raise UserError(_NO_SCORE)
     given, split = sources.given, sources.last[0].split  # test where its truth is known
-    truth = given.truth if split == "test" else None
-    table = scoring.channels(given.data_root, given.predict_roots[-1], split, truth, given.ensemble.models)
+    truth = given.options.truth if split == "test" else None
+    table = scoring.channels(given.data_root, given.options.predict_root[-1], split, truth, given.ensemble.model_names)
     names = (table["channel"].astype("str") + " " + table["name"]).str.strip()
     table = table.assign(channel=names).drop(columns="name")[table["n_wells"] > 0]
     wells = "test wells" if split == "test" else "held-out wells"
     return _section("channels", [_chart("channels", table)], wells=wells)
 
 
-def map_section(sources: Sources) -> Section:
+def map_section(sources: ReportSources) -> Section:
     """Return the map of embeddings."""
-    if not sources.given.embed_root:
+    if not sources.given.options.embed_root:
         raise UserError("no --embed_root was given")
-    root = Path(sources.given.embed_root)
+    root = Path(sources.given.options.embed_root)
     member = embedding.first_member(root)
     sources.say(f"map of {root / member.folder}")
-    table = embedding.map_table(sources.screen, root, member, sources.groups, sources.given.map_wells)
+    table = embedding.map_table(sources.screen, root, member, sources.groups, sources.given.options.map_wells)
     network = f"{member.model}, channels {channel_name(member.channels)}, fold {member.fold},"
     return _section("map", [_chart("map", table, wells=len(table), network=network)])
 
 
-def curves_section(sources: Sources) -> Section:
+def curves_section(sources: ReportSources) -> Section:
     """Return the training curves."""
     return _section("curves", [_chart("curves", runs.curve_table(sources.runs, sources.screen))])
 
 
-def runs_section(sources: Sources) -> Section:
+def runs_section(sources: ReportSources) -> Section:
     """Return what was trained, how, how long and on what."""
     found = sources.runs
     charts = [_chart("runs", runs.run_table(found)), _chart("machines", runs.machine_table(found))]
@@ -123,16 +123,16 @@ def runs_section(sources: Sources) -> Section:
     return _section("runs", charts, trainings=plural(len(found), "training"), hours=hours)
 
 
-def audit_section(sources: Sources) -> Section:
+def audit_section(sources: ReportSources) -> Section:
     """Return what the audit found."""
-    if not sources.given.audit_dir:
+    if not sources.given.options.audit_dir:
         raise UserError("no --audit_dir was given")
-    facts = audits.read_facts(Path(sources.given.audit_dir))
+    facts = audits.read_facts(Path(sources.given.options.audit_dir))
     table = audits.found_table(facts)
     return _section("audit", [_chart("audit", table)] if len(table) else [], said=audits.verdict(facts))
 
 
-def screen_section(sources: Sources) -> Section:
+def screen_section(sources: ReportSources) -> Section:
     """Return the facts of the screen."""
     facts = describe(sources.screen)
     rows = [(split, *(facts[f"{split}_{key}"] for key in _COUNTS)) for split in ("train", "test")]
@@ -144,10 +144,10 @@ def screen_section(sources: Sources) -> Section:
     return _section("screen", [_chart("wells", table)], held=held, short=short, **numbers)
 
 
-class Part(NamedTuple):
+class SectionPart(NamedTuple):
     """A section, what the page calls it where it is left out, and the command that would make it."""
 
-    make: Callable[[Sources], Section]
+    make: Callable[[ReportSources], Section]
     what: str
     command: str
 
@@ -155,19 +155,19 @@ class Part(NamedTuple):
 _PREDICT = "python src/inference.py predict-all --data_root {data} --model_root LOG/STAGE --model_name M --out_dir P"
 _TRAIN = "python src/train.py run-grid --config CONFIG --data_root {data} --log_root LOG"
 _EMBED = "python src/inference.py embed-all --data_root {data} --model_root LOG/STAGE --model_name M --out_dir E"
-PARTS = (
-    Part(ladder_section, "The ladder", _PREDICT),
-    Part(parts_section, "Accuracy by cell type, experiment and plate", _PREDICT),
-    Part(plates_section, "Plates", _PREDICT),
-    Part(groups_section, "Plate groups", _PREDICT),
-    Part(confidence_section, "Confidence", _PREDICT),
-    Part(confusion_section, "Confusions", _PREDICT),
-    Part(channels_section, "Channels", _PREDICT),
-    Part(map_section, "Embeddings", _EMBED),
-    Part(curves_section, "Training curves", _TRAIN),
-    Part(runs_section, "Runs", _TRAIN),
-    Part(audit_section, "Audit of the images", "python src/data.py audit --data_root {data}"),
-    Part(screen_section, "The screen", ""),
+SECTIONS = (
+    SectionPart(ladder_section, "The ladder", _PREDICT),
+    SectionPart(parts_section, "Accuracy by cell type, experiment and plate", _PREDICT),
+    SectionPart(plates_section, "Plates", _PREDICT),
+    SectionPart(groups_section, "Plate groups", _PREDICT),
+    SectionPart(confidence_section, "Confidence", _PREDICT),
+    SectionPart(confusion_section, "Confusions", _PREDICT),
+    SectionPart(channels_section, "Channels", _PREDICT),
+    SectionPart(map_section, "Embeddings", _EMBED),
+    SectionPart(curves_section, "Training curves", _TRAIN),
+    SectionPart(runs_section, "Runs", _TRAIN),
+    SectionPart(audit_section, "Audit of the images", "python src/data.py audit --data_root {data}"),
+    SectionPart(screen_section, "The screen", ""),
 )
 
 _NO_SCORE = "no predictions whose truth is known"
@@ -193,7 +193,7 @@ def _chart(name: str, table: pd.DataFrame, options: dict[str, Any] | None = None
     return Chart(name, words["title"], words["caption"].format(**facts), kind, table, options or {})
 
 
-def _scores(sources: Sources) -> list[ladders.Scored]:
+def _scores(sources: ReportSources) -> list[ladders.Scored]:
     if not sources.scores:
         raise UserError(_NO_SCORE)
     return sources.scores

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.ensemble.decision import Decision, decide
-from rcic.ensemble.predictions import Ensemble
+from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
 from rcic.report import answer_tables as answers
@@ -17,6 +17,7 @@ from rcic.report import quality
 from rcic.report import training_runs as runs
 from rcic.report.ladders import Scored
 from rcic.report.quality import Quality
+from rcic.report.report_options import ReportOptions
 from rcic.report.training_runs import Run
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
@@ -25,21 +26,15 @@ from rcic.screen.table import Screen, read_screen
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line names; an empty path is none."""
+    """The screen that a report is about, what it shows, and how the ensemble answers."""
 
     data_root: DataRoot
-    log_root: str = ""
-    predict_roots: tuple[str, ...] = ()  # the last one answers
-    truth: str | None = None
-    audit_dir: str = ""
-    embed_root: str = ""
-    ensemble: Ensemble = field(default_factory=Ensemble)
-    quality_images: int = 0  # at most; 0: pixel_stats.csv or nothing
-    map_wells: int = 2000  # at most
+    options: ReportOptions = field(default_factory=ReportOptions)
+    ensemble: EnsembleOptions = field(default_factory=EnsembleOptions)
 
 
 @dataclass(frozen=True, eq=False)
-class Sources:
+class ReportSources:
     """Reads what was given, each thing once. ``say`` is told what takes long, ``note`` what could not be read."""
 
     given: Given
@@ -60,10 +55,10 @@ class Sources:
     def scores(self) -> list[Scored]:
         """The ladders of all predictions on both splits, as far as truth is known; the rest is noted."""
         found = []
-        for root in reversed(self.given.predict_roots):  # the one that answers comes first
+        for root in reversed(self.given.options.predict_root):  # the one that answers comes first
             for split in ("test", "valid"):
                 self.say(f"scores of {root}, {split}")
-                truth = self.given.truth if split == "test" else None
+                truth = self.given.options.truth if split == "test" else None
                 try:
                     result = score(self.given.data_root, root, split, truth, self.given.ensemble)
                 except UserError as error:
@@ -75,16 +70,16 @@ class Sources:
     @property
     def last(self) -> list[Scored]:
         """The scores of the predictions that answer: of the last folder given."""
-        name = Path(self.given.predict_roots[-1]).name if self.given.predict_roots else ""
+        name = Path(self.given.options.predict_root[-1]).name if self.given.options.predict_root else ""
         return [scored for scored in self.scores if scored.name == name]
 
     @cached_property
     def decision(self) -> Decision | None:
         """The answers on test wells where no truth tells what they are worth; None if there are none."""
-        if not self.given.predict_roots or any(scored.split == "test" for scored in self.last):
+        if not self.given.options.predict_root or any(scored.split == "test" for scored in self.last):
             return None
         try:
-            return decide(self.given.data_root, self.given.predict_roots[-1], self.given.ensemble)
+            return decide(self.given.data_root, self.given.options.predict_root[-1], self.given.ensemble)
         except UserError:
             return None  # the ladder's note says why
 
@@ -97,7 +92,7 @@ class Sources:
     def quality(self) -> Quality:
         """The wells' image quality; UserError if neither images nor statistics are there."""
         stats = self.screen.root / quality.STATS
-        if not self.given.quality_images:
+        if not self.given.options.quality_images:
             if stats.exists():
                 return quality.from_stats(self.screen, stats)
             raise UserError(f"no images were to be read, and {stats} is not there")
@@ -110,7 +105,7 @@ class Sources:
             if stats.exists():
                 return quality.from_stats(self.screen, stats)
             raise
-        return quality.from_images(self.screen, store, self.given.quality_images, self.say, threads)
+        return quality.from_images(self.screen, store, self.given.options.quality_images, self.say, threads)
 
     @cached_property
     def plates(self) -> pd.DataFrame:
@@ -125,6 +120,6 @@ class Sources:
     @cached_property
     def runs(self) -> list[Run]:
         """The trainings; UserError if there are none."""
-        if not self.given.log_root:
+        if not self.given.options.log_root:
             raise UserError("no --log_root was given")
-        return runs.read_runs(Path(self.given.log_root))
+        return runs.read_runs(Path(self.given.options.log_root))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from rcic.ensemble.well_arrays import read_record
+from rcic.ensemble.well_arrays import read_array_record
 from rcic.errors import UserError
 from rcic.files.names import CONFIG, METRICS, RUN, Member, channel_name, find_members
 from rcic.schema.convert import flat, read_yaml
@@ -17,7 +17,7 @@ from rcic.screen.table import Screen
 
 _GIVEN = ("stage", "model.name", "data.channels", "data.fold")  # what a run's name tells already
 _PLACES = ("data.folds_dir", "data.pseudo_dir", "data.audit_dir", "init.checkpoint")  # where, not how
-KEYS = ["run", "stage", "channels", "fold", "model"]
+RUN_COLUMNS = ["run", "stage", "channels", "fold", "model"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +32,11 @@ class Run:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The names of the run and its parts, as text, by :data:`KEYS`."""
+        """The names of the run and its parts, as text, by :data:`RUN_COLUMNS`."""
         channels = channel_name(self.member.channels)
         fold = "" if self.member.fold is None else f"fold {self.member.fold}"
         name = " ".join(part for part in (self.stage, channels, fold, self.member.model) if part)
-        return dict(zip(KEYS, (name, self.stage, channels, fold or "no fold", self.member.model), strict=True))
+        return dict(zip(RUN_COLUMNS, (name, self.stage, channels, fold or "no fold", self.member.model), strict=True))
 
 
 def read_runs(log_root: Path) -> list[Run]:
@@ -49,7 +49,7 @@ def read_runs(log_root: Path) -> list[Run]:
 
 
 def curve_table(runs: Sequence[Run], screen: Screen) -> pd.DataFrame:
-    """Return a row a run and epoch: the run's :data:`KEYS`, epoch and each metric of metrics.csv.
+    """Return a row a run and epoch: the run's :data:`RUN_COLUMNS`, epoch and each metric of metrics.csv.
 
     What single experiments say is left out: metrics are overall or by cell type.
     """
@@ -58,7 +58,7 @@ def curve_table(runs: Sequence[Run], screen: Screen) -> pd.DataFrame:
     if not tables:
         raise UserError("no training has finished an epoch yet")
     table = pd.concat(tables, ignore_index=True)
-    return table[[*KEYS, "epoch", *(name for name in table if name not in (*KEYS, "epoch"))]]
+    return table[[*RUN_COLUMNS, "epoch", *(name for name in table if name not in (*RUN_COLUMNS, "epoch"))]]
 
 
 def run_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def minutes(run: Run) -> float:
 def _read(stage: Path, member: Member) -> Run:
     folder = stage / member.folder
     try:
-        record = read_record(folder / RUN)
+        record = read_array_record(folder / RUN)
     except UserError:
         record = {"status": "run.json is damaged"}
     try:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from rcic.errors import UserError, brief, nearest
 from rcic.schema.document import read_document
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Places = Mapping[str, str]  # dotted key -> where its value came from, the beginning of a message about it
 
 _MOST = 2**31  # whole numbers are smaller, with either sign
@@ -24,7 +24,7 @@ def read_yaml(path: str | Path) -> dict[Any, Any]:
     return read_document(path).plain
 
 
-def from_plain(kind: type[T], plain: Any, source: str, prefix: str = "", places: Places | None = None) -> T:
+def from_plain(kind: type[_T], plain: Any, source: str, prefix: str = "", places: Places | None = None) -> _T:
     """Return the dataclass ``kind`` from nested dicts; an absent key keeps its default.
 
     Known annotations: bool, int, float, str, Literal, ``X | None``, ``tuple[X, ...]``, ``tuple[X, X]``, further

@@ -16,7 +16,7 @@ from rcic.errors import UserError, brief
 LARGEST = 1_000_000  # bytes of a file
 _DEEPEST, _MOST, _LONGEST = 10, 10_000, 1_000  # levels of a document, its values, characters of a value
 
-Where = Callable[[int], str]  # line, counted from 1 -> how a message about it begins
+LinePrefix = Callable[[int], str]  # line, counted from 1 -> how a message about it begins
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def read_document(path: str | Path) -> Document:
     return Document(plain or {}, lines)
 
 
-def read_value(text: str, source: str) -> Any:
+def read_yaml_value(text: str, source: str) -> Any:
     """Return the value that ``text`` is in YAML. Raises UserError, beginning with ``source``."""
     return _parse(text, lambda _: source)[0]
 
@@ -55,7 +55,7 @@ def _text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read as text: {error}") from error
 
 
-def _parse(text: str, where: Where) -> tuple[Any, dict[str, int]]:
+def _parse(text: str, where: LinePrefix) -> tuple[Any, dict[str, int]]:
     """Return the only document of a text, None if there is none, and the lines of its keys."""
     try:
         loader = _Loader(text, where)
@@ -88,11 +88,11 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, which refuses what the module says; dates are text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (so it is in PyYAML)
-        first: [(tag, form) for tag, form in resolvers if not tag.endswith(":timestamp")]
+        first: [(tag, spec) for tag, spec in resolvers if not tag.endswith(":timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, text: str, where: Where):
+    def __init__(self, text: str, where: LinePrefix):
         self.where, self.depth, self.n_nodes = where, 0, 0
         super().__init__(text)
 

@@ -7,26 +7,26 @@ import pandas as pd
 from rcic.errors import brief, nearest
 from rcic.screen.plate import LONGEST_NAME, is_folder_name
 from rcic.screen.rows import is_number, refuse, row_error
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 
 
-def check_names(path: Path, rows: pd.DataFrame, expected: pd.Series, form: Form) -> None:
+def check_names(path: Path, rows: pd.DataFrame, expected: pd.Series, spec: ScreenSpec) -> None:
     """Refuse a row whose name, in the form's column of ids, is not what experiment, plate and well make."""
-    columns, name = form.columns, str(form.columns.id)
+    columns, name = spec.columns, str(spec.columns.id)
 
     def reason(row: dict[str, str]) -> str:
         told = {column: row[column] for column in (columns.experiment, columns.plate, columns.well) if column}
         first, *others = told.items()
         place = ", ".join([f"{first[0]} {first[1]!r}", *(f"{column} {value}" for column, value in others)])
-        return f"{name} {row[name]!r} contradicts {place}{swapped(row, form)}"
+        return f"{name} {row[name]!r} contradicts {place}{swapped(row, spec)}"
 
     refuse(path, rows, rows[name] != expected, reason)
 
 
-def check_sites(path: Path, rows: pd.DataFrame, form: Form) -> None:
+def check_sites(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> None:
     """Refuse a site that the form does not have, that its own name contradicts, or that stands twice in its well."""
-    columns, site = form.columns, str(form.columns.site)
-    check_choice(path, rows, site, tuple(str(number) for number in form.sites))
+    columns, site = spec.columns, str(spec.columns.site)
+    check_choice(path, rows, site, tuple(str(number) for number in spec.sites))
     if columns.site_id is not None:
         name, well = columns.site_id, str(columns.id)
         wrong = rows[name] != rows[well] + "_" + rows[site]
@@ -86,7 +86,7 @@ def check_once(root: Path, entries: pd.DataFrame) -> None:
         raise row_error(root / second["file"], second["line"], reason)
 
 
-def check_one_form(root: Path, entries: pd.DataFrame) -> None:
+def check_one_naming(root: Path, entries: pd.DataFrame) -> None:
     """Refuse labels of which some are integers and some names; the rarer form is taken for the mistake."""
     told = entries[entries["sirna"] != ""]
     number = told["sirna"].map({name: is_number(name) for name in told["sirna"].unique()}).astype(bool)
@@ -147,12 +147,12 @@ def _first(rows: pd.DataFrame, chosen: pd.Series) -> pd.Series:
     return rows.iloc[int(chosen.to_numpy().argmax())]
 
 
-def swapped(row: dict[str, str], form: Form) -> str:
+def swapped(row: dict[str, str], spec: ScreenSpec) -> str:
     """Return a question about two columns that look swapped, judged by the well's full name, or ''."""
-    name, places = form.columns.id, (form.columns.experiment, form.columns.plate, form.columns.well)
+    name, places = spec.columns.id, (spec.columns.experiment, spec.columns.plate, spec.columns.well)
     for holder in [str(name), *row]:
         parts = row[holder].rsplit("_", 2)
-        if len(parts) == 3 and parts[2] in form.wells:
+        if len(parts) == 3 and parts[2] in spec.wells:
             break
     else:
         return ""

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from rcic.screen.orders import Order, admissible_orders, are_shifts, commonest_order, orders_of_length, shifts
 from rcic.screen.repeats import RepeatedLayout, repeated_layouts
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
 
 SAME_GROUP = 0.5  # plates hold one group if they share more than this part of the smaller one's siRNAs
@@ -71,7 +71,7 @@ def learn_groups(screen: Screen) -> Groups:
     plates, counts = _plate_counts(screen)
     held = counts > 0  # (P, K) bool, P plates of K treatments
     of_plate, of_class = _settle(held, _joined(held))
-    alone = screen.form.groups == "none"
+    alone = screen.spec.groups == "none"
     if alone or held[of_plate[:, None] == of_class].sum() < EXPLAINED * held.sum():
         of_plate, of_class = np.zeros_like(of_plate), np.zeros_like(of_class)
     number = _numbering(_orders(plates, of_plate), of_class)
@@ -85,15 +85,15 @@ def learn_groups(screen: Screen) -> Groups:
         orders=orders,
         admissible=admissible_orders(list(orders.values()), len(sizes)),
         cyclic=are_shifts(list(orders.values())),
-        capacity=_capacity(screen.form, int(counts.max())),
+        capacity=_capacity(screen.spec, int(counts.max())),
         mixed_plates=tuple((str(name), int(plate)) for name, plate in mixed.itertuples(index=False)),
-        assigned=screen.form.assignment != "none",
+        assigned=screen.spec.assignment != "none",
     )
 
 
-def _capacity(form: Form, seen: int) -> int:
+def _capacity(spec: ScreenSpec, seen: int) -> int:
     """Return how many wells of a plate may have one siRNA, where train plates have up to ``seen``."""
-    return 1 if form.assignment == "one-to-one" else form.replicates or seen
+    return 1 if spec.assignment == "one-to-one" else spec.replicates or seen
 
 
 def orders_for(groups: Groups, n_plates: int) -> tuple[Order, ...]:

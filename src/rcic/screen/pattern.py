@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from rcic.errors import nearest
 from rcic.screen.plate import row_name
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 
-PARTS = ("split", "experiment", "plate", "well", "row", "row_number", "column", "site", "channel")
+PATTERN_PARTS = ("split", "experiment", "plate", "well", "row", "row_number", "column", "site", "channel")
 ENDINGS = (".png", ".tif", ".tiff")
 _NUMBERS = ("row_number", "column", "site", "plate", "channel")  # that may be filled up with zeros
 _PART = re.compile(r"\{(\w*)(?::0(\d))?\}")
@@ -16,9 +16,9 @@ _PART = re.compile(r"\{(\w*)(?::0(\d))?\}")
 def wrong_pattern(pattern: str, n_sites: int, n_channels: int) -> str:
     """Return why a pattern cannot name the images of a screen, "" if it can."""
     parts = [match[1] for match in _PART.finditer(pattern)]
-    unknown = next((part for part in parts if part not in PARTS), None)
+    unknown = next((part for part in parts if part not in PATTERN_PARTS), None)
     if unknown is not None:
-        return f"names {{{unknown}}}, which is none of {', '.join(PARTS)}{nearest(unknown, PARTS)}"
+        return f"names {{{unknown}}}, which is none of {', '.join(PATTERN_PARTS)}{nearest(unknown, PATTERN_PARTS)}"
     if set("{}") & set(_PART.sub("", pattern)):
         return "has a brace that names no part; parts are written {well} or {column:02}"
     if pattern.startswith("/") or "\\" in pattern or ".." in pattern.split("/"):
@@ -35,10 +35,10 @@ def wrong_pattern(pattern: str, n_sites: int, n_channels: int) -> str:
 
 
 def parts_of(
-    form: Form, split: str, experiment: str, barcode: str, well: str, site: int, channel: int
+    spec: ScreenSpec, split: str, experiment: str, barcode: str, well: str, site: int, channel: int
 ) -> dict[str, str | int]:
     """Return what the parts of a pattern are for an image; ``barcode`` is the plate as the screen names it."""
-    row, column = form.position(well)
+    row, column = spec.position(well)
     return {
         "split": split,
         "experiment": experiment,
@@ -48,7 +48,7 @@ def parts_of(
         "row_number": row + 1,
         "column": column + 1,
         "site": site,
-        "channel": form.channels[channel - 1].file or channel,
+        "channel": spec.channels[channel - 1].file or channel,
     }
 
 

@@ -48,7 +48,7 @@ def _layouts(screen: Screen) -> tuple[list[str], np.ndarray]:
     wells = screen.select("train", "treatment")
     experiment, names = pd.factorize(wells["experiment"])
     plate, numbers = pd.factorize(wells["plate"], sort=True)
-    position = wells["well"].map({well: place for place, well in enumerate(screen.form.wells)})
-    labels = np.full((len(names), len(numbers), len(screen.form.wells)), -1, dtype=np.int64)
+    position = wells["well"].map({well: place for place, well in enumerate(screen.spec.wells)})
+    labels = np.full((len(names), len(numbers), len(screen.spec.wells)), -1, dtype=np.int64)
     labels[experiment, plate, position] = wells["label"]
     return [str(name) for name in names], labels

@@ -1,33 +1,34 @@
-"""Where a screen is: its data root and, if it is given, the file with its form."""
+"""Where a screen is: its data root and, if one is given, its screen spec."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 
-class Source(NamedTuple):
-    """A data root, and the file that says how the screen in it is written down (``--screen``)."""
+@dataclass(frozen=True)
+class ScreenSource:
+    """The screen.
 
-    root: str
-    form: str
+    Attributes:
+        data_root: the folder with the screen's CSV files and images, as files or packed.
+        screen: the screen spec, a YAML file or the name of one that is shipped (plate96); RxRx1's tables need none,
+            nor does a data root with a screen.yml.
+    """
+
+    data_root: str
+    screen: str | None = None
 
     def __str__(self) -> str:
-        return self.root
+        return self.data_root
+
+    @property
+    def flags(self) -> list[str]:
+        """The words of a command line that name this screen."""
+        return [f"--data_root={self.data_root}", *([] if self.screen is None else [f"--screen={self.screen}"])]
 
 
-DataRoot = str | Path | Source
+DataRoot = str | Path | ScreenSource
 
 
-def source(root: str, form: str | None) -> "str | Source":
-    """Return a data root with the form that its screen is written in, alone if none is given."""
-    return root if form is None else Source(root, form)
-
-
-def form_file(data_root: DataRoot) -> str | None:
-    """Return the form that was given with a data root."""
-    return data_root.form if isinstance(data_root, Source) else None
-
-
-def flags_of(data_root: DataRoot) -> list[str]:
-    """Return the words of a command line that name a data root and its form."""
-    form = form_file(data_root)
-    return [f"--data_root={data_root}", *([] if form is None else [f"--screen={form}"])]
+def as_source(data_root: DataRoot) -> ScreenSource:
+    """Return a data root as a source, without a screen spec if none was given with it."""
+    return data_root if isinstance(data_root, ScreenSource) else ScreenSource(str(data_root))

@@ -10,7 +10,7 @@ from typing import Literal
 
 from rcic.screen.plate import SHAPES, Position, well_position, wells_of
 
-Kind = Literal["treatment", "positive_control", "negative_control"]
+WellKind = Literal["treatment", "positive_control", "negative_control"]
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class CellType:
 
 
 @dataclass(frozen=True)
-class Form:
+class ScreenSpec:
     """How a screen is written down.
 
     Attributes:

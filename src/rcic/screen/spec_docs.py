@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from rcic.schema.keys import as_yaml, headline, in_words, meanings
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 
 _HEAD = """# Every key of a screen's form
 
@@ -15,7 +15,7 @@ A form is a YAML file that says how a screen is written down: see [own-screen.md
 """
 
 
-def form_as_markdown() -> str:
+def spec_as_markdown() -> str:
     """Return every section of a form with its keys, their types, defaults and meanings."""
     parts = [_HEAD]
     for name, kind in _sections():
@@ -32,9 +32,9 @@ def form_as_markdown() -> str:
 
 def _sections() -> Iterator[tuple[str, Any]]:
     """Yield each section's name and dataclass, what is at the top first."""
-    yield "", Form
-    for field in fields(Form):
-        hint = typing.get_type_hints(Form)[field.name]
+    yield "", ScreenSpec
+    for field in fields(ScreenSpec):
+        hint = typing.get_type_hints(ScreenSpec)[field.name]
         if (kind := _nested(hint)) is not None:
             yield field.name + (", a list of" if typing.get_origin(hint) is tuple else ""), kind
 

@@ -9,80 +9,81 @@ import yaml
 
 from rcic.errors import UserError, nearest
 from rcic.files.atomic import whole
+from rcic.files.names import PACKAGE, shipped_path
 from rcic.schema.convert import Places, from_plain, place_of, to_plain
 from rcic.schema.document import read_document
 from rcic.screen.pattern import wrong_pattern
 from rcic.screen.plate import SHAPES, is_folder_name
-from rcic.screen.spec import Form, Images
+from rcic.screen.spec import Images, ScreenSpec
 
 OWN = "screen.yml"  # a form in its data root
-SHIPPED = Path(__file__).parents[3] / "configs" / "screens"
+SHIPPED = PACKAGE / "configs" / "screens"
 MOST_CHANNELS, MOST_SITES = 16, 64
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
-Rule = tuple[str, str, bool]  # key, what it must be, whether it is
+SpecRule = tuple[str, str, bool]  # key, what it must be, whether it is
 
 
-def read_form(path: str | Path, measured: bool = True) -> Form:
+def read_spec(path: str | Path, measured: bool = True) -> ScreenSpec:
     """Return the form that a YAML file holds. Without ``measured`` the levels of 16 bits may still be missing.
 
     Raises UserError, naming file and line, for an unknown key (and the nearest), a wrong type or value.
     """
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
-    form = from_plain(Form, document.plain, str(path), places=places)
-    check_form(form, str(path), places, measured)
-    return form
+    spec = from_plain(ScreenSpec, document.plain, str(path), places=places)
+    check_spec(spec, str(path), places, measured)
+    return spec
 
 
 @cache
-def shipped(name: str) -> Form:
+def shipped_spec(name: str) -> ScreenSpec:
     """Return the form ``configs/screens/{name}.yml``; UserError, with the nearest, if there is none."""
     known = sorted(path.stem for path in SHIPPED.glob("*.yml"))
     if name not in known:
         raise UserError(f"no screen {name!r} in {SHIPPED} (there: {', '.join(known)}){nearest(name, known)}")
-    return read_form(SHIPPED / f"{name}.yml")
+    return read_spec(SHIPPED / f"{name}.yml")
 
 
-def form_of(root: Path, path: str | Path | None = None, measured: bool = True) -> Form:
+def resolve_spec(root: Path, path: str | Path | None = None, measured: bool = True) -> ScreenSpec:
     """Return how the screen in a data root is written down: as the file ``path`` says, else its own screen.yml.
 
     Without both it is RxRx1's public release if the root has a metadata.csv, else Kaggle's. Raises UserError if the
     file is not there, or the root holds tables of both.
     """
     if path is not None:
-        return read_form(path, measured)
+        return read_spec(shipped_path(SHIPPED, path), measured)
     if (root / OWN).is_file():
-        return read_form(root / OWN, measured)
-    rcic, rxrx1 = shipped("rcic"), shipped("rxrx1")
+        return read_spec(root / OWN, measured)
+    rcic, rxrx1 = shipped_spec("rcic"), shipped_spec("rxrx1")
     (kaggle, metadata) = (
-        [table.file for table in form.tables if (root / table.file).exists()] for form in (rcic, rxrx1)
+        [table.file for table in spec.tables if (root / table.file).exists()] for spec in (rcic, rxrx1)
     )
     if metadata and kaggle:
         raise UserError(f"{root}: {metadata[0]} and {kaggle[0]} are two forms of a screen; keep one of them")
     return rxrx1 if metadata else rcic
 
 
-def write_form(form: Form, root: Path) -> None:
+def write_spec(spec: ScreenSpec, root: Path) -> None:
     """Write a form into a data root, where it is found by itself; UserError if that cannot be done."""
     with whole(root / OWN) as temporary:
-        temporary.write_text(yaml.safe_dump(to_plain(form), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        temporary.write_text(yaml.safe_dump(to_plain(spec), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def check_form(form: Form, source: str, places: Places, measured: bool = True) -> None:
+def check_spec(spec: ScreenSpec, source: str, places: Places, measured: bool = True) -> None:
     """Raise the UserError of the first value that cannot be, beginning with its line or with ``source``."""
-    for key, wanted, right in _rules(form, measured):
+    for key, wanted, right in _rules(spec, measured):
         if not right:
             raise UserError(f"{place_of(key, source, places)}: {key} {wanted}")
 
 
-def _rules(form: Form, measured: bool) -> Iterator[Rule]:
-    yield "name", "must be a short name: it says which screen this is", 0 < len(form.name) <= 100
-    yield "plate", f"must be one of {', '.join(map(str, SHAPES))} wells", form.plate in SHAPES
-    several = 1 <= len(form.sites) <= MOST_SITES and len({*form.sites}) == len(form.sites) and min(form.sites) >= 1
+def _rules(spec: ScreenSpec, measured: bool) -> Iterator[SpecRule]:
+    yield "name", "must be a short name: it says which screen this is", 0 < len(spec.name) <= 100
+    yield "plate", f"must be one of {', '.join(map(str, SHAPES))} wells", spec.plate in SHAPES
+    several = 1 <= len(spec.sites) <= MOST_SITES and len({*spec.sites}) == len(spec.sites) and min(spec.sites) >= 1
     yield "sites", f"must be 1 to {MOST_SITES} numbers from 1 on, each once", several
-    yield "channels", f"must be 1 to {MOST_CHANNELS}", 1 <= len(form.channels) <= MOST_CHANNELS
-    for number, channel in enumerate(form.channels):
+    yield "channels", f"must be 1 to {MOST_CHANNELS}", 1 <= len(spec.channels) <= MOST_CHANNELS
+    for number, channel in enumerate(spec.channels):
         key = f"channels.{number}"
         yield f"{key}.name", "must say what the channel shows", bool(channel.name.strip())
         yield f"{key}.colour", 'must be a colour such as "#00ff00"', _COLOUR.fullmatch(channel.colour) is not None
@@ -91,32 +92,32 @@ def _rules(form: Form, measured: bool) -> Iterator[Rule]:
     yield (
         "channels",
         "must have a name each, of its own",
-        len({one.name for one in form.channels}) == len(form.channels),
+        len({one.name for one in spec.channels}) == len(spec.channels),
     )
-    yield from _image_rules(form, form.images, measured)
-    yield from _table_rules(form)
+    yield from _image_rules(spec, spec.images, measured)
+    yield from _table_rules(spec)
 
 
-def _image_rules(form: Form, images: Images, measured: bool) -> Iterator[Rule]:
+def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[SpecRule]:
     yield (
         "images.file",
         'must be a pattern such as ["{experiment}/{plate}/{well}_s{site}_w{channel}.tif"]',
         bool(images.file),
     )
     for pattern in images.file:
-        reason = wrong_pattern(pattern, len(form.sites), len(form.channels))
+        reason = wrong_pattern(pattern, len(spec.sites), len(spec.channels))
         yield "images.file", f"{pattern!r} {reason}", not reason
     yield "images.bits", "must be 8 or 16", images.bits in (8, 16)
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
-    levels = not measured or images.bits == 8 or all(form.levels(channel) for channel in form.channel_numbers)
+    levels = not measured or images.bits == 8 or all(spec.levels(channel) for channel in spec.channel_numbers)
     wanted = "must be given for 16 bits: the grey levels that become 0 and 255, such as [100, 4095]"
     yield "images.levels", f"{wanted} (python src/data.py levels measures them)", levels
 
 
-def _table_rules(form: Form) -> Iterator[Rule]:
-    columns, types = form.columns, form.well_types
-    yield "tables", "must name a CSV file at least", bool(form.tables)
-    for number, table in enumerate(form.tables):
+def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
+    columns, types = spec.columns, spec.well_types
+    yield "tables", "must name a CSV file at least", bool(spec.tables)
+    for number, table in enumerate(spec.tables):
         yield f"tables.{number}.file", "must be the name of a CSV file in the data root", is_folder_name(table.file)
     told = columns.well is not None or (columns.row is not None and columns.column is not None)
     yield "columns.well", "or columns.row and columns.column must be given", told
@@ -127,12 +128,12 @@ def _table_rules(form: Form) -> Iterator[Rule]:
         "needs columns.site and columns.id",
         not columns.site_id or bool(columns.site and columns.id),
     )
-    ways = [form.split.column is not None, bool(form.split.test_experiments), any(table.split for table in form.tables)]
+    ways = [spec.split.column is not None, bool(spec.split.test_experiments), any(table.split for table in spec.tables)]
     yield "split", "is told in two ways; keep one of column, test_experiments and tables.split", sum(ways) < 2
     once = [*types.treatment, *types.positive_control, *types.negative_control, *types.skip]
     yield "well_types", "must name each value once", len({*once}) == len(once)
-    yield "replicates", "must be 1 or more", form.replicates is None or form.replicates >= 1
-    one = form.assignment != "one-to-one" or form.replicates in (None, 1)
+    yield "replicates", "must be 1 or more", spec.replicates is None or spec.replicates >= 1
+    one = spec.assignment != "one-to-one" or spec.replicates in (None, 1)
     yield "replicates", "must be 1 where assignment is one-to-one", one
 
 

@@ -12,9 +12,9 @@ from rcic.errors import UserError, nearest
 from rcic.files.atomic import whole
 from rcic.screen.checks import check_once, check_range, check_roles, check_splits
 from rcic.screen.rows import is_number, read_rows, refuse
-from rcic.screen.source import DataRoot, form_file
-from rcic.screen.spec import Form
-from rcic.screen.spec_files import form_of, shipped
+from rcic.screen.source import DataRoot, as_source
+from rcic.screen.spec import ScreenSpec
+from rcic.screen.spec_files import resolve_spec, shipped_spec
 from rcic.screen.table_reader import WELL_TYPES, read_entries
 
 WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"]
@@ -34,7 +34,7 @@ class Screen:
     classes: tuple[str | int, ...]  # class index -> siRNA as the input writes it
     n_treatments: int  # classes 0..n_treatments-1 are treatments; then come positive, then negative controls
     truth: pd.DataFrame | None = None
-    form: Form = field(default_factory=lambda: shipped("rcic"))
+    spec: ScreenSpec = field(default_factory=lambda: shipped_spec("rcic"))
     barcodes: Mapping[tuple[str, int], str] = field(
         default_factory=dict
     )  # (experiment, plate) -> its name, if not a number
@@ -75,7 +75,7 @@ class Screen:
         digest = hashlib.sha256(repr(self.classes).encode())
         for column in WELL_COLUMNS:
             digest.update("\n".join(map(str, self.wells[column].tolist())).encode() + b"\0")
-        if levels := [self.form.levels(channel) for channel in self.form.channel_numbers if self.form.levels(channel)]:
+        if levels := [self.spec.levels(channel) for channel in self.spec.channel_numbers if self.spec.levels(channel)]:
             digest.update(repr(levels).encode())  # what the pixels are
         return digest.hexdigest()
 
@@ -84,16 +84,16 @@ class Screen:
         return {str(name): label for label, name in enumerate(self.classes)}
 
 
-def read_screen(data_root: DataRoot, form: Form | None = None) -> Screen:
-    """Read the screen in a folder as its form says, if not given that of :func:`rcic.screen.spec_files.form_of`.
+def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
+    """Read the screen in a folder as its form says, if not given that of :func:`rcic.screen.spec_files.resolve_spec`.
 
     Classes are the siRNAs of train treatments, then of positive, then of negative controls (train and test),
     each by value (numbers), in natural order (names) or as the form's label_order says. Raises UserError naming file,
     line and reason where the form or the tables are not whole and consistent.
     """
     root = Path(str(data_root))
-    form = form or form_of(root, form_file(data_root))
-    entries = read_entries(root, form)
+    spec = spec or resolve_spec(root, as_source(data_root).screen)
+    entries = read_entries(root, spec)
     check_once(root, entries)
     check_splits(root, entries)
     check_range(root, entries)
@@ -107,10 +107,10 @@ def read_screen(data_root: DataRoot, form: Form | None = None) -> Screen:
     wells = entries.assign(label=label.mask(secret, -1))[WELL_COLUMNS].astype(text)
     told = secret & (entries["sirna"] != "")
     truth = pd.DataFrame({"id_code": wells["id_code"][told], "label": label[told]}).reset_index(drop=True)
-    integers = form.columns.label_order is None and all(is_number(name) for name in names)
+    integers = spec.columns.label_order is None and all(is_number(name) for name in names)
     classes = tuple(int(name) if integers else name for name in names)
     treatments = set(entries["sirna"][~secret & (entries["well_type"] == "treatment")])
-    return Screen(root, wells, classes, len(treatments), truth if told.any() else None, form, _barcodes(entries))
+    return Screen(root, wells, classes, len(treatments), truth if told.any() else None, spec, _barcodes(entries))
 
 
 def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:

@@ -11,10 +11,17 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.errors import UserError, nearest
-from rcic.screen.checks import check_agrees, check_choice, check_filled, check_folder_names, check_one_form, check_sites
+from rcic.screen.checks import (
+    check_agrees,
+    check_choice,
+    check_filled,
+    check_folder_names,
+    check_one_naming,
+    check_sites,
+)
 from rcic.screen.plate import cell_type_of, id_code
 from rcic.screen.rows import is_number, read_rows, whole_numbers
-from rcic.screen.spec import Form, Table
+from rcic.screen.spec import ScreenSpec, Table
 from rcic.screen.wells import named_wells
 
 ENTRIES = [
@@ -25,117 +32,117 @@ WELL_TYPES = ("treatment", "positive_control", "negative_control")
 _SKIP, _UNTOLD = "skip", ""
 
 
-def read_entries(root: Path, form: Form) -> pd.DataFrame:
+def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
     """Return the wells of a data root; UserError if it is not there or not as the form says."""
-    _check_root(root, form)
-    entries = pd.concat([_read_table(root / table.file, table, form) for table in form.tables], ignore_index=True)
+    _check_root(root, spec)
+    entries = pd.concat([_read_table(root / table.file, table, spec) for table in spec.tables], ignore_index=True)
     entries = entries[entries["well_type"] != _SKIP].reset_index(drop=True)
     if entries.empty:
         raise UserError(f"{root}: no well is left; well_types.skip of the form leaves out all of them")
     entries = _numbered(_split(entries))
-    check_filled(root, entries, form.columns.label)
-    if form.columns.label_order is None:
-        check_one_form(root, entries)
+    check_filled(root, entries, spec.columns.label)
+    if spec.columns.label_order is None:
+        check_one_naming(root, entries)
         ranks = _natural_ranks(entries["sirna"].unique())
         entries = entries.assign(rank=entries["sirna"].map(ranks))
     return entries[ENTRIES]
 
 
-def _check_root(root: Path, form: Form) -> None:
+def _check_root(root: Path, spec: ScreenSpec) -> None:
     """Refuse a data root that is not there, or lacks a table."""
-    files = [table.file for table in form.tables]
+    files = [table.file for table in spec.tables]
     if not root.is_dir():
         raise UserError(f"{root}: the data root is not {'a folder' if root.exists() else 'there'}")
     names = {path.name for path in root.iterdir()}
     if not names:
-        raise UserError(f"{root}: the data root is empty; it must hold {', '.join(files)}{_or_else(form)}")
+        raise UserError(f"{root}: the data root is empty; it must hold {', '.join(files)}{_or_else(spec)}")
     for name in files:
         if name not in names:
             remedy = nearest(name, names - set(files)) if names & set(files) else ""
-            raise UserError(f"{root / name}: the file is missing{remedy or _and_else(form, names & set(files))}")
+            raise UserError(f"{root / name}: the file is missing{remedy or _and_else(spec, names & set(files))}")
 
 
-def _or_else(form: Form) -> str:
-    return " or metadata.csv (or give the form of your own tables with --screen)" if form.name == "RCIC" else ""
+def _or_else(spec: ScreenSpec) -> str:
+    return " or metadata.csv (or give the form of your own tables with --screen)" if spec.name == "RCIC" else ""
 
 
-def _and_else(form: Form, others: set[str]) -> str:
-    known = form.name == "RCIC" and not others
+def _and_else(spec: ScreenSpec, others: set[str]) -> str:
+    known = spec.name == "RCIC" and not others
     return " (and so is metadata.csv); tables of another form are told with --screen FILE" if known else ""
 
 
-def _read_table(path: Path, table: Table, form: Form) -> pd.DataFrame:
+def _read_table(path: Path, table: Table, spec: ScreenSpec) -> pd.DataFrame:
     """Return the wells of one table as ENTRIES; the plates' numbers and splits that nothing tells are to come."""
-    columns = form.columns
-    rows = read_rows(path, _wanted(table, form), None if columns.others == "ignore" else (), _may_be_empty(table, form))
-    places = named_wells(path, rows, form)
-    types, splits = _well_types(path, rows, table, form), _splits(path, rows, table, form)
-    cell_types = _cell_types(path, rows, places, form)
+    columns = spec.columns
+    rows = read_rows(path, _wanted(table, spec), None if columns.others == "ignore" else (), _may_be_empty(table, spec))
+    places = named_wells(path, rows, spec)
+    types, splits = _well_types(path, rows, table, spec), _splits(path, rows, table, spec)
+    cell_types = _cell_types(path, rows, places, spec)
     wells = places.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
     wells["sirna"] = rows[columns.label] if table.labels else _UNTOLD
     if columns.label_order:
         wells["rank"] = whole_numbers(path, rows, columns.label_order)
     if columns.site:
-        check_sites(path, rows, form)
-    check_consistent(path, rows, wells, form)
+        check_sites(path, rows, spec)
+    check_consistent(path, rows, wells, spec)
     return wells.drop_duplicates("id_code", ignore_index=True) if columns.site else wells.reset_index(drop=True)
 
 
-def check_consistent(path: Path, rows: pd.DataFrame, wells: pd.DataFrame, form: Form) -> None:
+def check_consistent(path: Path, rows: pd.DataFrame, wells: pd.DataFrame, spec: ScreenSpec) -> None:
     """Refuse rows that contradict one another: an experiment's cell type, a label's order, a well's other sites."""
-    columns = form.columns
+    columns = spec.columns
     by = {"id_code": wells["id_code"]} if columns.id is None else {}
     told = rows.assign(**by)
     label, order = columns.label, columns.label_order
-    if form.cell_type.column:
-        check_agrees(path, told, form.cell_type.column, by=columns.experiment)
+    if spec.cell_type.column:
+        check_agrees(path, told, spec.cell_type.column, by=columns.experiment)
     if order:
         check_agrees(path, told, label, by=order)
         check_agrees(path, told, order, by=label)
     if columns.site:
-        for column in (form.split.column, form.well_types.column, label):
+        for column in (spec.split.column, spec.well_types.column, label):
             if column is not None and column in rows:
                 check_agrees(path, told, column, by=columns.id or "id_code")
 
 
-def _wanted(table: Table, form: Form) -> list[str]:
+def _wanted(table: Table, spec: ScreenSpec) -> list[str]:
     """Return the columns that a table must have."""
-    columns = form.columns
+    columns = spec.columns
     wanted = [columns.site_id, columns.id, columns.experiment, columns.plate, columns.well, columns.row, columns.column]
-    wanted += [columns.site, form.cell_type.column, form.split.column if table.split is None else None]
-    types = [form.well_types.column] if table.well_types else []
+    wanted += [columns.site, spec.cell_type.column, spec.split.column if table.split is None else None]
+    types = [spec.well_types.column] if table.well_types else []
     label = [columns.label, columns.label_order] if table.labels else []
     return list(dict.fromkeys(name for name in [*wanted, *(types + label if columns.site else label + types)] if name))
 
 
-def _may_be_empty(table: Table, form: Form) -> tuple[str, ...]:
+def _may_be_empty(table: Table, spec: ScreenSpec) -> tuple[str, ...]:
     """Return the columns that need no value in every row: a label, where it is not a train table's or a control's."""
-    told = table.split == "train" or (table.split == "test" and table.labels) or form.columns.label_order
-    return () if told else (form.columns.label,)
+    told = table.split == "train" or (table.split == "test" and table.labels) or spec.columns.label_order
+    return () if told else (spec.columns.label,)
 
 
-def _well_types(path: Path, rows: pd.DataFrame, table: Table, form: Form) -> "pd.Series[str]":
+def _well_types(path: Path, rows: pd.DataFrame, table: Table, spec: ScreenSpec) -> "pd.Series[str]":
     """Return each row's well type, or that it is to be skipped."""
-    types = form.well_types
+    types = spec.well_types
     words = {word: kind for kind in (*WELL_TYPES, _SKIP) for word in getattr(types, kind)}
     if types.column is None:
         if not table.labels:
             return pd.Series("treatment", rows.index)
-        return rows[form.columns.label].map(lambda label: words.get(label, "treatment"))
+        return rows[spec.columns.label].map(lambda label: words.get(label, "treatment"))
     if not table.well_types:
         return pd.Series("treatment", rows.index)
     check_choice(path, rows, types.column, tuple(words))
     return rows[types.column].map(words)
 
 
-def _splits(path: Path, rows: pd.DataFrame, table: Table, form: Form) -> "pd.Series[str]":
+def _splits(path: Path, rows: pd.DataFrame, table: Table, spec: ScreenSpec) -> "pd.Series[str]":
     """Return each row's split, "" where only all rows together tell it."""
-    split = form.split
+    split = spec.split
     if split.column is not None and table.split is None:
         check_choice(path, rows, split.column, (*split.train, *split.test))
         return rows[split.column].isin(split.test).map({True: "test", False: "train"})
     if split.test_experiments:
-        return rows[form.columns.experiment].isin(split.test_experiments).map({True: "test", False: "train"})
+        return rows[spec.columns.experiment].isin(split.test_experiments).map({True: "test", False: "train"})
     return pd.Series(table.split or _UNTOLD, rows.index)
 
 
@@ -146,12 +153,12 @@ def _split(entries: pd.DataFrame) -> pd.DataFrame:
     return entries.assign(split=entries["split"].where(entries["split"] != _UNTOLD, guess))
 
 
-def _cell_types(path: Path, rows: pd.DataFrame, places: pd.DataFrame, form: Form) -> "pd.Series[str]":
+def _cell_types(path: Path, rows: pd.DataFrame, places: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
     """Return each row's cell type."""
-    if form.cell_type.column:
-        check_folder_names(path, rows, form.cell_type.column)  # a part of the name of a cell type's own model
-        return rows[form.cell_type.column]
-    known = {name: form.cell_type.name or cell_type_of(name) for name in places["experiment"].unique()}
+    if spec.cell_type.column:
+        check_folder_names(path, rows, spec.cell_type.column)  # a part of the name of a cell type's own model
+        return rows[spec.cell_type.column]
+    known = {name: spec.cell_type.name or cell_type_of(name) for name in places["experiment"].unique()}
     return places["experiment"].map(known)
 
 

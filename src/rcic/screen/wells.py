@@ -8,20 +8,20 @@ import pandas as pd
 from rcic.screen.checks import check_folder_names, check_names, swapped
 from rcic.screen.plate import SHAPES, id_code, row_name, span
 from rcic.screen.rows import refuse, whole_numbers
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 
 _LOOSE = re.compile(r"\s*([A-Za-z]{1,2})0*([0-9]{1,2})\s*")
 
 
-def named_wells(path: Path, rows: pd.DataFrame, form: Form) -> pd.DataFrame:
+def named_wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> pd.DataFrame:
     """Return experiment, barcode (the plate as it is named), well and id_code, all text, of a table's rows.
 
     Raises UserError for an experiment or plate that cannot be a folder, a well outside the plate, a plate that is no
     whole number where the form has a column of ids, or an id that contradicts the others.
     """
-    columns = form.columns
+    columns = spec.columns
     check_folder_names(path, rows, columns.experiment)
-    wells = _wells(path, rows, form)
+    wells = _wells(path, rows, spec)
     barcode = pd.Series("1", rows.index)
     if columns.plate is not None:
         if columns.id is None:
@@ -33,23 +33,23 @@ def named_wells(path: Path, rows: pd.DataFrame, form: Form) -> pd.DataFrame:
     codes = [id_code(*place) for place in places.itertuples(index=False)]
     places = places.assign(id_code=codes)
     if columns.id is not None:
-        check_names(path, rows, places["id_code"], form)
+        check_names(path, rows, places["id_code"], spec)
     return places
 
 
-def _wells(path: Path, rows: pd.DataFrame, form: Form) -> "pd.Series[str]":
+def _wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
     """Return the wells' names as ``B02``."""
-    columns = form.columns
+    columns = spec.columns
     if columns.well is None:
-        return _from_rows_and_columns(path, rows, form)
-    names, known, column = rows[columns.well], set(form.wells), columns.well
+        return _from_rows_and_columns(path, rows, spec)
+    names, known, column = rows[columns.well], set(spec.wells), columns.well
     if columns.id is None:
         names = names.map({name: _tidy(name) for name in names.unique()})
     outside = ~names.isin(known)
 
     def reason(row: dict[str, str]) -> str:
-        hint = swapped(row, form) if columns.id else ""
-        return f"{column} {row[column]!r} is not in {span(form.plate)}{hint}"
+        hint = swapped(row, spec) if columns.id else ""
+        return f"{column} {row[column]!r} is not in {span(spec.plate)}{hint}"
 
     refuse(path, rows, outside, reason)
     return names
@@ -61,14 +61,14 @@ def _tidy(name: str) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}" if match else name
 
 
-def _from_rows_and_columns(path: Path, rows: pd.DataFrame, form: Form) -> "pd.Series[str]":
+def _from_rows_and_columns(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
     """Return the wells' names from a column with the row, as a letter or a number, and one with the column."""
-    row, column = str(form.columns.row), str(form.columns.column)
-    n_rows = SHAPES[form.plate][0]
+    row, column = str(spec.columns.row), str(spec.columns.column)
+    n_rows = SHAPES[spec.plate][0]
     letters = {str(number + 1): row_name(number) for number in range(n_rows)}
     pairs = zip(rows[row], rows[column], strict=True)
     names = pd.Series([_tidy(letters.get(first, first) + second) for first, second in pairs], rows.index)
-    outside = ~names.isin(set(form.wells))
-    told = f"is not in {span(form.plate)}"
+    outside = ~names.isin(set(spec.wells))
+    told = f"is not in {span(spec.plate)}"
     refuse(path, rows, outside, lambda one: f"{row} {one[row]!r}, {column} {one[column]!r} {told}")
     return names

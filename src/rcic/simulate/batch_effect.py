@@ -12,7 +12,7 @@ from rcic.simulate.stream import stream
 
 # Measured on plate_mean_std.csv, the mean and std (0-255) of all 51 experiments x 4 plates x 6 channels of
 # RxRx1. Median over a cell type's experiments of the experiment's mean, channels 1-6.
-LEVEL = {
+INTENSITY = {
     "HEPG2": (5.5, 15.5, 9.9, 9.3, 4.4, 8.3),
     "HUVEC": (4.3, 15.8, 6.8, 8.2, 2.6, 5.6),
     "RPE": (2.6, 13.5, 11.4, 6.9, 4.4, 7.6),
@@ -96,7 +96,7 @@ def _batch(cell_type: str, level: np.ndarray, address: tuple[int, str, int]) -> 
     between = np.array(BETWEEN[cell_type]) * level
     common, alone = np.sqrt(_SHARED_WITHIN), np.sqrt(1 - _SHARED_WITHIN)
     score = common * own.standard_normal() + alone * own.standard_normal(6)
-    mean = np.array(LEVEL[cell_type]) * np.exp(between + np.array(WITHIN[cell_type]) * score)
+    mean = np.array(INTENSITY[cell_type]) * np.exp(between + np.array(WITHIN[cell_type]) * score)
     share = np.array(BACKGROUND) * whole.lognormal(0, _BACKGROUND_SPREAD, 6) * np.exp(0.3 * level)
     state = (whole.standard_normal(len(TRAITS)), own.standard_normal(len(TRAITS)))
     shift = (_STATE_SPREAD[0] * state[0] + _STATE_SPREAD[1] * state[1]) * STEPS

@@ -15,10 +15,10 @@ import pandas as pd
 from rcic.errors import UserError, nearest
 from rcic.screen.pattern import fill, parts_of
 from rcic.screen.plate import SITES, id_code, well_name
-from rcic.screen.spec import Form
-from rcic.screen.spec_files import shipped
+from rcic.screen.spec import ScreenSpec
+from rcic.screen.spec_files import shipped_spec
 
-Tables = dict[str, pd.DataFrame]
+ReleaseTables = dict[str, pd.DataFrame]
 _INNER_96 = [well_name(row, column, 96) for row in range(1, 7) for column in range(1, 11)]  # B02 to G11
 _LZW = 5  # how libtiff numbers that compression
 _ROLES = {"treatment": "compound", "positive_control": "positive", "negative_control": "negative"}
@@ -31,17 +31,17 @@ class Release:
     name: str
     place: int
     sirna: Callable[[int], str | int]  # of a label
-    tables: Callable[[pd.DataFrame], Tables]  # of wells with the columns that `named` returns
+    tables: Callable[[pd.DataFrame], ReleaseTables]  # of wells with the columns that `named` returns
 
     @cached_property
-    def form(self) -> Form:
+    def spec(self) -> ScreenSpec:
         """How the layout is read."""
-        return shipped(self.name)
+        return shipped_spec(self.name)
 
     @property
     def pattern(self) -> str:
         """The pattern of the images' paths."""
-        return self.form.images.file[self.place]
+        return self.spec.images.file[self.place]
 
     def named(self, wells: pd.DataFrame) -> pd.DataFrame:
         """Return the wells, in their order, with ``drawn`` (the well as it is drawn), and id_code, well, barcode, name.
@@ -49,7 +49,7 @@ class Release:
         ``name`` is the siRNA as this layout writes it.
         """
         wells = wells.assign(drawn=wells["well"], barcode=wells["plate"].astype(str))
-        if self.form.plate == 96:
+        if self.spec.plate == 96:
             rank = wells.groupby(["experiment", "plate"])["well"].rank().astype(int) - 1
             n_wells = wells.groupby(["experiment", "plate"])["well"].transform("size")
             places = (rank * len(_INNER_96) // n_wells).tolist()
@@ -61,11 +61,11 @@ class Release:
 
     def path(self, split: str, experiment: str, barcode: str, well: str, site: int, channel: int) -> str:
         """Return an image's path below the data root."""
-        return fill(self.pattern, parts_of(self.form, split, experiment, barcode, well, site, channel))
+        return fill(self.pattern, parts_of(self.spec, split, experiment, barcode, well, site, channel))
 
     def encode(self, image: np.ndarray, channel: int) -> bytes:
         """Return an image (H, W) uint8 as a file's bytes: a PNG, or a TIFF of 16 bits that has its levels."""
-        if (levels := self.form.levels(channel)) is None:
+        if (levels := self.spec.levels(channel)) is None:
             return cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
         low, high = levels
         deep = np.rint(low + image * ((high - low) / 255)).astype(np.uint16)
@@ -73,13 +73,13 @@ class Release:
 
     def decode(self, image: np.ndarray, channel: int) -> np.ndarray:
         """Return the image (H, W) uint8 of one that was read back from its file."""
-        if (levels := self.form.levels(channel)) is None:
+        if (levels := self.spec.levels(channel)) is None:
             return image
         low, high = levels
         return np.rint((image.astype(np.float64) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
 
 
-def _kaggle(wells: pd.DataFrame) -> Tables:
+def _kaggle(wells: pd.DataFrame) -> ReleaseTables:
     """Return the tables of the competition's first release; the labels of test treatments are left out."""
     place, treatment = ["id_code", "experiment", "plate", "well"], wells["well_type"] == "treatment"
     tables = {}
@@ -92,7 +92,7 @@ def _kaggle(wells: pd.DataFrame) -> Tables:
     return tables | {"sample_submission.csv": test.assign(sirna=0)}
 
 
-def _release(wells: pd.DataFrame) -> Tables:
+def _release(wells: pd.DataFrame) -> ReleaseTables:
     """Return the public release's table, a row a site, test labels included."""
     rows = wells.loc[wells.index.repeat(len(SITES))].assign(site=list(SITES) * len(wells))
     rows = rows.assign(site_id=rows["id_code"] + "_" + rows["site"].astype(str), dataset=rows["split"])
@@ -101,7 +101,7 @@ def _release(wells: pd.DataFrame) -> Tables:
     return {"metadata.csv": rows[[*facts, "sirna", "sirna_id"]]}
 
 
-def _of_ones_own(wells: pd.DataFrame) -> Tables:
+def _of_ones_own(wells: pd.DataFrame) -> ReleaseTables:
     """Return the table of the example: what test wells got is not told, and each plate has an empty well."""
     told = (wells["split"] == "train") | (wells["well_type"] != "treatment")
     use, role = wells["split"].map({"train": "known", "test": "unknown"}), wells["well_type"].map(_ROLES)

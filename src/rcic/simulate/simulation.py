@@ -1,6 +1,7 @@
 """The door of the workshop: a whole synthetic screen in a folder, in Kaggle's layout or another one."""
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from rcic.simulate.presets import N_GROUPS, Preset, find_preset
 from rcic.simulate.release import Release, find_release
 from rcic.simulate.site import unit_light
 
-VERSION = 1  # raise it with every change that alters a drawn byte
-MARK, BEGUN = "simulated.json", ".simulating.json"
+_log = logging.getLogger(__name__)
+
+SIMULATOR_VERSION = 1  # raise it with every change that alters a drawn byte
+DONE_FILE, BEGUN = "simulated.json", ".simulating.json"
 
 
 def simulate(
@@ -34,10 +37,10 @@ def simulate(
     chosen, release, folder = find_preset(preset), find_release(layout), Path(out_dir)
     if seed < 0:
         raise UserError(f"seed {seed}: must be 0 or larger")
-    identity = {"version": VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
+    identity = {"version": SIMULATOR_VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
     identity |= {} if layout == "rcic" else {"layout": layout}
     if _is_complete(folder, identity):
-        print(f"{folder}: screen {preset!r} with seed {seed} is already there, nothing to draw")
+        _log.info(f"{folder}: screen {preset!r} with seed {seed} is already there, nothing to draw")
         return
     _write_json(folder / BEGUN, identity)
     wells = release.named(plan(chosen, seed))
@@ -53,7 +56,7 @@ def simulate(
     for name, table in tables.items():
         _write_csv(folder / name, table)
     _write_truth(folder / "truth", wells, effect_table(chosen, changes), batch_table(found))
-    _write_json(folder / MARK, identity)
+    _write_json(folder / DONE_FILE, identity)
     (folder / BEGUN).unlink()
 
 
@@ -61,7 +64,7 @@ def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
     """Return whether the screen is there; UserError if the folder holds anything but (a part of) it."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; name a folder for the screen")
-    marks = [folder / name for name in (MARK, BEGUN) if (folder / name).is_file()]
+    marks = [folder / name for name in (DONE_FILE, BEGUN) if (folder / name).is_file()]
     if not marks:
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder")
@@ -71,7 +74,7 @@ def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
     if differs:
         what = ", ".join(differs)
         raise UserError(f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another")
-    return marks[0].name == MARK
+    return marks[0].name == DONE_FILE
 
 
 def _read_mark(path: Path) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-import inspect
 import subprocess
 import sys
 import typing
@@ -6,20 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from rcic.cli.signature import flags_of
 from rcic.errors import UserError
-from rcic.learn.config.resolve import FLAGS, check_files, override, parse_overrides, read_config, resolve, write_config
+from rcic.learn.config.resolve import (
+    CONFIG_FLAGS,
+    check_named_files,
+    override,
+    parse_overrides,
+    read_config,
+    resolve,
+    write_config,
+)
 from rcic.learn.config.settings import Augment, Config
-from rcic.pixels.batches.augment import BATCH_KEYS, EXTRAS, KEYS
+from rcic.pixels.batches.augment import BATCH_KEYS, EXTRAS, SAMPLE_KEYS
 from rcic.schema.convert import flat, to_plain
-from rcic.screen.spec_files import SHIPPED
-from tests.program import script
+from tests.program import command
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted({*(ROOT / "configs").rglob("*.yml")} - {*SHIPPED.glob("*")}),
+    sorted({*(ROOT / "configs").rglob("*.yml")} - {*(ROOT / "configs" / "screens").glob("*")}),
     ids=lambda path: f"{path.parent.name}/{path.stem}",
 )
 def test_every_shipped_config_loads_and_round_trips(path, tmp_path):
@@ -38,7 +45,7 @@ def test_the_full_size_configs_are_recipe_a():
 
 
 def test_augment_has_the_keys_and_names_of_the_pixels():
-    assert set(Augment.__dataclass_fields__) == {*KEYS, *BATCH_KEYS} and not set(KEYS) & set(BATCH_KEYS)
+    assert set(Augment.__dataclass_fields__) == {*SAMPLE_KEYS, *BATCH_KEYS} and not set(SAMPLE_KEYS) & set(BATCH_KEYS)
     (names, _) = typing.get_args(typing.get_type_hints(Augment)["extra"])
     assert set(typing.get_args(names)) == set(EXTRAS)
 
@@ -148,17 +155,17 @@ def test_a_mistake_that_is_found_later_too(tmp_path):
 @pytest.mark.parametrize("key", ["model.weights_file", "init.checkpoint"])
 def test_a_weight_file_that_is_not_there_is_named(tmp_path, key):
     (tmp_path / "there.pth").touch()
-    check_files(override(Config(), key, str(tmp_path / "there.pth")))
-    check_files(Config())
+    check_named_files(override(Config(), key, str(tmp_path / "there.pth")))
+    check_named_files(Config())
     for name in (f"{tmp_path}/gone.pth", str(tmp_path), ""):
         with pytest.raises(UserError) as error:
-            check_files(override(Config(), key, name))
+            check_named_files(override(Config(), key, name))
         assert str(error.value).startswith(f"{key} is ") and str(error.value).endswith(", but no such file is there")
 
 
 def test_the_flags_are_those_of_the_command():
-    assert {flag for flag in FLAGS if flag not in inspect.signature(script("train.py")["run"]).parameters} == set()
-    assert set(FLAGS.values()) < set(flat(to_plain(Config())))
+    assert {flag for flag in CONFIG_FLAGS if flag not in flags_of(command("train.py", "run"))} == set()
+    assert set(CONFIG_FLAGS.values()) < set(flat(to_plain(Config())))
 
 
 def test_wandb_can_be_set_off_by_its_bare_word():

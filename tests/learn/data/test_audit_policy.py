@@ -9,10 +9,10 @@ import pytest
 from rcic.errors import UserError
 from rcic.files.names import RUN
 from rcic.learn.data.audit_policy import audit_of_prediction
-from rcic.learn.data.loaders import stacked, usable_sites, with_company
+from rcic.learn.data.loaders import add_plate_context, stacked, usable_sites
 from rcic.learn.data.stage_table import stage_table
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.train.build import build_training, find_sites
 from rcic.learn.train.progressive_labels import test_sites as sites_of_test_wells
 from rcic.learn.train.run import train
@@ -92,7 +92,7 @@ def test_the_other_site_takes_a_bad_ones_place(damaged, wells, audited, capsys):
 def test_bad_company_is_left_out(damaged, screen, wells, audited, config, on_bad, capsys):
     store, found = FileStore(damaged), audited(on_bad)
     rows = usable_sites(store, wells[3:], (1, 2), FIVE, False, found)
-    both = with_company(store, screen, rows, "experiment", config(), found)
+    both = add_plate_context(store, screen, rows, "experiment", config(), found)
     company = both[~both["wanted"]]
     there = set(zip(company["id_code"], company["site"], strict=True))
     codes = wells["id_code"].tolist()
@@ -102,7 +102,7 @@ def test_bad_company_is_left_out(damaged, screen, wells, audited, config, on_bad
     said = f"without 1 of its {company['id_code'].nunique() + 1} other wells, which lack a sound image\n"
     assert capsys.readouterr().out.endswith(said)
     own = stacked(rows, (1, 2))
-    pairs = with_company(store, screen, own, "experiment", config(data__stack_sites=True), found)
+    pairs = add_plate_context(store, screen, own, "experiment", config(data__stack_sites=True), found)
     assert not set(pairs["id_code"]) & set(codes[:3]) and codes[3] in set(pairs["id_code"])
 
 
@@ -190,7 +190,7 @@ def predict(members, own_screen, tmp_path):
     """Return a function that predicts the test wells of the own screen: their id_codes, logits and those by site."""
 
     def run(**options):
-        given = Options(audit_dir=str(tmp_path / "audit"), **options)
+        given = PredictionOptions(audit_dir=str(tmp_path / "audit"), **options)
         predict_all(own_screen, members, ["tiny"], tmp_path / "out", ("test",), given)
         found = {}
         for channels in SETS:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
-from rcic.learn.data.loaders import order_of, stacked, train_loader, usable_sites, valid_loader, with_company
+from rcic.learn.data.loaders import add_plate_context, order_of, stacked, train_loader, usable_sites, valid_loader
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import site_table
@@ -101,7 +101,7 @@ def plate_of(rows):
 def test_company_is_the_rest_of_the_plate(screen, config, unit):
     wells = screen.select("train", "treatment").iloc[[30, 3]]  # two experiments, not in order
     rows = site_table(wells)
-    both = with_company(FileStore(screen.root), screen, rows, unit, config())
+    both = add_plate_context(FileStore(screen.root), screen, rows, unit, config())
     wanted, company = both[both["wanted"]], both[~both["wanted"]]
     assert both["wanted"].dtype == bool and both.index.tolist() == list(range(len(both)))
     assert sorted(wanted["id_code"]) == sorted(rows["id_code"])
@@ -120,7 +120,7 @@ def test_company_is_the_rest_of_the_plate(screen, config, unit):
 
 def test_without_a_unit_there_is_no_company(screen, config):
     rows = site_table(wells_of(screen, 3))
-    alone = with_company(FileStore(screen.root), screen, rows, None, config())
+    alone = add_plate_context(FileStore(screen.root), screen, rows, None, config())
     assert alone["wanted"].all() and alone.drop(columns="wanted").equals(rows)
 
 
@@ -128,10 +128,10 @@ def test_company_that_lacks_an_image_is_left_out_aloud(screen, own_screen, confi
     store, wells = FileStore(own_screen), wells_of(screen, 2)
     rows = site_table(wells.head(1))
     remove(own_screen, wells, 1, 2, 3)
-    both = with_company(store, screen, rows, "plate", config())
+    both = add_plate_context(store, screen, rows, "plate", config())
     assert both[both["id_code"] == wells["id_code"][1]]["site"].tolist() == [1]
     chosen = config(data__stack_sites=True)
-    lone = with_company(store, screen, stacked(rows, (1, 2)), "plate", chosen)
+    lone = add_plate_context(store, screen, stacked(rows, (1, 2)), "plate", chosen)
     assert wells["id_code"][1] not in set(lone["id_code"])
     assert lone["id_code"].is_unique and set(lone["site"]) == {0} and len(lone) == both["id_code"].nunique() - 1
     for path in (own_screen / "train" / wells["experiment"][0] / "Plate1").iterdir():
@@ -140,14 +140,14 @@ def test_company_that_lacks_an_image_is_left_out_aloud(screen, own_screen, confi
     for settings in ({}, {"data__stack_sites": True}):  # nobody else is left
         chosen = config(**settings)
         alone = stacked(rows, (1, 2)) if settings else rows
-        assert with_company(store, screen, alone, "plate", chosen)["id_code"].tolist() == alone["id_code"].tolist()
+        assert add_plate_context(store, screen, alone, "plate", chosen)["id_code"].tolist() == alone["id_code"].tolist()
         said = "statistics of each plate without 5 of its 5 other wells, which lack an image\n"
         assert capsys.readouterr().out.endswith(said)
 
 
 def test_only_the_sites_of_the_config_are_company(screen, config):
     rows = site_table(wells_of(screen, 1), (2,))
-    both = with_company(FileStore(screen.root), screen, rows, "plate", config(data__sites=[2]))
+    both = add_plate_context(FileStore(screen.root), screen, rows, "plate", config(data__sites=[2]))
     assert set(both["site"]) == {2} and len(both) > 1
 
 
@@ -191,7 +191,7 @@ def test_sites_without_a_label_sit_out(screen, config, bn):
 def test_ranks_share_whole_plates(screen, config, ranks, unit):
     store, chosen = FileStore(screen.root), config(train__valid_batch_size=3)
     wells = screen.select("train", "treatment").iloc[[0, 3, 9, 30, 31]]
-    rows = with_company(store, screen, site_table(wells), unit, chosen)
+    rows = add_plate_context(store, screen, site_table(wells), unit, chosen)
     seen = []
     for rank in (0, 1):
         ranks(rank, 2)

@@ -5,8 +5,8 @@ import torch
 
 from rcic.files.names import BEST
 from rcic.learn.data.pixel_norm import PixelNorm, learn_pixel_norm
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.runs.checkpoint import read_checkpoint
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
@@ -80,7 +80,7 @@ def test_every_way_trains_and_predicts(trained, screen, tmp_path, by):
     names = {"cell_type": {"HUVEC", "RPE", "global"}, "global": {"global"}}
     assert pixels["by"] == by and set(pixels["known"]) == names.get(by, set())
     for batch_size in (4, 64):
-        options = Options(batch_size=batch_size)
+        options = PredictionOptions(batch_size=batch_size)
         predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / f"out{batch_size}", ("test",), options)
     one, other = (np.load(tmp_path / f"out{size}" / "[1,4]/fold_0/tiny/pred_test.npy") for size in (4, 64))
     assert np.isfinite(one).all() and one.std() > 0

@@ -72,4 +72,4 @@ def test_metadata_is_that_of_the_rows():
     assert sites().metadata(rows, "cpu") is None
     assert sites(train_metadata=metadata).metadata(rows, "cpu").tolist() == [[6, 7], [0, 1], [6, 7]]
     batch = {"row": torch.tensor([2, 3]), "image": torch.zeros(2, 1, 4, 4)}
-    assert sites(valid_metadata=metadata).gatherer().add(batch).metadata.tolist() == [[4, 5], [6, 7]]
+    assert sites(valid_metadata=metadata).collator().add(batch).metadata.tolist() == [[4, 5], [6, 7]]

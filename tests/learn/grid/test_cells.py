@@ -11,8 +11,9 @@ from rcic.files.lock import locked
 from rcic.files.names import BEST, CONFIG, METRICS, RUN
 from rcic.learn.config.for_screen import channel_sets
 from rcic.learn.config.resolve import write_config
-from rcic.learn.grid.cells import Choice, Tables, cells_of
-from rcic.learn.grid.scheduler import Grid
+from rcic.learn.grid.cells import GridTables, cells_of
+from rcic.learn.grid.grid_options import GridOptions
+from rcic.learn.grid.scheduler import GridScheduler
 from rcic.screen.table import write_wells
 
 TINY = """stage: {stage}
@@ -22,7 +23,7 @@ data: {{workers: 0, audit: off, folds_dir: {folds}, pseudo_dir: {pseudo}}}
 schedule: {{frozen_epochs: 0, epochs: 3, warmup_epochs: 0}}
 train: {{precision: fp32}}
 """
-SETS = ((1, 2), (3,))
+SETS = "[1,2] [3]"
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def grid(configs, screen, tmp_path):
     """Return a function that makes the cells of some configs, and their tables."""
 
     def make(n_configs=2, folds=(0, 1), settings=""):
-        choice = Choice(configs[:n_configs], (), folds, SETS, settings)
-        return cells_of(choice, screen, tmp_path / "logs"), Tables(screen, tmp_path / "logs")
+        choice = GridOptions(configs[:n_configs], (), folds, SETS, settings)
+        return cells_of(choice, screen, tmp_path / "logs"), GridTables(screen, tmp_path / "logs")
 
     return make
 
@@ -96,14 +97,14 @@ class Pretended:
 
 def carry_out(cells, tables, **words):
     launcher = Pretended(cells, tables, **words)
-    return Grid(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001), launcher
+    return GridScheduler(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001), launcher
 
 
 def test_every_stage_model_fold_and_channel_set_once(configs, screen, tmp_path):
-    cells = cells_of(Choice(configs, ("tiny", "resnet18")), screen, tmp_path)
+    cells = cells_of(GridOptions(configs, ("tiny", "resnet18")), screen, tmp_path)
     assert Counter(cell.config.stage for cell in cells) == {"control": 12, "full": 60, "pseudo": 60}
     assert len({cell.folder for cell in cells}) == 132
-    sets = channel_sets(screen.form)
+    sets = channel_sets(screen.spec)
     assert len(sets) == 6 and sets[0] == (1, 2, 3, 4, 5) and sets[-1] == (2, 3, 4, 5, 6)
     assert [cell.config.stage for cell in cells] == ["control"] * 12 + ["full"] * 60 + ["pseudo"] * 60
     assert cells[12].name == "full [1,2,3,4,5] fold 0 tiny"
@@ -113,9 +114,9 @@ def test_every_stage_model_fold_and_channel_set_once(configs, screen, tmp_path):
 
 def test_a_training_that_stands_twice_is_refused(configs, screen, tmp_path):
     with pytest.raises(UserError, match=r"full \[1,2\] fold 0 tiny stands twice in the grid"):
-        cells_of(Choice(configs[1:2], (), (0, 0), SETS), screen, tmp_path)
+        cells_of(GridOptions(configs[1:2], (), (0, 0), SETS), screen, tmp_path)
     with pytest.raises(UserError, match=r"--channels: data.channels is \[7\], but RCIC has 1, 2, 3, 4, 5, 6"):
-        cells_of(Choice(configs[1:2], (), (0,), ((7,),)), screen, tmp_path)
+        cells_of(GridOptions(configs[1:2], (), (0,), "[7]"), screen, tmp_path)
 
 
 def test_stages_follow_one_another_and_all_are_done_once(grid):
@@ -166,7 +167,7 @@ def test_what_was_trained_otherwise_is_not_touched(grid):
 def test_what_another_process_trains_is_waited_for(grid):
     cells, tables = grid(n_configs=1)
     launcher = Pretended(cells, tables)
-    work = Grid(cells, tables, launcher, lambda cell, again: cell.flags)
+    work = GridScheduler(cells, tables, launcher, lambda cell, again: cell.flags)
     with locked(cells[0].folder):
         work._begin()
         assert launcher.started == [cells[1].name] and work._others()
@@ -204,7 +205,7 @@ def test_an_interruption_ends_those_that_run(grid):
 
     launcher.ended = interrupt
     with pytest.raises(KeyboardInterrupt):
-        Grid(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001)
+        GridScheduler(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001)
     assert launcher.stopped
 
 

@@ -1,9 +1,10 @@
 import pytest
 
-from rcic.learn.grid.cells import Choice, Tables, cells_of
-from rcic.learn.grid.plan import Left, cost_text, count_text, kind_of, left_of, plan_text, time_text
-from rcic.learn.grid.probe import Cost, measure
-from rcic.learn.runs.folder import State
+from rcic.learn.grid.cells import GridTables, cells_of
+from rcic.learn.grid.grid_options import GridOptions
+from rcic.learn.grid.plan import Remaining, cost_key, cost_text, count_text, plan_text, remaining_of, time_text
+from rcic.learn.grid.probe import Cost, measure_cost
+from rcic.learn.runs.folder import RunState
 from tests.learn.grid.test_cells import configs, finish  # noqa: F401
 
 COST = Cost(train=0.5, valid=0.25, at_the_end=4_000_000, at_most=8_000_000)
@@ -11,7 +12,7 @@ COST = Cost(train=0.5, valid=0.25, at_the_end=4_000_000, at_most=8_000_000)
 
 @pytest.fixture
 def cells(configs, screen, tmp_path):  # noqa: F811
-    return cells_of(Choice(configs[:2], (), (0, 1), ((1, 2), (3,))), screen, tmp_path / "logs")
+    return cells_of(GridOptions(configs[:2], (), (0, 1), "[1,2] [3]"), screen, tmp_path / "logs")
 
 
 @pytest.mark.parametrize(
@@ -32,8 +33,8 @@ def test_seconds_in_words(seconds, text):
 
 def test_a_table_tells_how_far_each_training_is(cells):
     kinds = ["done", "partial", "missing", "running", "stale", "failed"]
-    states = {cell.name: State(kind, 2) for cell, kind in zip(cells, kinds, strict=True)}
-    states[cells[4].name] = State("stale", 2, "another train.seed")
+    states = {cell.name: RunState(kind, 2) for cell, kind in zip(cells, kinds, strict=True)}
+    states[cells[4].name] = RunState("stale", 2, "another train.seed")
     lines = plan_text(cells, states).splitlines()
     assert lines[0].split() == ["[1,2]", "[3]"]
     assert [line.split() for line in lines[2:5]] == [
@@ -47,31 +48,35 @@ def test_a_table_tells_how_far_each_training_is(cells):
 
 
 def test_what_is_left_of_a_training(cells, screen, tmp_path):
-    tables = Tables(screen, tmp_path / "logs")
+    tables = GridTables(screen, tmp_path / "logs")
     full, table = cells[2], tables.of(cells[2].config)[0]
     a_epoch = 2 * (len(table.train) * 0.5 + len(table.valid) * 0.25)
-    assert left_of(full, State("missing"), tables, COST) == Left(3, 3 * a_epoch, 4_000_000)
-    assert left_of(full, State("partial", 2), tables, COST) == Left(1, a_epoch, 4_000_000)
-    assert left_of(full, State("done", 3), tables, COST) == left_of(full, State("stale", 1), tables, COST) == Left(0)
-    assert left_of(full, State("missing"), tables, None) == Left(3)
+    assert remaining_of(full, RunState("missing"), tables, COST) == Remaining(3, 3 * a_epoch, 4_000_000)
+    assert remaining_of(full, RunState("partial", 2), tables, COST) == Remaining(1, a_epoch, 4_000_000)
+    assert (
+        remaining_of(full, RunState("done", 3), tables, COST)
+        == remaining_of(full, RunState("stale", 1), tables, COST)
+        == Remaining(0)
+    )
+    assert remaining_of(full, RunState("missing"), tables, None) == Remaining(3)
 
 
 def test_the_costs_of_all(cells, tmp_path):
-    left = {cell.name: Left(3, 3600.0, 4_000_000) for cell in cells}
-    costs = {kind_of(cell): COST for cell in cells}
+    left = {cell.name: Remaining(3, 3600.0, 4_000_000) for cell in cells}
+    costs = {cost_key(cell): COST for cell in cells}
     lines = cost_text(cells, left, costs, tmp_path, 1).splitlines()
     assert lines[0] == "control tiny: 6 epochs, 2.0 hours (500.0 ms a site in training, 250.0 in validation)"
     assert lines[1].startswith("full tiny: 12 epochs, 4.0 hours (")
     assert lines[2].startswith("in all 6.0 hours; 28.0 MB of checkpoints (")
     assert "6.0 hours, 3.0 hours on 2 GPUs side by side; 32.0 MB" in cost_text(cells, left, costs, tmp_path, 2)
-    huge = {cell.name: Left(1, 1.0, 10**17) for cell in cells}
+    huge = {cell.name: Remaining(1, 1.0, 10**17) for cell in cells}
     assert cost_text(cells, huge, costs, tmp_path, 1).splitlines()[-1].startswith("warning: the disk of ")
 
 
 @pytest.mark.parametrize("number", [0, 2])
 def test_a_probe_measures_and_writes_nothing(cells, small_screen, tmp_path, number):
     before = sorted(tmp_path.rglob("*"))
-    cost = measure(cells[number].config, str(small_screen), tmp_path / "logs")
+    cost = measure_cost(cells[number].config, str(small_screen), tmp_path / "logs")
     assert 0 < cost.train < 5 and 0 < cost.valid < 5
     assert 0 < cost.at_the_end < cost.at_most
     assert sorted(tmp_path.rglob("*")) == before

@@ -11,7 +11,7 @@ from rcic.errors import UserError
 from rcic.learn.config.settings import Loss
 from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.models.loss import Targets
-from rcic.learn.runs.checkpoint import lay_over, read_checkpoint, save_checkpoint
+from rcic.learn.runs.checkpoint import load_matching, read_checkpoint, save_checkpoint
 from tests.learn.models.small import bare, tiny_model
 from tests.learn.tiny import same_weights
 
@@ -160,7 +160,7 @@ def test_a_head_of_31_classes_starts_one_of_1108(loss, tmp_path):
     options = {"head": "neck", "width": 16, "metadata": ("cell_type",)}
     control, full = tiny_model(2, 31, loss, (4,), **options), tiny_model(2, 1108, loss, (4,), **options)
     save_checkpoint(tmp_path / "control.pth", control, {"model": "tiny", "channels": [1, 2]})
-    fresh = lay_over(full, read_checkpoint(tmp_path / "control.pth"))
+    fresh = load_matching(full, read_checkpoint(tmp_path / "control.pth"))
     assert fresh and all(key.startswith("head.") and key.split(".")[1] in ("weight", "bias", "margin") for key in fresh)
     assert same_weights(full.trunk.state_dict(), control.trunk.state_dict())
     assert same_weights(full.head.embed.state_dict(), control.head.embed.state_dict())
@@ -169,7 +169,7 @@ def test_a_head_of_31_classes_starts_one_of_1108(loss, tmp_path):
 def test_another_neck_starts_fresh_but_the_trunk_stays(tmp_path):
     plain, neck = tiny_model(2, 31), tiny_model(2, 1108, WINNER, head="neck")
     save_checkpoint(tmp_path / "plain.pth", plain, {"model": "tiny", "channels": [1, 2]})
-    assert all(key.startswith("head.") for key in lay_over(neck, read_checkpoint(tmp_path / "plain.pth")))
+    assert all(key.startswith("head.") for key in load_matching(neck, read_checkpoint(tmp_path / "plain.pth")))
     assert same_weights(neck.trunk.state_dict(), plain.trunk.state_dict())
 
 

@@ -10,9 +10,9 @@ from rcic.errors import UserError
 from rcic.files.names import BEST, HELD_OUT, embedding_files
 from rcic.learn.predict import passes
 from rcic.learn.predict.embed_all import embed_all
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
-from rcic.learn.runs.checkpoint import lay_over, read_checkpoint
+from rcic.learn.predict.prediction_options import PredictionOptions
+from rcic.learn.runs.checkpoint import load_matching, read_checkpoint
 from rcic.learn.train.run import train
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.images.file_store import FileStore
@@ -45,7 +45,7 @@ def embed(screen, members, tmp_path):
     """Return a function that embeds all and returns the folder of embeddings."""
 
     def run(out="out", splits=SPLITS, **options):
-        embed_all(screen.root, members, ["tiny"], tmp_path / out, splits, Options(**options))
+        embed_all(screen.root, members, ["tiny"], tmp_path / out, splits, PredictionOptions(**options))
         return tmp_path / out
 
     return run
@@ -65,7 +65,7 @@ def test_what_cannot_be_embedded_is_told(embed, members, screen):
     with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):
         embed(splits=("test",))
     with pytest.raises(UserError, match="no trained 'tinny'; did you mean 'tiny'"):
-        embed_all(screen.root, members, ["tinny"], "out", SPLITS, Options())
+        embed_all(screen.root, members, ["tinny"], "out", SPLITS, PredictionOptions())
 
 
 def test_every_member_embeds_what_it_learnt_from_and_what_it_did_not(embed, screen):
@@ -92,7 +92,7 @@ def test_every_member_embeds_what_it_learnt_from_and_what_it_did_not(embed, scre
 def test_an_embedding_is_the_mean_over_sites_and_views(embed, members, screen, views):
     embeddings, codes = read(embed(splits=("test",), tta=views) / FOLDER.format(0), "test")
     network = tiny_network(len(CHANNELS), screen.n_treatments)
-    assert lay_over(network, read_checkpoint(members / FOLDER.format(0) / BEST)) == []
+    assert load_matching(network, read_checkpoint(members / FOLDER.format(0) / BEST)) == []
     wells, store = screen.wells.set_index("id_code"), FileStore(screen.root)
     for row in (0, 7, len(codes) - 1):
         well = wells.loc[codes[row]]
@@ -116,7 +116,7 @@ def test_pseudo_labelled_wells_and_controls_are_not_in_the_bank(screen, folds_di
     pseudo.to_csv(tmp_path / "pseudo" / "pseudo.csv", index=False)
     settings = {"data__channels": CHANNELS, "data__pseudo_dir": str(tmp_path / "pseudo"), "data__controls": "classes"}
     folder = train(tiny_config(folds_dir, stage="pseudo", **settings), screen.root, tmp_path / "logs")
-    embed_all(screen.root, tmp_path / "logs" / "pseudo", ["tiny"], tmp_path / "out", ("train",), Options())
+    embed_all(screen.root, tmp_path / "logs" / "pseudo", ["tiny"], tmp_path / "out", ("train",), PredictionOptions())
     wells = screen.wells.set_index("id_code").loc[read(tmp_path / "out" / FOLDER.format(0), "train")[1]]
     assert set(wells["split"]) == {"train"}
     assert set(wells["well_type"]) == {"treatment"}
@@ -159,7 +159,7 @@ def test_a_killed_run_goes_on_where_it_was(embed, monkeypatch, capsys):
 
 
 def test_predictions_in_the_same_folder_stay(embed, screen, members, tmp_path):
-    predict_all(screen.root, members, ["tiny"], tmp_path / "out", ("test",), Options())
+    predict_all(screen.root, members, ["tiny"], tmp_path / "out", ("test",), PredictionOptions())
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("pred_*")}
     out = embed(splits=("test",))
     assert {path: path.read_bytes() for path in out.rglob("pred_*")} == before

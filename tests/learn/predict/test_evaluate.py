@@ -8,9 +8,9 @@ from torch import nn
 
 from rcic.learn.config.settings import Config, Data, Model
 from rcic.learn.data.pixel_norm import PixelNorm
-from rcic.learn.data.site_groups import Gatherer, Group, group_codes
+from rcic.learn.data.site_groups import Group, GroupCollator, group_codes
 from rcic.learn.models import WellClassifier
-from rcic.learn.predict.evaluate import How, ask
+from rcic.learn.predict.evaluate import InferenceSettings, predict_group
 from rcic.pixels.batches.sampler import WholeGroups
 from tests.learn.models.small import tiny_model
 
@@ -52,19 +52,22 @@ def same_bits(one, other):
 @pytest.mark.parametrize("bn", ["plate", "experiment"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.uint8])
 def test_neither_batch_size_nor_order_changes_a_bit(head, bn, dtype):
-    own, how = network(bn, head=head).to(torch.float64 if dtype == torch.float64 else torch.float32), How(bn)
+    own, how = (
+        network(bn, head=head).to(torch.float64 if dtype == torch.float64 else torch.float32),
+        InferenceSettings(bn),
+    )
     group = group_of(sites(wells=70), dtype)  # 140 sites a plate: two portions
     wanted = np.random.default_rng(1).random(280) < 0.7
-    told = ask(own, group, wanted, how)
+    told = predict_group(own, group, wanted, how)
     assert told.logits.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert told.logits.shape == (wanted.sum(), 5)
     for batch_size in BATCH_SIZES:
-        assert same_bits(ask(own, group, wanted, replace(how, batch_size=batch_size)), told)
+        assert same_bits(predict_group(own, group, wanted, replace(how, batch_size=batch_size)), told)
     order = np.random.default_rng(2).permutation(280)
     table = group.rows.iloc[order].reset_index(drop=True)
-    gathered = Gatherer(table, "experiment").add({"row": torch.arange(280), "image": group.images[order]})
+    gathered = GroupCollator(table, "experiment").add({"row": torch.arange(280), "image": group.images[order]})
     assert gathered.rows.index.tolist() == np.argsort(order).tolist()
-    assert same_bits(ask(own, gathered, wanted, replace(how, batch_size=7)), told)
+    assert same_bits(predict_group(own, gathered, wanted, replace(how, batch_size=7)), told)
 
 
 @pytest.mark.parametrize(("side", "n"), [(16, 80), (256, 32)])
@@ -73,7 +76,7 @@ def test_large_images_go_in_small_portions(side, n):
     group = Group(group.rows, group.images[:, :, :1, :1].expand(-1, -1, side, side))
     seen = []
     own.trunk.register_forward_hook(lambda _layer, inputs, _output: seen.append(len(inputs[0])))
-    ask(own, group, everyone(group), How("plate"))
+    predict_group(own, group, everyone(group), InferenceSettings("plate"))
     assert max(seen) <= n and sum(seen) == 160 and len(seen) == 2 * -(-80 // n)
 
 
@@ -81,46 +84,52 @@ def test_large_images_go_in_small_portions(side, n):
 def test_running_statistics_need_no_company(batch_size):
     """The batch changes the last digits only."""
     own, group = network("running"), group_of(sites())
-    told = ask(own, group, everyone(group), How(batch_size=64))
+    told = predict_group(own, group, everyone(group), InferenceSettings(batch_size=64))
     for numbers in ([4], [70, 3, 41], range(80)):
         part = group.part(np.array(numbers))
-        some = ask(own, part, everyone(part), How(batch_size=batch_size))
+        some = predict_group(own, part, everyone(part), InferenceSettings(batch_size=batch_size))
         torch.testing.assert_close(some.logits, told.logits[numbers], rtol=0, atol=1e-12)
 
 
 def test_plates_that_come_together_are_judged_apart():
     own, group = network(), group_of(sites())
-    together = ask(own, group, everyone(group), How("plate"))
+    together = predict_group(own, group, everyone(group), InferenceSettings("plate"))
     parts = [group.part(np.flatnonzero(group.rows["plate"] == plate)) for plate in (1, 2)]
-    apart = torch.cat([ask(own, part, everyone(part), How("plate")).logits for part in parts])
+    apart = torch.cat([predict_group(own, part, everyone(part), InferenceSettings("plate")).logits for part in parts])
     assert torch.equal(together.logits, apart)
-    as_one = ask(own, group, everyone(group), How("experiment")).logits
+    as_one = predict_group(own, group, everyone(group), InferenceSettings("experiment")).logits
     assert (as_one - apart).abs().max() > 1e-3
 
 
 def test_company_lends_its_statistics_and_is_not_answered():
     own, group = network(), group_of(sites(plates=(1,)))
     wanted = np.arange(40) % 4 == 0
-    among_all = ask(own, group, wanted, How("plate"))
+    among_all = predict_group(own, group, wanted, InferenceSettings("plate"))
     assert among_all.logits.shape == (10, 5)
-    torch.testing.assert_close(among_all.logits, ask(own, group, everyone(group), How("plate")).logits[wanted])
+    torch.testing.assert_close(
+        among_all.logits, predict_group(own, group, everyone(group), InferenceSettings("plate")).logits[wanted]
+    )
     part = group.part(np.flatnonzero(wanted))
-    alone = ask(own, part, everyone(part), How("plate"))
+    alone = predict_group(own, part, everyone(part), InferenceSettings("plate"))
     assert (among_all.logits - alone.logits).abs().max() > 1e-3
 
 
 def test_a_single_site_is_judged_by_the_running_statistics():
     """It has no variance among sites; a vector of one would stop BatchNorm1d."""
     own, group = network(head="neck"), group_of(sites(plates=(1,), wells=1)).part(np.array([1]))
-    one, other = (ask(own, group, everyone(group), How(bn)).logits for bn in ("plate", "running"))
+    one, other = (
+        predict_group(own, group, everyone(group), InferenceSettings(bn)).logits for bn in ("plate", "running")
+    )
     assert torch.equal(one, other)
 
 
 def test_a_plate_without_wanted_sites_is_passed_over():
     own, group = network(), group_of(sites())
     second = np.array(group.rows["plate"] == 2)
-    told = ask(own, group, second, How("plate"))
-    assert torch.equal(told.logits, ask(own, group, everyone(group), How("plate")).logits[second])
+    told = predict_group(own, group, second, InferenceSettings("plate"))
+    assert torch.equal(
+        told.logits, predict_group(own, group, everyone(group), InferenceSettings("plate")).logits[second]
+    )
 
 
 def shifted(group):
@@ -138,9 +147,13 @@ def test_a_shifted_and_stretched_plate_is_the_same_plate():
     trunk = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
     own = WellClassifier(trunk, 8, 5, Model(bn="plate")).double()
     plates = (group, shifted(group))
-    one, other = (ask(own, plate, everyone(plate), How("plate", none)).logits for plate in plates)
+    one, other = (
+        predict_group(own, plate, everyone(plate), InferenceSettings("plate", none)).logits for plate in plates
+    )
     torch.testing.assert_close(one, other, rtol=0, atol=1e-5)  # eps of BatchNorm beside the variance
-    one, other = (ask(own, plate, everyone(plate), How("running", none)).logits for plate in plates)
+    one, other = (
+        predict_group(own, plate, everyone(plate), InferenceSettings("running", none)).logits for plate in plates
+    )
     assert (one - other).abs().max() > 1
 
 
@@ -149,7 +162,10 @@ def test_a_network_without_batch_norm_gives_the_same_whatever_bn_says():
     torch.manual_seed(0)
     for norm in (nn.GroupNorm(2, 8), nn.Identity()):
         own = WellClassifier(nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU()), 8, 5).double()
-        answers = [ask(own, group, everyone(group), How(bn)).logits for bn in ("running", "plate", "experiment")]
+        answers = [
+            predict_group(own, group, everyone(group), InferenceSettings(bn)).logits
+            for bn in ("running", "plate", "experiment")
+        ]
         for other in answers[1:]:
             torch.testing.assert_close(other, answers[0], rtol=0, atol=1e-12)
 
@@ -158,25 +174,30 @@ def test_a_network_without_batch_norm_gives_the_same_whatever_bn_says():
 def test_metadata_goes_with_its_site(bn):
     own = network(bn, head="neck", metadata=("cell_type",), metadata_form="learned", metadata_width=4)
     group = group_of(sites(), metadata=True)
-    told = ask(own, group, everyone(group), How(bn, batch_size=7))
+    told = predict_group(own, group, everyone(group), InferenceSettings(bn, batch_size=7))
     order = np.random.default_rng(0).permutation(80)
     shuffled = Group(group.rows.iloc[order], group.images[order], group.metadata[order])
-    again = ask(own, shuffled, everyone(group), How(bn, batch_size=7))
+    again = predict_group(own, shuffled, everyone(group), InferenceSettings(bn, batch_size=7))
     torch.testing.assert_close(again.logits, told.logits[order], rtol=0, atol=1e-12)
     unknown = Group(group.rows, group.images)
-    assert (ask(own, unknown, everyone(group), How(bn)).logits - told.logits).abs().max() > 1e-3
+    assert (predict_group(own, unknown, everyone(group), InferenceSettings(bn)).logits - told.logits).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("bn", ["running", "plate"])
 def test_views_are_averaged_and_the_first_is_kept(bn):
     """The statistics are those of the plate as it is, whatever views are asked for."""
     own, group = network(bn), group_of(sites())
-    single = [ask(own, group, everyone(group), How(bn, tta=(view,))) for view in ("rot90", "identity", "hflip")]
-    told = ask(own, group, everyone(group), How(bn, tta=("rot90", "identity", "hflip"), batch_size=5))
+    single = [
+        predict_group(own, group, everyone(group), InferenceSettings(bn, tta=(view,)))
+        for view in ("rot90", "identity", "hflip")
+    ]
+    told = predict_group(
+        own, group, everyone(group), InferenceSettings(bn, tta=("rot90", "identity", "hflip"), batch_size=5)
+    )
     torch.testing.assert_close(told.first, single[0].logits, rtol=0, atol=1e-12)
     torch.testing.assert_close(told.logits, sum(one.logits for one in single) / 3, rtol=0, atol=1e-12)
     torch.testing.assert_close(told.embedding, sum(one.embedding for one in single) / 3, rtol=0, atol=1e-12)
-    crops = ask(own, group, everyone(group), How(bn, tta=("crops",), crop=12))
+    crops = predict_group(own, group, everyone(group), InferenceSettings(bn, tta=("crops",), crop=12))
     assert crops.logits.shape == (80, 5) and (crops.first - crops.logits).abs().max() > 1e-3
 
 
@@ -184,7 +205,7 @@ def test_the_network_is_left_in_evaluation_mode_and_otherwise_as_it_was():
     own, group = network(head="neck", dropout=0.5), group_of(sites())
     own.train()
     before = {name: tensor.clone() for name, tensor in own.state_dict().items()}
-    ask(own, group, everyone(group), How("plate"))
+    predict_group(own, group, everyone(group), InferenceSettings("plate"))
     assert not any(module.training for module in own.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in own.state_dict().items())
 
@@ -203,7 +224,7 @@ def test_the_network_is_left_in_evaluation_mode_and_otherwise_as_it_was():
     ],
 )
 def test_the_unit_that_must_be_read_whole(bn, norm, unit):
-    assert How(bn, PixelNorm(norm)).unit == unit
+    assert InferenceSettings(bn, PixelNorm(norm)).unit == unit
     assert Config(model=Model(bn=bn), data=Data(norm=norm)).statistics_unit == unit
 
 
@@ -219,13 +240,13 @@ def test_plates_of_a_number_are_told_apart_by_their_experiment():
 def test_batches_are_gathered_to_whole_groups(batch_size, unit):
     rows = pd.concat([sites(wells=3), sites(wells=2, experiment="RPE-01")], ignore_index=True)  # 12 + 8 sites
     group, metadata = group_of(rows), torch.arange(20)[:, None]
-    gatherer = Gatherer(rows, unit, metadata)
+    collator = GroupCollator(rows, unit, metadata)
     numbers = WholeGroups(group_codes(rows, unit) if unit else np.zeros(20, int), batch_size)
     batches = [{"row": torch.tensor(part), "image": group.images[part]} for part in numbers]
-    groups = [whole for batch in batches if (whole := gatherer.add(batch)) is not None]
+    groups = [whole for batch in batches if (whole := collator.add(batch)) is not None]
     if unit:
         assert [len(whole.rows) for whole in groups] == {"plate": [6, 6, 4, 4], "experiment": [12, 8]}[unit]
     assert [number for whole in groups for number in whole.rows.index] == list(range(20))
     assert torch.equal(torch.cat([whole.images for whole in groups]), group.images)
     assert torch.equal(torch.cat([whole.metadata for whole in groups]), metadata)
-    assert gatherer.waiting == []
+    assert collator.waiting == []

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rcic.learn.predict.evaluate import How
-from rcic.learn.predict.infer import Asked, Reading, predict_sites
+from rcic.learn.predict.evaluate import InferenceSettings
+from rcic.learn.predict.infer import MemberNetwork, SitePlan, predict_sites
 from rcic.learn.predict.passes import EMBEDDED, PREDICTED
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.images.file_store import FileStore
@@ -23,7 +23,7 @@ def networks():
         torch.manual_seed(seed)
         network = tiny_network(len(channels), 4)
         network(torch.randn(16, len(channels), 24, 24) * 2 + 1)
-        made.append(Asked(network, channels, How(), {}))
+        made.append(MemberNetwork(network, channels, InferenceSettings(), {}))
     return made
 
 
@@ -47,7 +47,7 @@ def one_by_one(asked, rows, store):
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_each_network_sees_its_own_channels_whatever_the_batch(networks, rows, store, batch_size):
-    answers = predict_sites(networks, Reading(rows, store), batch_size)
+    answers = predict_sites(networks, SitePlan(rows, store), batch_size)
     assert [own.logits.shape for own in answers] == [(10, 4)] * 3 and answers[0].logits.dtype == np.float32
     for asked, own in zip(networks, answers, strict=True):
         logits, embedding = one_by_one(asked, rows, store)
@@ -57,33 +57,33 @@ def test_each_network_sees_its_own_channels_whatever_the_batch(networks, rows, s
 
 
 def test_who_shares_the_pass_changes_nothing(networks, rows, store):
-    together = predict_sites(networks, Reading(rows, store))
+    together = predict_sites(networks, SitePlan(rows, store))
     for asked, own in zip(networks, together, strict=True):
-        np.testing.assert_array_equal(predict_sites([asked], Reading(rows, store))[0].logits, own.logits)
-    backwards = predict_sites(networks[::-1], Reading(rows, store))
+        np.testing.assert_array_equal(predict_sites([asked], SitePlan(rows, store))[0].logits, own.logits)
+    backwards = predict_sites(networks[::-1], SitePlan(rows, store))
     for own, same in zip(together, backwards[::-1], strict=True):
         np.testing.assert_array_equal(own.logits, same.logits)
 
 
 def test_the_order_of_rows_and_the_workers_change_nothing(networks, rows, store):
     order = np.random.default_rng(0).permutation(len(rows))
-    straight = predict_sites(networks[:1], Reading(rows, store))[0].logits
+    straight = predict_sites(networks[:1], SitePlan(rows, store))[0].logits
     shuffled = predict_sites(
-        networks[:1], Reading(rows.iloc[order].reset_index(drop=True), store), batch_size=4, workers=1
+        networks[:1], SitePlan(rows.iloc[order].reset_index(drop=True), store), batch_size=4, workers=1
     )
     np.testing.assert_allclose(shuffled[0].logits, straight[order], atol=1e-5, rtol=0)
 
 
 def test_images_are_brought_to_size(networks, rows, store):
-    whole, small, same = (predict_sites(networks[:1], Reading(rows, store, size))[0].logits for size in (None, 24, 40))
+    whole, small, same = (predict_sites(networks[:1], SitePlan(rows, store, size))[0].logits for size in (None, 24, 40))
     np.testing.assert_array_equal(whole, same)
     assert np.abs(whole - small).max() > 1e-4
 
 
 def test_the_mean_of_the_views_and_the_first(networks, rows, store):
     views = ("transpose", "identity", "rot90")
-    (all_views,) = predict_sites([with_tta(networks[0], views)], Reading(rows, store))
-    single = [predict_sites([with_tta(networks[0], (view,))], Reading(rows, store))[0] for view in views]
+    (all_views,) = predict_sites([with_tta(networks[0], views)], SitePlan(rows, store))
+    single = [predict_sites([with_tta(networks[0], (view,))], SitePlan(rows, store))[0] for view in views]
     np.testing.assert_array_equal(all_views.first, single[0].first)
     for name in ("logits", "embedding"):
         mean = np.mean([getattr(own, name) for own in single], axis=0)
@@ -93,7 +93,7 @@ def test_the_mean_of_the_views_and_the_first(networks, rows, store):
 
 def test_only_what_is_kept_has_columns(networks, rows, store):
     whole, logits, embedding = (
-        predict_sites(networks[:1], Reading(rows, store), keep=keep)[0]
+        predict_sites(networks[:1], SitePlan(rows, store), keep=keep)[0]
         for keep in (("first", "logits", "embedding"), PREDICTED, EMBEDDED)
     )
     np.testing.assert_array_equal(logits.first, whole.first)
@@ -112,9 +112,9 @@ def test_only_wanted_sites_are_answered_and_neither_batch_nor_workers_change_a_b
     wells = screen.wells[screen.wells["split"] == "test"]
     wells = wells.sort_values(["experiment", "plate", "well"])
     rows = site_table(wells).assign(wanted=np.arange(2 * len(wells)) % 3 > 0)
-    asked = [replace(one, how=How(bn=unit)) for one in networks[:2]]
+    asked = [replace(one, how=InferenceSettings(bn=unit)) for one in networks[:2]]
     answers = [
-        predict_sites(asked, Reading(rows, store, unit=unit), batch_size, workers)
+        predict_sites(asked, SitePlan(rows, store, unit=unit), batch_size, workers)
         for batch_size, workers in ((1, 0), (3, 1), (64, 0))
     ]
     for other in answers[1:]:
@@ -122,5 +122,5 @@ def test_only_wanted_sites_are_answered_and_neither_batch_nor_workers_change_a_b
             assert own.logits.shape == (rows["wanted"].sum(), 4)
             np.testing.assert_array_equal(own.logits, same.logits)
             np.testing.assert_array_equal(own.embedding, same.embedding)
-    running = predict_sites(networks[:1], Reading(rows, store))[0].logits
+    running = predict_sites(networks[:1], SitePlan(rows, store))[0].logits
     assert np.abs(running - answers[0][0].logits).max() > 0.01

@@ -9,8 +9,9 @@ import pytest
 from rcic.errors import UserError
 from rcic.files.names import BEST, HELD_OUT, RUN, prediction_files
 from rcic.learn.predict import passes
-from rcic.learn.predict.passes import EMBEDDED, PREDICTED, Options, together
+from rcic.learn.predict.passes import EMBEDDED, PREDICTED, together
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.train.run import train
 from tests.learn.tiny import forget_accelerate, tiny_config
 
@@ -40,7 +41,7 @@ def predict(screen, members, tmp_path):
     """Return a function that predicts all and returns the folder of predictions."""
 
     def run(out="out", splits=SPLITS, root=screen.root, model_root=members, **options):
-        predict_all(root, model_root, ["tiny"], tmp_path / out, splits, Options(**options))
+        predict_all(root, model_root, ["tiny"], tmp_path / out, splits, PredictionOptions(**options))
         return tmp_path / out
 
     return run
@@ -92,7 +93,7 @@ def test_networks_of_several_names_share_a_pass(screen, members, tmp_path, monke
         return real(some, *arguments)
 
     monkeypatch.setattr(passes, "predict_sites", note)
-    predict_all(screen.root, members, ["tiny", "other"], tmp_path / "out", ("test",), Options())
+    predict_all(screen.root, members, ["tiny", "other"], tmp_path / "out", ("test",), PredictionOptions())
     assert asked == [5]  # all folds, channel sets and names at once
     same = [np.load(tmp_path / f"out/[1,2,3,4,5]/fold_0/{name}/pred_test.npy") for name in ("tiny", "other")]
     np.testing.assert_array_equal(*same)
@@ -114,7 +115,7 @@ def test_as_many_networks_are_in_memory_as_fit(tmp_path, monkeypatch, free, at_o
     path.write_bytes(bytes(500))
     job = SimpleNamespace(checkpoint=SimpleNamespace(path=path, meta={"classes": list(range(8))}))
     monkeypatch.setattr(passes, "free_memory", lambda _: free)
-    groups = list(together([job] * 7, 100, Options(at_once=at_once), keep))
+    groups = list(together([job] * 7, 100, PredictionOptions(at_once=at_once), keep))
     assert [len(group) for group in groups] == sizes
 
 
@@ -196,7 +197,7 @@ def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp
     with pytest.raises(UserError, match=r"no trained 'tiny' .*; models there: none\)"):
         predict(model_root=tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no trained 'tinny'; did you mean 'tiny'\?"):
-        predict_all(screen.root, members, ["tinny"], tmp_path / "out", SPLITS, Options())
+        predict_all(screen.root, members, ["tinny"], tmp_path / "out", SPLITS, PredictionOptions())
     trained(stage="control")
     with pytest.raises(UserError, match=r"best.pth: trained for 3 classes, but the screen .* has 8"):
         predict(model_root=tmp_path / "logs" / "control")
@@ -234,7 +235,7 @@ def test_views_are_averaged_and_the_sites_keep_the_first(predict):
 @pytest.mark.parametrize("tta", [("hflip",), ("hflip", "identity"), ("identity", "hflip", "hflip")])
 def test_views_that_no_config_could_have_are_refused(tta):
     with pytest.raises(UserError, match=f"^--tta is {','.join(tta)}, must begin with identity .* each view once$"):
-        Options(tta=tta)
+        PredictionOptions(tta=tta)
 
 
 def test_other_views_are_another_prediction(predict, capsys):
@@ -252,7 +253,7 @@ def test_other_views_are_another_prediction(predict, capsys):
 def test_the_configs_views_are_taken_unless_others_are_given(trained, screen, tmp_path):
     folder = trained(predict__tta=["identity", "crops"], augment__crop=32)
     for name, tta in (("config", ()), ("given", ("identity", "crops")), ("one", ("identity",))):
-        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / name, ("test",), Options(tta=tta))
+        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / name, ("test",), PredictionOptions(tta=tta))
     config, given, one = (logits_below(tmp_path / name) for name in ("config", "given", "one"))
     file = "[1,2,3,4,5]/fold_0/tiny/pred_test.npy"
     np.testing.assert_array_equal(config[file], given[file])
@@ -262,7 +263,7 @@ def test_the_configs_views_are_taken_unless_others_are_given(trained, screen, tm
 def test_cell_types_own_models_predict_their_own_wells(trained, screen, tmp_path, capsys):
     for name in ("HUVEC", "RPE"):
         folder = trained(data__cell_types=[name])
-    predict_all(screen.root, folder.parents[2], ["tiny@"], tmp_path / "out", SPLITS, Options())
+    predict_all(screen.root, folder.parents[2], ["tiny@"], tmp_path / "out", SPLITS, PredictionOptions())
     for split in SPLITS:
         seen = []
         for name in ("HUVEC", "RPE"):
@@ -271,16 +272,16 @@ def test_cell_types_own_models_predict_their_own_wells(trained, screen, tmp_path
             seen += codes
         if split == "test":
             assert sorted(seen) == sorted(screen.select("test", "treatment")["id_code"])
-    predict_all(screen.root, folder.parents[2], ["tiny@RPE"], tmp_path / "one", ("test",), Options())
+    predict_all(screen.root, folder.parents[2], ["tiny@RPE"], tmp_path / "one", ("test",), PredictionOptions())
     assert [path.parent.name for path in (tmp_path / "one").rglob("pred_test.npy")] == ["tiny@RPE"]
     with pytest.raises(UserError, match=r"no trained 'tiny'; did you mean 'tiny@'"):
-        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", SPLITS, Options())
+        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", SPLITS, PredictionOptions())
 
 
 @pytest.mark.parametrize("bn", ["running", "plate"])
 def test_stacked_sites_are_one_answer_a_well(trained, screen, tmp_path, bn):
     folder = trained(data__stack_sites=True, data__channels=[1, 2, 3, 4, 5, 6], model__bn=bn)
-    predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", SPLITS, Options(batch_size=5))
+    predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", SPLITS, PredictionOptions(batch_size=5))
     out = tmp_path / "out" / "[1,2,3,4,5,6]" / "fold_0" / "tiny"
     logits, sites = np.load(out / "pred_test.npy"), np.load(out / "pred_test_sites.npy")
     wells = screen.select("test", "treatment")["id_code"].tolist()
@@ -293,12 +294,12 @@ def test_plate_statistics_come_from_all_wells_and_only_treatments_are_answered(t
     settings = {"model__bn": "plate", "data__controls": "classes", "model__metadata": ["cell_type", "experiment"]}
     folder = trained(model__head="neck", model__width=16, **settings)
     for name, options in {"a": {}, "b": {"batch_size": 3, "at_once": 1}}.items():
-        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / name, SPLITS, Options(**options))
+        predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / name, SPLITS, PredictionOptions(**options))
     for path in own_screen.glob("test/*/Plate1/*"):
         wells = screen.select("test", "treatment")
         if path.name.split("_")[0] not in set(wells[wells["plate"] == 1]["well"]):
             path.unlink()
-    predict_all(own_screen, folder.parents[2], ["tiny"], tmp_path / "c", SPLITS, Options())
+    predict_all(own_screen, folder.parents[2], ["tiny"], tmp_path / "c", SPLITS, PredictionOptions())
     one, other, fewer = (logits_below(tmp_path / name) for name in "abc")
     wells, file = screen.select("test", "treatment"), "[1,2,3,4,5]/fold_0/tiny/pred_test.npy"
     assert one[file].shape == (len(wells), screen.n_treatments)

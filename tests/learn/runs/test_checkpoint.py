@@ -8,7 +8,7 @@ import torch
 
 from rcic.errors import UserError
 from rcic.learn.models import build_model
-from rcic.learn.runs.checkpoint import check_classes, lay_over, read_checkpoint, save_checkpoint
+from rcic.learn.runs.checkpoint import check_classes, load_matching, read_checkpoint, save_checkpoint
 from tests.learn.models.small import bare
 from tests.learn.models.test_weights import Code
 from tests.learn.tiny import same_weights, tiny_network
@@ -37,14 +37,14 @@ def test_what_is_read_is_what_was_saved(saved, tmp_path):
 def test_laying_over_the_same_network_leaves_nothing(saved):
     model, checkpoint = saved
     other = tiny_network(2, 3)
-    assert lay_over(other, checkpoint) == [] and same_weights(dict(other.state_dict()), dict(model.state_dict()))
+    assert load_matching(other, checkpoint) == [] and same_weights(dict(other.state_dict()), dict(model.state_dict()))
 
 
 def test_a_head_of_another_size_stays_fresh(saved):
     model, checkpoint = saved
     other = tiny_network(2, 5)
     head = other.head.weight.clone()
-    assert lay_over(other, checkpoint) == ["head.bias", "head.weight"]
+    assert load_matching(other, checkpoint) == ["head.bias", "head.weight"]
     assert torch.equal(other.head.weight, head)
     assert same_weights(dict(other.trunk.state_dict()), dict(model.trunk.state_dict()))
 
@@ -54,16 +54,16 @@ def test_other_channels_or_another_network_do_not_fit(saved, tmp_path):
     with pytest.raises(
         UserError, match=r"best.pth: does not fit: it is tiny on channels \[1, 2\]; 1 tensors of the tr"
     ):
-        lay_over(tiny_network(3, 3), checkpoint)
+        load_matching(tiny_network(3, 3), checkpoint)
     with pytest.raises(UserError, match="does not fit: it is tiny"):
-        lay_over(build_model(bare("resnet18"), 2, 3), checkpoint)
+        load_matching(build_model(bare("resnet18"), 2, 3), checkpoint)
 
 
 def test_a_deeper_network_does_not_start_a_shallower_one(tmp_path):
     """Every tensor of se_resnext50 has a namesake of the same shape in se_resnext101."""
     save_checkpoint(tmp_path / "deep.pth", build_model(bare("se_resnext101_32x4d"), 2, 3), meta("se_resnext101_32x4d"))
     with pytest.raises(UserError, match=r"deep.pth: does not fit: it is se_resnext101_32x4d"):
-        lay_over(build_model(bare("se_resnext50_32x4d"), 2, 3), read_checkpoint(tmp_path / "deep.pth"))
+        load_matching(build_model(bare("se_resnext50_32x4d"), 2, 3), read_checkpoint(tmp_path / "deep.pth"))
 
 
 def test_other_classes_are_refused(saved):

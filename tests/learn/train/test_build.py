@@ -10,7 +10,7 @@ from rcic.errors import UserError
 from rcic.files.names import BEST, HELD_OUT, LAST, METRICS
 from rcic.learn.data.stage_table import stage_table
 from rcic.learn.runs.checkpoint import read_checkpoint
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.build import build_training, find_sites
 from rcic.learn.train.start import build_network, starting_checkpoint
 from rcic.pixels.images.file_store import FileStore
@@ -166,7 +166,7 @@ def test_a_cell_types_own_model_starts_from_the_common_one(trained, screen, conf
     network, start = build_network(chosen, screen.n_treatments, [], starting_checkpoint(chosen, tmp_path / "logs"))
     assert start == str(common / BEST) and same_weights(dict(network.state_dict()), weights_of(common / BEST))
     own = trained(**settings)
-    assert own == common.parent / "tiny@HUVEC" and read_record(own)["start"] == str(common / BEST)
+    assert own == common.parent / "tiny@HUVEC" and read_run_record(own)["start"] == str(common / BEST)
     held_out = pd.read_csv(own / HELD_OUT)["id_code"]
     assert held_out.str.startswith("HUVEC").all() and 0 < len(held_out) < len(pd.read_csv(common / HELD_OUT))
     assert read_checkpoint(own / BEST).meta["model"] == "tiny@HUVEC"
@@ -177,7 +177,7 @@ def test_a_cell_types_own_model_starts_from_the_common_one(trained, screen, conf
 def test_controls_as_classes_train_and_are_never_answered(trained, screen):
     folder = trained(data__controls="classes", model__bn="plate")
     meta = read_checkpoint(folder / BEST).meta
-    assert meta["classes"] == list(screen.classes) and read_record(folder)["n_classes"] == len(screen.classes)
+    assert meta["classes"] == list(screen.classes) and read_run_record(folder)["n_classes"] == len(screen.classes)
     assert (pd.read_csv(folder / HELD_OUT)["label"] < screen.n_treatments).all()
 
 
@@ -191,7 +191,7 @@ def test_an_absent_class_is_reported(screen, config, folds_dir, tmp_path, traine
     folder = trained(data__folds_dir=str(tmp_path))
     said = f"warning: 1 of 8 siRNAs have no training well, so their wells cannot be told: {lost}\n"
     assert said in capsys.readouterr().out
-    assert [str(name) for name in read_record(folder)["absent"]] == [lost]
+    assert [str(name) for name in read_run_record(folder)["absent"]] == [lost]
 
 
 def test_a_class_whose_images_are_missing_is_absent(screen, own_screen, folds_dir, trained, capsys):
@@ -205,4 +205,4 @@ def test_a_class_whose_images_are_missing_is_absent(screen, own_screen, folds_di
     assert f"warning: 1 of 8 siRNAs have no training well, so their wells cannot be told: {lost}\n" in (
         capsys.readouterr().out
     )
-    assert [str(name) for name in read_record(folder)["absent"]] == [lost]
+    assert [str(name) for name in read_run_record(folder)["absent"]] == [lost]

@@ -16,12 +16,12 @@ from torch import nn
 from rcic.decide.metrics import well_metrics
 from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, PSEUDO, RUN
 from rcic.learn.config.resolve import read_config, write_config
-from rcic.learn.data.loaders import usable_sites, with_company
+from rcic.learn.data.loaders import add_plate_context, usable_sites
 from rcic.learn.data.pixel_norm import PixelNorm
-from rcic.learn.predict.evaluate import How
-from rcic.learn.predict.infer import Asked, Reading, predict_sites
+from rcic.learn.predict.evaluate import InferenceSettings
+from rcic.learn.predict.infer import MemberNetwork, SitePlan, predict_sites
 from rcic.learn.predict.site_mean import average_sites
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.run_record import read_run_record
 from rcic.pixels.images.file_store import FileStore
 from rcic.screen.table import read_screen, read_wells
 from tests.learn.tiny import same_weights, tiny_config, tiny_network, weights_of
@@ -38,8 +38,8 @@ def keep(self, runner):
     kept(self, runner)
     torch.save(runner.network.state_dict(), os.path.join(os.environ["RANKS_DIR"], "rank%s.pth" % os.environ["RANK"]))
 KeepBestAndLast.on_epoch_end = keep
-from train import cli, run
-cli.main({"run": run})
+from rcic.cli.main import main
+main("train")
 """
 
 
@@ -103,9 +103,11 @@ def check_validation_is_that_of_one_process(folder):
     store = FileStore(screen.root)
     rows = usable_sites(store, read_wells(folder / HELD_OUT, screen), (1, 2), config.data.channels, drop=True)
     assert len(rows) == 39  # an odd number for two processes
-    how = How(config.model.bn, PixelNorm(config.data.norm))
-    rows = with_company(store, screen, rows, how.unit, config)
-    (answers,) = predict_sites([Asked(network, config.data.channels, how, {})], Reading(rows, store, unit=how.unit))
+    how = InferenceSettings(config.model.bn, PixelNorm(config.data.norm))
+    rows = add_plate_context(store, screen, rows, how.unit, config)
+    (answers,) = predict_sites(
+        [MemberNetwork(network, config.data.channels, how, {})], SitePlan(rows, store, unit=how.unit)
+    )
     logits, rows = answers.logits, rows[rows["wanted"]].reset_index(drop=True)
     by_well, wells = average_sites(logits, rows)
     row = pd.read_csv(folder / METRICS).iloc[-1]
@@ -133,7 +135,7 @@ def check_one_writes_and_speaks(folder):
 
 
 def check_the_record_tells_of_both(folder):
-    record = read_record(folder)
+    record = read_run_record(folder)
     assert (record["status"], record["processes"]) == ("done", 2)
     assert json.loads((folder / RUN).read_text())["n_valid_sites"] == 39
     table = pd.read_csv(folder / METRICS)

@@ -11,8 +11,8 @@ from rcic.files.lock import locked
 from rcic.files.names import BEST, CONFIG, LAST, METRICS, PREVIOUS, RUN
 from rcic.learn.data.stage_table import stage_table
 from rcic.learn.runs.checkpoint import read_checkpoint
-from rcic.learn.runs.folder import state_of
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.folder import run_state
+from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.callbacks import KeepBestAndLast, WellValidation
 from tests.program import left_over
 
@@ -42,7 +42,7 @@ def told(folder):
     content = {name: torch.load(folder / name, weights_only=True) for name in (BEST, LAST)}
     for row in content[LAST]["history"]:
         row.pop("seconds")
-    return content, pd.read_csv(folder / METRICS).drop(columns="seconds").to_csv(), read_record(folder)["best"]
+    return content, pd.read_csv(folder / METRICS).drop(columns="seconds").to_csv(), read_run_record(folder)["best"]
 
 
 class Stop:
@@ -80,9 +80,9 @@ def test_it_ends_as_if_it_had_run_through(trained, broken_off, kind):
     settings = EPOCHS | KINDS[kind]
     whole = told(trained("whole", **settings))
     folder = broken_off(WellValidation, "on_loader_end", 2 * 3, **settings)  # in the third epoch, after learning
-    assert read_record(folder)["status"] == "stopped" and read_checkpoint(folder / LAST).meta["epoch"] == 2
+    assert read_run_record(folder)["status"] == "stopped" and read_checkpoint(folder / LAST).meta["epoch"] == 2
     again = trained("broken", **settings)
-    assert again == folder and read_record(folder)["resumed"] == [2]
+    assert again == folder and read_run_record(folder)["resumed"] == [2]
     for one, other in zip(told(folder), whole, strict=True):
         assert same(one, other)
     assert not (folder / PREVIOUS).exists() and left_over(folder) == []
@@ -95,9 +95,9 @@ def test_wherever_it_was_broken_off(trained, broken_off, number, before):
     whole = told(trained("whole", **EPOCHS))
     folder = broken_off(KeepBestAndLast, "on_epoch_end", number, before, **EPOCHS)
     kept = number - before
-    assert read_record(folder)["status"] == "stopped" and (folder / LAST).exists() == (kept > 0)
+    assert read_run_record(folder)["status"] == "stopped" and (folder / LAST).exists() == (kept > 0)
     trained("broken", **EPOCHS)
-    assert read_record(folder).get("resumed", []) == ([kept] if kept else [])
+    assert read_run_record(folder).get("resumed", []) == ([kept] if kept else [])
     assert same(told(folder), whole)
 
 
@@ -108,7 +108,7 @@ def test_many_interruptions(trained, broken_off, capsys):
     said = f"{folder}: stopped; 4 of 5 epochs are kept, the same command goes on"
     assert said in capsys.readouterr().out.splitlines()
     trained("broken", **EPOCHS)
-    assert read_record(folder)["resumed"] == [1, 2, 3, 4] and same(told(folder), whole)
+    assert read_run_record(folder)["resumed"] == [1, 2, 3, 4] and same(told(folder), whole)
 
 
 def damage(path):
@@ -126,7 +126,7 @@ def test_a_damaged_last_epoch_is_named_and_the_one_before_it_used(trained, broke
     trained("broken", **EPOCHS)
     damaged = f"{folder / LAST}: not a readable checkpoint (BadZipFile); damaged, or was the copy cut short?"
     assert sum(line.startswith(damaged) for line in capsys.readouterr().out.splitlines()) == 1
-    assert read_record(folder)["resumed"] == [2] and same(told(folder), whole)
+    assert read_run_record(folder)["resumed"] == [2] and same(told(folder), whole)
 
 
 def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(trained, broken_off, capsys):
@@ -136,7 +136,7 @@ def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(trained, broken_
     torch.save(content, folder / LAST)
     trained("broken", **EPOCHS)
     assert f"{folder / LAST}: of an earlier version of this program" in capsys.readouterr().out
-    assert "resumed" not in read_record(folder) and read_record(folder)["status"] == "done"
+    assert "resumed" not in read_run_record(folder) and read_run_record(folder)["status"] == "done"
 
 
 def test_without_the_best_epoch_it_begins_anew(trained, broken_off, capsys):
@@ -145,7 +145,7 @@ def test_without_the_best_epoch_it_begins_anew(trained, broken_off, capsys):
     damage(folder / BEST)
     trained("broken", **EPOCHS)
     assert f"{folder}: without {BEST} the training begins anew" in capsys.readouterr().out
-    assert "resumed" not in read_record(folder) and same(told(folder), whole)
+    assert "resumed" not in read_run_record(folder) and same(told(folder), whole)
 
 
 def test_the_epochs_of_another_config_are_not_gone_on_with(trained, broken_off, config):
@@ -157,7 +157,7 @@ def test_the_epochs_of_another_config_are_not_gone_on_with(trained, broken_off, 
         trained("broken", train__seed=3, optim__clip=1.0, **EPOCHS)
     assert (folder / LAST).read_bytes() == before
     trained("broken", train__seed=3, force=True, **EPOCHS)
-    assert "resumed" not in read_record(folder) and read_record(folder)["status"] == "done"
+    assert "resumed" not in read_run_record(folder) and read_run_record(folder)["status"] == "done"
 
 
 def test_a_folder_in_which_another_trains_is_left_alone(trained, config, tmp_path):
@@ -171,23 +171,26 @@ def test_how_far_a_training_is(trained, broken_off, config, screen):
     table = stage_table(screen, chosen)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
     folder = broken_off(WellValidation, "on_loader_end", 2 * 3, **EPOCHS)
-    assert (state_of(folder, chosen, data).kind, state_of(folder, chosen, data).epochs) == ("partial", 2)
-    other = state_of(folder, config(train__seed=1, **EPOCHS), data)
+    assert (run_state(folder, chosen, data).kind, run_state(folder, chosen, data).epochs) == ("partial", 2)
+    other = run_state(folder, config(train__seed=1, **EPOCHS), data)
     assert (other.kind, other.words) == ("stale", "another train.seed")
-    assert state_of(folder, chosen, data | {"tables": "x"}).words == "another tables (wells or labels)"
+    assert run_state(folder, chosen, data | {"tables": "x"}).words == "another tables (wells or labels)"
     with locked(folder):
-        assert state_of(folder, chosen, data).kind == "running"
+        assert run_state(folder, chosen, data).kind == "running"
     trained("broken", **EPOCHS)
-    assert (state_of(folder, chosen, data).kind, state_of(folder, chosen, data).epochs) == ("done", 5)
+    assert (run_state(folder, chosen, data).kind, run_state(folder, chosen, data).epochs) == ("done", 5)
     (folder / CONFIG).unlink()
     assert (
-        state_of(folder, chosen, data).kind == "stale" and "config.yml is gone" in state_of(folder, chosen, data).words
+        run_state(folder, chosen, data).kind == "stale"
+        and "config.yml is gone" in run_state(folder, chosen, data).words
     )
     with pytest.raises(UserError, match=r"finished, but config.yml is gone, so nobody knows how; choose another"):
         trained("broken", **EPOCHS)
     (folder / LAST).unlink()
     (folder / RUN).write_text(json.dumps({"status": "failed", "reason": "no room"}))
-    assert state_of(folder, chosen, data).words == "no room" and state_of(folder / "x", chosen, data).kind == "missing"
+    assert (
+        run_state(folder, chosen, data).words == "no room" and run_state(folder / "x", chosen, data).kind == "missing"
+    )
 
 
 def test_sigterm_is_dealt_with_as_ctrl_c(trained, monkeypatch, tmp_path):
@@ -195,4 +198,4 @@ def test_sigterm_is_dealt_with_as_ctrl_c(trained, monkeypatch, tmp_path):
     with pytest.raises(Terminated):
         trained(**EPOCHS)
     (record,) = tmp_path.rglob(RUN)
-    assert read_record(record.parent)["status"] == "stopped"
+    assert read_run_record(record.parent)["status"] == "stopped"

@@ -9,7 +9,7 @@ from rcic.errors import UserError
 from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
 from rcic.learn.config.resolve import read_config
 from rcic.learn.runs.folder import HARMLESS, run_folder
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.callbacks import WellValidation
 from rcic.learn.train.start import build_network, starting_checkpoint
 from rcic.schema.convert import flat, to_plain
@@ -39,7 +39,7 @@ def test_a_run_folder_holds_what_was_promised(trained, config, screen):
 def test_the_control_stage_has_no_fold(trained, screen):
     folder = trained(stage="control", data__channels=[6, 2])
     assert folder.parts[-3:] == ("control", "[6,2]", "tiny")
-    assert read_record(folder)["n_classes"] == len(screen.classes) - screen.n_treatments
+    assert read_run_record(folder)["n_classes"] == len(screen.classes) - screen.n_treatments
 
 
 def test_a_finished_run_is_skipped(trained, capsys):
@@ -65,7 +65,7 @@ def test_a_finished_run_of_another_config_is_not_overwritten_unless_forced(train
         UserError, match=r"finished with another optim.clip, train.seed; choose .* or --force to train a"
     ):
         trained(train__seed=3, optim__clip=1.0)
-    assert same_weights(weights_of(folder / LAST), weights) and read_record(folder)["status"] == "done"
+    assert same_weights(weights_of(folder / LAST), weights) and read_run_record(folder)["status"] == "done"
     trained(train__seed=3, force=True)
     assert not same_weights(weights_of(folder / LAST), weights)
     assert yaml.safe_load((folder / CONFIG).read_text())["train"]["seed"] == 3
@@ -114,7 +114,7 @@ def test_a_damaged_image_stops_the_run_in_one_line(trained, own_screen, folds_di
         trained(root=own_screen, data__workers=workers, data__cache=False)
     assert str(error.value).startswith(f"{image}: the PNG is cut off after 60 bytes") and "\n" not in str(error.value)
     (record,) = (tmp_path / "logs").rglob(RUN)
-    assert read_record(record.parent)["reason"] == str(error.value)
+    assert read_run_record(record.parent)["reason"] == str(error.value)
 
 
 def test_a_loss_that_is_not_finite_is_recorded(trained, tmp_path):
@@ -123,8 +123,8 @@ def test_a_loss_that_is_not_finite_is_recorded(trained, tmp_path):
         trained(schedule__max_lr=1e30)
     (record,) = (tmp_path / "logs").rglob(RUN)
     assert files_below(record.parent) == {RUN, CONFIG, HELD_OUT}
-    assert read_record(record.parent)["status"] == "failed"
-    assert read_record(record.parent)["reason"] == str(error.value)
+    assert read_run_record(record.parent)["status"] == "failed"
+    assert read_run_record(record.parent)["reason"] == str(error.value)
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), MemoryError("no room"), SystemExit(3)])
@@ -137,10 +137,10 @@ def test_an_interrupted_run_is_recorded_and_begun_anew(trained, tmp_path, monkey
         trained()
     (record,) = (tmp_path / "logs").rglob(RUN)
     stopped = isinstance(interruption, KeyboardInterrupt)
-    assert read_record(record.parent)["status"] == ("stopped" if stopped else "failed")
-    assert read_record(record.parent)["reason"] == (str(interruption) or "KeyboardInterrupt")
+    assert read_run_record(record.parent)["status"] == ("stopped" if stopped else "failed")
+    assert read_run_record(record.parent)["reason"] == (str(interruption) or "KeyboardInterrupt")
     monkeypatch.undo()
-    assert read_record(trained())["status"] == "done"
+    assert read_run_record(trained())["status"] == "done"
 
 
 def test_a_new_run_clears_what_an_earlier_one_left(trained):
@@ -153,9 +153,9 @@ def test_a_new_run_clears_what_an_earlier_one_left(trained):
 def test_later_stages_start_from_earlier_ones(trained, screen):
     control = trained(stage="control")
     full = trained(init__stage="control")
-    assert read_record(full)["start"] == f"{control / BEST} (with a new head)"
+    assert read_run_record(full)["start"] == f"{control / BEST} (with a new head)"
     given = trained("other", init__checkpoint=str(full / BEST))
-    assert read_record(given)["start"] == str(full / BEST)
+    assert read_run_record(given)["start"] == str(full / BEST)
     with pytest.raises(UserError, match=r"trained on channels \[1, 2, 3, 4, 5\], not \[1, 2, 3, 4, 6\]"):
         trained("other", init__checkpoint=str(full / BEST), data__channels=[1, 2, 3, 4, 6])
 
@@ -171,9 +171,9 @@ def test_the_start_is_the_earlier_stages_best(trained, screen, config, tmp_path)
 
 
 def test_the_record_of_a_broken_file_is_empty(tmp_path):
-    assert read_record(tmp_path / "absent") == {}
+    assert read_run_record(tmp_path / "absent") == {}
     (tmp_path / RUN).write_text('{"status": "do')
-    assert read_record(tmp_path) == {}
+    assert read_run_record(tmp_path) == {}
 
 
 def test_run_folder_has_a_fold_but_in_stage_one(config):

@@ -10,10 +10,10 @@ from rcic.decide.metrics import well_metrics
 from rcic.errors import UserError
 from rcic.files.names import HELD_OUT, LAST, METRICS
 from rcic.learn.data.stage_table import stage_table
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
-from rcic.learn.runs.checkpoint import lay_over, read_checkpoint
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.predict.prediction_options import PredictionOptions
+from rcic.learn.runs.checkpoint import load_matching, read_checkpoint
+from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.build import build_training
 from rcic.learn.train.callbacks import FrozenTrunk
 from rcic.pixels.batches.batch import normalize
@@ -144,7 +144,7 @@ def test_the_same_seed_gives_the_same_weights_with_and_without_workers(trained):
 def test_validation_is_every_well_with_its_sites_averaged(trained, screen):
     folder = trained(schedule__epochs=1, train__valid_batch_size=7)
     network = tiny_network(5, screen.n_treatments)
-    assert lay_over(network, read_checkpoint(folder / LAST)) == []
+    assert load_matching(network, read_checkpoint(folder / LAST)) == []
     shut(network)
     wells, store = read_wells(folder / HELD_OUT, screen), FileStore(screen.root)
     by_well, losses = [], []
@@ -257,9 +257,9 @@ def test_a_single_bad_batch_is_named(config, monkeypatch):
 )
 def test_validation_says_what_predict_all_says(trained, screen, tmp_path, settings):
     folder = trained(schedule__epochs=2, train__valid_batch_size=5, **settings)
-    predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", ("valid",), Options(batch_size=9))
+    predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", ("valid",), PredictionOptions(batch_size=9))
     out = tmp_path / "out" / folder.relative_to(folder.parents[2])
     wells = read_wells(out / "pred_valid.csv", screen)
     expected = well_metrics(np.load(out / "pred_valid.npy"), wells["label"].to_numpy())
-    row = pd.read_csv(folder / METRICS).iloc[read_record(folder)["best"]["epoch"] - 1]
+    row = pd.read_csv(folder / METRICS).iloc[read_run_record(folder)["best"]["epoch"] - 1]
     assert len(wells) == 20 and {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-6)

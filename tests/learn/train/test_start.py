@@ -6,8 +6,8 @@ from rcic.errors import UserError
 from rcic.files.names import BEST, HELD_OUT
 from rcic.learn.config.settings import Config
 from rcic.learn.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from rcic.learn.runs.run_record import read_record
-from rcic.learn.train.start import build_network, in_place, starting_checkpoint
+from rcic.learn.runs.run_record import read_run_record
+from rcic.learn.train.start import align_metadata, build_network, starting_checkpoint
 
 METADATA = {"model__metadata": ["experiment"], "model__head": "neck", "model__width": 16}
 
@@ -56,10 +56,10 @@ def test_known_values_stay_where_the_weights_have_them(config, tmp_path):
     own = {"experiment": ["RPE-02", "RPE-04"]}
     _, chosen = started(config, tmp_path, {"experiment": ["HUVEC-01", "RPE-01", "RPE-02"]})
     start = starting_checkpoint(chosen, tmp_path)
-    assert in_place(own, chosen, start) == {"experiment": ["", "", "RPE-02"]}
-    assert in_place(own, chosen, None) == own
+    assert align_metadata(own, chosen, start) == {"experiment": ["", "", "RPE-02"]}
+    assert align_metadata(own, chosen, None) == own
     other = config(data__channels=[1], **METADATA | {"model__metadata": ["cell_type"]})
-    assert in_place({"cell_type": ["RPE"]}, other, start) == {"cell_type": ["RPE"]}
+    assert align_metadata({"cell_type": ["RPE"]}, other, start) == {"cell_type": ["RPE"]}
 
 
 def test_the_head_is_kept_with_the_same_metadata_only(config, tmp_path):
@@ -77,11 +77,11 @@ def test_the_head_is_kept_with_the_same_metadata_only(config, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["onehot", "learned"])
-def test_a_cell_types_own_model_keeps_what_metadata_means(trained, form):
-    settings = METADATA | {"model__metadata_form": form}
+def test_a_cell_types_own_model_keeps_what_metadata_means(trained, spec):
+    settings = METADATA | {"model__metadata_form": spec}
     common = trained(**settings)
     own = trained(init__stage="full", data__cell_types=["RPE"], **settings)
-    assert read_record(own)["start"] == str(common / BEST)  # without "(with a new head)"
+    assert read_run_record(own)["start"] == str(common / BEST)  # without "(with a new head)"
     names = known_of(common)["experiment"]
     assert known_of(own) == {"experiment": [name if name.startswith("RPE") else "" for name in names]}
 

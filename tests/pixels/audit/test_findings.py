@@ -17,7 +17,7 @@ from rcic.pixels.audit.findings import (
     read_findings,
     write_audit,
 )
-from rcic.pixels.audit.folder_state import marks_of
+from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import TAKEN, Site, site_table, sites_of, stack_rows
@@ -115,7 +115,7 @@ def write(screen, tmp_path):
 
     def written(audit, **facts):
         facts = {"screen": screen.fingerprint(), "mode": "full"} | facts
-        write_audit(tmp_path / "audit", audit, facts, marks_of(screen))
+        write_audit(tmp_path / "audit", audit, facts, folder_states(screen))
         return tmp_path / "audit"
 
     return written

@@ -6,7 +6,7 @@ import torch
 from rcic.errors import UserError
 from rcic.pixels.batches.augment import build
 from rcic.pixels.batches.dataset import SiteDataset
-from rcic.pixels.images.complete import check_files
+from rcic.pixels.images.complete import check_complete
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import site_table
 from rcic.screen.plate import CHANNELS
@@ -101,7 +101,7 @@ def test_a_wrong_dataset_is_refused_when_it_is_built(write_root, wells):
 
 def test_the_synthetic_screen_is_complete_and_reads(small_screen):
     store, wells = FileStore(small_screen), read_screen(small_screen).wells
-    dataset = SiteDataset(check_files(store, wells), store, CHANNELS, build({}))
+    dataset = SiteDataset(check_complete(store, wells), store, CHANNELS, build({}))
     sample = dataset[0, len(dataset) - 1]
     assert len(dataset) == 2 * len(wells)
     assert sample["image"].shape == dataset.shape

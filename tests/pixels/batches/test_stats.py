@@ -7,7 +7,7 @@ from rcic.errors import UserError
 from rcic.pixels.batches.augment import build
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
-from rcic.pixels.batches.stats import GROUPS, group_stats, site_stats
+from rcic.pixels.batches.stats import STATISTICS_UNITS, group_stats, site_stats
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import site_table, stack_rows
 
@@ -73,7 +73,7 @@ def test_one_channel_and_stacked_sites(write_root, wells):
     assert np.array_equal(site_stats(stacked), single.reshape(6, 2, 2)[:, ::-1])
 
 
-@pytest.mark.parametrize("by", GROUPS)
+@pytest.mark.parametrize("by", STATISTICS_UNITS)
 def test_a_group_s_statistics_are_those_of_all_its_pixels(by):
     rows, images = off_centre()
     result = group_stats(own(images), rows, by)

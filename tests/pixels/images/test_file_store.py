@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.images.complete import check_files, complete_sites, drop_incomplete, missing_images
+from rcic.pixels.images.complete import check_complete, complete_sites, drop_incomplete, missing_images
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site, site_table
 from tests.pixels.conftest import SIZE, pixels, write_png
@@ -44,7 +44,7 @@ def test_a_root_without_images_is_refused(tmp_path):
 def test_nothing_missing(write_root, wells):
     store = FileStore(write_root())
     assert missing_images(store, wells) == []
-    assert check_files(store, wells).equals(site_table(wells))
+    assert check_complete(store, wells).equals(site_table(wells))
     kept, dropped = drop_incomplete(store, wells)
     assert kept.equals(site_table(wells))
     assert dropped.empty
@@ -60,7 +60,7 @@ def test_missing_files_are_counted_and_named(write_root, wells):
     assert missing_images(store, wells, channels=(5,)) == gone[:1]
     assert missing_images(store, wells, sites=(1,)) == gone[1:]
     with pytest.raises(UserError, match=rf"2 of 72 images are missing: {', '.join(gone)}; .*drop_incomplete"):
-        check_files(store, wells)
+        check_complete(store, wells)
 
 
 def test_ten_names_and_a_count_for_the_rest(write_root, wells):
@@ -69,7 +69,7 @@ def test_ten_names_and_a_count_for_the_rest(write_root, wells):
         path.unlink()
     (root / "train/RPE-02/Plate1").rmdir()  # a whole plate folder is absent
     with pytest.raises(UserError, match=r"24 of 72 images are missing: .* and 14 more; ") as caught:
-        check_files(FileStore(root), wells)
+        check_complete(FileStore(root), wells)
     assert str(caught.value).count(".png") == 10
 
 

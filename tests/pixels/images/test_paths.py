@@ -12,15 +12,15 @@ from rcic.pixels.images.file_store import FileStore, grey
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.paths import Paths
 from rcic.pixels.images.sites import Site
-from rcic.screen.spec import Channel, Form, Images
+from rcic.screen.spec import Channel, Images, ScreenSpec
 
 SITE = Site("train", "b1", 1, "C04", 2)
 TWO = (Channel("DNA", file="DAPI"), Channel("actin", file="Cy5"))
 DEEP = np.random.default_rng(0).integers(0, 4096, (2, 9, 12)).astype(np.uint16)
 
 
-def form_of(pattern: str, **images: object) -> Form:
-    return Form("mine", 96, (1, 2), TWO, Images((pattern,), **images))
+def form_of(pattern: str, **images: object) -> ScreenSpec:
+    return ScreenSpec("mine", 96, (1, 2), TWO, Images((pattern,), **images))
 
 
 def write(path: Path, image: np.ndarray, **words: object) -> Path:
@@ -53,15 +53,15 @@ def test_a_star_stands_for_what_nobody_knows(tmp_path):
     for name, image in images.items():
         write(tmp_path / "b1__2024-05-03" / f"{name}_{hash(name):x}.tif", image)
     channels = (Channel("DNA"), Channel("actin"))
-    form = replace(
+    spec = replace(
         form_of("{experiment}__*/{well}_s{site}_w{channel}_*.tif", bits=16, levels=(0, 4095)), channels=channels
     )
-    store = FileStore(tmp_path, form)
+    store = FileStore(tmp_path, spec)
     expected = grey(DEEP, (0, 4095))
     assert np.array_equal(store.read(SITE, [1, 2]), expected)
     again = write(tmp_path / "b1__2024-05-03" / "C04_s2_w1_again.tif", DEEP[0])
     with pytest.raises(BadImage, match="2 files fit the pattern") as caught:
-        FileStore(tmp_path, form).read(SITE, [1])
+        FileStore(tmp_path, spec).read(SITE, [1])
     assert caught.value.kind == "ambiguous"
     again.unlink()
     with pytest.raises(BadImage, match=r"B01_s1_w1_\*\.tif: no such image file"):
@@ -71,10 +71,10 @@ def test_a_star_stands_for_what_nobody_knows(tmp_path):
 def test_brackets_in_a_name_are_no_pattern(tmp_path):
     write(tmp_path / "b[1]" / "C04_s2_w1_x.tif", DEEP[0])
     channels = (Channel("DNA"), Channel("actin"))
-    form = replace(
+    spec = replace(
         form_of("{experiment}/{well}_s{site}_w{channel}_*.tif", bits=16, levels=(0, 4095)), channels=channels
     )
-    store = FileStore(tmp_path, form)
+    store = FileStore(tmp_path, spec)
     site = SITE._replace(experiment="b[1]")
     assert store.name(site, 1) == "b[1]/C04_s2_w1_x.tif" and store.read(site, [1]).shape == (1, 9, 12)
 
@@ -96,8 +96,8 @@ def test_a_file_of_all_channels(tmp_path, axes):
 def test_an_rgb_png_is_three_channels(tmp_path):
     image = np.random.default_rng(1).integers(0, 256, (5, 6, 3), np.uint8)
     write(tmp_path / "b1/C04_2.png", image[..., ::-1])  # OpenCV has blue first
-    form = replace(form_of("{experiment}/{well}_{site}.png"), channels=(*TWO, Channel("third")))
-    assert np.array_equal(FileStore(tmp_path, form).read(SITE, [1, 2, 3]), np.moveaxis(image, 2, 0))
+    spec = replace(form_of("{experiment}/{well}_{site}.png"), channels=(*TWO, Channel("third")))
+    assert np.array_equal(FileStore(tmp_path, spec).read(SITE, [1, 2, 3]), np.moveaxis(image, 2, 0))
 
 
 def test_levels_are_a_straight_line_that_ends_at_both_ends():
@@ -112,8 +112,8 @@ def test_levels_are_a_straight_line_that_ends_at_both_ends():
 def test_compressed_tiffs_are_read(tmp_path, compression):
     for place, channel in enumerate(("DAPI", "Cy5")):
         write(tmp_path / f"b1/C04_2_{channel}.tif", DEEP[place], compression=compression)
-    form = form_of("{experiment}/{well}_{site}_{channel}.tif", bits=16, levels=(0, 4095))
-    assert np.array_equal(FileStore(tmp_path, form).read(SITE, [1, 2]), grey(DEEP, (0, 4095)))
+    spec = form_of("{experiment}/{well}_{site}_{channel}.tif", bits=16, levels=(0, 4095))
+    assert np.array_equal(FileStore(tmp_path, spec).read(SITE, [1, 2]), grey(DEEP, (0, 4095)))
 
 
 def test_what_is_wrong_with_a_tiff_is_said(tmp_path):

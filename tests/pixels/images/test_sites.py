@@ -3,14 +3,14 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.pixels.images.sites import Site, check_channels, site_table, sites_of, stack_rows
-from rcic.screen.spec_files import shipped
+from rcic.screen.spec_files import shipped_spec
 
 
 @pytest.mark.parametrize("channels", [(), (0,), (7,), (1, 1), ("1",)])
 def test_wrong_channels_are_refused(channels):
     with pytest.raises(UserError, match="channel"):
-        check_channels(channels, shipped("rcic"))
-    assert check_channels([3, 1], shipped("rcic")) == (3, 1)
+        check_channels(channels, shipped_spec("rcic"))
+    assert check_channels([3, 1], shipped_spec("rcic")) == (3, 1)
 
 
 def test_site_table_repeats_each_well(wells):

@@ -3,12 +3,12 @@ import json
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.packed.manifest import MARK, VERSION, Manifest, _digest, json_object
+from rcic.pixels.packed.manifest import MANIFEST_VERSION, MARK, Manifest, _digest, json_object
 from rcic.pixels.packed.packed_store import ARRAY, PlateArray
-from rcic.pixels.packed.zarr_shard import Shard, ShardWriter
+from rcic.pixels.packed.zarr_shard import ShardReader, ShardWriter
 
 WHOLE = {
-    "version": VERSION,
+    "version": MANIFEST_VERSION,
     "screen": "abc",
     "sizes": [64],
     "arrays": {"full/RPE-01/Plate1": "d", "64/RPE-01/Plate1": "e"},
@@ -116,7 +116,7 @@ def test_an_index_that_leads_out_of_its_file_is_refused(tmp_path, place, number)
         writer.index[0, 0, place] = number
         writer.finish()
     if number == 30:  # within the file, if in the index itself: the frame's own checksum will tell
-        assert len(Shard(tmp_path / "shard", 1, 2).frames(0, [0])[0]) == 30
+        assert len(ShardReader(tmp_path / "shard", 1, 2).frames(0, [0])[0]) == 30
         return
     with pytest.raises(UserError, match="the index of the packed file leads out of it"):
-        Shard(tmp_path / "shard", 1, 2)
+        ShardReader(tmp_path / "shard", 1, 2)

@@ -15,11 +15,11 @@ from rcic.errors import UserError
 from rcic.files.names import Member, prediction_files
 from rcic.learn.config.settings import Config
 from rcic.learn.predict.device import pick_device
-from rcic.learn.predict.passes import Options
 from rcic.learn.predict.predict_all import predict_all
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.train.run import train
 from rcic.pixels.packed.manifest import MARK, Manifest
-from rcic.pixels.packed.pack_screen import BEGUN, LEFT_OUT, pack
+from rcic.pixels.packed.pack_screen import BEGUN_FILE, LEFT_OUT, pack
 from rcic.pixels.packed.packed_store import IMAGES
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
@@ -45,7 +45,7 @@ def test_a_packed_screen_is_a_data_root(small_screen, packed):
     assert read_screen(packed).fingerprint() == read_screen(small_screen).fingerprint()
     assert Manifest.read(packed).sizes == (32,)
     assert (packed / LEFT_OUT).read_text() == "image,reason\n"
-    assert not (packed / BEGUN).exists()
+    assert not (packed / BEGUN_FILE).exists()
 
 
 def test_it_is_done_once(small_screen, packed, capsys):
@@ -67,7 +67,7 @@ def test_a_size_can_be_added(small_screen, tmp_path, packed):
 
 def test_training_and_prediction_are_the_same_from_both(small_screen, packed, tmp_path):
     write_folds(read_screen(small_screen), tmp_path / "csv", n_folds=2, seed=0)
-    options = Options(pick_device("cpu"))
+    options = PredictionOptions(pick_device("cpu"))
     for name, root, size in (("png", small_screen, None), ("packed", packed, None), ("small", packed, 32)):
         config: Config = tiny_config(tmp_path / "csv", data__cache=False, data__workers=2, data__size=size)
         train(config, root, tmp_path / name)
@@ -161,7 +161,7 @@ def test_a_killed_pack_goes_on(small_screen, packed, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "read_picture", fail)
     with pytest.raises(KeyboardInterrupt):
         pack(small_screen, tmp_path / "out", (32,), threads=1, verify=False)
-    assert (tmp_path / "out" / BEGUN).exists() and not (tmp_path / "out" / MARK).exists()
+    assert (tmp_path / "out" / BEGUN_FILE).exists() and not (tmp_path / "out" / MARK).exists()
     pack(small_screen, tmp_path / "out", (32,), threads=1, verify=False)
     assert files_of(tmp_path / "out") == files_of(packed)
 

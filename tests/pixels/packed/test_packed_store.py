@@ -12,13 +12,13 @@ import zarr
 import zstandard
 
 from rcic.errors import UserError
-from rcic.pixels.images.complete import check_files, drop_incomplete, missing_images
+from rcic.pixels.images.complete import check_complete, drop_incomplete, missing_images
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site, sites_of
-from rcic.pixels.packed.frame import compress, decompress, restore, restore_array
+from rcic.pixels.packed.frame import compress, decompress, undo_delta, undo_delta_array
 from rcic.pixels.packed.manifest import MARK, Manifest
 from rcic.pixels.packed.packed_store import IMAGES, PackedStore
-from rcic.pixels.packed.zarr_shard import ABSENT, Shard, ShardWriter
+from rcic.pixels.packed.zarr_shard import ABSENT, ShardReader, ShardWriter
 from rcic.screen.plate import CHANNELS
 from tests.pixels.conftest import SIZE, pixels, write_png
 
@@ -30,7 +30,7 @@ PLATE = f"{IMAGES}/full/HUVEC-01/Plate1"
 def decoded(frame: bytes, shape: tuple[int, ...]) -> np.ndarray:
     out = np.ones(shape, np.uint8)
     decompress(frame, out)
-    return restore(torch.from_numpy(out)).numpy()
+    return undo_delta(torch.from_numpy(out)).numpy()
 
 
 @pytest.mark.parametrize("image", [NOISE, np.zeros((1, 1), np.uint8), np.full((3, 5), 255, np.uint8), NOISE[::2, ::3]])
@@ -67,7 +67,7 @@ def test_a_shard_knows_what_it_holds(tmp_path):
         writer.add(1, 2, b"last")
         writer.add(0, 0, b"first")
         writer.finish()
-    shard = Shard(path, 2, 3)
+    shard = ShardReader(path, 2, 3)
     assert shard.frames(1, [2]) == [b"last"] and shard.frames(0, [0]) == [b"first"]
     assert [shard.there(*place) for place in ((0, 0), (0, 1), (1, 2))] == [True, False, True]
     assert shard.index[1, 0].tolist() == [ABSENT, ABSENT]
@@ -75,9 +75,9 @@ def test_a_shard_knows_what_it_holds(tmp_path):
     for wrong in (content[:-1], content[:50], b"", content[:-40] + b"\1" + content[-39:]):
         path.write_bytes(wrong)
         with pytest.raises(UserError, match="cut off or its index is damaged"):
-            Shard(path, 2, 3)
+            ShardReader(path, 2, 3)
     with pytest.raises(UserError, match="cannot be read: No such file"):
-        Shard(tmp_path / "none", 2, 3)
+        ShardReader(tmp_path / "none", 2, 3)
 
 
 @pytest.mark.parametrize("channels", [(0, 1, 2, 3), (3, 0), (2, 1), (0, 2), (1,)])
@@ -88,7 +88,7 @@ def test_channels_side_by_side_are_read_at_once(tmp_path, channels, monkeypatch)
         for channel, content in enumerate(contents):
             writer.add(0, channel, content)
         writer.finish()
-    shard, read, calls = Shard(path, 1, 4), os.pread, []
+    shard, read, calls = ShardReader(path, 1, 4), os.pread, []
 
     def note(handle, length, offset):
         calls.append(length)
@@ -104,8 +104,8 @@ def test_steps_are_undone_on_any_shape():
     image, steps = np.stack([NOISE, NOISE[::-1]])[None], np.zeros((1, 2, *NOISE.shape), np.uint8)
     for number in range(2):
         decompress(compress(image[0, number]), steps[0, number])
-    assert np.array_equal(restore_array(steps), image)
-    assert np.array_equal(restore(torch.from_numpy(steps)).numpy(), image)
+    assert np.array_equal(undo_delta_array(steps), image)
+    assert np.array_equal(undo_delta(torch.from_numpy(steps)).numpy(), image)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_what_was_left_out_is_missing_with_its_reason(packed, wells):
     assert missing_images(store, wells) == gone
     assert missing_images(store, wells, channels=(4,)) == gone[:1]
     with pytest.raises(UserError, match="2 of 72 images are missing"):
-        check_files(store, wells)
+        check_complete(store, wells)
     kept, dropped = drop_incomplete(store, wells)
     assert (len(kept), len(dropped)) == (10, 2)
     reasons = {(1, "RPE-02", "C03", 1, 4): "no such image file", (1, "HUVEC-03", "B02", 2, 6): "cut off after 90 bytes"}
@@ -214,5 +214,5 @@ def test_sites_of_another_size_are_left_out(pack_root, write_root, wells):
 
 
 def test_a_site_table_is_checked_without_opening_images(packed, wells, monkeypatch):
-    monkeypatch.setattr("rcic.pixels.packed.zarr_shard.Shard.frames", None)
+    monkeypatch.setattr("rcic.pixels.packed.zarr_shard.ShardReader.frames", None)
     assert len(missing_images(PackedStore(packed), wells)) == 2

@@ -20,7 +20,7 @@ This file is what `python src/train.py explain --markdown` prints.
 """
 
 
-class Key(NamedTuple):
+class ConfigKey(NamedTuple):
     """One key of a config, in words: dotted name, type, default, what it must be besides, meaning."""
 
     name: str
@@ -76,7 +76,7 @@ def schema_as_markdown() -> str:
     return "\n".join(parts)
 
 
-def known_keys() -> Iterator[Key]:
+def known_keys() -> Iterator[ConfigKey]:
     """Yield every key that a config can have, in the order of settings.py."""
     config = Config()
     wanted: dict[str, list[str]] = {}
@@ -84,7 +84,7 @@ def known_keys() -> Iterator[Key]:
         wanted.setdefault(key, []).append(words)
     kinds, means = hints(Config), meanings(Config)
     for key, value in flat(to_plain(config)).items():
-        yield Key(key, in_words(kinds[key]), as_yaml(value), "; ".join(wanted.get(key, [])), means.get(key, ""))
+        yield ConfigKey(key, in_words(kinds[key]), as_yaml(value), "; ".join(wanted.get(key, [])), means.get(key, ""))
 
 
 def hints(kind: Any, prefix: str = "") -> dict[str, Any]:

@@ -5,24 +5,24 @@ from dataclasses import replace
 
 from rcic.errors import UserError
 from rcic.learn.config.settings import Config
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
 
 _FEW = 3  # channels of which none is left out
 
 
-def fitted(config: Config, screen: Screen) -> Config:
+def for_screen(config: Config, screen: Screen) -> Config:
     """Return the config with the screen's own sites where it names none, and no start from a stage that cannot be.
 
     Without control wells there is no stage I, so a training that would start from it starts as if nothing were there.
     Raises UserError, beginning with the key, for a channel or a site that the screen does not have.
     """
-    data, form = config.data, screen.form
-    _check_some_of("data.channels", data.channels, form.channel_numbers, form)
-    _check_some_of("data.sites", data.sites, form.sites, form)
-    sites = data.sites or form.sites
+    data, spec = config.data, screen.spec
+    _check_some_of("data.channels", data.channels, spec.channel_numbers, spec)
+    _check_some_of("data.sites", data.sites, spec.sites, spec)
+    sites = data.sites or spec.sites
     if data.stack_sites and len(sites) < 2:
-        raise UserError(f"data.stack_sites is true, but the wells of {form.name} have one site")
+        raise UserError(f"data.stack_sites is true, but the wells of {spec.name} have one site")
     config = replace(config, data=replace(data, sites=sites))
     if config.init.stage == "control" and config.init.checkpoint is None and not has_controls(screen):
         config = replace(config, init=replace(config.init, stage="none"))
@@ -34,15 +34,15 @@ def has_controls(screen: Screen) -> bool:
     return len(screen.classes) > screen.n_treatments
 
 
-def channel_sets(form: Form) -> tuple[tuple[int, ...], ...]:
+def channel_sets(spec: ScreenSpec) -> tuple[tuple[int, ...], ...]:
     """Return the channel sets of a grid: all but one channel each, the last left out first; of three or fewer, all."""
-    numbers = form.channel_numbers
+    numbers = spec.channel_numbers
     if len(numbers) <= _FEW:
         return (numbers,)
     return tuple(tuple(number for number in numbers if number != absent) for absent in reversed(numbers))
 
 
-def _check_some_of(key: str, chosen: Sequence[int], known: Sequence[int], form: Form) -> None:
+def _check_some_of(key: str, chosen: Sequence[int], known: Sequence[int], spec: ScreenSpec) -> None:
     """Raise UserError for a number that the screen does not have."""
     if not set(chosen) <= set(known):
-        raise UserError(f"{key} is {list(chosen)}, but {form.name} has {', '.join(map(str, known))}")
+        raise UserError(f"{key} is {list(chosen)}, but {spec.name} has {', '.join(map(str, known))}")

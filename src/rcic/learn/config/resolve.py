@@ -16,13 +16,15 @@ import yaml
 
 from rcic.errors import UserError, brief, nearest
 from rcic.files.atomic import whole
+from rcic.files.names import PACKAGE, shipped_path
 from rcic.learn.config.rules import check
 from rcic.learn.config.settings import Config
 from rcic.schema.convert import Places, flat, from_plain, to_plain
-from rcic.schema.document import read_document, read_value
+from rcic.schema.document import read_document, read_yaml_value
 
 # flag of src/train.py -> the key that it sets
-FLAGS = {
+CONFIGS = PACKAGE / "configs"  # shipped with the package
+CONFIG_FLAGS = {
     "channels": "data.channels",
     "fold": "data.fold",
     "model": "model.name",
@@ -58,20 +60,20 @@ def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
     Raises UserError for a missing or broken file, an unknown key (naming the nearest), a wrong type or value.
     """
-    return _laid_over(path, {key: (value, f"--set {key}") for key, value in (overrides or {}).items()}).config
+    return _overridden(path, {key: (value, f"--set {key}") for key, value in (overrides or {}).items()}).config
 
 
 def resolve(path: str | Path, settings: str = "", flags: Mapping[str, Any] | None = None) -> Resolved:
-    """Return the config of a YAML file with ``--set``'s text and the flags that are not None (`FLAGS`) laid over it.
+    """Return the config of a YAML file, overridden by the text of ``--set`` and the `CONFIG_FLAGS` that are not None.
 
     Raises UserError as :func:`read_config`, and for a key that is set twice.
     """
-    given = {FLAGS[flag]: (value, f"--{flag}") for flag, value in (flags or {}).items() if value is not None}
+    given = {CONFIG_FLAGS[flag]: (value, f"--{flag}") for flag, value in (flags or {}).items() if value is not None}
     for key, value in parse_overrides(settings).items():
         if key in given:
             raise UserError(f"--set {key}: {given[key][1]} sets it, too; give one of them")
         given[key] = value, f"--set {key}"
-    return _laid_over(path, given)
+    return _overridden(path, given)
 
 
 def override(config: Config, key: str, value: Any, place: str | None = None) -> Config:
@@ -105,11 +107,11 @@ def parse_overrides(text: str) -> dict[str, Any]:
             raise UserError(f"--set: {brief(part)} is not of the form key=value")
         if key in settings:
             raise UserError(f"--set {key}: stands twice, as {brief(settings[key])} and as {brief(value)}")
-        settings[key] = read_value(value, f"--set {key}")
+        settings[key] = read_yaml_value(value, f"--set {key}")
     return settings
 
 
-def check_files(config: Config) -> None:
+def check_named_files(config: Config) -> None:
     """Raise UserError if a file of weights that the config names is not there."""
     for key, name in (("model.weights_file", config.model.weights_file), ("init.checkpoint", config.init.checkpoint)):
         if name is not None and not Path(name).is_file():
@@ -122,8 +124,9 @@ def write_config(config: Config, path: Path) -> None:
         temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
 
 
-def _laid_over(path: str | Path, given: Mapping[str, tuple[Any, str]]) -> Resolved:
-    """Return the config of a file with ``given`` laid over it: key -> value and where that came from."""
+def _overridden(path: str | Path, given: Mapping[str, tuple[Any, str]]) -> Resolved:
+    """Return the config of a file overridden by ``given``: key -> value and where that came from."""
+    path = shipped_path(CONFIGS, path)
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
     config = from_plain(Config, document.plain, str(path), places=places)

@@ -9,7 +9,7 @@ from rcic.screen.plate import is_folder_name
 if TYPE_CHECKING:
     from rcic.learn.config.settings import Config, Data, Loss, Model, Optim, Progressive, Schedule
 
-Rule = tuple[str, str, bool]  # key, what it must be, whether it is
+ConfigRule = tuple[str, str, bool]  # key, what it must be, whether it is
 
 VIEWS = "must begin with identity (which the answers by site keep) and name each view once"
 STAGES = ("control", "full", "pseudo")  # each can start the later ones
@@ -27,7 +27,7 @@ def check(config: "Config", source: str, places: Places | None = None) -> None:
             raise UserError(f"{place_of(key, source, places)}: {key} is {brief(value)}{by_default}, {wanted}")
 
 
-def rules(config: "Config") -> list[Rule]:
+def rules(config: "Config") -> list[ConfigRule]:
     """Return every rule on the values of a config; a key may have several."""
     return [
         *_init(config),
@@ -45,14 +45,14 @@ def rules(config: "Config") -> list[Rule]:
     ]
 
 
-def _init(config: "Config") -> list[Rule]:
+def _init(config: "Config") -> list[ConfigRule]:
     earlier = STAGES[: STAGES.index(config.stage)]
     same = (config.stage,) if config.data.cell_types else ()  # a cell type's own model starts from the common one
     wanted = "must be an earlier stage or none (or, with data.cell_types, the same stage)"
     return [("init.stage", wanted, config.init.stage in ("none", *earlier, *same))]
 
 
-def _together(config: "Config") -> list[Rule]:
+def _together(config: "Config") -> list[ConfigRule]:
     """Rules on keys of different sections."""
     model, crops = config.model, "crops" in config.predict.tta
     cancelled = model.head == "linear_bn" and model.metadata and model.bn != "running"
@@ -65,7 +65,7 @@ def _together(config: "Config") -> list[Rule]:
     ]
 
 
-def _model(model: "Model") -> list[Rule]:
+def _model(model: "Model") -> list[ConfigRule]:
     momentum = model.bn_momentum
     return [
         ("model.name", "must be a name, not a path, without @ and +", _is_name(model.name)),
@@ -78,7 +78,7 @@ def _model(model: "Model") -> list[Rule]:
     ]
 
 
-def _loss(loss: "Loss") -> list[Rule]:
+def _loss(loss: "Loss") -> list[ConfigRule]:
     return [
         ("loss.ce", "must be at least 0, and above 0 without loss.margin", loss.ce > 0 or _has_margin(loss)),
         ("loss.label_smoothing", "must lie in [0, 1)", 0 <= loss.label_smoothing < 1),
@@ -92,7 +92,7 @@ def _has_margin(loss: "Loss") -> bool:
     return loss.ce == 0 and loss.margin != "none"
 
 
-def _data(data: "Data") -> list[Rule]:
+def _data(data: "Data") -> list[ConfigRule]:
     return [
         (
             "data.channels",
@@ -109,7 +109,7 @@ def _data(data: "Data") -> list[Rule]:
     ]
 
 
-def _augment(config: "Config") -> list[Rule]:
+def _augment(config: "Config") -> list[ConfigRule]:
     augment, size = config.augment, config.data.size
     low, high = augment.scale
     start, crop = augment.crop_start, augment.crop
@@ -128,7 +128,7 @@ def _augment(config: "Config") -> list[Rule]:
     ]
 
 
-def _mixing(config: "Config") -> list[Rule]:
+def _mixing(config: "Config") -> list[ConfigRule]:
     augment, loss = config.augment, config.loss
     mixup = augment.mixup
     told = loss.margin == "none" or loss.mixed != "refuse" or augment.cutmix + mixup == 0
@@ -142,7 +142,7 @@ def _mixing(config: "Config") -> list[Rule]:
     ]
 
 
-def _optim(optim: "Optim") -> list[Rule]:
+def _optim(optim: "Optim") -> list[ConfigRule]:
     return [
         ("optim.weight_decay", "must be at least 0", optim.weight_decay >= 0),
         ("optim.clip", "must be above 0, or null", optim.clip is None or optim.clip > 0),
@@ -151,7 +151,7 @@ def _optim(optim: "Optim") -> list[Rule]:
     ]
 
 
-def _schedule(schedule: "Schedule") -> list[Rule]:
+def _schedule(schedule: "Schedule") -> list[ConfigRule]:
     some = schedule.epochs + schedule.frozen_epochs > 0
     warm = schedule.epochs == 0 or 0 <= schedule.warmup_epochs < schedule.epochs
     momentum = all(0 <= value < 1 for value in schedule.momentum)
@@ -170,7 +170,7 @@ def _schedule(schedule: "Schedule") -> list[Rule]:
     ]
 
 
-def _train(config: "Config") -> list[Rule]:
+def _train(config: "Config") -> list[ConfigRule]:
     train, n_epochs = config.train, config.n_epochs
     swa = train.swa_epochs == 0 or (0 < train.swa_epochs <= n_epochs and train.ema == 0)
     return [
@@ -184,7 +184,7 @@ def _train(config: "Config") -> list[Rule]:
     ]
 
 
-def _progressive(config: "Config") -> list[Rule]:
+def _progressive(config: "Config") -> list[ConfigRule]:
     progressive: Progressive = config.progressive
     never = progressive.start == 0
     once = "has no meaning in the pseudo stage: its labels are chosen once"

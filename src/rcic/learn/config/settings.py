@@ -7,8 +7,8 @@ under ``Attributes`` are what ``python src/train.py explain`` and docs/config.md
 from dataclasses import dataclass, field
 from typing import Literal
 
-Where = Literal["cell_type", "plate_group", "experiment"]
-View = Literal["identity", "hflip", "vflip", "rot180", "transpose", "rot90", "rot270", "transverse", "crops"]
+MetadataName = Literal["cell_type", "plate_group", "experiment"]
+ViewName = Literal["identity", "hflip", "vflip", "rot180", "transpose", "rot90", "rot270", "transverse", "crops"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Model:
     width: int = 512
     bn: Literal["running", "plate", "experiment"] = "running"
     bn_momentum: float | None = None
-    metadata: tuple[Where, ...] = ()
+    metadata: tuple[MetadataName, ...] = ()
     metadata_form: Literal["onehot", "learned"] = "onehot"
     metadata_width: int = 128
     metadata_dropout: float = 0.1
@@ -265,7 +265,7 @@ class Predict:
         tta: views of an image; crops are the four corners and the middle, of the training crop's side.
     """
 
-    tta: tuple[View, ...] = ("identity",)
+    tta: tuple[ViewName, ...] = ("identity",)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rcic.errors import UserError
 from rcic.learn.config.settings import Config
-from rcic.learn.runs.ranks import say
+from rcic.learn.runs.ranks import log_main
 from rcic.pixels.audit.findings import Audit, Unaudited, read_audit
 from rcic.screen.table import Screen
 
@@ -32,5 +32,5 @@ def audit_of_prediction(audit_dir: str | Path | None, screen: Screen) -> Audit |
     try:
         return read_audit(audit_dir, screen)
     except Unaudited as error:
-        say(f"warning: {error} (going on without an audit)")
+        log_main(f"warning: {error} (going on without an audit)")
         return None

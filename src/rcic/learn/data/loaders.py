@@ -10,13 +10,13 @@ from torch.utils.data import BatchSampler
 from rcic.errors import UserError
 from rcic.learn.config.settings import Config
 from rcic.learn.data.site_groups import group_codes
-from rcic.learn.runs.ranks import rank_and_world, say
+from rcic.learn.runs.ranks import log_main, rank_and_world
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.batches.augment import build
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches, WholeGroups
-from rcic.pixels.images.complete import check_files, complete_sites, drop_incomplete
+from rcic.pixels.images.complete import check_complete, complete_sites, drop_incomplete
 from rcic.pixels.images.sites import TAKEN, site_table, stack_rows
 from rcic.pixels.images.store import Store
 from rcic.schema.convert import to_plain
@@ -39,13 +39,13 @@ def usable_sites(
     if audit is not None:
         return _audited_sites(store, site_table(wells, sites), channels, audit)
     if not drop:
-        return check_files(store, wells, sites, channels)
+        return check_complete(store, wells, sites, channels)
     rows, dropped = drop_incomplete(store, wells, sites, channels)
     if len(dropped):
         lost = len(wells) - rows["id_code"].nunique()
         total = len(rows) + len(dropped)
         said = f"left out {len(dropped)} of {total} sites that lack a channel ({lost} wells have none left)"
-        say(f"channels {list(channels)}: {said}")
+        log_main(f"channels {list(channels)}: {said}")
     return rows
 
 
@@ -58,9 +58,11 @@ def _audited_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int], au
     if n_left_out := len(rows) - len(kept):
         lost = rows["id_code"].nunique() - kept["id_code"].nunique()
         said = f"left out {n_left_out} of {len(rows)} sites with a bad image ({lost} wells have none left)"
-        say(f"channels {list(channels)}: {said}")
+        log_main(f"channels {list(channels)}: {said}")
     if n_taken:
-        say(f"channels {list(channels)}: {n_taken} of {len(rows)} sites have the images of their well's other site")
+        log_main(
+            f"channels {list(channels)}: {n_taken} of {len(rows)} sites have the images of their well's other site"
+        )
     return kept
 
 
@@ -69,11 +71,11 @@ def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
     wells, lacking = stack_rows(rows, sites)
     if len(lacking):
         first = f"{lacking['id_code'].iloc[0]} site {lacking['site'].iloc[0]}"
-        say(f"left out {lacking['id_code'].nunique()} wells that lack a site of {list(sites)}, first {first}")
+        log_main(f"left out {lacking['id_code'].nunique()} wells that lack a site of {list(sites)}, first {first}")
     return wells
 
 
-def with_company(
+def add_plate_context(
     store: Store, screen: Screen, rows: pd.DataFrame, unit: str | None, config: Config, audit: Audit | None = None
 ) -> pd.DataFrame:
     """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
@@ -97,7 +99,7 @@ def with_company(
         company = company[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
     if lost := len(others) - company["id_code"].nunique():
         lack = "an image" if audit is None else "a sound image"
-        say(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack {lack}")
+        log_main(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack {lack}")
     both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)
     return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
 
@@ -157,7 +159,9 @@ def _dataset(config: Config, rows: pd.DataFrame, store: Store, transform: Any) -
     sites = data.sites if data.stack_sites else ()
     dataset = SiteDataset(rows, store, data.channels, transform, data.size, sites)
     if data.cache and not dataset.preload():
-        say(f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time")
+        log_main(
+            f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time"
+        )
     return dataset
 
 

@@ -15,22 +15,22 @@ from torch import Tensor
 
 from rcic.pixels.batches.batch import normalize
 
-KEYS = {"plate": ["experiment", "plate"], "experiment": ["experiment"]}
+UNIT_COLUMNS = {"plate": ["experiment", "plate"], "experiment": ["experiment"]}
 
 
 def group_codes(rows: pd.DataFrame, unit: str | None) -> NDArray[np.int64]:
     """Return the number of each row's plate or experiment, (R,) int64, 0 upwards in the order of the names."""
     if unit is None:
         return np.arange(len(rows), dtype=np.int64)
-    return np.asarray(rows.groupby(KEYS[unit], sort=True).ngroup(), np.int64)
+    return np.asarray(rows.groupby(UNIT_COLUMNS[unit], sort=True).ngroup(), np.int64)
 
 
 @dataclass
 class Group:
     """Sites that are judged together: their rows of the site table and their pixels.
 
-    Sites that need each other's statistics stand in the order of their names, as :class:`Gatherer` puts them: a sum of
-    the same numbers in another order differs in its last digits.
+    Sites that need each other's statistics are in the order of their names (:class:`GroupCollator`): a sum of the same
+    numbers in another order differs in its last digits.
     """
 
     rows: pd.DataFrame  # (n,)
@@ -51,7 +51,7 @@ class Group:
             return normalize(self.pixels(numbers, device), stats)
         return _some(self.normal, numbers, device)
 
-    def looking_at(self, channels: Sequence[int]) -> "Group":
+    def select_channels(self, channels: Sequence[int]) -> "Group":
         """Return the same sites, of whose C channels those at these places are looked at."""
         every = list(channels) == list(range(self.images.shape[1]))
         normal = None if self.normal is None else _interleaved(self.normal, channels)
@@ -82,7 +82,7 @@ def _interleaved(images: Tensor, channels: Sequence[int]) -> Tensor:
     return chosen
 
 
-class Gatherer:
+class GroupCollator:
     """Puts a loader's batches together to whole groups. ``rows`` (R sites) is the loader's site table.
 
     A plate's or an experiment's sites come in the order of their names, whatever the loader's.

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rcic.learn.data.site_groups import Gatherer
+from rcic.learn.data.site_groups import GroupCollator
 
 
 @dataclass
@@ -39,6 +39,6 @@ class TrainingSites:
         """Return the metadata (B, M) of training rows, None without."""
         return None if self.train_metadata is None else self.train_metadata[rows].to(device, non_blocking=True)
 
-    def gatherer(self) -> Gatherer:
+    def collator(self) -> GroupCollator:
         """Return what puts validation batches together to whole groups."""
-        return Gatherer(self.valid, self.unit, self.valid_metadata)
+        return GroupCollator(self.valid, self.unit, self.valid_metadata)

@@ -7,31 +7,21 @@ from pathlib import Path
 
 from rcic.errors import UserError
 from rcic.files.names import BEST, channel_name
-from rcic.learn.config.for_screen import channel_sets, fitted, has_controls
+from rcic.learn.config.for_screen import channel_sets, for_screen, has_controls
 from rcic.learn.config.resolve import resolve
 from rcic.learn.config.rules import STAGES
 from rcic.learn.config.settings import Config
 from rcic.learn.data.audit_policy import audit_of_training
 from rcic.learn.data.stage_table import PSEUDO_TABLE, StageTable, stage_table
-from rcic.learn.runs.folder import State, init_path, lacks_start, run_folder, state_of
-from rcic.learn.runs.ranks import say
+from rcic.learn.grid.grid_options import GridOptions
+from rcic.learn.runs.folder import RunState, init_path, lacks_start, run_folder, run_state
+from rcic.learn.runs.ranks import log_main
 from rcic.pixels.audit.findings import Audit
 from rcic.screen.table import Screen
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which trainings a grid has. ``settings``, the text of ``--set``, are laid over every config."""
-
-    configs: tuple[str, ...]
-    models: tuple[str, ...] = ()  # that of each config, if none is given
-    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    channel_sets: tuple[tuple[int, ...], ...] = ()  # `rcic.learn.config.for_screen.channel_sets` if none is given
-    settings: str = ""
-
-
-@dataclass(frozen=True)
-class Cell:
+class GridCell:
     """One training of a grid, of ``config`` as resolved from the file ``source``."""
 
     config: Config
@@ -47,13 +37,13 @@ class Cell:
         return f"{stage} {channel_name(data.channels)}{fold} {self.folder.name}"
 
 
-def cells_of(choice: Choice, screen: Screen, log_root: Path) -> list[Cell]:
+def cells_of(options: GridOptions, screen: Screen, log_root: Path) -> list[GridCell]:
     """Return the trainings of a grid in the order of stages, models, folds and channel sets.
 
     A screen without controls has none of stage I. Raises UserError for a config that cannot be used, or a training that
     stands twice.
     """
-    cells = [cell for path in choice.configs for cell in _cells(path, choice, screen, log_root)]
+    cells = [cell for path in options.config for cell in _cells(path, options, screen, log_root)]
     cells.sort(key=lambda cell: STAGES.index(cell.config.stage))
     folders = [cell.folder for cell in cells]
     for cell in cells:
@@ -62,26 +52,26 @@ def cells_of(choice: Choice, screen: Screen, log_root: Path) -> list[Cell]:
     return cells
 
 
-def _cells(path: str, choice: Choice, screen: Screen, log_root: Path) -> list[Cell]:
-    given = resolve(path, choice.settings).config
+def _cells(path: str, options: GridOptions, screen: Screen, log_root: Path) -> list[GridCell]:
+    given = resolve(path, options.set).config
     if given.stage == "control" and not has_controls(screen):
-        say(f"{path}: {screen.form.name} has no control wells, so stage I is skipped; stage II starts without it")
+        log_main(f"{path}: {screen.spec.name} has no control wells, so stage I is skipped; stage II starts without it")
         return []
-    folds = (given.data.fold,) if given.stage == "control" else choice.folds
-    models = choice.models or (given.model.name,)
+    folds = (given.data.fold,) if given.stage == "control" else options.folds
+    models = options.model or (given.model.name,)
     cells = []
-    for model, fold, channels in itertools.product(models, folds, choice.channel_sets or channel_sets(screen.form)):
+    for model, fold, channels in itertools.product(models, folds, options.parsed_sets or channel_sets(screen.spec)):
         own = {"model": model, "channels": list(channels)} | ({} if given.stage == "control" else {"fold": fold})
-        resolved = resolve(path, choice.settings, own)
+        resolved = resolve(path, options.set, own)
         with resolved.told():
-            config = fitted(resolved.config, screen)
+            config = for_screen(resolved.config, screen)
         flags = [f"--model={model}", f"--channels={channel_name(channels)}"]
         flags += [] if given.stage == "control" else [f"--fold={fold}"]
-        cells.append(Cell(config, path, run_folder(log_root, config), tuple(flags)))
+        cells.append(GridCell(config, path, run_folder(log_root, config), tuple(flags)))
     return cells
 
 
-class Tables:
+class GridTables:
     """What the trainings of a screen read, tables and audit, each made once; with it, how far a training is."""
 
     def __init__(self, screen: Screen, log_root: Path):
@@ -109,15 +99,15 @@ class Tables:
             self.audits[key] = audit_of_training(config, self.screen)
         return self.audits[key]
 
-    def state(self, cell: Cell) -> State:
+    def state(self, cell: GridCell) -> RunState:
         """Return how far a training is; one whose table cannot be made yet is missing."""
         audit = self.audit(cell.config)
         data = {"screen": self.fingerprint, "audit": "" if audit is None else audit.digest(cell.config.data.channels)}
         if not lacks_labels(cell.config):
             data["tables"] = self.of(cell.config)[1]
-        return state_of(cell.folder, cell.config, data)
+        return run_state(cell.folder, cell.config, data)
 
-    def lacks(self, cell: Cell) -> str:
+    def lacks(self, cell: GridCell) -> str:
         """Return what a training needs that is not there, '' if it can begin."""
         if lacks_labels(cell.config):
             return f"{Path(cell.config.data.pseudo_dir) / PSEUDO_TABLE}: no pseudo-labels (predict-all, pseudo-label)"
@@ -129,7 +119,7 @@ def lacks_labels(config: Config) -> bool:
     return config.stage == "pseudo" and not (Path(config.data.pseudo_dir) / PSEUDO_TABLE).exists()
 
 
-def maker_of(cell: Cell, cells: Sequence[Cell], log_root: Path) -> Cell | None:
+def maker_of(cell: GridCell, cells: Sequence[GridCell], log_root: Path) -> GridCell | None:
     """Return the training of the grid whose best weights ``cell`` starts from, None if there is none."""
     start = init_path(cell.config, log_root)
     return next((other for other in cells if start == other.folder / BEST), None)

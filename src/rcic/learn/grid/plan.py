@@ -9,18 +9,18 @@ import pandas as pd
 
 from rcic.files.disk import free_bytes, size_text
 from rcic.files.names import channel_name
-from rcic.learn.grid.cells import Cell, Tables
+from rcic.learn.grid.cells import GridCell, GridTables
 from rcic.learn.grid.probe import Cost
-from rcic.learn.runs.folder import State
+from rcic.learn.runs.folder import RunState
 
-Kind = tuple[str, str]  # stage and model: what one measurement is good for
+CostKey = tuple[str, str]  # stage and model: what one measurement is good for
 
 _LEFT = ("missing", "partial", "failed", "running")
 _MOST_LINES = 12
 
 
 @dataclass(frozen=True)
-class Left:
+class Remaining:
     """What is left of a training: epochs, and seconds and bytes if they were measured."""
 
     epochs: int
@@ -28,23 +28,23 @@ class Left:
     n_bytes: int | None = None
 
 
-def kind_of(cell: Cell) -> Kind:
+def cost_key(cell: GridCell) -> CostKey:
     """Return the stage and the model of a training."""
     return cell.config.stage, cell.config.model.name
 
 
-def left_of(cell: Cell, state: State, tables: Tables, cost: Cost | None) -> Left:
+def remaining_of(cell: GridCell, state: RunState, tables: GridTables, cost: Cost | None) -> Remaining:
     """Return what is left to do of a training that is not done; a stale one's is left alone."""
     schedule = cell.config.schedule
     epochs = 0 if state.kind not in _LEFT else schedule.frozen_epochs + schedule.epochs - state.epochs
     if cost is None or state.kind not in _LEFT:
-        return Left(epochs)
+        return Remaining(epochs)
     table, n_sites = tables.nearest(cell.config), 1 if cell.config.data.stack_sites else len(cell.config.data.sites)
     a_epoch = n_sites * (len(table.train) * cost.train + len(table.valid) * cost.valid)
-    return Left(epochs, epochs * a_epoch, cost.at_the_end)
+    return Remaining(epochs, epochs * a_epoch, cost.at_the_end)
 
 
-def plan_text(cells: Sequence[Cell], states: Mapping[str, State]) -> str:
+def plan_text(cells: Sequence[GridCell], states: Mapping[str, RunState]) -> str:
     """Return a table of how far each training is, by stage, model, fold (rows) and channel set (columns)."""
     rows: dict[tuple[str, str, int | str], dict[str, str]] = {}
     for cell in cells:
@@ -62,7 +62,7 @@ def plan_text(cells: Sequence[Cell], states: Mapping[str, State]) -> str:
     return "\n".join([table, "", *reasons[:_MOST_LINES], *more, count_text(states)])
 
 
-def count_text(states: Mapping[str, State]) -> str:
+def count_text(states: Mapping[str, RunState]) -> str:
     """Return how many trainings there are of each state, in words."""
     counts = Counter(state.kind for state in states.values())
     parts = [f"{counts[kind]} {kind}" for kind in ("done", "running", "partial", "missing", "failed", "stale")]
@@ -70,12 +70,12 @@ def count_text(states: Mapping[str, State]) -> str:
 
 
 def cost_text(
-    cells: Sequence[Cell], left: Mapping[str, Left], costs: Mapping[Kind, Cost], log_root: Path, slots: int
+    cells: Sequence[GridCell], left: Mapping[str, Remaining], costs: Mapping[CostKey, Cost], log_root: Path, slots: int
 ) -> str:
     """Return the time and the disk that are left, by stage and model and in all; ``slots`` GPUs work side by side."""
     lines, total, n_bytes = [], 0.0, 0
     for kind, cost in costs.items():
-        own = [left[cell.name] for cell in cells if kind_of(cell) == kind]
+        own = [left[cell.name] for cell in cells if cost_key(cell) == kind]
         seconds = sum(one.seconds or 0.0 for one in own)
         n_bytes += sum(one.n_bytes or 0 for one in own)
         total += seconds

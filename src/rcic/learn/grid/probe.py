@@ -30,7 +30,7 @@ class Cost:
     at_most: int
 
 
-def measure(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
+def measure_cost(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
     """Return what a site of this training costs here. Nothing is written.
 
     The network has random weights and no frozen part. Raises UserError for images or a device that it cannot use.

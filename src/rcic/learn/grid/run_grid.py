@@ -1,68 +1,73 @@
 """``train.py plan`` and ``run-grid``: from the flags to a table on the screen, or to trained models."""
 
+import logging
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from rcic.errors import UserError
 from rcic.launch.command import JOBS
-from rcic.launch.launch_options import Where
+from rcic.launch.launch_options import LaunchOptions
 from rcic.launch.local import gpus
-from rcic.learn.grid.cells import Cell, Choice, Tables, cells_of
-from rcic.learn.grid.plan import Kind, cost_text, count_text, kind_of, left_of, plan_text
-from rcic.learn.grid.probe import Cost, measure
-from rcic.learn.grid.scheduler import Grid, train_command
+from rcic.learn.grid.cells import GridCell, GridTables, cells_of
+from rcic.learn.grid.grid_options import GridOptions
+from rcic.learn.grid.plan import CostKey, cost_key, cost_text, count_text, plan_text, remaining_of
+from rcic.learn.grid.probe import Cost, measure_cost
+from rcic.learn.grid.scheduler import GridScheduler, train_command
 from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
+_log = logging.getLogger(__name__)
 
-def show_plan(
-    choice: Choice, data_root: DataRoot, log_root: str, more: Sequence[str], jobs: int | None, probe: bool
-) -> None:
+
+def show_plan(options: GridOptions, data_root: DataRoot, log_root: str, jobs: int | None, probe: bool) -> None:
     """Print the commands that are left, how far every training is, and what is left of time and disk."""
-    cells, tables = _grid(choice, data_root, log_root)
+    cells, tables = _grid(options, data_root, log_root)
     states = {cell.name: tables.state(cell) for cell in cells}
     todo = [cell for cell in cells if states[cell.name].kind in ("missing", "partial", "failed")]
     for cell in todo:
-        print(shlex.join(train_command(cell, data_root, Path(log_root), more)))
-    print(f"\n{plan_text(cells, states)}")
+        _log.info(shlex.join(train_command(cell, data_root, Path(log_root), _set(options))))
+    _log.info(f"\n{plan_text(cells, states)}")
     devices = gpus()
-    costs: dict[Kind, Cost] = {}
+    costs: dict[CostKey, Cost] = {}
     for cell in todo if probe else []:
-        if kind_of(cell) not in costs:
-            print(f"measuring {' '.join(kind_of(cell))} ...", flush=True)
-            costs[kind_of(cell)] = measure(cell.config, data_root, Path(log_root))
-    left = {cell.name: left_of(cell, states[cell.name], tables, costs.get(kind_of(cell))) for cell in cells}
+        if cost_key(cell) not in costs:
+            _log.info(f"measuring {' '.join(cost_key(cell))} ...")
+            costs[cost_key(cell)] = measure_cost(cell.config, data_root, Path(log_root))
+    left = {cell.name: remaining_of(cell, states[cell.name], tables, costs.get(cost_key(cell))) for cell in cells}
     if costs:
-        print(cost_text(cells, left, costs, Path(log_root), min(jobs or len(devices), len(devices)) or 1))
+        _log.info(cost_text(cells, left, costs, Path(log_root), min(jobs or len(devices), len(devices)) or 1))
 
 
-def carry_out(
-    choice: Choice, data_root: DataRoot, log_root: str, more: Sequence[str], where: Where, force: bool
-) -> None:
+def run_grid(options: GridOptions, data_root: DataRoot, log_root: str, launch: LaunchOptions, force: bool) -> None:
     """Train what is left of a grid. Raises UserError, with a line for each, if trainings are not done in the end."""
-    cells, tables = _grid(choice, data_root, log_root)
+    cells, tables = _grid(options, data_root, log_root)
     _check_models({cell.config.model.name for cell in cells})
     logs = Path(log_root) / JOBS
-    launcher = where.open(logs, with_gpus=True)
-    if where.launcher != "local":
-        print(f"{where.launcher}: what trainings say goes to {logs}", flush=True)
-    print(count_text({cell.name: tables.state(cell) for cell in cells}), flush=True)
+    launcher = launch.open(logs, with_gpus=True)
+    if launch.launcher != "local":
+        _log.info(f"{launch.launcher}: what trainings say goes to {logs}")
+    _log.info(count_text({cell.name: tables.state(cell) for cell in cells}))
 
-    def command(cell: Cell, again: bool) -> list[str]:
-        flags = [*more, "--force"] if force and not again else more  # the second try goes on with the first
+    def command(cell: GridCell, again: bool) -> list[str]:
+        flags = _set(options) + (["--force"] if force and not again else [])  # the second try goes on with the first
         return train_command(cell, data_root, Path(log_root), flags)
 
-    outcome = Grid(cells, tables, launcher, command, force).run()
-    print(outcome.text(len(cells)), flush=True)
+    outcome = GridScheduler(cells, tables, launcher, command, force).run()
+    _log.info(outcome.text(len(cells)))
     if outcome.failed:
         raise UserError(f"{len(outcome.failed)} of {len(cells)} trainings are not done; start again to go on")
 
 
-def _grid(choice: Choice, data_root: DataRoot, log_root: str) -> tuple[list[Cell], Tables]:
+def _set(options: GridOptions) -> list[str]:
+    """Return the flag that passes further config values on."""
+    return [f"--set={options.set}"] if options.set else []
+
+
+def _grid(options: GridOptions, data_root: DataRoot, log_root: str) -> tuple[list[GridCell], GridTables]:
     """Return the trainings and what they read, which is looked at now: what is wrong is told before any begins."""
     screen = read_screen(data_root)
-    cells, tables = cells_of(choice, screen, Path(log_root)), Tables(screen, Path(log_root))
+    cells, tables = cells_of(options, screen, Path(log_root)), GridTables(screen, Path(log_root))
     for cell in cells:
         tables.nearest(cell.config)
         tables.audit(cell.config)

@@ -1,6 +1,6 @@
 """The trainings of a grid, one process each: what can begin begins, what fails is tried once more, the rest goes on."""
 
-import sys
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,19 @@ from pathlib import Path
 
 from rcic.errors import BUSY
 from rcic.files.lock import owner
+from rcic.launch.command import package_command
 from rcic.launch.launcher import Launcher
-from rcic.learn.grid.cells import Cell, Tables, maker_of
-from rcic.learn.runs.folder import State
-from rcic.screen.source import DataRoot, flags_of
+from rcic.learn.grid.cells import GridCell, GridTables, maker_of
+from rcic.learn.runs.folder import RunState
+from rcic.screen.source import DataRoot, as_source
+
+_log = logging.getLogger(__name__)
 
 _TRIES = 2
 
 
 @dataclass
-class Outcome:
+class GridOutcome:
     """What became of the trainings of a grid, by name: done, now or before, and those that are not, with the reason."""
 
     done: list[str] = field(default_factory=list)
@@ -29,7 +32,7 @@ class Outcome:
         return "\n".join(lines + [f"  {name}: {reason}" for name, reason in self.failed.items()])
 
 
-class Grid:
+class GridScheduler:
     """Carries out a grid; cells that others train are waited for.
 
     ``command`` makes the words that start a cell, whether for the first time or again.
@@ -37,18 +40,18 @@ class Grid:
 
     def __init__(
         self,
-        cells: Sequence[Cell],
-        tables: Tables,
+        cells: Sequence[GridCell],
+        tables: GridTables,
         launcher: Launcher,
-        command: Callable[[Cell, bool], Sequence[str]],
+        command: Callable[[GridCell, bool], Sequence[str]],
         force: bool = False,
     ):
         self.cells, self.tables, self.launcher, self.command, self.force = cells, tables, launcher, command, force
         self.waiting = list(cells)
         self.tries = {cell.name: 0 for cell in cells}
-        self.outcome = Outcome()
+        self.outcome = GridOutcome()
 
-    def run(self, pause: float = 0.2) -> Outcome:
+    def run(self, pause: float = 0.2) -> GridOutcome:
         """Return what became of all trainings; if this is broken off, those that run are ended and waited for."""
         by_name = {cell.name: cell for cell in self.cells}
         try:
@@ -85,7 +88,7 @@ class Grid:
                 self.launcher.start(cell.name, self.command(cell, self.tries[cell.name] > 1))
         return changed
 
-    def _is_to_come(self, cell: Cell) -> bool:
+    def _is_to_come(self, cell: GridCell) -> bool:
         """Return whether the training that ``cell`` starts from is still to be done, here or elsewhere."""
         maker = maker_of(cell, self.cells, self.tables.log_root)
         return maker is not None and (maker in self.waiting or maker.name in self.launcher.running)
@@ -94,7 +97,7 @@ class Grid:
         """Return whether another process trains one of the waiting cells."""
         return any(owner(cell.folder) is not None for cell in self.waiting)
 
-    def _settle(self, cell: Cell, code: int) -> None:
+    def _settle(self, cell: GridCell, code: int) -> None:
         """Note a training that ended: done, to be tried again at the end of the queue, or failed."""
         state = self.tables.state(cell)
         if code == 0:
@@ -104,12 +107,12 @@ class Grid:
             self.waiting.append(cell)
         elif self.tries[cell.name] < _TRIES and _had_begun(state, code):
             reason = self._reason(cell, state, code)
-            print(f"{cell.name}: {reason}; it will be tried once more", file=sys.stderr, flush=True)
+            _log.warning(f"{cell.name}: {reason}; it will be tried once more")
             self.waiting.append(cell)
         else:
             self.outcome.failed[cell.name] = self._reason(cell, state, code)
 
-    def _reason(self, cell: Cell, state: State, code: int) -> str:
+    def _reason(self, cell: GridCell, state: RunState, code: int) -> str:
         """Return in words why a training ended."""
         said = self.launcher.said(cell.name)
         if code < 0:
@@ -117,13 +120,12 @@ class Grid:
         return said or state.words or f"ended with code {code}, see its line above"
 
 
-def _had_begun(state: State, code: int) -> bool:
+def _had_begun(state: RunState, code: int) -> bool:
     """Return whether a training failed on its way. One that was refused at its start would be refused again."""
     return code != 2 or state.kind in ("failed", "partial")
 
 
-def train_command(cell: Cell, data_root: DataRoot, log_root: Path, more: Sequence[str]) -> list[str]:
+def train_command(cell: GridCell, data_root: DataRoot, log_root: Path, more: Sequence[str]) -> list[str]:
     """Return the words that run a cell's training; ``more`` flags are passed on."""
-    script = str(Path(__file__).parents[3] / "train.py")
-    files = [f"--config={cell.source}", *flags_of(data_root), f"--log_root={log_root}"]
-    return [sys.executable, script, "run", *files, *more, *cell.flags]
+    files = [f"--config={cell.source}", *as_source(data_root).flags, f"--log_root={log_root}"]
+    return package_command("train", "run", *files, *more, *cell.flags)

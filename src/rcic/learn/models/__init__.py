@@ -2,6 +2,7 @@
 
 from rcic.learn.models import timm_trunks  # enters its builders into the registry
 from rcic.learn.models.backbone import build_backbone, known_backbones
-from rcic.learn.models.classifier import Output, WellClassifier, build_model
+from rcic.learn.models.classifier import WellClassifier, build_model
+from rcic.learn.models.site_outputs import SiteOutputs
 
-__all__ = ["Output", "WellClassifier", "build_backbone", "build_model", "known_backbones", "timm_trunks"]
+__all__ = ["SiteOutputs", "WellClassifier", "build_backbone", "build_model", "known_backbones", "timm_trunks"]

@@ -1,7 +1,6 @@
 """The classifier of a site: trunk, pooling, head, and the loss that they are trained with."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +11,12 @@ from rcic.learn.models.backbone import build_backbone
 from rcic.learn.models.heads import Head, pool
 from rcic.learn.models.loss import Targets, cross_entropy, larger, margin_loss
 from rcic.learn.models.margin import AdaCos
+from rcic.learn.models.site_outputs import SiteOutputs
 from rcic.learn.models.stem import widen_stem
 
 
-class Output(NamedTuple):
-    """What one forward pass gives: logits (B, K) and the embedding (B, E) they were read from."""
-
-    logits: Tensor
-    embedding: Tensor
-
-
 class WellClassifier(nn.Module):
-    """(B, C, H, W) normalised float images -> :class:`Output`. Any H and W that the trunk can halve.
+    """(B, C, H, W) normalised float images -> :class:`SiteOutputs`. Any H and W that the trunk can halve.
 
     ``width``: the trunk's output channels D. ``n_values``: how many values of each of ``model.metadata`` are known.
     While ``trunk_frozen`` only the head learns. Raises UserError for a loss without anything to learn from.
@@ -61,15 +54,16 @@ class WellClassifier(nn.Module):
 
     def forward(
         self, image: Tensor, metadata: Tensor | None = None, order: Tensor | None = None, share: float = 1.0
-    ) -> Output:
+    ) -> SiteOutputs[Tensor]:
         """Return logits and embedding from one pass; the arguments are those of :meth:`forward_features`."""
         embedding = self.forward_features(image, metadata, order, share)
         if self.training and self.head.weight is not None and self.head.margin is not None:
             # only the loss reads the margin's classes, but DDP looks for them behind what forward returns
             embedding = embedding + 0 * self.head.margin.weight.sum().to(embedding.dtype)
-        return Output(self.forward_head(embedding), embedding)
+        logits = self.forward_head(embedding)
+        return SiteOutputs(logits, logits, embedding)
 
-    def loss(self, output: Output, targets: Targets) -> Tensor:
+    def loss(self, output: SiteOutputs[Tensor], targets: Targets) -> Tensor:
         """Return the batch's loss: ``ce`` times cross entropy plus ``margin_weight`` times the margin loss.
 
         In training mode AdaCos' scale moves on first. Raises UserError for mixed labels that the margin refuses.

@@ -1,11 +1,13 @@
 """The device that a network runs on."""
 
+from typing import Literal
+
 import torch
 
 from rcic.errors import UserError
 
 
-def pick_device(wanted: str) -> str:
+def pick_device(wanted: str) -> Literal["cpu", "cuda"]:
     """Return ``"cuda"`` or ``"cpu"``; ``auto`` takes a GPU if there is one. Raises UserError for other words.
 
     Raises UserError, too, if ``cuda`` is wanted where torch sees no GPU.
@@ -16,4 +18,4 @@ def pick_device(wanted: str) -> str:
         raise UserError("device cuda was asked for, but torch sees no GPU; use --device auto or cpu")
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
+    return "cuda" if wanted == "cuda" else "cpu"

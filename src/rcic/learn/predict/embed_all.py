@@ -1,14 +1,17 @@
 """Embed the wells that a member learnt from, its held-out wells and the test wells, and leave plain files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rcic.files.names import embedding_files
-from rcic.launch.shards import Part, Spread, nowhere
+from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.learn.data.audit_policy import audit_of_prediction
-from rcic.learn.predict.jobs import finished_members, part_of, write_embeddings
-from rcic.learn.predict.passes import EMBEDDED, Options
-from rcic.learn.predict.predict_all import unanswered
+from rcic.learn.predict.device import pick_device
+from rcic.learn.predict.jobs import finished_members, members_of_shard, write_embeddings
+from rcic.learn.predict.passes import EMBEDDED
+from rcic.learn.predict.predict_all import run_missing
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
@@ -19,9 +22,9 @@ def embed_all(
     model_names: Sequence[str],
     out_dir: str | Path,
     splits: tuple[str, ...],
-    options: Options,
-    part: Part | None = None,
-    jobs: Spread = nowhere,
+    options: PredictionOptions,
+    part: Shard | None = None,
+    jobs: RunShards = run_nothing,
 ) -> None:
     """Write the embeddings of every member of ``model_names`` below ``model_root`` that are not there yet.
 
@@ -30,11 +33,12 @@ def embed_all(
     controls are never among them), valid and test. Names, passes, skipping, parts and errors are those of
     :func:`rcic.learn.predict.predict_all`.
     """
+    options = replace(options, device=pick_device(options.device))
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
-    members = part_of(finished_members(root, model_names), part)
+    members = members_of_shard(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)
     jobs()
     for split in splits:
         places = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
-        for job, answers, rows in unanswered(screen, places, split, options, audit, EMBEDDED):
+        for job, answers, rows in run_missing(screen, places, split, options, audit, EMBEDDED):
             write_embeddings(job, answers, rows)

@@ -1,4 +1,4 @@
-"""What a network says of sites, without randomness: group by group where statistics of a plate are needed.
+"""Outputs of a network for sites, without randomness: group by group where a plate's statistics are needed.
 
 Letters: R sites, n of them in one group, W of the n wanted, C channels, K classes, D numbers of an embedding.
 """
@@ -16,14 +16,16 @@ from torch import Tensor
 from rcic.learn.config.settings import largest_unit
 from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.data.site_groups import Group, group_codes
-from rcic.learn.models import Output, WellClassifier
+from rcic.learn.models import SiteOutputs, WellClassifier
 from rcic.learn.models.plate_batchnorm import own_statistics, sites_at_once
 from rcic.pixels.batches.tta import views
 
+_MEANS = ("logits", "embedding")  # averaged over the views
+
 
 @dataclass(frozen=True)
-class How:
-    """How one network is to be asked. With a plate's or an experiment's statistics ``batch_size`` has no meaning."""
+class InferenceSettings:
+    """How one network predicts. With a plate's or an experiment's statistics ``batch_size`` has no meaning."""
 
     bn: str = "running"
     pixels: PixelNorm = field(default_factory=PixelNorm)
@@ -39,33 +41,26 @@ class How:
         return largest_unit(self.bn, self.pixels.by)
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a network told of W sites: the first view's logits, the mean of all views, their mean embedding."""
-
-    first: Tensor  # (W, K)
-    logits: Tensor  # (W, K)
-    embedding: Tensor  # (W, D)
-
-
-def ask(network: WellClassifier, group: Group, wanted: NDArray[np.bool_], how: How) -> Told:
-    """Return what ``network`` says of the ``wanted`` (n,) bool sites of a group; the others lend their statistics.
+def predict_group(
+    network: WellClassifier, group: Group, wanted: NDArray[np.bool_], how: InferenceSettings
+) -> SiteOutputs[Tensor]:
+    """Return the outputs for the ``wanted`` (n,) bool sites of a group; its other sites add to the statistics.
 
     The network is in evaluation mode afterwards. ``how.batch_size`` does not matter if statistics are the plate's.
     """
     n_sites = len(group.rows)
     stats = how.pixels.of(group.rows, (group.pixels(np.array([number]), "cpu")[0] for number in range(n_sites)))
-    told: list[Told] = []
+    outputs: list[SiteOutputs[Tensor]] = []
     places: list[NDArray[np.int64]] = []
     units = [np.arange(n_sites)] if how.bn == "running" else list(_units(group.rows, how.bn))
     for numbers in units:
         part, own = group.part(numbers), None if stats is None else stats[numbers]
         chosen = np.flatnonzero(wanted[numbers])
         if len(chosen):
-            told.append(_ask_unit(network, part, own, chosen, how))
+            outputs.append(_predict_unit(network, part, own, chosen, how))
             places.append(numbers[chosen])
     back = torch.from_numpy(np.argsort(np.concatenate(places), kind="stable"))
-    return Told(*(torch.cat([getattr(one, name) for one in told])[back] for name in ("first", "logits", "embedding")))
+    return SiteOutputs(*(array[back] for array in joined(outputs)))
 
 
 def _units(rows: pd.DataFrame, bn: str) -> Iterator[NDArray[np.int64]]:
@@ -74,14 +69,16 @@ def _units(rows: pd.DataFrame, bn: str) -> Iterator[NDArray[np.int64]]:
         yield np.flatnonzero(codes == code)
 
 
-def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chosen: NDArray[np.int64], how: How) -> Told:
-    """Return what is told of the ``chosen`` site numbers of one plate (or experiment, or batch)."""
+def _predict_unit(
+    network: WellClassifier, group: Group, stats: Tensor | None, chosen: NDArray[np.int64], how: InferenceSettings
+) -> SiteOutputs[Tensor]:
+    """Return the outputs for the ``chosen`` site numbers of one plate (or experiment, or batch)."""
 
     def images(numbers: NDArray[np.int64]) -> Tensor:
         own = None if stats is None else stats[numbers].to(how.device, non_blocking=True)
         return group.normalized(numbers, how.device, own)
 
-    def run(x: Tensor, numbers: NDArray[np.int64]) -> Output:
+    def run(x: Tensor, numbers: NDArray[np.int64]) -> SiteOutputs[Tensor]:
         metadata = None if group.metadata is None else group.metadata[numbers].to(how.device)
         x = x.contiguous(memory_format=torch.channels_last) if how.channels_last else x
         return network(x, metadata)
@@ -95,15 +92,20 @@ def _ask_unit(network: WellClassifier, group: Group, stats: Tensor | None, chose
         fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers), portion)
         with nullcontext() if how.bn == "running" else fixed:
             parts = [
-                _ask_views([run(view, some) for view in views(images(some), how.tta, how.crop)])
+                _mean_of_views([run(view, some) for view in views(images(some), how.tta, how.crop)])
                 for some in np.array_split(chosen, -(-len(chosen) // at_once))
             ]
-    return Told(*(torch.cat([getattr(part, name) for part in parts]) for name in ("first", "logits", "embedding")))
+    return joined(parts)
 
 
-def _ask_views(outputs: Sequence[Output]) -> Told:
+def _mean_of_views(outputs: Sequence[SiteOutputs[Tensor]]) -> SiteOutputs[Tensor]:
     """Return the first view's logits and the means over the views."""
     if len(outputs) == 1:
-        return Told(outputs[0].logits, outputs[0].logits, outputs[0].embedding)
-    logits, embeddings = (torch.stack(parts).mean(0) for parts in zip(*outputs, strict=True))
-    return Told(outputs[0].logits, logits, embeddings)
+        return outputs[0]
+    logits, embedding = (torch.stack([getattr(view, name) for view in outputs]).mean(0) for name in _MEANS)
+    return SiteOutputs(outputs[0].logits, logits, embedding)
+
+
+def joined(parts: Sequence[SiteOutputs[Tensor]]) -> SiteOutputs[Tensor]:
+    """Return the outputs of all parts, one after the other."""
+    return SiteOutputs(*(torch.cat(arrays) for arrays in zip(*parts, strict=True)))

@@ -14,20 +14,20 @@ from rcic.decide.prediction import model_of
 from rcic.errors import UserError, nearest
 from rcic.files.atomic import sha256_of, write_well_rows
 from rcic.files.names import BEST, HELD_OUT, Member, find_members
-from rcic.launch.shards import Part
+from rcic.launch.shards import Shard
 from rcic.learn.config.settings import Config
-from rcic.learn.predict.infer import Answers
+from rcic.learn.predict.infer import Outputs
 from rcic.learn.predict.site_mean import average_sites, mean_of_sites, stack_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
-from rcic.learn.runs.ranks import say
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.ranks import log_main
+from rcic.learn.runs.run_record import read_run_record
 from rcic.pixels.audit.findings import Audit
 from rcic.schema.convert import from_plain
 from rcic.screen.table import Screen, read_wells
 
 
 @dataclass(frozen=True)
-class Job:
+class PredictionJob:
     """One member's answers on one split."""
 
     checkpoint: Checkpoint
@@ -60,17 +60,17 @@ def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
     members = [member for member in everyone if {member.model, model_of(member.model)} & set(names)]
     finished = []
     for member in members:
-        status = read_record(root / member.folder).get("status", "done")
+        status = read_run_record(root / member.folder).get("status", "done")
         if status == "done":
             finished.append(member)
         else:
-            say(f"left out: {root / member.folder}, whose training is {status}, not done")
+            log_main(f"left out: {root / member.folder}, whose training is {status}, not done")
     if not finished:
         raise UserError(f"{root}: no training of {', '.join(names)} is finished")
     return finished
 
 
-def part_of(members: Sequence[Member], part: Part | None) -> list[Member]:
+def members_of_shard(members: Sequence[Member], part: Shard | None) -> list[Member]:
     """Return the members of a part (None: all): fold by fold, since those of a fold read the same held-out wells."""
     ordered = sorted(members, key=lambda member: (member.model, member.fold or 0, member.channels))
     return list(members) if part is None else part.share(ordered)
@@ -84,7 +84,7 @@ def plan_job(
     tta: tuple[str, ...],
     drop_incomplete: bool,
     audit: Audit | None = None,
-) -> Job:
+) -> PredictionJob:
     """Return what to predict with the member in the run folder ``folder``, and into which ``files``.
 
     ``split`` is test, valid (the member's held-out wells) or train (those it learnt from); an empty ``tta`` leaves the
@@ -111,10 +111,10 @@ def plan_job(
     }
     if audit is not None and (bad := audit.digest(config.data.channels)):
         made_with["audit"] = bad
-    return Job(checkpoint, wells, files, made_with, audit)
+    return PredictionJob(checkpoint, wells, files, made_with, audit)
 
 
-def is_answered(job: Job) -> bool:
+def is_predicted(job: PredictionJob) -> bool:
     """Return whether a job's files are complete and were made with the same things."""
     if not all(path.exists() for path in job.files.values()):
         return False
@@ -124,7 +124,7 @@ def is_answered(job: Job) -> bool:
         return False
 
 
-def write_predictions(job: Job, answers: Answers, rows: pd.DataFrame, n_treatments: int) -> None:
+def write_predictions(job: PredictionJob, answers: Outputs, rows: pd.DataFrame, n_treatments: int) -> None:
     """Write the logits of the sites of ``rows``, by well and by site.
 
     Of a network that knows controls, too, only the treatments' are kept. Raises UserError if a file cannot be written.
@@ -135,7 +135,7 @@ def write_predictions(job: Job, answers: Answers, rows: pd.DataFrame, n_treatmen
     write_well_rows(job.files, arrays, wells["id_code"], job.made_with)
 
 
-def write_embeddings(job: Job, answers: Answers, rows: pd.DataFrame) -> None:
+def write_embeddings(job: PredictionJob, answers: Outputs, rows: pd.DataFrame) -> None:
     """Write the embeddings (N, D) float32 of the wells of ``rows``. Raises UserError if a file cannot be written."""
     embeddings, wells = average_sites(answers.embedding, rows)
     write_well_rows(job.files, {"embeddings": embeddings}, wells["id_code"], job.made_with)

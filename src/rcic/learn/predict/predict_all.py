@@ -1,20 +1,33 @@
 """Predict test wells and held-out wells with every trained member, and leave the answers as plain files."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from rcic.files.names import prediction_files
-from rcic.launch.shards import Part, Spread, nowhere
+from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.learn.data.audit_policy import audit_of_prediction
-from rcic.learn.predict.infer import Answers
-from rcic.learn.predict.jobs import Job, finished_members, is_answered, part_of, plan_job, write_predictions
-from rcic.learn.predict.passes import EMBEDDED, PREDICTED, Options, answers_of
+from rcic.learn.predict.device import pick_device
+from rcic.learn.predict.infer import Outputs
+from rcic.learn.predict.jobs import (
+    PredictionJob,
+    finished_members,
+    is_predicted,
+    members_of_shard,
+    plan_job,
+    write_predictions,
+)
+from rcic.learn.predict.passes import EMBEDDED, PREDICTED, outputs_of
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
+
+_log = logging.getLogger(__name__)
 
 
 def predict_all(
@@ -23,9 +36,9 @@ def predict_all(
     model_names: Sequence[str],
     out_dir: str | Path,
     splits: tuple[str, ...],
-    options: Options,
-    part: Part | None = None,
-    jobs: Spread = nowhere,
+    options: PredictionOptions,
+    part: Shard | None = None,
+    jobs: RunShards = run_nothing,
 ) -> None:
     """Write the predictions of every member of ``model_names`` below ``model_root`` that are not there yet.
 
@@ -35,24 +48,25 @@ def predict_all(
     on where it was. A ``part`` is a share of the members; ``jobs`` may have such parts predicted elsewhere. Raises
     UserError if there is no finished member, or a checkpoint or an image cannot be used.
     """
+    options = replace(options, device=pick_device(options.device))
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
-    members = part_of(finished_members(root, model_names), part)
+    members = members_of_shard(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)
     jobs()
     for split in splits:
         places = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
-        for job, answers, rows in unanswered(screen, places, split, options, audit):
+        for job, answers, rows in run_missing(screen, places, split, options, audit):
             write_predictions(job, answers, rows, screen.n_treatments)
 
 
-def unanswered(
+def run_missing(
     screen: Screen,
     places: Mapping[Path, dict[str, Path]],
     split: str,
-    options: Options,
+    options: PredictionOptions,
     audit: Audit | None,
     keep: Sequence[str] = PREDICTED,
-) -> Iterator[tuple[Job, Answers, pd.DataFrame]]:
+) -> Iterator[tuple[PredictionJob, Outputs, pd.DataFrame]]:
     """Yield each job of ``split`` that is still to do, what its network says, and the site table that it says it of.
 
     ``places`` maps run folders to the files that the answers belong in; whoever takes an answer writes it before the
@@ -62,9 +76,9 @@ def unanswered(
         plan_job(screen, folder, files, split, options.tta, options.drop_incomplete, audit)
         for folder, files in places.items()
     ]
-    todo = [job for job in jobs if not is_answered(job)]
+    todo = [job for job in jobs if not is_predicted(job)]
     verb = "embedded" if keep == EMBEDDED else "predicted"
-    print(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are {verb} already, {len(todo)} to go")
-    for some, answers, rows in answers_of(open_store(screen), screen, todo, split, options, keep):
+    _log.info(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are {verb} already, {len(todo)} to go")
+    for some, answers, rows in outputs_of(open_store(screen), screen, todo, split, options, keep):
         for job, own in zip(some, answers, strict=True):
             yield job, own, rows

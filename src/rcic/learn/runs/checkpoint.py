@@ -78,7 +78,7 @@ def _check_bytes(path: str | Path) -> None:
             raise zipfile.BadZipFile(damaged)
 
 
-def lay_over(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
+def load_matching(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
     """Copy the checkpoint's weights into ``model``; return the names of the head's tensors that were left as they were.
 
     Only the head may differ (a 31-class model starts a 1,108-class one). Raises UserError when the trunk differs:

@@ -11,8 +11,8 @@ from rcic.errors import UserError
 from rcic.files.lock import owner
 from rcic.files.names import BEST, CONFIG, LAST, METRICS, PREVIOUS, Member, model_name
 from rcic.learn.config.settings import Config
-from rcic.learn.runs.ranks import say
-from rcic.learn.runs.run_record import read_record
+from rcic.learn.runs.ranks import log_main
+from rcic.learn.runs.run_record import read_run_record
 from rcic.schema.convert import flat, read_yaml, to_plain
 
 HARMLESS = (  # keys that do not decide what is learnt
@@ -36,14 +36,14 @@ DATA = {
 }
 _CHOOSE = "choose another --log_root, or --force to train anew"
 
-Kind = Literal["missing", "partial", "running", "done", "stale", "failed"]
+RunStateName = Literal["missing", "partial", "running", "done", "stale", "failed"]
 
 
 @dataclass(frozen=True)
-class State:
+class RunState:
     """How far a training is: whole ``epochs`` of all, and in words what else there is to know of it."""
 
-    kind: Kind
+    kind: RunStateName
     epochs: int = 0
     words: str = ""
 
@@ -70,32 +70,32 @@ def lacks_start(config: Config, log_root: Path) -> str:
     path = init_path(config, log_root)
     if path is None or config.init.checkpoint is not None:
         return "" if path is None or path.exists() else f"{path}: no such checkpoint"
-    status = read_record(path.parents[1]).get("status", "done")
+    status = read_run_record(path.parents[1]).get("status", "done")
     if path.exists() and status == "done":
         return ""
     reason = f"its training is {status}, not done" if path.exists() else "not there"
     return f"{path}: {reason}, but init.stage is {config.init.stage}"
 
 
-def state_of(folder: Path, config: Config, data: Mapping[str, str]) -> State:
+def run_state(folder: Path, config: Config, data: Mapping[str, str]) -> RunState:
     """Return how far the training of ``config`` is in its folder; ``data`` are the fingerprints of what it reads.
 
     Stale: what is there, finished or not, was trained with another config or other data (the words say which).
     """
-    record, epochs = read_record(folder), _epochs(folder)
+    record, epochs = read_run_record(folder), _epochs(folder)
     if (who := owner(folder)) is not None:
-        return State("running", epochs, who)
+        return RunState("running", epochs, who)
     done = record.get("status") == "done"
     begun = any((folder / name).exists() for name in (LAST, PREVIOUS))
     if not done and not begun:
         failed = record.get("status") == "failed"
-        return State("failed", 0, str(record.get("reason", ""))) if failed else State("missing")
+        return RunState("failed", 0, str(record.get("reason", ""))) if failed else RunState("missing")
     if not (folder / CONFIG).exists():
-        return State("stale", epochs, f"a config that is not known: {CONFIG} is gone")
-    if differs := changed(flat(read_yaml(folder / CONFIG)), config, record, data):
-        return State("stale", epochs, f"another {differs}")
+        return RunState("stale", epochs, f"a config that is not known: {CONFIG} is gone")
+    if differs := changed_settings(flat(read_yaml(folder / CONFIG)), config, record, data):
+        return RunState("stale", epochs, f"another {differs}")
     failed = record.get("status") == "failed"
-    return State("done", epochs) if done else State("partial", epochs, str(record["reason"]) if failed else "")
+    return RunState("done", epochs) if done else RunState("partial", epochs, str(record["reason"]) if failed else "")
 
 
 def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
@@ -104,27 +104,31 @@ def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
     ``data`` are the fingerprints of what it reads. Raises UserError if what is finished there had another config or
     other data.
     """
-    record = read_record(folder)
+    record = read_run_record(folder)
     if record.get("status") != "done":
         return False
     if not (folder / CONFIG).exists():
         raise UserError(f"{folder}: finished, but {CONFIG} is gone, so nobody knows how; {_CHOOSE}")
     kept = flat(read_yaml(folder / CONFIG))
-    if differs := changed(kept, config, record, data):
+    if differs := changed_settings(kept, config, record, data):
         raise UserError(f"{folder}: finished with another {differs}; {_CHOOSE}")
     if kept["predict.tta"] != list(config.predict.tta):
         trained, asked = (",".join(views) for views in (kept["predict.tta"], config.predict.tta))
-        say(f"{folder}: predict.tta was {trained} in training, and predict-all keeps to that; give it --tta={asked}")
+        log_main(
+            f"{folder}: predict.tta was {trained} in training, and predict-all keeps to that; give it --tta={asked}"
+        )
     return True
 
 
 def check_begun(folder: Path, config: Config, data: Mapping[str, str], begun: Mapping[str, Any]) -> None:
     """Raise UserError unless a broken-off training is this one; ``begun`` is what its last checkpoint says."""
-    if differs := changed(flat(begun["config"]), config, read_record(folder), data):
+    if differs := changed_settings(flat(begun["config"]), config, read_run_record(folder), data):
         raise UserError(f"{folder}: {begun['epoch']} epochs were trained with another {differs}; {_CHOOSE}")
 
 
-def changed(kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], data: Mapping[str, str]) -> str:
+def changed_settings(
+    kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], data: Mapping[str, str]
+) -> str:
     """Return which values that decide the result are others than those ``kept`` (dotted keys), '' if none is."""
     wanted = flat(to_plain(config))
     names = [key for key, value in wanted.items() if key not in HARMLESS and kept.get(key) != value]

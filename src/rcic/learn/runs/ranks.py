@@ -1,6 +1,9 @@
 """Which of ``torchrun``'s processes this one is; known before torch is imported."""
 
+import logging
 import os
+
+_log = logging.getLogger(__name__)
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -13,7 +16,7 @@ def is_main() -> bool:
     return rank_and_world()[0] == 0
 
 
-def say(message: str) -> None:
+def log_main(message: str) -> None:
     """Print on the main process only."""
     if is_main():
-        print(message, flush=True)
+        _log.info(message)

@@ -27,7 +27,7 @@ _PACKAGES = (
 )
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_run_record(folder: Path) -> dict[str, Any]:
     """Return run.json of a run folder; empty if there is none that can be read."""
     try:
         return dict(json.loads((folder / RUN).read_text(encoding="utf-8")))
@@ -35,7 +35,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def surroundings() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """Return when and how this process was started, and with which versions."""
     return {
         "started": _now(),

@@ -10,14 +10,14 @@ from catalyst.utils.misc import set_global_seed
 from rcic.files.atomic import sha256_of
 from rcic.files.names import channel_name, model_name
 from rcic.learn.config.settings import Config
-from rcic.learn.data.loaders import stacked, train_loader, usable_sites, valid_loader, with_company
+from rcic.learn.data.loaders import add_plate_context, stacked, train_loader, usable_sites, valid_loader
 from rcic.learn.data.metadata import known_values, metadata_of
 from rcic.learn.data.pixel_norm import PixelNorm, learn_pixel_norm
 from rcic.learn.data.stage_table import StageTable
 from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.predict.device import pick_device
 from rcic.learn.runs.checkpoint import Checkpoint
-from rcic.learn.runs.ranks import rank_and_world, say
+from rcic.learn.runs.ranks import log_main, rank_and_world
 from rcic.learn.train.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellValidation
 from rcic.learn.train.engine import check_precision
 from rcic.learn.train.logs import build_loggers
@@ -25,7 +25,7 @@ from rcic.learn.train.progressive_labels import ProgressiveLabels, with_test_sit
 from rcic.learn.train.resume import disk_bytes
 from rcic.learn.train.runner import WellRunner
 from rcic.learn.train.size_check import check_sizes
-from rcic.learn.train.start import build_network, in_place, starting_checkpoint
+from rcic.learn.train.start import align_metadata, build_network, starting_checkpoint
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.batches.loader import BatchLoader
 from rcic.pixels.images.store import Store
@@ -81,7 +81,7 @@ def build_training(
     absent = table.absent(labels)
     facts |= {"n_train_sites": int((labels >= 0).sum()), "n_valid_sites": n_valid, "absent": absent}
     facts["disk_bytes"] = disk_bytes(model, config.train)
-    say(_headline(config, table, facts))
+    log_main(_headline(config, table, facts))
     _tell_absent(absent, len(table.classes))
     return runner, facts
 
@@ -109,8 +109,8 @@ def find_sites(
         train, valid = stacked(train, data.sites), stacked(valid, data.sites)
     groups = _plate_groups(config, screen)
     answers = train[train["label"] < table.n_answers]
-    known = in_place(known_values(config.model.metadata, answers, groups), config, start)
-    valid = with_company(store, screen, valid, unit, config, audit)
+    known = align_metadata(known_values(config.model.metadata, answers, groups), config, start)
+    valid = add_plate_context(store, screen, valid, unit, config, audit)
     if config.progressive.start:
         train = with_test_sites(config, screen, store, train, audit)
     metadata = metadata_of(train, known, groups), metadata_of(valid, known)
@@ -148,7 +148,7 @@ def _tell_absent(absent: list[str | int], n_classes: int, n_named: int = 8) -> N
         return
     named = ", ".join(map(str, absent[:n_named])) + (" ..." if len(absent) > n_named else "")
     says = "have no training well, so their wells cannot be told"
-    say(f"warning: {len(absent)} of {n_classes} siRNAs {says}: {named}")
+    log_main(f"warning: {len(absent)} of {n_classes} siRNAs {says}: {named}")
 
 
 def _meta(config: Config, table: StageTable, screen: Screen) -> dict[str, Any]:

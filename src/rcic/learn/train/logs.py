@@ -1,5 +1,6 @@
 """Where an epoch's metrics go: metrics.csv and the console always, TensorBoard and Weights & Biases as configured."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from catalyst import dl
 from catalyst.loggers.wandb import WandbLogger
-from tqdm import tqdm
 
 from rcic.files.atomic import whole
 from rcic.files.names import METRICS
@@ -16,6 +16,8 @@ from rcic.learn.train.tensorboard import TensorBoard
 
 if TYPE_CHECKING:
     from rcic.learn.train.runner import WellRunner
+
+_log = logging.getLogger(__name__)
 
 
 class MetricsFile(dl.ILogger):
@@ -30,7 +32,7 @@ class MetricsFile(dl.ILogger):
         if scope != "epoch":
             return
         write_metrics(self.folder, runner.history)
-        tqdm.write(f"  {self.title}  {_line(runner.history[-1], runner.num_epochs)}")
+        _log.info(f"  {self.title}  {_line(runner.history[-1], runner.num_epochs)}")
 
 
 def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:

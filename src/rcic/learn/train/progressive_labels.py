@@ -20,12 +20,12 @@ from rcic.errors import UserError
 from rcic.files.atomic import whole
 from rcic.files.names import PSEUDO
 from rcic.learn.config.settings import Config
-from rcic.learn.data.loaders import stacked, usable_sites, valid_loader, with_company
+from rcic.learn.data.loaders import add_plate_context, stacked, usable_sites, valid_loader
 from rcic.learn.data.metadata import metadata_of
-from rcic.learn.data.site_groups import Gatherer
+from rcic.learn.data.site_groups import GroupCollator
 from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.predict.site_mean import average_sites
-from rcic.learn.train.validation import SiteAnswers
+from rcic.learn.train.validation import ValidationOutputs
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.open_store import open_store
@@ -74,9 +74,9 @@ class ProgressiveLabels(dl.Callback):
         self.config, self.screen, self.folder = config, screen, folder
         self.groups = learn_groups(screen)
         store = open_store(screen)
-        self.rows = with_company(store, screen, sites.unlabelled, sites.unit, config, audit)
+        self.rows = add_plate_context(store, screen, sites.unlabelled, sites.unit, config, audit)
         self.loader = valid_loader(config, self.rows, store, sites.unit)
-        self.gatherer = Gatherer(self.rows, sites.unit, metadata_of(self.rows, known))
+        self.collator = GroupCollator(self.rows, sites.unit, metadata_of(self.rows, known))
 
     def on_epoch_start(self, runner: "WellRunner") -> None:
         """Choose, and give the sampler the rows and the runner the labels of this epoch."""
@@ -107,7 +107,7 @@ class ProgressiveLabels(dl.Callback):
 
     def _ask(self, runner: "WellRunner") -> NDArray[np.float32]:
         """Return the logits (R, K) of the test sites, NaN for their company, gathered from every rank."""
-        answers = SiteAnswers(runner.network, self.gatherer, runner.how)
+        answers = ValidationOutputs(runner.network, self.collator, runner.how)
         with runner.averaged():
             for batch in self.loader:
                 answers.add(batch)

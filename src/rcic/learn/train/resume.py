@@ -12,7 +12,7 @@ from rcic.errors import UserError
 from rcic.files.names import BEST, LAST, PREVIOUS
 from rcic.learn.config.settings import Train
 from rcic.learn.runs.checkpoint import Checkpoint, read_checkpoint
-from rcic.learn.runs.ranks import say
+from rcic.learn.runs.ranks import log_main
 
 _NEEDED = {"optimizer", "average", "scaler", "step", "history", "best"}
 _MOMENTS = 2  # tensors that Adam and its relatives keep for each weight
@@ -39,10 +39,12 @@ def last_whole_epoch(folder: Path) -> Checkpoint | None:
         if (checkpoint := _readable(folder / name)) is None:
             continue
         if not checkpoint.extra.keys() >= _NEEDED:
-            say(f"{checkpoint.path}: of an earlier version of this program, which kept less; the training begins anew")
+            log_main(
+                f"{checkpoint.path}: of an earlier version of this program, which kept less; the training begins anew"
+            )
             return None
         if checkpoint.extra["best"]["epoch"] and _readable(folder / BEST) is None:
-            say(f"{folder}: without {BEST} the training begins anew")
+            log_main(f"{folder}: without {BEST} the training begins anew")
             return None
         return checkpoint
     return None
@@ -54,5 +56,5 @@ def _readable(path: Path) -> Checkpoint | None:
     try:
         return read_checkpoint(path)
     except UserError as error:
-        say(f"{error}; going back to what was written before it")
+        log_main(f"{error}; going back to what was written before it")
         return None

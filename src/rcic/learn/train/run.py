@@ -11,16 +11,16 @@ from rcic.files.atomic import whole
 from rcic.files.disk import check_room, remove_unfinished
 from rcic.files.lock import locked
 from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO
-from rcic.learn.config.for_screen import fitted
-from rcic.learn.config.resolve import check_files, write_config
+from rcic.learn.config.for_screen import for_screen
+from rcic.learn.config.resolve import check_named_files, write_config
 from rcic.learn.config.settings import Config
 from rcic.learn.data.audit_policy import audit_of_training
 from rcic.learn.data.stage_table import StageTable, stage_table
 from rcic.learn.runs.folder import DATA, check_begun, is_done, run_folder
-from rcic.learn.runs.ranks import is_main, say
-from rcic.learn.runs.run_record import read_record, recorded, surroundings
+from rcic.learn.runs.ranks import is_main, log_main
+from rcic.learn.runs.run_record import environment, read_run_record, recorded
 from rcic.pixels.audit.findings import Audit
-from rcic.screen.source import DataRoot, form_file
+from rcic.screen.source import DataRoot, as_source
 from rcic.screen.table import Screen, read_screen
 
 
@@ -38,10 +38,10 @@ def train(
     BusyError if another process trains there. ``expected`` are fingerprints that the screen and the tables must have.
     """
     _check_loggers(config)
-    check_files(config)
+    check_named_files(config)
     screen = read_screen(data_root)
-    if (own := fitted(config, screen)).init != config.init:
-        say(f"{screen.form.name} has no control wells, so this does not start from stage I")
+    if (own := for_screen(config, screen)).init != config.init:
+        log_main(f"{screen.spec.name} has no control wells, so this does not start from stage I")
     config, folder = own, run_folder(log_root, own)
     audit = audit_of_training(config, screen)
     table = stage_table(screen, config)
@@ -52,9 +52,13 @@ def train(
             raise UserError(f"{screen.root}: trained the first time with another {DATA[name]}")
     with locked(folder) if is_main() else contextlib.nullcontext():
         if not force and is_done(folder, config, data):
-            say(f"{folder}: done already, skipped")
+            log_main(f"{folder}: done already, skipped")
         else:
-            told = {"data_root": str(screen.root), "screen_form": form_file(data_root), "log_root": str(log_root)}
+            told = {
+                "data_root": str(screen.root),
+                "screen_spec": as_source(data_root).screen,
+                "log_root": str(log_root),
+            }
             _train(config, screen, table, told, data, force, audit)
     return folder
 
@@ -71,7 +75,7 @@ def _train(
     """Train in a folder that is this process' own; ``told`` are the paths that the command was given."""
     log_root = Path(str(told["log_root"]))
     folder = run_folder(log_root, config)
-    record = surroundings() | told | data
+    record = environment() | told | data
 
     from rcic.learn.train.build import build_training  # torch and Catalyst only now: the checks above are quick
     from rcic.learn.train.logs import write_metrics
@@ -80,7 +84,7 @@ def _train(
     begun = None if force else last_whole_epoch(folder)
     if begun is not None:
         check_begun(folder, config, data, begun.meta)
-        record["resumed"] = [*read_record(folder).get("resumed", []), begun.meta["epoch"]]
+        record["resumed"] = [*read_run_record(folder).get("resumed", []), begun.meta["epoch"]]
     runner, facts = build_training(config, screen, table, log_root, folder, audit, begun)
     check_room(folder, facts["disk_bytes"]["at_most"] - _bytes_in((folder / BEST).parent))
     with recorded(folder, record | facts) as outcome:
@@ -93,10 +97,10 @@ def _train(
             runner.run()
         except KeyboardInterrupt:
             kept = runner.given_callbacks["checkpoints"].kept
-            say(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command goes on")
+            log_main(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command goes on")
             raise
         outcome["best"] = best = runner.callbacks["checkpoints"].best
-    say(f"{folder}: best {config.train.monitor} {best['value']:.3f} in epoch {best['epoch']}")
+    log_main(f"{folder}: best {config.train.monitor} {best['value']:.3f} in epoch {best['epoch']}")
 
 
 def _bytes_in(folder: Path) -> int:

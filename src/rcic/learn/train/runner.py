@@ -17,13 +17,13 @@ from rcic.learn.data.loaders import order_of
 from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.models import WellClassifier
-from rcic.learn.predict.evaluate import How
-from rcic.learn.runs.checkpoint import Checkpoint, lay_over
+from rcic.learn.predict.evaluate import InferenceSettings
+from rcic.learn.runs.checkpoint import Checkpoint, load_matching
 from rcic.learn.train.batch_inputs import Inputs
 from rcic.learn.train.engine import build_engine
 from rcic.learn.train.loss_watch import LossWatch, check_finite
 from rcic.learn.train.optim import accumulation, build_optimizer, rate_index, schedule_table, set_step
-from rcic.learn.train.validation import SiteAnswers
+from rcic.learn.train.validation import ValidationOutputs
 from rcic.learn.train.weight_average import build_average
 from rcic.pixels.batches.loader import BatchLoader
 from rcic.schema.convert import to_plain
@@ -74,11 +74,13 @@ class WellRunner(dl.IRunner):
         return self.config.n_epochs
 
     @property
-    def how(self) -> How:
+    def how(self) -> InferenceSettings:
         """How validation asks the network: one view, the training precision."""
         train = self.config.train
         bn, device = self.config.model.bn, self.engine.device
-        return How(bn, self.pixels, ("identity",), None, device, train.valid_batch_size, train.channels_last)
+        return InferenceSettings(
+            bn, self.pixels, ("identity",), None, device, train.valid_batch_size, train.channels_last
+        )
 
     @property
     def hparams(self) -> dict[str, Any]:
@@ -130,7 +132,7 @@ class WellRunner(dl.IRunner):
         The next epoch is the one after the checkpoint's. Raises UserError if its weights do not fit.
         """
         extra = checkpoint.extra
-        if left := lay_over(self.network, checkpoint):
+        if left := load_matching(self.network, checkpoint):
             raise UserError(f"{checkpoint.path}: lacks {left[0]}, or has it in another shape")
         self.optimizer.load_state_dict(_copied(extra["optimizer"]))
         self.average.load_state_dict(extra["average"])
@@ -169,7 +171,7 @@ class WellRunner(dl.IRunner):
             if self.engine.num_processes > 1:
                 broadcast([*self.network.buffers(), *self.average.weights.values()])
             self.borrowed.enter_context(self.averaged())
-            self.answers = SiteAnswers(self.network, self.sites.gatherer(), self.how)
+            self.answers = ValidationOutputs(self.network, self.sites.collator(), self.how)
 
     def _begin_epoch(self) -> None:
         """Count the steps of this epoch, which pseudo-labels may have made longer, and draw its chance."""

@@ -6,7 +6,7 @@ from rcic.errors import UserError
 from rcic.learn.config.settings import Config
 from rcic.learn.data.metadata import Known
 from rcic.learn.models import WellClassifier, build_model
-from rcic.learn.runs.checkpoint import Checkpoint, lay_over, read_checkpoint, trunk_of
+from rcic.learn.runs.checkpoint import Checkpoint, load_matching, read_checkpoint, trunk_of
 from rcic.learn.runs.folder import init_path, lacks_start
 
 
@@ -32,7 +32,7 @@ def same_metadata(config: Config, checkpoint: Checkpoint) -> bool:
     return tuple(checkpoint.meta["metadata"]) == config.model.metadata
 
 
-def in_place(own: Known, config: Config, start: Checkpoint | None) -> dict[str, list[str]]:
+def align_metadata(own: Known, config: Config, start: Checkpoint | None) -> dict[str, list[str]]:
     """Return the known metadata values, each at the place that the starting weights have for it.
 
     ``own`` are those that this training learns from. One that the weights have no place for stays unknown. A place of
@@ -58,5 +58,5 @@ def build_network(
     network = build_model(model, config.in_channels, n_classes, config.loss, n_values, load=start is None)
     if start is None:
         return network, model.weights_file or ("ImageNet" if model.pretrained == "imagenet" else "random weights")
-    fresh = lay_over(network, start if same_metadata(config, start) else trunk_of(start))
+    fresh = load_matching(network, start if same_metadata(config, start) else trunk_of(start))
     return network, f"{start.path}" + (" (with a new head)" if fresh else "")

@@ -6,6 +6,7 @@ queue that nobody empties, and prints tracebacks at the end of the process.
 
 import contextlib
 import errno
+import logging
 import os
 import socket
 import struct
@@ -18,10 +19,11 @@ from catalyst import dl
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
-from tqdm import tqdm
 
 if TYPE_CHECKING:
     from rcic.learn.train.runner import WellRunner
+
+_log = logging.getLogger(__name__)
 
 
 class TensorBoard(dl.ILogger):
@@ -43,7 +45,7 @@ class TensorBoard(dl.ILogger):
                     append_scalars(self.folder / loader / self.name, values, runner.epoch_step)
         except OSError as error:
             self.works = False
-            tqdm.write(f"{self.folder}: no further metrics for TensorBoard ({error.strerror}); the training goes on")
+            _log.info(f"{self.folder}: no further metrics for TensorBoard ({error.strerror}); the training goes on")
 
 
 def append_scalars(path: Path, values: Mapping[str, Any], step: int) -> None:

@@ -9,25 +9,27 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rcic.learn.data.site_groups import Gatherer
+from rcic.learn.data.site_groups import GroupCollator
 from rcic.learn.models import WellClassifier
-from rcic.learn.predict.evaluate import How, ask
+from rcic.learn.predict.evaluate import InferenceSettings, predict_group
 
 
-class SiteAnswers:
+class ValidationOutputs:
     """Keeps the logits of a loader's wanted sites on the device until they are asked for."""
 
-    def __init__(self, network: WellClassifier, gatherer: Gatherer, how: How):
-        self.network, self.gatherer, self.how = network, gatherer, how
+    def __init__(self, network: WellClassifier, collator: GroupCollator, how: InferenceSettings):
+        self.network, self.collator, self.how = network, collator, how
         self.outputs: list[tuple[Tensor, Tensor]] = []  # row numbers, logits
 
     def add(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor] | None:
         """Take a batch; return logits (W, K) float32 and labels (W,) of the plate that it completes, None without."""
-        group = self.gatherer.add(batch)
+        group = self.collator.add(batch)
         if group is None:
             return None
         wanted = group.rows["wanted"].to_numpy(bool)
-        logits = ask(self.network, group, wanted, self.how).logits.float()  # not through DDP: ranks differ in batches
+        logits = predict_group(
+            self.network, group, wanted, self.how
+        ).logits.float()  # not through DDP: ranks differ in batches
         self.outputs.append((torch.from_numpy(group.rows.index.to_numpy(np.int64)[wanted]), logits))
         return logits, torch.from_numpy(group.rows["label"].to_numpy(np.int64)[wanted]).to(logits.device)
 
@@ -35,7 +37,7 @@ class SiteAnswers:
         """Return the logits (R, K) that all ranks kept, in the order of the site table, NaN for sites not wanted."""
         parts = [(rows.numpy(), logits.cpu().numpy()) for rows, logits in self.outputs]
         gathered = gather_object(parts)
-        result = np.full((len(self.gatherer.rows), gathered[0][1].shape[1]), np.nan, np.float32)
+        result = np.full((len(self.collator.rows), gathered[0][1].shape[1]), np.nan, np.float32)
         for rows, logits in gathered:
             result[rows] = logits
         return result

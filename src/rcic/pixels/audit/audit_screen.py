@@ -1,5 +1,6 @@
 """`python src/data.py audit`: look at every image, say what is bad by plate, and write what trainings go by."""
 
+import logging
 import shutil
 import time
 from collections import Counter
@@ -14,16 +15,18 @@ from tqdm import tqdm
 
 from rcic.errors import UserError
 from rcic.files.atomic import write_error
-from rcic.launch.shards import Part, Spread, nowhere
+from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.audit.findings import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
-from rcic.pixels.audit.folder_state import marks_of
-from rcic.pixels.audit.image_scan import Looks, key_of
-from rcic.pixels.audit.inspection import audit_sites, look_at
+from rcic.pixels.audit.folder_state import folder_states
+from rcic.pixels.audit.image_scan import ScanResults, key_of
+from rcic.pixels.audit.inspection import audit_sites, scan_sites
 from rcic.pixels.images.sites import TAKEN, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
+
+_log = logging.getLogger(__name__)
 
 Mode = Literal["full", "quick"]
 OnBad = Literal["stop", "drop", "other-site"]
@@ -32,7 +35,7 @@ _MOST_PLATES = 40  # that the table on screen has
 
 
 def audit(
-    data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int, jobs: Spread = nowhere
+    data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int, jobs: RunShards = run_nothing
 ) -> Audit:
     """Look at every image of every site of a screen, print what is bad by plate, and write the report.
 
@@ -44,8 +47,8 @@ def audit(
     ``on_bad`` is stop.
     """
     screen, out = read_screen(data_root), Path(out_dir)
-    store, rows, marks = open_store(screen), site_table(screen.wells, screen.form.sites), marks_of(screen)
-    channels = screen.form.channel_numbers
+    store, rows, marks = open_store(screen), site_table(screen.wells, screen.spec.sites), folder_states(screen)
+    channels = screen.spec.channel_numbers
     _make(out)
     began, findings = time.perf_counter(), list[Finding]()
     jobs()
@@ -55,7 +58,7 @@ def audit(
             findings += some
             bar.update()
     seconds = time.perf_counter() - began
-    found = Audit(on_bad, _table(findings), screen.form.sites)
+    found = Audit(on_bad, _table(findings), screen.spec.sites)
     counts = Counter(finding.kind for finding in findings)
     facts = {
         "screen": screen.fingerprint(),
@@ -71,43 +74,43 @@ def audit(
     write_audit(out, found, facts, marks)
     shutil.rmtree(out / SEEN, ignore_errors=True)
     if findings:
-        print(audit_text(findings))
+        _log.info(audit_text(findings))
     looked = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
-    print(f"{out / REPORT}: {looked}: {_verdict(found, rows, out, channels)}")
+    _log.info(f"{out / REPORT}: {looked}: {_verdict(found, rows, out, channels)}")
     if findings and on_bad == "stop":
         raise UserError(stopped(screen, found, out))
     return found
 
 
-def look_at_part(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: int, part: Part) -> None:
+def audit_shard(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: int, part: Shard) -> None:
     """Look at every image of a part's experiments, and leave what was seen for the audit that ends it.
 
     Raises UserError as `audit`. An experiment that was looked at already, with its files as they lie now, is passed by.
     """
     screen, out = read_screen(data_root), Path(out_dir)
-    store, rows = open_store(screen), site_table(screen.wells, screen.form.sites)
-    key = key_of(screen.fingerprint(), mode, marks_of(screen))
+    store, rows = open_store(screen), site_table(screen.wells, screen.spec.sites)
+    key = key_of(screen.fingerprint(), mode, folder_states(screen))
     for experiment in part.share(sorted(rows["experiment"].unique())):
         own = rows[rows["experiment"] == experiment]
         path = out / SEEN / f"{experiment}.npz"
-        if Looks.read(path, key, (len(own), len(screen.form.channels))) is None:
+        if ScanResults.read(path, key, (len(own), len(screen.spec.channels))) is None:
             _look(store, own, mode, threads).write(path, key)
-        print(f"{experiment}: {len(own):,} sites", flush=True)
+        _log.info(f"{experiment}: {len(own):,} sites")
 
 
-def _look(store: Store, rows: pd.DataFrame, mode: Mode, threads: int) -> Looks:
+def _look(store: Store, rows: pd.DataFrame, mode: Mode, threads: int) -> ScanResults:
     """Return what is seen of the images of a site table."""
-    looks = Looks((len(rows), len(store.form.channels)))
-    for number, some in enumerate(look_at(store, sites_of(rows), mode == "full", threads)):
+    looks = ScanResults((len(rows), len(store.spec.channels)))
+    for number, some in enumerate(scan_sites(store, sites_of(rows), mode == "full", threads)):
         looks.put(number, some)
     return looks
 
 
-def _seen(out: Path, rows: pd.DataFrame, n_channels: int, key: str) -> Looks:
+def _seen(out: Path, rows: pd.DataFrame, n_channels: int, key: str) -> ScanResults:
     """Return what parts have seen of a site table."""
-    looks = Looks((len(rows), n_channels))
+    looks = ScanResults((len(rows), n_channels))
     for experiment, places in rows.groupby("experiment").indices.items():
-        own = Looks.read(out / SEEN / f"{experiment}.npz", key, (len(places), n_channels))
+        own = ScanResults.read(out / SEEN / f"{experiment}.npz", key, (len(places), n_channels))
         if own is not None:
             looks.take(np.asarray(places), own)
     return looks

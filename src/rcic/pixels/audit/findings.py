@@ -15,7 +15,7 @@ import pandas as pd
 
 from rcic.errors import UserError
 from rcic.files.atomic import whole
-from rcic.pixels.audit.folder_state import Mark, changed
+from rcic.pixels.audit.folder_state import FolderState, changed_folders
 from rcic.pixels.images.sites import TAKEN
 from rcic.screen.plate import SITES
 from rcic.screen.table import Screen
@@ -85,7 +85,7 @@ class Audit:
         return pd.MultiIndex.from_frame(self.findings.loc[among, ["id_code", "site"]].drop_duplicates())
 
 
-def write_audit(folder: Path, audit: Audit, facts: Mapping[str, Any], marks: Mapping[str, Mark]) -> None:
+def write_audit(folder: Path, audit: Audit, facts: Mapping[str, Any], marks: Mapping[str, FolderState]) -> None:
     """Write ``audit.csv`` and ``audit.json``: both or neither. Raises UserError if they cannot be written."""
     table = audit.findings.to_csv(index=False, lineterminator="\n").encode()
     told = {**facts, "on_bad": audit.on_bad, "findings_sha256": hashlib.sha256(table).hexdigest(), "marks": marks}
@@ -104,11 +104,11 @@ def read_audit(folder: str | Path, screen: Screen) -> Audit:
     path = Path(folder) / REPORT
     facts, table = _read(path, screen)
     again = f"{_again(path, screen)} --mode={facts['mode']} --on_bad={facts['on_bad']}"
-    if names := changed(screen, {name: Mark(*mark) for name, mark in facts["marks"].items()}):
+    if names := changed_folders(screen, {name: FolderState(*mark) for name, mark in facts["marks"].items()}):
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         said = f"{', '.join(names[:_NAMED])}{more} changed since the audit in {path}"
         raise Unaudited(f"{screen.root}: {said}; {again}")
-    audit = Audit(facts["on_bad"], table, screen.form.sites)
+    audit = Audit(facts["on_bad"], table, screen.spec.sites)
     if audit.on_bad == "stop" and len(table):
         raise UserError(stopped(screen, audit, Path(folder)))
     return audit

@@ -18,7 +18,7 @@ from rcic.pixels.packed.manifest import MARK
 from rcic.screen.table import Screen
 
 
-class Mark(NamedTuple):
+class FolderState(NamedTuple):
     """Of a folder: its time of change, its number of files and the sha256 (hex) of their names and sizes.
 
     Of a file: 0, 1 and the sha256 of its bytes. Of what is not there: 0, 0 and "".
@@ -29,12 +29,12 @@ class Mark(NamedTuple):
     sha256: str
 
 
-def marks_of(screen: Screen) -> dict[str, Mark]:
+def folder_states(screen: Screen) -> dict[str, FolderState]:
     """Return the mark of each plate's folder, ``train/HUVEC-01/Plate1``, or that of ``packed.json``."""
     return {name: _mark(screen.root / name) for name in _names(screen)}
 
 
-def changed(screen: Screen, marks: Mapping[str, Mark]) -> list[str]:
+def changed_folders(screen: Screen, marks: Mapping[str, FolderState]) -> list[str]:
     """Return what is not as ``marks`` say: folders (or ``packed.json``) by name, in order.
 
     A folder is listed only if its time of change is another one; a copy of a data root is unchanged.
@@ -48,27 +48,27 @@ def _names(screen: Screen) -> list[str]:
     """Return what has a mark in a data root."""
     if (screen.root / MARK).is_file():
         return [MARK]
-    paths = Paths(screen.root, screen.form, screen.barcodes)
+    paths = Paths(screen.root, screen.spec, screen.barcodes)
     plates = screen.wells[["split", "experiment", "plate"]].drop_duplicates().itertuples(index=False)
     return list(dict.fromkeys(folder or "." for plate in plates for folder in paths.folders(*plate)))
 
 
-def _differs(path: Path, mark: Mark) -> bool:
+def _differs(path: Path, mark: FolderState) -> bool:
     if mark.mtime_ns and path.exists() and path.stat().st_mtime_ns == mark.mtime_ns:
         return False
     return _mark(path)[1:] != mark[1:]
 
 
-def _mark(path: Path) -> Mark:
+def _mark(path: Path) -> FolderState:
     """Return the mark of a folder or a file. Raises UserError if it cannot be looked into."""
     try:
         if path.is_dir():
             changed_at = path.stat().st_mtime_ns  # before the list is read: a later change is noticed
             files = sorted(_listed(path))
-            return Mark(changed_at, len(files), sha256("\n".join(files).encode()).hexdigest())
-        return Mark(0, 1, sha256(path.read_bytes()).hexdigest())
+            return FolderState(changed_at, len(files), sha256("\n".join(files).encode()).hexdigest())
+        return FolderState(0, 1, sha256(path.read_bytes()).hexdigest())
     except (FileNotFoundError, NotADirectoryError):
-        return Mark(0, 0, "")
+        return FolderState(0, 0, "")
     except OSError as error:
         raise UserError(f"{path}: cannot be looked into: {error.strerror}") from error
 

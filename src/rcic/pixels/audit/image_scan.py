@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcic.files.atomic import whole
-from rcic.pixels.audit.folder_state import Mark
+from rcic.pixels.audit.folder_state import FolderState
 
-Wrong = tuple[int, int, str, str]  # place among the sites, place among the channels, kind, detail
+ScanFault = tuple[int, int, str, str]  # place among the sites, place among the channels, kind, detail
 
 
-class Look(NamedTuple):
+class ImageScan(NamedTuple):
     """What was seen of one image: its (H, W) and the hash of its pixels, 0 if they were not read; or what is wrong."""
 
     shape: tuple[int, int] = (0, 0)
@@ -28,16 +28,16 @@ class Look(NamedTuple):
     detail: str = ""
 
 
-class Looks:
+class ScanResults:
     """The looks at N sites, as far as they are ``there``."""
 
     def __init__(self, shape: tuple[int, int]) -> None:  # (N, C)
         self.there = np.zeros(shape[0], bool)
         self.shapes = np.zeros((*shape, 2), np.int32)
         self.digests = np.zeros(shape, np.uint64)
-        self.wrong: dict[int, list[Wrong]] = {}  # by place among the sites
+        self.wrong: dict[int, list[ScanFault]] = {}  # by place among the sites
 
-    def put(self, number: int, looks: Sequence[Look]) -> None:
+    def put(self, number: int, looks: Sequence[ImageScan]) -> None:
         """Note what was seen of a site, a look each channel."""
         self.there[number] = True
         self.shapes[number] = [look.shape for look in looks]
@@ -52,7 +52,7 @@ class Looks:
             sound[number, place] = False
         return sound
 
-    def take(self, places: np.ndarray, other: "Looks") -> None:
+    def take(self, places: np.ndarray, other: "ScanResults") -> None:
         """Note what another one has seen; its sites are those at these places here, (N of the other,) int64."""
         self.there[places], self.shapes[places], self.digests[places] = other.there, other.shapes, other.digests
         for number, some in other.wrong.items():
@@ -68,7 +68,7 @@ class Looks:
             temporary.write_bytes(content.getbuffer())
 
     @classmethod
-    def read(cls, path: Path, key: str, shape: tuple[int, int]) -> "Looks | None":
+    def read(cls, path: Path, key: str, shape: tuple[int, int]) -> "ScanResults | None":
         """Return what is in a file; None if it is not there, not whole, or of other images than ``key`` says.
 
         ``shape``: the numbers of sites and channels.
@@ -88,7 +88,7 @@ class Looks:
         return looks
 
 
-def key_of(fingerprint: str, mode: str, marks: Mapping[str, Mark]) -> str:
+def key_of(fingerprint: str, mode: str, marks: Mapping[str, FolderState]) -> str:
     """Return the sha256 (hex) of all that decides what is seen: the screen, how it is looked at, how its files lie."""
     told: list[Any] = [fingerprint, mode, {name: list(mark) for name, mark in marks.items()}]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -16,7 +16,7 @@ import pandas as pd
 
 from rcic.errors import UserError
 from rcic.pixels.audit.findings import Finding
-from rcic.pixels.audit.image_scan import Look, Looks, Wrong
+from rcic.pixels.audit.image_scan import ImageScan, ScanFault, ScanResults
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.images.sites import Site, sites_of
@@ -28,7 +28,7 @@ _AHEAD = 4  # times as many are begun for each thread
 
 
 def audit_sites(
-    store: Store, rows: pd.DataFrame, decode: bool, threads: int, seen: Looks | None = None
+    store: Store, rows: pd.DataFrame, decode: bool, threads: int, seen: ScanResults | None = None
 ) -> Iterator[list[Finding]]:
     """Yield what is wrong with the images of each row of a site table, a list a row.
 
@@ -37,8 +37,8 @@ def audit_sites(
     What was ``seen`` of these rows already is not looked at again.
     """
     sites = sites_of(rows)
-    looks = seen or Looks((len(sites), len(store.form.channels)))
-    new = look_at(store, [sites[number] for number in np.flatnonzero(~looks.there)], decode, threads)
+    looks = seen or ScanResults((len(sites), len(store.spec.channels)))
+    new = scan_sites(store, [sites[number] for number in np.flatnonzero(~looks.there)], decode, threads)
     for number in range(len(sites)):
         if not looks.there[number]:
             looks.put(number, next(new))
@@ -50,7 +50,7 @@ def audit_sites(
         yield [_finding(store, sites, *one) for one in wrong]
 
 
-def look_at(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> Iterator[list[Look]]:
+def scan_sites(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> Iterator[list[ImageScan]]:
     """Yield what is seen of each site's images, one look a channel."""
     see = partial(_see, store, _read if decode else _glance)
     pool = ThreadPoolExecutor(threads)
@@ -62,37 +62,37 @@ def look_at(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _see(store: Store, how: Callable[[Store, Site, int], Look], sites: Sequence[Site]) -> list[list[Look]]:
+def _see(store: Store, how: Callable[[Store, Site, int], ImageScan], sites: Sequence[Site]) -> list[list[ImageScan]]:
     """Return what is seen of some sites' images, each looked at by ``how``."""
-    return [[_reported(how, store, site, channel) for channel in store.form.channel_numbers] for site in sites]
+    return [[_reported(how, store, site, channel) for channel in store.spec.channel_numbers] for site in sites]
 
 
-def _reported(how: Callable[[Store, Site, int], Look], store: Store, site: Site, channel: int) -> Look:
+def _reported(how: Callable[[Store, Site, int], ImageScan], store: Store, site: Site, channel: int) -> ImageScan:
     """Return what ``how`` sees, an error as a look like any other."""
     try:
         return how(store, site, channel)
     except BadImage as error:
-        return Look(kind=error.kind, detail=error.reason)
+        return ImageScan(kind=error.kind, detail=error.reason)
     except UserError as error:  # of a packed plate's index
-        return Look(kind="damaged", detail=str(error))
+        return ImageScan(kind="damaged", detail=str(error))
 
 
-def _glance(store: Store, site: Site, channel: int) -> Look:
-    return Look(store.shape(site, channel))
+def _glance(store: Store, site: Site, channel: int) -> ImageScan:
+    return ImageScan(store.shape(site, channel))
 
 
-def _read(store: Store, site: Site, channel: int) -> Look:
+def _read(store: Store, site: Site, channel: int) -> ImageScan:
     image = store.read(site, [channel])[0]  # (H, W) uint8
     for size in store.sizes:
         store.read(site, [channel], size)
     low, high = int(image.min()), int(image.max())
     if low == high:
         said = f"all {image.size:,} pixels are {low}"
-        return Look(image.shape, kind="constant" if high else "zero", detail=said)
-    return Look(image.shape, int.from_bytes(hashlib.sha256(image).digest()[:8], "little"))
+        return ImageScan(image.shape, kind="constant" if high else "zero", detail=said)
+    return ImageScan(image.shape, int.from_bytes(hashlib.sha256(image).digest()[:8], "little"))
 
 
-def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[Wrong]:
+def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[ScanFault]:
     """Return the images whose size is not that of most; they are no longer ``sound`` (N, C) then."""
     sizes, of_image, counts = np.unique(shapes[sound], axis=0, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
@@ -109,7 +109,7 @@ def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[Wrong]:
     return wrong
 
 
-def _duplicates(digests: np.ndarray, sound: np.ndarray, named: Callable[[int, int], str]) -> list[Wrong]:
+def _duplicates(digests: np.ndarray, sound: np.ndarray, named: Callable[[int, int], str]) -> list[ScanFault]:
     """Return the images that have the pixels of another one: all of them, since none is known to be the right one."""
     images = np.argwhere(sound & (digests != 0))  # (M, 2)
     _, of_image, counts = np.unique(digests[tuple(images.T)], return_inverse=True, return_counts=True)

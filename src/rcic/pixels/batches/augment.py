@@ -34,7 +34,7 @@ EXTRAS: dict[str, tuple[str, dict[str, Any]]] = {
     "noise": ("GaussNoise", {"std_range": (0.005, 0.02), "p": 0.3}),
     "erase": ("Erasing", {"scale": (0.02, 0.2), "p": 0.5}),
 }
-KEYS = ("d4", "shear", "scale", "crop", "crop_start", "extra")
+SAMPLE_KEYS = ("d4", "shear", "scale", "crop", "crop_start", "extra")
 # Keys of the same section that are not for one sample: of rcic.pixels.batches.batch, then of rcic.pixels.batches.mix.
 BATCH_KEYS = ("scale_crop", "gain", "bias", "erase", "channel_dropout", "cutmix", "mixup", "mix_alpha", "mix_from")
 _TOGETHER = 4  # channels that are warped as one image
@@ -132,7 +132,7 @@ def build(settings: Mapping[str, Any], seed: int = 0, n_epochs: int = 1) -> Samp
     ``extra`` (names of :data:`EXTRAS`, applied in their order). :data:`BATCH_KEYS` are allowed but not used here:
     they come after normalising. Raises UserError for an unknown key, an unknown name or a value out of range.
     """
-    known = (*KEYS, *BATCH_KEYS)
+    known = (*SAMPLE_KEYS, *BATCH_KEYS)
     for key in settings:
         if key not in known:
             raise UserError(f"augment: unknown key {key!r}{nearest(str(key), known)}")

@@ -14,7 +14,7 @@ from rcic.pixels.images.sites import Site, check_channels, sites_of
 from rcic.pixels.images.store import Store
 
 META = ("cell_type", "experiment", "plate", "well", "site", "id_code")
-Key = int | tuple[int, int]  # a row, or (epoch, row) as the samplers give it
+SampleKey = int | tuple[int, int]  # a row, or (epoch, row) as the samplers give it
 
 
 class SiteDataset(Dataset[dict[str, Any]]):
@@ -40,10 +40,10 @@ class SiteDataset(Dataset[dict[str, Any]]):
     ) -> None:
         if rows.empty:
             raise UserError(f"{store.root}: no sites to read; check the folds, the cell types and the missing images")
-        known = store.form.sites
+        known = store.spec.sites
         if len(set(stacked)) != len(stacked) or not set(stacked) <= set(known):
             raise UserError(f"sites {list(stacked)} cannot be stacked: name each once, of {list(known)}")
-        self.store, self.channels = store, check_channels(channels, store.form)
+        self.store, self.channels = store, check_channels(channels, store.spec)
         self.transform = transform
         self._size = size
         rows = rows.assign(site=0) if stacked else rows
@@ -71,7 +71,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._sites)
 
-    def __getitem__(self, key: Key) -> dict[str, Any]:
+    def __getitem__(self, key: SampleKey) -> dict[str, Any]:
         epoch, row = key if isinstance(key, tuple) else (0, key)
         image = self.image(row)
         if self.transform is not None:

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from rcic.pixels.batches.dataset import Key, SiteDataset
+from rcic.pixels.batches.dataset import SampleKey, SiteDataset
 from rcic.pixels.batches.scratch import Lender, scratch
 from rcic.pixels.batches.warp import warp
 from rcic.pixels.images.prefetch import ahead
-from rcic.pixels.packed.frame import restore
+from rcic.pixels.packed.frame import undo_delta
 
 AHEAD = 2  # batches that are being read while one is worked on
 
@@ -25,7 +25,7 @@ class Batches(Protocol):
 
     batch_size: int
 
-    def __iter__(self) -> Iterator[Sequence[Key]]: ...
+    def __iter__(self) -> Iterator[Sequence[SampleKey]]: ...
 
     def __len__(self) -> int: ...
 
@@ -34,7 +34,7 @@ class BatchLoader:
     """Yields dicts of B samples: ``image`` (B, C, H, W) uint8, ``target``, ``row`` (B,) int64, and lists of META.
 
     ``threads`` (0: none, each batch is read when it is asked for) and the order in which they end change nothing.
-    With ``on_device`` the images come as they are stored, ``coded`` if so (:func:`rcic.pixels.packed.frame.restore`),
+    With ``on_device`` the images come as they are stored, ``coded`` if so (`rcic.pixels.packed.frame.undo_delta`),
     with ``view`` (B, 2, 3) float64 and ``size`` (h, w), what :func:`rcic.pixels.batches.warp.warp` makes the views
     from: all that :func:`view_on` does on a GPU. ``pin`` puts images into page-locked memory. An image that cannot be
     used raises its UserError from the loop.
@@ -63,7 +63,7 @@ class BatchLoader:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _begin(self, pool: Executor | None, keys: Sequence[Key]) -> Callable[[], dict[str, Any]]:
+    def _begin(self, pool: Executor | None, keys: Sequence[SampleKey]) -> Callable[[], dict[str, Any]]:
         """Begin to read a batch; return what waits for it."""
         pairs = [key if isinstance(key, tuple) else (0, key) for key in keys]
         epoch, transform = pairs[0][0], None if self.on_device else self.dataset.transform
@@ -109,5 +109,5 @@ def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> torch.Tenso
     images = batch["image"].to(device, non_blocking=True)
     if "view" not in batch:
         return images
-    images = restore(images) if batch["coded"] else images
+    images = undo_delta(images) if batch["coded"] else images
     return warp(images, batch["view"].to(device, non_blocking=True), batch["size"])

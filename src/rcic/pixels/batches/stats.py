@@ -10,7 +10,7 @@ import pandas as pd
 from rcic.errors import UserError
 from rcic.pixels.batches.dataset import SiteDataset
 
-GROUPS: dict[str, list[str]] = {
+STATISTICS_UNITS: dict[str, list[str]] = {
     "plate": ["experiment", "plate"],
     "experiment": ["experiment"],
     "cell_type": ["cell_type"],
@@ -36,15 +36,15 @@ def group_stats(stats: np.ndarray, rows: pd.DataFrame, by: str) -> np.ndarray:
     """Return mean and standard deviation of all pixels of the group that each row is in, (R, C, 2) float32.
 
     ``stats`` (R, C, 2) are those of the R ``rows`` of a site table (images of one size), ``by`` is a key of
-    :data:`GROUPS`; a plate is that of one experiment. With m and s of the N images of a group, its mean is M = mean(m)
+    :data:`STATISTICS_UNITS`; a plate is that of one experiment. With m and s of the N images of a group, its mean is M = mean(m)
     and its variance mean(s^2) + mean((m - M)^2), the law of total variance. Raises UserError for an unknown ``by``,
     ValueError if ``stats`` and ``rows`` differ in length.
     """
-    if by not in GROUPS:
-        raise UserError(f"data.norm: {by!r} is none of {', '.join(GROUPS)}")
+    if by not in STATISTICS_UNITS:
+        raise UserError(f"data.norm: {by!r} is none of {', '.join(STATISTICS_UNITS)}")
     if len(stats) != len(rows):
         raise ValueError(f"stats of {len(stats)} rows for a table of {len(rows)}")
-    group = _numbers(rows, GROUPS[by])  # (R,)
+    group = _numbers(rows, STATISTICS_UNITS[by])  # (R,)
     mean, std = stats[..., 0].astype(np.float64), stats[..., 1].astype(np.float64)  # (R, C)
     centre = _means(mean, group)[group]
     variance = _means(std**2 + (mean - centre) ** 2, group)[group]

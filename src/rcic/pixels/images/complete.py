@@ -19,7 +19,7 @@ def missing_images(
 
     Without ``sites`` or ``channels`` all of the screen's are meant.
     """
-    sites, channels = sites or store.form.sites, channels or store.form.channel_numbers
+    sites, channels = sites or store.spec.sites, channels or store.spec.channel_numbers
     return [name for names in store.absent(site_table(wells, sites), channels) for name in names]
 
 
@@ -28,15 +28,15 @@ def complete_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int]) ->
     return np.array([not names for names in store.absent(rows, channels)], dtype=bool)
 
 
-def check_files(
+def check_complete(
     store: Store, wells: pd.DataFrame, sites: Sequence[int] = (), channels: Sequence[int] = ()
 ) -> pd.DataFrame:
     """Return the wells' site table if every file of it exists; `missing_images` tells what is meant by ().
 
     Raises UserError otherwise: how many of how many files are missing, the first ten by name, and the remedy.
     """
-    rows = site_table(wells, sites or store.form.sites)
-    channels = channels or store.form.channel_numbers
+    rows = site_table(wells, sites or store.spec.sites)
+    channels = channels or store.spec.channel_numbers
     missing = [name for names in store.absent(rows, channels) for name in names]
     if missing:
         a_site = len({store.name(sites_of(rows[:1])[0], channel) for channel in channels})
@@ -57,8 +57,8 @@ def drop_incomplete(
     A well with one complete site stays with that site; one with none is only among the dropped. `missing_images` tells
     what is meant by (). Raises UserError if no site is complete.
     """
-    rows = site_table(wells, sites or store.form.sites)
-    channels = channels or store.form.channel_numbers
+    rows = site_table(wells, sites or store.spec.sites)
+    channels = channels or store.spec.channel_numbers
     complete = complete_sites(store, rows, channels)
     if not complete.any():
         raise UserError(f"{store.root}: none of {len(rows):,} sites has all images of the channels {list(channels)}")

@@ -12,8 +12,8 @@ from rcic.pixels.images.image import BadImage, Planes, check_shape, png_shape, r
 from rcic.pixels.images.paths import Barcodes, Paths
 from rcic.pixels.images.sites import Site, sites_of
 from rcic.pixels.images.tiff import read_tiff, tiff_shape
-from rcic.screen.spec import Form
-from rcic.screen.spec_files import shipped
+from rcic.screen.spec import ScreenSpec
+from rcic.screen.spec_files import shipped_spec
 
 
 class FileStore:
@@ -24,13 +24,13 @@ class FileStore:
     """
 
     def __init__(
-        self, root: str | os.PathLike[str], form: Form | None = None, barcodes: Barcodes | None = None
+        self, root: str | os.PathLike[str], spec: ScreenSpec | None = None, barcodes: Barcodes | None = None
     ) -> None:
-        self.root, self.form = Path(root), form or shipped("rcic")
+        self.root, self.spec = Path(root), spec or shipped_spec("rcic")
         self.sizes: tuple[int, ...] = ()
-        self.paths = Paths(self.root, self.form, barcodes or {})
-        n_planes = 1 if self.paths.apart else len(self.form.channels)
-        self._planes = Planes(n_planes, self.form.images.bits)
+        self.paths = Paths(self.root, self.spec, barcodes or {})
+        n_planes = 1 if self.paths.apart else len(self.spec.channels)
+        self._planes = Planes(n_planes, self.spec.images.bits)
         self._is_png = self.paths.pattern.lower().endswith(".png")
 
     def read(
@@ -84,10 +84,10 @@ class FileStore:
         images: list[np.ndarray] = []
         if not self.paths.apart:
             planes = self._file(self.paths.find(site, channels[0]))
-            return [grey(planes[channel - 1], self.form.levels(channel)) for channel in channels]
+            return [grey(planes[channel - 1], self.spec.levels(channel)) for channel in channels]
         for channel in channels:
             path = self.paths.find(site, channel)
-            image = grey(self._file(path)[0], self.form.levels(channel))
+            image = grey(self._file(path)[0], self.spec.levels(channel))
             if images and image.shape != images[0].shape:
                 (height, width), (high, wide) = image.shape, images[0].shape
                 raise BadImage(

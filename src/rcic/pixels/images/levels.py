@@ -8,8 +8,8 @@ from rcic.errors import UserError
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.sites import site_table, sites_of
-from rcic.screen.source import DataRoot, form_file
-from rcic.screen.spec_files import form_of
+from rcic.screen.source import DataRoot, as_source
+from rcic.screen.spec_files import resolve_spec
 from rcic.screen.table import Screen, read_screen
 
 LOW, HIGH = 0.1, 99.9  # percentiles of the pixels that become 0 and 255
@@ -22,10 +22,10 @@ def levels(data_root: DataRoot, n_images: int) -> str:
     plates, so that what differs between plates still does. Raises UserError if no image of a channel can be read.
     """
     root = Path(str(data_root))
-    screen = read_screen(data_root, form_of(root, form_file(data_root), measured=False))
-    store = FileStore(screen.root, screen.form, screen.barcodes)
+    screen = read_screen(data_root, resolve_spec(root, as_source(data_root).screen, measured=False))
+    store = FileStore(screen.root, screen.spec, screen.barcodes)
     lines = [f"# percentiles {LOW} and {HIGH} of {n_images} images a channel"]
-    for number, channel in enumerate(screen.form.channels, start=1):
+    for number, channel in enumerate(screen.spec.channels, start=1):
         low, high = np.percentile(_pixels(store, screen, number, n_images), [LOW, HIGH])
         bounds = int(np.floor(low)), max(int(np.ceil(high)), int(np.floor(low)) + 1)
         lines.append(f"  - {{name: {channel.name}, levels: [{bounds[0]}, {bounds[1]}]}}")
@@ -34,7 +34,7 @@ def levels(data_root: DataRoot, n_images: int) -> str:
 
 def _pixels(store: FileStore, screen: Screen, channel: int, n_images: int) -> np.ndarray:
     """Return the grey levels of some images of a channel, as the camera told them, (N,) uint8 or uint16."""
-    sites = sites_of(site_table(screen.wells, screen.form.sites))
+    sites = sites_of(site_table(screen.wells, screen.spec.sites))
     places = np.linspace(0, len(sites) - 1, min(n_images, len(sites))).astype(int)
     found, first = [], None
     for place in places:

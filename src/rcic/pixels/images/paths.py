@@ -11,7 +11,7 @@ from rcic.errors import UserError
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.sites import Site
 from rcic.screen.pattern import fill, first_folder, has, parts_of
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 
 Barcodes = Mapping[tuple[str, int], str]  # (experiment, plate) -> the plate's name, of plates that have one
 
@@ -19,9 +19,9 @@ Barcodes = Mapping[tuple[str, int], str]  # (experiment, plate) -> the plate's n
 class Paths:
     """The files of a data root. Raises UserError when none of the form's patterns fits what is there."""
 
-    def __init__(self, root: Path, form: Form, barcodes: Barcodes):
-        self.root, self.form, self._barcodes = root, form, barcodes
-        self.pattern = _pattern(root, form)
+    def __init__(self, root: Path, spec: ScreenSpec, barcodes: Barcodes):
+        self.root, self.spec, self._barcodes = root, spec, barcodes
+        self.pattern = _pattern(root, spec)
         self.apart = has(self.pattern, "channel")  # a file has one channel
         self._starred = "*" in self.pattern
         self._lists: dict[str, list[str]] = {}  # folder -> sorted names in it
@@ -62,9 +62,9 @@ class Paths:
         """Return the folders that a plate's images lie in, relative to the root."""
         above = self.pattern.rpartition("/")[0]
         of_well = [part for part in ("well", "row", "row_number", "column") if has(above, part)]
-        wells = self.form.wells if of_well else self.form.wells[:1]
-        sites = self.form.sites if has(above, "site") else self.form.sites[:1]
-        channels = self.form.channel_numbers if has(above, "channel") else (1,)
+        wells = self.spec.wells if of_well else self.spec.wells[:1]
+        sites = self.spec.sites if has(above, "site") else self.spec.sites[:1]
+        channels = self.spec.channel_numbers if has(above, "channel") else (1,)
         places = itertools.product(wells, sites, channels)
         values = (self._values(Site(split, experiment, plate, w, s), c) for w, s, c in places)
         return list(dict.fromkeys(folder for one in values for folder in self._globbed(above, one)))
@@ -102,13 +102,13 @@ class Paths:
     def _values(self, site: Site, channel: int) -> dict[str, str | int]:
         """Return what the parts of a pattern are for an image."""
         barcode = self._barcodes.get((site.experiment, site.plate), str(site.plate))
-        return parts_of(self.form, site.split, site.experiment, barcode, site.well, site.site, channel)
+        return parts_of(self.spec, site.split, site.experiment, barcode, site.well, site.site, channel)
 
 
-def _pattern(root: Path, form: Form) -> str:
+def _pattern(root: Path, spec: ScreenSpec) -> str:
     """Return the first of a form's patterns whose folder is in the root."""
     tops = []
-    for pattern in form.images.file:
+    for pattern in spec.images.file:
         names = ("train", "test") if pattern.startswith("{split}/") else (first_folder(pattern),)
         if any((root / name).is_dir() for name in names):
             return pattern

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rcic.errors import UserError
 from rcic.screen.plate import SITES
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 
 TAKEN = "taken_from"  # of a site table: the site whose images a row has, 0: its own. Not every table has it.
 
@@ -23,11 +23,11 @@ class Site(NamedTuple):
     site: int
 
 
-def check_channels(channels: Sequence[int], form: Form) -> tuple[int, ...]:
+def check_channels(channels: Sequence[int], spec: ScreenSpec) -> tuple[int, ...]:
     """Return the channels as a tuple; UserError if there are none, one is unknown or one is named twice."""
     for channel in channels:
-        if channel not in form.channel_numbers:
-            known = ", ".join(f"{number} {one.name}" for number, one in enumerate(form.channels, start=1))
+        if channel not in spec.channel_numbers:
+            known = ", ".join(f"{number} {one.name}" for number, one in enumerate(spec.channels, start=1))
             raise UserError(f"channels {list(channels)}: there is no channel {channel!r} ({known})")
     if not channels or len(set(channels)) != len(channels):
         raise UserError(f"channels {list(channels)}: name at least one channel, and each once")

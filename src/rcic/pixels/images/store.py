@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from rcic.pixels.images.sites import Site
-from rcic.screen.spec import Form
+from rcic.screen.spec import ScreenSpec
 
 
 class Store(Protocol):
     """What reads images: :class:`FileStore` or :class:`rcic.pixels.packed.packed_store.PackedStore`."""
 
     root: Path
-    form: Form
+    spec: ScreenSpec
     sizes: tuple[int, ...]  # sides at which images are stored, too
 
     def read(
@@ -28,7 +28,7 @@ class Store(Protocol):
     ) -> np.ndarray:
         """Return the channels of a site, (C, H, W) uint8, at ``size`` x ``size`` pixels if given; in ``out`` if given.
 
-        ``coded``: as the steps from pixel to pixel that :func:`rcic.pixels.packed.frame.restore` undoes, if the store
+        ``coded``: as the steps from pixel to pixel that `rcic.pixels.packed.frame.undo_delta` undoes, if the store
         `codes`. Raises UserError, naming the image, if it is not there, cannot be used or does not fit ``out``.
         """
 

@@ -28,7 +28,7 @@ def read_tiff(path: str | PathLike[str], wanted: Planes) -> np.ndarray:
         try:
             pixels = file.asarray()
         except Exception as error:  # whatever a damaged file makes of the decoders
-            raise BadImage(path, "damaged", f"the TIFF cannot be decoded ({brief(error)}); {DAMAGED}") from None
+            raise BadImage(path, "damaged", f"the TIFF cannot be decoded ({_short(error)}); {DAMAGED}") from None
     planes = np.squeeze(pixels)
     planes = planes[None] if planes.ndim == 2 else planes
     if planes.ndim == 3 and planes.shape[0] != wanted.n and planes.shape[2] == wanted.n:
@@ -61,7 +61,9 @@ def _opened(path: str | PathLike[str]) -> tifffile.TiffFile:
         with Path(path).open("rb") as file:
             begins = file.read(4)
         if begins and any(known.startswith(begins) for known in _SIGNATURES):
-            kind, what = ("truncated", f"cut off after {n_bytes} bytes") if n_bytes < 200 else ("damaged", brief(error))
+            kind, what = (
+                ("truncated", f"cut off after {n_bytes} bytes") if n_bytes < 200 else ("damaged", _short(error))
+            )
             raise BadImage(path, kind, f"the TIFF is {what}; {DAMAGED}") from None
         raise BadImage(path, "not-tiff", "the file is not a TIFF") from None
     raise BadImage(path, "empty", f"the file is empty; {DAMAGED}")
@@ -76,7 +78,7 @@ def _page(path: str | PathLike[str], file: tifffile.TiffFile, wanted: Planes) ->
         ends = [start + n for page in pages for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         shape, depth = (int(first.imagelength), int(first.imagewidth)), first.dtype
     except Exception as error:
-        raise BadImage(path, "damaged", f"the TIFF is damaged ({brief(error)}); {DAMAGED}") from None
+        raise BadImage(path, "damaged", f"the TIFF is damaged ({_short(error)}); {DAMAGED}") from None
     if shape[0] * shape[1] > _DENSEST * size:
         reason = f"the TIFF is damaged ({size} bytes cannot hold {shape[0]} x {shape[1]} pixels); {DAMAGED}"
         raise BadImage(path, "damaged", reason)
@@ -99,6 +101,6 @@ def _planes_told(shape: tuple[int, ...], wanted: Planes) -> str:
     return f"the TIFF has {found} pixels, where {wanted.n} channel{'s' * (wanted.n > 1)} of height x width are wanted"
 
 
-def brief(error: Exception) -> str:
+def _short(error: Exception) -> str:
     """Return an error's first words on one line."""
     return " ".join(str(error).split())[:120] or type(error).__name__

@@ -19,7 +19,7 @@ from rcic.errors import UserError
 if TYPE_CHECKING:
     import torch  # not at run time: who only looks at images need not wait for it
 
-LEVEL = 1  # what a frame says of itself; a reader does not need it
+ZSTD_LEVEL = 1  # what a frame says of itself; a reader does not need it
 _LITERALS = {"strategy": 1, "min_match": 7, "hash_log": 6, "chain_log": 6, "search_log": 1, "window_log": 18}
 _own = threading.local()  # zstd's contexts are not for several threads
 
@@ -36,7 +36,7 @@ def compress(image: np.ndarray) -> bytes:
 
 
 def decompress(frame: bytes | memoryview, out: np.ndarray) -> None:
-    """Write the steps of a frame into ``out`` (H, W) uint8, contiguous; `restore` makes the image of them.
+    """Write the steps of a frame into ``out`` (H, W) uint8, contiguous; `undo_delta` makes the image of them.
 
     Raises UserError for a damaged frame.
     """
@@ -51,13 +51,13 @@ def decompress(frame: bytes | memoryview, out: np.ndarray) -> None:
     out.reshape(-1)[:] = np.frombuffer(steps, np.uint8)
 
 
-def restore(steps: torch.Tensor) -> torch.Tensor:
+def undo_delta(steps: torch.Tensor) -> torch.Tensor:
     """Return the images (..., H, W) uint8 of their steps, in place, on the device that they are on."""
     flat = steps.view(*steps.shape[:-2], -1)
     return flat.cumsum_(-1, dtype=steps.dtype).view(steps.shape)
 
 
-def restore_array(steps: np.ndarray) -> np.ndarray:
-    """Return what `restore` does, of an array (..., H, W) uint8, without torch and in four times its time."""
+def undo_delta_array(steps: np.ndarray) -> np.ndarray:
+    """Return what `undo_delta` does, of an array (..., H, W) uint8, without torch and in four times its time."""
     flat = steps.reshape(*steps.shape[:-2], -1)
     return np.cumsum(flat, axis=-1, dtype=np.uint8).reshape(steps.shape)

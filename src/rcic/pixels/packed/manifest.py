@@ -13,7 +13,7 @@ from rcic.files.atomic import whole
 from rcic.screen.plate import is_folder_name
 
 MARK, FULL = "packed.json", "full"
-VERSION = 1
+MANIFEST_VERSION = 1
 _ARRAY_NAME = re.compile(rf"(?:{FULL}|[1-9][0-9]*)/([^/]+)/Plate(?:0|[1-9][0-9]*)")
 
 
@@ -27,7 +27,7 @@ class Manifest:
 
     def write(self, root: Path) -> None:
         """Write ``packed.json``, whole."""
-        content = {"version": VERSION, "screen": self.screen, "sizes": self.sizes, "arrays": dict(self.arrays)}
+        content = {"version": MANIFEST_VERSION, "screen": self.screen, "sizes": self.sizes, "arrays": dict(self.arrays)}
         text = json.dumps(content, indent=1)
         with whole(root / MARK) as temporary:
             temporary.write_text(text + "\n" + _digest(text) + "\n", encoding="utf-8")
@@ -40,8 +40,8 @@ class Manifest:
         if _digest(text) != digest:
             raise UserError(f"{path}: the file is damaged or was changed; pack the screen again, or copy it again")
         content = json_object(path, text)
-        if (version := content.get("version")) != VERSION:
-            raise UserError(f"{path}: packed in form {brief(version)}, this program reads form {VERSION}")
+        if (version := content.get("version")) != MANIFEST_VERSION:
+            raise UserError(f"{path}: packed in form {brief(version)}, this program reads form {MANIFEST_VERSION}")
         screen, sizes, arrays = content.get("screen"), content.get("sizes", []), content.get("arrays")
         if not (isinstance(screen, str) and are_numbers(sizes) and isinstance(arrays, dict)):
             raise UserError(f"{path}: the file does not say screen, sizes and arrays; pack the screen again")

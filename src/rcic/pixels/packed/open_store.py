@@ -13,5 +13,5 @@ def open_store(screen: Screen) -> Store:
     Raises UserError when there is neither.
     """
     if (screen.root / MARK).is_file():
-        return PackedStore(screen.root, screen.form)
-    return FileStore(screen.root, screen.form, screen.barcodes)
+        return PackedStore(screen.root, screen.spec)
+    return FileStore(screen.root, screen.spec, screen.barcodes)

@@ -19,7 +19,7 @@ from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.image import BadImage, resize
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.images.sites import Site, site_table, sites_of
-from rcic.pixels.packed.frame import LEVEL, compress
+from rcic.pixels.packed.frame import ZSTD_LEVEL, compress
 from rcic.pixels.packed.manifest import FULL
 from rcic.pixels.packed.packed_store import ARRAY, IMAGES, SHARD
 from rcic.pixels.packed.zarr_shard import ShardWriter
@@ -41,30 +41,30 @@ class Picture(NamedTuple):
     reason: str = ""
 
 
-class Plate(NamedTuple):
+class PackedPlate(NamedTuple):
     """One plate to be packed: its name among the arrays, ``"HUVEC-01/Plate1"``, and its sites."""
 
     name: str
     sites: tuple[Site, ...]
 
 
-def plates_of(screen: Screen) -> list[Plate]:
+def plates_of(screen: Screen) -> list[PackedPlate]:
     """Return the plates of a screen, each with every site of every well of its, in order."""
-    rows = site_table(screen.wells, screen.form.sites).sort_values(
+    rows = site_table(screen.wells, screen.spec.sites).sort_values(
         ["experiment", "plate", "well", "site"], kind="stable"
     )
     groups = [tuple(sites_of(part)) for _, part in rows.groupby(["experiment", "plate"], sort=True)]
-    return [Plate(plate_name(sites[0].experiment, sites[0].plate), sites) for sites in groups]
+    return [PackedPlate(plate_name(sites[0].experiment, sites[0].plate), sites) for sites in groups]
 
 
-def array_folder(root: Path, plate: Plate, size: Size) -> Path:
+def array_folder(root: Path, plate: PackedPlate, size: Size) -> Path:
     """Return where a plate's array of a size lies."""
     return root / IMAGES / (FULL if size is None else str(size)) / plate.name
 
 
 def pack_plates(
-    store: FileStore, plates: Sequence[Plate], root: Path, sizes: Sequence[int], threads: int
-) -> Iterator[Plate]:
+    store: FileStore, plates: Sequence[PackedPlate], root: Path, sizes: Sequence[int], threads: int
+) -> Iterator[PackedPlate]:
     """Write the arrays, as they are and at each of ``sizes``, that are not there yet; yield each plate when it is done.
 
     An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
@@ -82,12 +82,12 @@ def pack_plates(
 
 
 def _pack_missing(
-    pool: ThreadPoolExecutor, threads: int, store: FileStore, plate: Plate, root: Path, sizes: Sequence[int]
+    pool: ThreadPoolExecutor, threads: int, store: FileStore, plate: PackedPlate, root: Path, sizes: Sequence[int]
 ) -> None:
     """Write those of a plate's arrays that are not there, now that nobody else can."""
     missing = _missing(plate, root, sizes)
     begin = partial(pool.submit, partial(_read_site, store, missing))
-    channels = store.form.channel_numbers
+    channels = store.spec.channel_numbers
     try:
         if missing:
             _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, channels) for n in missing])
@@ -95,7 +95,7 @@ def _pack_missing(
         raise write_error(root / IMAGES / plate.name, error) from error
 
 
-def _missing(plate: Plate, root: Path, sizes: Sequence[int]) -> list[Size]:
+def _missing(plate: PackedPlate, root: Path, sizes: Sequence[int]) -> list[Size]:
     """Return the sizes at which a plate is not packed yet."""
     return [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
 
@@ -106,7 +106,7 @@ class _Array:
 
     folder: Path
     size: Size
-    plate: Plate
+    plate: PackedPlate
     channels: Sequence[int]
     half: Path = field(init=False)
 
@@ -161,7 +161,7 @@ def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
 
 def _read_site(store: FileStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
     """Return what becomes of a site's images, one a channel."""
-    return [read_picture(store, site, channel, sizes) for channel in store.form.channel_numbers]
+    return [read_picture(store, site, channel, sizes) for channel in store.spec.channel_numbers]
 
 
 def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Size]) -> Picture:
@@ -194,7 +194,7 @@ def write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, ob
             chunks=(1, 1, *side),
             shards=shape,
             filters=[Delta(dtype="|u1")],
-            compressors=[ZstdCodec(level=LEVEL, checksum=True)],
+            compressors=[ZstdCodec(level=ZSTD_LEVEL, checksum=True)],
             fill_value=0,
             attributes=attributes,  # type: ignore[arg-type]
             dimension_names=("site", "channel", "y", "x"),

@@ -1,6 +1,7 @@
 """`python src/data.py pack`: what it will take, the conversion, what was left out, and whether it is all there."""
 
 import csv
+import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,18 +16,20 @@ from tqdm import tqdm
 from rcic.errors import UserError
 from rcic.files.atomic import whole
 from rcic.files.disk import check_room, free_bytes, size_text
-from rcic.launch.shards import Part, Spread, nowhere
+from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site
 from rcic.pixels.packed.manifest import MARK, Manifest
-from rcic.pixels.packed.pack_plates import PACKING, Plate, array_folder, pack_plates, plates_of, read_picture
+from rcic.pixels.packed.pack_plates import PACKING, PackedPlate, array_folder, pack_plates, plates_of, read_picture
 from rcic.pixels.packed.packed_store import ARRAY, IMAGES, PackedStore, PlateArray
 from rcic.screen.plate import image_name
 from rcic.screen.source import DataRoot
-from rcic.screen.spec_files import shipped, write_form
+from rcic.screen.spec_files import shipped_spec, write_spec
 from rcic.screen.table import Screen, read_screen
 
-BEGUN, LEFT_OUT = "packing.txt", "left_out.csv"
+_log = logging.getLogger(__name__)
+
+BEGUN_FILE, LEFT_OUT = "packing.txt", "left_out.csv"
 _LOOKED_AT = 24  # images from which the size is estimated
 _SPARE = 1.05  # of the estimate must be free
 
@@ -55,7 +58,7 @@ def pack(
     sizes: Sequence[int],
     threads: int,
     verify: bool,
-    jobs: Spread = nowhere,
+    jobs: RunShards = run_nothing,
 ) -> None:
     """Convert the images of ``data_root`` to a packed screen in ``out_dir``, which is then a data root of its own.
 
@@ -74,16 +77,18 @@ def pack(
             for plate in pack_plates(store, todo, out, sizes, threads):
                 bar.update(len(plate.sites))
     left_out = _finish(screen, out, plates, sizes)
-    n_images = sum(len(plate.sites) for plate in plates) * len(screen.form.channels)
-    print(f"{out}: {n_images - left_out:,} of {n_images:,} images packed" + (f", see {LEFT_OUT}" if left_out else ""))
+    n_images = sum(len(plate.sites) for plate in plates) * len(screen.spec.channels)
+    _log.info(
+        f"{out}: {n_images - left_out:,} of {n_images:,} images packed" + (f", see {LEFT_OUT}" if left_out else "")
+    )
     if verify:
         if not jobs("--verify=true"):
-            _verify(store, PackedStore(out, screen.form), plates, sizes, threads)
-        print(f"{out}: every packed image is what its file is")
+            _verify(store, PackedStore(out, screen.spec), plates, sizes, threads)
+        _log.info(f"{out}: every packed image is what its file is")
 
 
-def pack_part(
-    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool, part: Part
+def pack_shard(
+    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool, part: Shard
 ) -> None:
     """Pack a part's plates into a folder that was begun or, with ``verify``, compare them with their files.
 
@@ -92,21 +97,21 @@ def pack_part(
     screen, out, store, plates, sizes = _work(data_root, out_dir, sizes)
     own = part.share(plates)
     if verify:
-        _verify(store, PackedStore(out, screen.form), own, sizes, threads)
+        _verify(store, PackedStore(out, screen.spec), own, sizes, threads)
         return
     _begin(screen, out)
     for plate in pack_plates(store, own, out, sizes, threads):
-        print(f"{plate.name}: {len(plate.sites):,} sites", flush=True)
+        _log.info(f"{plate.name}: {len(plate.sites):,} sites")
 
 
 def _work(
     data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int]
-) -> tuple[Screen, Path, FileStore, list[Plate], list[int]]:
+) -> tuple[Screen, Path, FileStore, list[PackedPlate], list[int]]:
     """Return what is to be packed, and where and at which sizes; UserError if that cannot be."""
     screen, out = read_screen(data_root), Path(out_dir)
     if (screen.root / MARK).exists():
         raise UserError(f"{screen.root}: is packed already; give the data root with the image files")
-    store = FileStore(screen.root, screen.form, screen.barcodes)
+    store = FileStore(screen.root, screen.spec, screen.barcodes)
     return screen, out, store, plates_of(screen), sorted({*sizes, *_sizes_there(out, screen)})
 
 
@@ -116,7 +121,7 @@ def _sizes_there(out: Path, screen: Screen) -> tuple[int, ...]:
         raise UserError(f"{out}: is a file; name a folder for the packed screen")
     if not out.is_dir() or not any(out.iterdir()):
         return ()
-    begun, done = out / BEGUN, out / MARK
+    begun, done = out / BEGUN_FILE, out / MARK
     if not begun.exists() and not done.exists():
         raise UserError(f"{out}: is not empty and holds no packed screen; name a new or an empty folder")
     manifest = Manifest.read(out) if done.exists() else None
@@ -126,12 +131,12 @@ def _sizes_there(out: Path, screen: Screen) -> tuple[int, ...]:
     return () if manifest is None else manifest.sizes
 
 
-def estimate(store: FileStore, plates: Sequence[Plate], sizes: Sequence[int]) -> Estimate:
+def estimate(store: FileStore, plates: Sequence[PackedPlate], sizes: Sequence[int]) -> Estimate:
     """Return what packing will take, from a few images spread over all plates."""
     sites = [site for plate in plates for site in plate.sites]
     some = [sites[number] for number in np.linspace(0, len(sites) - 1, min(_LOOKED_AT, len(sites))).astype(int)]
     began = time.process_time()
-    channels = store.form.channel_numbers
+    channels = store.spec.channel_numbers
     looked_at = [(site, channels[at % len(channels)]) for at, site in enumerate(some)]
     n_bytes = [sum(map(len, read_picture(store, *image, (None, *sizes)).frames)) for image in looked_at]
     seconds, known = time.process_time() - began, [one for one in n_bytes if one]
@@ -144,23 +149,23 @@ def estimate(store: FileStore, plates: Sequence[Plate], sizes: Sequence[int]) ->
 
 def _check_room(wanted: Estimate, out: Path, threads: int) -> None:
     """Say what packing will take; UserError if the disk has less."""
-    print(wanted.text(out, free_bytes(out), threads), flush=True)
+    _log.info(wanted.text(out, free_bytes(out), threads))
     check_room(out, _SPARE * wanted.n_bytes)
 
 
 def _begin(screen: Screen, out: Path) -> None:
     """Mark the folder as this screen's and copy its tables."""
     if not (out / MARK).exists():
-        with whole(out / BEGUN) as temporary:
+        with whole(out / BEGUN_FILE) as temporary:
             temporary.write_text(screen.fingerprint() + "\n", encoding="utf-8")
-    for table in screen.form.tables:
+    for table in screen.spec.tables:
         with whole(out / table.file) as temporary:
             shutil.copyfile(screen.root / table.file, temporary)
-    if screen.form not in (shipped("rcic"), shipped("rxrx1")):  # these are recognised by their tables
-        write_form(screen.form, out)
+    if screen.spec not in (shipped_spec("rcic"), shipped_spec("rxrx1")):  # these are recognised by their tables
+        write_spec(screen.spec, out)
 
 
-def _finish(screen: Screen, out: Path, plates: Sequence[Plate], sizes: Sequence[int]) -> int:
+def _finish(screen: Screen, out: Path, plates: Sequence[PackedPlate], sizes: Sequence[int]) -> int:
     """Write what the folder holds and what was left out; return the number of images that were."""
     digests, left_out = {}, []
     for plate in plates:
@@ -174,17 +179,19 @@ def _finish(screen: Screen, out: Path, plates: Sequence[Plate], sizes: Sequence[
     with whole(out / LEFT_OUT) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("image", "reason"), *left_out])
     Manifest(screen.fingerprint(), tuple(sizes), digests).write(out)
-    (out / BEGUN).unlink(missing_ok=True)
+    (out / BEGUN_FILE).unlink(missing_ok=True)
     shutil.rmtree(out / PACKING, ignore_errors=True)
     return len(left_out)
 
 
-def _verify(store: FileStore, packed: PackedStore, plates: Sequence[Plate], sizes: Sequence[int], threads: int) -> None:
+def _verify(
+    store: FileStore, packed: PackedStore, plates: Sequence[PackedPlate], sizes: Sequence[int], threads: int
+) -> None:
     """Compare every packed image with its file; UserError, naming the first, if one differs."""
 
     def differs(site: Site) -> list[str]:
         """Return the images of a site that are packed and not what the file is."""
-        there = [channel for channel in store.form.channel_numbers if packed.holds(site, channel)]
+        there = [channel for channel in store.spec.channel_numbers if packed.holds(site, channel)]
         pairs = [(channel, size) for channel in there for size in (None, *sizes)]
         return [
             packed.name(site, channel)

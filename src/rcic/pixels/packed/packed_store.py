@@ -23,12 +23,12 @@ import pandas as pd
 from rcic.errors import UserError, brief
 from rcic.pixels.images.image import MOST_PIXELS, BadImage, check_shape, resize
 from rcic.pixels.images.sites import Site, sites_of
-from rcic.pixels.packed.frame import decompress, restore
+from rcic.pixels.packed.frame import decompress, undo_delta
 from rcic.pixels.packed.manifest import FULL, Manifest, are_numbers, json_object
-from rcic.pixels.packed.zarr_shard import Shard
+from rcic.pixels.packed.zarr_shard import ShardReader
 from rcic.screen.plate import image_name, plate_name
-from rcic.screen.spec import Form
-from rcic.screen.spec_files import shipped
+from rcic.screen.spec import ScreenSpec
+from rcic.screen.spec_files import shipped_spec
 
 IMAGES = "images.zarr"
 ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
@@ -40,8 +40,8 @@ class PackedStore:
     Raises UserError when ``packed.json`` is not whole.
     """
 
-    def __init__(self, root: str | os.PathLike[str], form: Form | None = None) -> None:
-        self.root, self.form = Path(root), form or shipped("rcic")
+    def __init__(self, root: str | os.PathLike[str], spec: ScreenSpec | None = None) -> None:
+        self.root, self.spec = Path(root), spec or shipped_spec("rcic")
         self.manifest = Manifest.read(self.root)
         self.sizes = self.manifest.sizes
         self._arrays: dict[str, PlateArray] = {}
@@ -127,7 +127,7 @@ class PlateArray:
                 f"{folder / ARRAY}: its shape is {brief(facts['shape'])}, which is no plate's; pack it again"
             )
         self.shape = height, width
-        self.shard = Shard(folder / SHARD, n_sites, n_channels)
+        self.shard = ShardReader(folder / SHARD, n_sites, n_channels)
 
     def there(self, place: tuple[str, int], channel: int) -> bool:
         """Return whether the image of a (well, site) is there."""
@@ -150,7 +150,7 @@ class PlateArray:
         if not coded:
             import torch  # here: to look at a few images is no reason to wait for it
 
-            restore(torch.from_numpy(out))
+            undo_delta(torch.from_numpy(out))
 
     def check(self, site: Site, channels: Sequence[int]) -> list[str]:
         """Return what a site's images are called. Raises BadImage, naming it, for one that is not there."""

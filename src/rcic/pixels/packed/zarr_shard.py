@@ -36,7 +36,7 @@ class ShardWriter:
         self.file.write(content + google_crc32c.value(content).to_bytes(_CHECKSUM, "little"))
 
 
-class Shard:
+class ShardReader:
     """A shard on disk. Raises UserError if its index is damaged or the file is not there or cut off."""
 
     def __init__(self, path: Path, n_sites: int, n_channels: int) -> None:

@@ -1,0 +1,24 @@
+"""What the well browser shows."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BrowseOptions:
+    """What the browser shows; what is not given is left out.
+
+    Attributes:
+        predict_root: where predict-all wrote.
+        embed_root: where embed-all wrote.
+        embed_member: the folder below EMBED_ROOT whose embeddings are compared, e.g. [1,2,3,4,5]/fold_0/NAME.
+        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        audit_dir: where data audit wrote; without an audit no well is marked as having a bad image.
+        min_margin: nats; an answer that beats the next allowed one by less is shown as unsure.
+    """
+
+    predict_root: str | None = None
+    embed_root: str | None = None
+    embed_member: str | None = None
+    truth: str | None = None
+    audit_dir: str = "csv/audit"
+    min_margin: float = 1.0

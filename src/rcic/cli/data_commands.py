@@ -1,0 +1,150 @@
+"""Tables and images of a screen: ``rcic data describe | simulate | folds | audit | spec | levels | pack``."""
+
+import json as json_format
+import os
+from pathlib import Path
+from typing import Literal
+
+from rcic.cli.flags import check_least
+from rcic.cli.main import own_words
+from rcic.launch.command import JOBS
+from rcic.launch.launch_options import LAUNCH_FLAGS, LaunchOptions
+from rcic.launch.shards import ShardJobs, read_shard
+from rcic.screen.source import ScreenSource
+
+
+def describe(source: ScreenSource, json: bool = False) -> None:
+    """Print the facts of a screen: wells, controls, plate groups, repeated layouts, missing wells.
+
+    Args:
+        json: print them as JSON.
+    """
+    from rcic.screen.describe import describe, describe_text
+    from rcic.screen.table import read_screen
+
+    facts = describe(read_screen(source))
+    print(json_format.dumps(facts, indent=2) if json else describe_text(facts))
+
+
+def simulate(
+    out_dir: str, preset: str = "demo", seed: int = 0, layout: str = "rcic", workers: int | None = None
+) -> None:
+    """Draw a synthetic screen; the hidden truth goes to OUT_DIR/truth/test.csv.
+
+    Args:
+        out_dir: an empty or new folder; a finished screen of the same preset and seed is left alone.
+        preset: test (seconds), demo (the ten-minute tour) or bench (for measuring recipes).
+        seed: the same seed gives the same bytes.
+        layout: rcic (Kaggle's), rxrx1 (the public release's) or plate96 (96-well plates, 16-bit TIFFs; read it with
+            --screen plate96).
+        workers: processes that draw; as many as there are cores if not given.
+    """
+    check_least("--workers", workers, 1)
+
+    from rcic.simulate.simulation import simulate
+
+    simulate(preset, Path(out_dir), seed, workers, layout=layout)
+
+
+def folds(source: ScreenSource, out_dir: str = "csv", n_folds: int = 5, seed: int = 0) -> None:
+    """Write train_K.csv and valid_K.csv: folds by experiment, stratified by cell type.
+
+    Args:
+        out_dir: where the tables go.
+        n_folds: the number of folds.
+        seed: the seed of the division.
+    """
+    from rcic.screen.split import write_folds
+    from rcic.screen.table import read_screen
+
+    for note in write_folds(read_screen(source), out_dir, n_folds, seed):
+        print(note)
+    print(f"{out_dir}: train_K.csv and valid_K.csv of {n_folds} folds")
+
+
+def audit(
+    source: ScreenSource,
+    launch: LaunchOptions,
+    mode: Literal["full", "quick"] = "full",
+    on_bad: Literal["stop", "drop", "other-site"] = "stop",
+    out_dir: str = "csv/audit",
+    workers: int | None = None,
+    part: str | None = None,
+) -> None:
+    """Check every image of a screen before anything is trained on it; write OUT_DIR/audit.json and audit.csv.
+
+    Args:
+        mode: full decodes every image, quick reads file sizes and headers only.
+        on_bad: what follows from a bad image: stop refuses to train, drop leaves its site out, other-site takes the
+            images of the well's other site.
+        out_dir: where the two files go; trainings look for them in data.audit_dir.
+        workers: threads that read; as many as there are cores if not given.
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
+    """
+    check_least("--workers", workers, 1)
+    shard = read_shard(part, launch)
+    threads = workers or len(os.sched_getaffinity(0))
+
+    from rcic.pixels.audit.audit_screen import audit, audit_shard
+
+    if shard is not None:
+        audit_shard(source, out_dir, mode, threads, shard)
+    else:
+        jobs = ShardJobs(own_words(LAUNCH_FLAGS), launch, Path(out_dir) / JOBS)
+        audit(source, out_dir, mode, on_bad, threads, jobs)
+
+
+def spec() -> None:
+    """Print every key that a screen spec can have, as docs/screen.md has it."""
+    from rcic.screen.spec_docs import spec_as_markdown
+
+    print(spec_as_markdown(), end="")
+
+
+def levels(source: ScreenSource, n_images: int = 64) -> None:
+    """Measure, for a screen spec, which grey levels of the images should become 0 and 255.
+
+    Args:
+        n_images: the number of images of each channel that are read.
+    """
+    check_least("--n_images", n_images, 1)
+
+    from rcic.pixels.images.levels import levels
+
+    print(levels(source, n_images))
+
+
+def pack(
+    source: ScreenSource,
+    launch: LaunchOptions,
+    out_dir: str,
+    sizes: tuple[int, ...] = (),
+    workers: int | None = None,
+    verify: bool = False,
+    part: str | None = None,
+) -> None:
+    """Convert a screen's image files into a packed screen, quicker to read; OUT_DIR is then a data root of its own.
+
+    Args:
+        out_dir: an empty or new folder, or one in which packing was begun: it goes on.
+        sizes: sides in pixels at which the images are stored, too, e.g. 256 for configs with data.size 256.
+        workers: threads that read and compress; as many as there are cores if not given.
+        verify: compare every packed image with its file afterwards.
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
+    """
+    for size in sizes:
+        check_least("--sizes", size, 16)
+    check_least("--workers", workers, 1)
+    shard = read_shard(part, launch)
+    threads = workers or len(os.sched_getaffinity(0))
+
+    from rcic.pixels.packed.pack_screen import pack, pack_shard
+
+    if shard is not None:
+        pack_shard(source, out_dir, sizes, threads, verify, shard)
+    else:
+        jobs = ShardJobs(own_words((*LAUNCH_FLAGS, "verify")), launch, Path(out_dir) / JOBS)
+        pack(source, out_dir, sizes, threads, verify, jobs)
+
+
+COMMANDS = (describe, simulate, folds, audit, spec, levels, pack)

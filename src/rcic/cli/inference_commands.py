@@ -1,0 +1,222 @@
+"""From trained models to answers: ``rcic predict-all | embed-all | neighbours | ensemble | ... | score``."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from rcic.cli.main import own_words
+from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.launch.command import JOBS
+from rcic.launch.launch_options import LAUNCH_FLAGS, LaunchOptions
+from rcic.launch.shards import ShardJobs, read_shard
+from rcic.learn.predict.prediction_options import PredictionOptions
+from rcic.screen.source import ScreenSource
+
+
+def predict_all(
+    source: ScreenSource,
+    options: PredictionOptions,
+    launch: LaunchOptions,
+    model_root: str,
+    model_name: tuple[str, ...],
+    out_dir: str,
+    splits: tuple[Literal["test", "valid"], ...] = ("test", "valid"),
+    part: str | None = None,
+) -> None:
+    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; what is there is skipped.
+
+    Args:
+        model_root: the run folders of a stage, e.g. logs/pseudo.
+        model_name: the network's name, or several: a,b; NAME@ for all cell types' own models of that name.
+        out_dir: where the predictions go.
+        splits: test, and valid for each member's held-out wells (they make the honest score).
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
+    """
+    shard = read_shard(part, launch)
+    jobs = _jobs(options, launch, out_dir)
+
+    from rcic.learn.predict.predict_all import predict_all
+
+    predict_all(source, model_root, model_name, out_dir, splits, _here(options, launch), shard, jobs)
+
+
+def embed_all(
+    source: ScreenSource,
+    options: PredictionOptions,
+    launch: LaunchOptions,
+    model_root: str,
+    model_name: tuple[str, ...],
+    out_dir: str,
+    splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "valid", "test"),
+    part: str | None = None,
+) -> None:
+    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/emb_train.npy ... for every trained member; what is there is skipped.
+
+    Args:
+        model_root: the run folders of a stage, e.g. logs/full.
+        model_name: the network's name, or several: a,b; NAME@ for all cell types' own models of that name.
+        out_dir: where the embeddings go.
+        splits: train for the wells each member was trained on, valid for its held-out wells, test.
+        part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
+    """
+    shard = read_shard(part, launch)
+    jobs = _jobs(options, launch, out_dir)
+
+    from rcic.learn.predict.embed_all import embed_all
+
+    embed_all(source, model_root, model_name, out_dir, splits, _here(options, launch), shard, jobs)
+
+
+def neighbours(
+    source: ScreenSource,
+    embed_root: str,
+    out_dir: str,
+    kind: Literal["knn", "centres"] = "knn",
+    k: tuple[str, ...] = (),
+    centred: Literal["plate", "off"] = "plate",
+    scale: float | None = None,
+    model_names: tuple[str, ...] = (),
+) -> None:
+    """Classify wells by their nearest embeddings, and write the scores as predictions of MODEL+knn (or MODEL+centres).
+
+    Args:
+        embed_root: where embed-all wrote.
+        out_dir: where the predictions go; in predict-all's folder they blend with the networks' own.
+        kind: the vote of the nearest train wells of the same cell type, or cosines to class centres.
+        k: how many vote, one number or e.g. HUVEC=100,RPE=30; else 100 HUVEC, 15 U2OS, 30 of others.
+        centred: plate subtracts each plate's mean from its embeddings, off does not.
+        scale: the factor of cosines to centres, 30 if not given.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
+    """
+    from rcic.profiles.neighbours import NeighbourSettings, neighbours
+
+    neighbours(source, embed_root, out_dir, NeighbourSettings(kind, k, centred, scale), model_names)
+
+
+def calibrate(source: ScreenSource, predict_root: str, model_names: tuple[str, ...] = ()) -> None:
+    """Fit temperatures and weights of models on held-out wells, and write them as PREDICT_ROOT/calibration.json.
+
+    Args:
+        predict_root: where predict-all wrote; its pred_valid files are read.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
+    """
+    from rcic.ensemble.calibration import calibrate, calibration_text, write_calibration
+
+    result, notes = calibrate(source, predict_root, model_names)
+    print("\n".join([*notes, "", calibration_text(result)]))
+    path = Path(predict_root) / "calibration.json"
+    write_calibration(result, path)
+    print(f"\n{path}: for the flag --calibration of ensemble, pseudo-label and score")
+
+
+def ensemble(source: ScreenSource, options: EnsembleOptions, predict_root: str, out_dir: str) -> None:
+    """Average all members, match plates to groups, assign, and write submission.csv, confidence.csv, groups.csv.
+
+    Args:
+        predict_root: where predict-all wrote; folders of other programs' pred_test.npy + pred_test.csv count too.
+        out_dir: where the three files go.
+    """
+    from rcic.decide.plate_group import groups_text
+    from rcic.ensemble.decision import decide
+    from rcic.ensemble.submission import write_submission
+
+    decision = decide(source, predict_root, options)
+    print("\n".join([*decision.notes, "", groups_text(decision.plates), ""]))
+    path = write_submission(decision, out_dir)
+    confidence = decision.answers["confidence"]
+    print(f"{path}: {len(confidence):,} wells, median confidence {confidence.median():.2f}")
+
+
+def pseudo_label(
+    source: ScreenSource,
+    options: EnsembleOptions,
+    predict_root: str,
+    out_dir: str = "csv/pseudo",
+    folds_dir: str = "csv",
+    min_margin: float = 0.0,
+    share: float = 1.0,
+) -> None:
+    """Write the ensemble's surest answers on test wells as training labels: pseudo.csv, and audit.csv on every well.
+
+    Args:
+        predict_root: where predict-all wrote.
+        out_dir: where the two files go.
+        folds_dir: the folds; a well of any validation fold is refused.
+        min_margin: nats by which an answer must beat the next allowed one.
+        share: at most this part of a plate's wells, the surest first.
+    """
+    from rcic.ensemble.decision import decide
+    from rcic.ensemble.submission import write_pseudo
+
+    decision = decide(source, predict_root, options)
+    audit = write_pseudo(decision, out_dir, folds_dir, min_margin, share)
+    print("\n".join(decision.notes))
+    for reason, count in audit["reason"].value_counts().items():
+        print(f"{count:7,} wells: {reason}")
+    print(f"{Path(out_dir) / 'pseudo.csv'}: {audit['kept'].sum():,} of {len(audit):,} test wells")
+
+
+def score(
+    source: ScreenSource,
+    options: EnsembleOptions,
+    predict_root: str,
+    truth: str | None = None,
+    split: Literal["test", "valid"] = "test",
+    out_dir: str | None = None,
+) -> None:
+    """Print the ladder of accuracies, one site to assignment, and write it as OUT_DIR/ladder.json.
+
+    With --split=valid a calibration flatters, as it was fitted on these wells.
+
+    Args:
+        predict_root: where predict-all wrote.
+        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json).
+        out_dir: where the file goes; PREDICT_ROOT if not given.
+    """
+    from rcic.decide.ladder import ladder_text
+    from rcic.ensemble.scoring import score, score_text, write_ladder
+
+    result = score(source, predict_root, split, truth, options)
+    print("\n".join([*result.notes, "", ladder_text(result.ladder), score_text(result)]))
+    path = Path(out_dir or predict_root) / ("ladder.json" if split == "test" else "ladder_valid.json")
+    facts = {"split": split, "predict_root": predict_root}
+    write_ladder(result, path, {**facts, "calibration": options.calibration, "sinkhorn": options.sinkhorn})
+
+
+def channels(
+    source: ScreenSource,
+    predict_root: str,
+    truth: str | None = None,
+    split: Literal["test", "valid"] = "test",
+    out_dir: str | None = None,
+    model_names: tuple[str, ...] = (),
+) -> None:
+    """Print the accuracy lost when a channel is absent, by cell type, and write it as OUT_DIR/channels.csv.
+
+    Args:
+        predict_root: where predict-all wrote the predictions of several channel sets that lack one channel each.
+        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        split: test, or valid for the held-out wells of the folds (then the file is channels_valid.csv).
+        out_dir: where the file goes; PREDICT_ROOT if not given.
+        model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
+    """
+    from rcic.decide.channels import importance_text
+    from rcic.ensemble.scoring import channels, write_channels
+
+    table = channels(source, predict_root, split, truth, model_names)
+    print(importance_text(table))
+    name = "channels.csv" if split == "test" else "channels_valid.csv"
+    write_channels(table, Path(out_dir or predict_root) / name)
+
+
+def _jobs(options: PredictionOptions, launch: LaunchOptions, out_dir: str) -> ShardJobs:
+    return ShardJobs(own_words(LAUNCH_FLAGS), launch, Path(out_dir) / JOBS, with_gpus=options.device != "cpu")
+
+
+def _here(options: PredictionOptions, launch: LaunchOptions) -> PredictionOptions:
+    """Return the options for this process: where jobs run elsewhere, so may the GPUs be."""
+    return options if launch.launcher == "local" else replace(options, device="cpu")
+
+
+COMMANDS = (predict_all, embed_all, neighbours, calibrate, ensemble, pseudo_label, score, channels)

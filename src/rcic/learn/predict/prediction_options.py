@@ -1,0 +1,44 @@
+"""How networks predict: the flags that predict-all and embed-all share."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rcic.errors import UserError
+from rcic.learn.config.rules import VIEWS, are_views
+from rcic.learn.config.settings import Predict
+from rcic.schema.convert import from_plain
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """Prediction.
+
+    Raises UserError for a number that is too small, or views that a config could not have.
+
+    Attributes:
+        device: auto takes a GPU if there is one.
+        batch_size: sites at once.
+        workers: threads that read images ahead.
+        at_once: networks in memory at once, which share one pass over the images; as many as fit if not given.
+        drop_incomplete: leave out sites that lack a channel instead of stopping.
+        tta: views to average, e.g. identity,hflip,rot90, instead of those of each training's config.
+        audit_dir: where the audit is: bad images are not read. Without an audit all are, and a line says so.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    batch_size: int = 64
+    workers: int = 0
+    at_once: int | None = None
+    drop_incomplete: bool = False
+    tta: tuple[str, ...] = ()
+    audit_dir: str | None = "csv/audit"
+
+    def __post_init__(self) -> None:
+        for flag, number, least in (("batch_size", self.batch_size, 1), ("workers", self.workers, 0)):
+            if number < least:
+                raise UserError(f"--{flag} is {number}, must be {least} or more")
+        if self.at_once is not None and self.at_once < 1:
+            raise UserError(f"--at_once is {self.at_once}, must be 1 or more")
+        from_plain(Predict, {"tta": self.tta}, "--tta")
+        if self.tta and not are_views(self.tta):
+            raise UserError(f"--tta is {','.join(self.tta)}, {VIEWS}")

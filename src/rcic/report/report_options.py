@@ -1,0 +1,27 @@
+"""What a report is made from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the report shows; what is not given is left out.
+
+    Attributes:
+        log_root: the run folders of all stages, e.g. logs.
+        predict_root: where predict-all wrote; several are compared, e.g. predictions/full,predictions/pseudo, and the
+            last one answers.
+        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        audit_dir: where data audit wrote.
+        embed_root: where embed-all wrote.
+        quality_images: read at most so many images to see brightness and focus by well; 0 reads none.
+        map_wells: the map of embeddings shows at most so many wells.
+    """
+
+    log_root: str = ""
+    predict_root: tuple[str, ...] = ()
+    truth: str | None = None
+    audit_dir: str = "csv/audit"
+    embed_root: str = ""
+    quality_images: int = 50_000
+    map_wells: int = 2000
