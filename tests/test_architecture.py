@@ -92,7 +92,7 @@ def test_every_inner_package_is_named(package):
 
 
 def test_no_module_imports_itself_in_a_circle():
-    graph = {_dotted(module): _modules(SOURCES[module]) - {_dotted(module)} for module in MODULES}
+    graph = {_dotted(module): _modules(SOURCES[module]) - {_dotted(module), "rcic"} for module in PARTS}
     assert _circle(graph) == []
 
 

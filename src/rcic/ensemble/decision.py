@@ -24,45 +24,96 @@ _BLOCK = 2048  # wells averaged together
 
 @dataclass(frozen=True)
 class Decision:
-    """The ensemble's answer for N wells: the test wells, or the train wells that its members held out."""
+    """The answers for N wells, and what they were chosen from."""
 
     screen: Screen
     groups: Groups
     answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1)
     plates: pd.DataFrame  # experiment, plate, group, margin (nats)
     notes: list[str]  # what the ensemble is made of, what is absent, what had to be guessed
-    settled: ResolvedPlates  # what the answers were chosen from, their N wells in the same order
+    settled: ResolvedPlates  # the N wells in the same order
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The answers in words: id_code, experiment, plate, well, answer (a treatment), confidence (0..1), margin."""
+        columns = ["id_code", "experiment", "plate", "well", "confidence", "margin"]
+        table = self.answers[columns].copy()
+        table.insert(4, "answer", self.screen.decode(self.answers["label"]))
+        return table
 
 
 def decide(
     data_root: DataRoot, predict_root: str | Path, ensemble: EnsembleOptions | None = None, split: str = "test"
 ) -> Decision:
-    """Average the members below ``predict_root``, match plates to groups, mask, assign. Writes nothing.
+    """Average the members below ``predict_root`` and decide on each well as `decide_logits`. Writes nothing.
 
-    ``split`` is test, or valid for the train wells that were held out from a member: those only.
-    Confidence is a probability within the plate's group; with a calibration one that can be believed, with
-    ``sinkhorn`` one that knows what the other wells of the plate want. Raises UserError for predictions that do not fit
-    the screen, or weights or a calibration that do not fit the models.
+    Args:
+        data_root: the folder of the screen, or a `rcic.ScreenSource` with its screen spec.
+        predict_root: where predict-all wrote.
+        ensemble: which models answer and how; all of them, with equal weights, if not given.
+        split: test, or valid for the train wells that members held out: those only.
+
+    Raises:
+        UserError: for predictions that do not fit the screen, or weights or a calibration that do not fit the models.
     """
     ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
     screen = read_screen(data_root)
-    wells, groups = screen.select("test" if split == "test" else "train", "treatment"), learn_groups(screen)
+    wells = screen.select("test" if split == "test" else "train", "treatment")
     if wells.empty:
         raise UserError(f"{screen.root}: the screen has no {split} wells to decide on")
     predictions = read_predictions(predict_root, wells, screen, split, ensemble.model_names)
     mix = for_folds(mix, predictions, len(wells))
     logits = _blend(predictions, len(wells), mix)
     notes = inventory(predictions, len(wells), split, None if mix.temperatures else mix.weights) + mix_notes(mix)
-    silent = np.isnan(logits[:, 0])
     if split == "valid":
-        wells, logits, silent = wells[~silent].reset_index(drop=True), logits[~silent], silent[~silent]
+        held_out = ~np.isnan(logits[:, 0])
+        wells, logits = wells[held_out].reset_index(drop=True), logits[held_out]
+    return _decide(screen, wells, logits, ensemble.sinkhorn, notes)
+
+
+def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) -> Decision:
+    """Match plates to groups, forbid the other groups' treatments, and assign treatments to wells plate by plate.
+
+    Args:
+        screen: the screen, which says whether there are groups and what an assignment is.
+        logits: (N, K) with id_codes of wells as index and all K treatments as columns, in any order, e.g. what
+            `rcic.TrainedMember.predict` returns, or a mean of several. NaN for a well that nobody predicted.
+        sinkhorn: balance each plate before the assignment; the confidence then knows what its other wells want.
+
+    Returns:
+        The decision. Confidence is a probability within the plate's group, the margin is in nats.
+
+    Raises:
+        UserError: for a well or a treatment that the screen does not have, or one that is listed twice or missing.
+    """
+    treatments = list(screen.classes[: screen.n_treatments])
+    _check_names(logits.columns, treatments, f"{screen.root}: the logits' treatments")
+    known = screen.wells.set_index("id_code", drop=False)
+    _check_names(logits.index, known.index, f"{screen.root}: the logits' wells", all_needed=False)
+    wells = screen.wells[screen.wells["id_code"].isin(logits.index)].reset_index(drop=True)
+    values = logits.loc[wells["id_code"], treatments].to_numpy(np.float32)
+    return _decide(screen, wells, values.copy(), sinkhorn, [])
+
+
+def _check_names(given: pd.Index, known: Sequence[str | int] | pd.Index, what: str, all_needed: bool = True) -> None:
+    """Raise UserError for a name that is unknown, listed twice or, if all are needed, missing."""
+    if given.has_duplicates:
+        raise UserError(f"{what}: {given[given.duplicated()][0]!r} is listed twice")
+    if unknown := set(given) - set(known):
+        raise UserError(f"{what}: {min(unknown, key=str)!r} is not in the screen")
+    if all_needed and (missing := set(known) - set(given)):
+        raise UserError(f"{what}: {min(missing, key=str)!r} is missing")
+
+
+def _decide(screen: Screen, wells: pd.DataFrame, logits: np.ndarray, sinkhorn: bool, notes: list[str]) -> Decision:
+    """Return the decision on the N wells with logits (N, K), NaN for wells without a prediction; fills these in."""
+    groups, silent = learn_groups(screen), np.isnan(logits[:, 0])
     logits[silent] = 0.0  # every class alike: the assignment gives such a well what is left
-    settled = resolve_plates(log_softmax(logits), wells, groups, ensemble.sinkhorn)
+    settled = resolve_plates(log_softmax(logits), wells, groups, sinkhorn)
     table = answers(settled.log_probs, wells, settled.allowed, settled.labels)
     crowded = crowded_plates(wells, settled.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
-    notes += _well_notes(wells, silent, crowded)
-    return Decision(screen, groups, table, settled.plates, notes, settled)
+    return Decision(screen, groups, table, settled.plates, notes + _well_notes(wells, silent, crowded), settled)
 
 
 def _blend(predictions: Sequence[Prediction], n_wells: int, mix: Mix) -> np.ndarray:

@@ -36,7 +36,7 @@ def outputs_of(
     """Yield some jobs at a time, what each one's network says, and the site table (W rows) that it says it of."""
     for some, reading in _passes(jobs, _readings(store, screen, jobs, options)):
         for group in together(some, int(reading.rows["wanted"].sum()), options, keep):
-            asked = [_asked(job, options) for job in group]
+            asked = [member_network(job, options) for job in group]
             said = f"{title} x {len(group)} models"
             answers = predict_sites(asked, reading, options.batch_size, options.workers, said, keep)
             rows = reading.rows[reading.rows["wanted"]].reset_index(drop=True)
@@ -125,7 +125,7 @@ def _reads(reading: SitePlan) -> tuple[object, ...]:
     return reading.size, reading.unit, reading.stacked, rows[columns].to_csv(index=False)
 
 
-def _asked(job: PredictionJob, options: PredictionOptions) -> MemberNetwork:
+def member_network(job: PredictionJob, options: PredictionOptions) -> MemberNetwork:
     """Return the network of a job and how it is asked."""
     config, meta = job.config, job.checkpoint.meta
     how = InferenceSettings(

@@ -1,6 +1,12 @@
 """The store of a data root: packed images if there are any, else its files."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from rcic.errors import UserError, nearest
 from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.sites import check_channels, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.manifest import MARK
 from rcic.pixels.packed.packed_store import PackedStore
@@ -15,3 +21,28 @@ def open_store(screen: Screen) -> Store:
     if (screen.root / MARK).is_file():
         return PackedStore(screen.root, screen.spec)
     return FileStore(screen.root, screen.spec, screen.barcodes)
+
+
+def read_images(
+    screen: Screen, well: str, site: int | None = None, channels: Sequence[int] = (), size: int | None = None
+) -> np.ndarray:
+    """Return the images of one site of a well, (C, H, W) uint8.
+
+    Args:
+        screen: the screen.
+        well: the well's id_code, e.g. ``"HUVEC-07_1_B02"``.
+        site: the site's number; the screen's first if not given.
+        channels: channel numbers from 1 on, in the order that is wanted; all if not given.
+        size: the side in pixels to which images are resized; as they are stored if not given.
+
+    Raises:
+        UserError: for a well, site or channel that the screen does not have, or an image that cannot be read.
+    """
+    rows = screen.wells[screen.wells["id_code"] == well]
+    if rows.empty:
+        raise UserError(f"{screen.root}: there is no well {well!r}{nearest(well, screen.wells['id_code'])}")
+    if site is not None and site not in screen.spec.sites:
+        raise UserError(f"site is {site}, but {screen.spec.name} has {', '.join(map(str, screen.spec.sites))}")
+    chosen = check_channels(channels or screen.spec.channel_numbers, screen.spec)
+    (found,) = sites_of(site_table(rows, [site or screen.spec.sites[0]]))
+    return open_store(screen).read(found, chosen, size)
