@@ -132,11 +132,7 @@ YAML
   [ -s "$work/out/submission/submission.csv" ] && [ -s "$work/out/report.html" ]
 }
 
-names_the_was_stopped() { # PID of a make run in the background
-  if wait "$1"; then return 1; fi
-}
-
-commit() {
+names_the_commit() {
   [ "$(grep -l "\"commit\": \"$(commit)\"" "$work"/out/logs/full/*/fold_?/tiny/run.json | wc -l)" = 2 ]
 }
 
