@@ -91,7 +91,7 @@ build_from_private_checkout() {
   umask 077
   git clone --quiet . "$work/private"
   make --silent --directory "$work/private" build IMAGE="$image-umask" BASE="$base"
-  layers() { docker image inspect --format '{{range .RootFS.Layers}}{{println .}}{{end}}' "$1" | head -n -2; }
+  layers() { docker image inspect --format '{{join .RootFS.Layers "\n"}}' "$1" | head -n -1; }
   [ "$(layers "$image")" = "$(layers "$image-umask")" ] # all below the code: nothing was downloaded again
   docker run --rm --user 4711:4711 --entrypoint bash "$image-umask" -c \
     '[ -z "$(find /app ! -readable)" ] && python /app/src/train.py --help > /dev/null'
@@ -196,10 +196,28 @@ runs_two_and_stops_both() {
   [ ! -e "$work/out/went_on" ]
 }
 
+# A command on a terminal, where a line is typed after some seconds.
+type_into() { # COMMAND LINE
+  (
+    sleep 5
+    echo "$2"
+  ) | as_user script --quiet --return --command "$1" /dev/null
+}
+
 opens_a_shell() {
   local call="make --silent --directory $work/program run IMAGE=$image DATA_DIR=$work/screen OUT_DIR=$work/out"
-  (sleep 5; echo 'tty > typed; exit') | as_user script --quiet --return --command "$call" /dev/null
+  type_into "$call" 'tty > typed; exit'
   grep /dev/ "$work/out/typed"
+}
+
+opens_a_second_shell() {
+  in_container 'sleep 300' &
+  local first=$!
+  wait_for 60 n_running_is 1
+  type_into "make --silent --directory $work/program exec IMAGE=$image" 'id -u > second; exit'
+  [ "$(cat "$work/out/second")" = "$uid" ]
+  user_make stop
+  was_stopped "$first"
 }
 
 stops_the_demo() {
@@ -252,7 +270,7 @@ runs_without_gpu_toolkit() {
   PATH=$work/bin:$PATH in_container 'true' 2> "$work/warning"
   grep 'runs on the CPU' "$work/warning"
   PATH=$work/bin:$PATH in_container 'true' GPUS=none 2> "$work/warning"
-  [ ! -s "$work/warning" ]
+  if grep 'runs on the CPU' "$work/warning"; then return 1; fi
 }
 
 skip() { printf 'skipped %s: %s\n' "$1" "$2"; }
@@ -279,6 +297,7 @@ check "a command line runs as a whole in the container" runs_whole_command_line
 check "folders with colons, commas and quotes" takes_any_folder_name
 check "two containers of one image; make stop ends both" runs_two_and_stops_both
 check "a shell on a terminal" opens_a_shell
+check "make exec opens a second shell" opens_a_second_shell
 if command -v nvidia-ctk > /dev/null; then
   skip "a GPU driver without the container toolkit" "this machine has the toolkit"
 else
