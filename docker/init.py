@@ -56,7 +56,8 @@ def link_program(folder: Path) -> None:
         except FileExistsError:  # from an earlier container, or one that starts just now
             pass
         except OSError as error:
-            raise OSError(error.errno, error.strerror, str(folder)) from error
+            reason = f"cannot be written ({error.strerror}); give OUT_DIR=/a/folder/of/yours"
+            raise OSError(error.errno, reason, str(folder)) from error
         if not link.is_symlink() or link.readlink() != target:
             raise FileExistsError(0, "is not the container's; give OUT_DIR a folder for results only", str(link))
 

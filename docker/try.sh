@@ -141,7 +141,7 @@ belongs_to_the_user() {
 }
 
 cannot_write_data() {
-  in_container '! touch /data/new && ! rm /data/train.csv && ! chmod 777 /data'
+  in_container 'cd /data && ! touch new && ! rm -f train.csv && ! chmod 777 .'
   [ -f "$work/screen/train.csv" ] && [ ! -e "$work/screen/new" ]
 }
 
@@ -159,7 +159,7 @@ reads_through_second_group() {
   cp -r "$work/screen" "$work/shared"
   chown -R "0:$second" "$work/shared"
   chmod -R u=rwX,g=rX,o= "$work/shared"
-  in_container 'head -n 1 /data/train.csv && ! touch /data/new' DATA_DIR="$work/shared"
+  in_container 'cd /data && head -n 1 train.csv && ! touch new' DATA_DIR="$work/shared"
 }
 
 has_own_shared_memory() {

@@ -70,7 +70,7 @@ def mounts(words: list[str]) -> dict[str, list[str]]:
 def ignored(path: str) -> bool:
     """Tell whether .dockerignore keeps a path out of the image: the last pattern that it or a parent matches does."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
-    keep = False
+    keep = True
     for line in (line for line in lines if line and not line.startswith("#")):
         pattern = re.escape(line.removeprefix("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
         if re.fullmatch(f"{pattern}(/.*)?", path):
@@ -441,6 +441,15 @@ def test_a_checkout_is_no_folder_of_results(tmp_path):
     process = init("true", cwd=tmp_path)
     said = process.communicate(timeout=20)[1]
     assert said == f"error: {tmp_path}/src: is not the container's; give OUT_DIR a folder for results only\n"
+    assert process.returncode == 127
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_results_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "out").mkdir(mode=0o555)
+    process = init("true", cwd=tmp_path / "out")
+    said = process.communicate(timeout=20)[1]
+    assert said == f"error: {tmp_path}/out: cannot be written (Permission denied); give OUT_DIR=/a/folder/of/yours\n"
     assert process.returncode == 127
 
 
