@@ -474,5 +474,9 @@ def test_the_scripts_pass_shellcheck():
 
 @pytest.mark.slow
 def test_the_real_container():
-    done = subprocess.run(["bash", str(ROOT / "docker" / "try.sh"), *filter(None, [os.environ.get("BASE")])], text=True)
+    command = ["bash", str(ROOT / "docker" / "try.sh"), *filter(None, [os.environ.get("BASE")])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    print(done.stdout)
+    if done.stdout.startswith("skipped:"):
+        pytest.skip(done.stdout.strip())
     assert done.returncode == 0
