@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import platform
 import subprocess  # nosec B404 # for git, below
 import sys
@@ -83,10 +84,13 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the program's git commit, with a mark if files were changed since; None outside a checkout."""
+    """Return the program's git commit, with a mark if files were changed since.
+
+    Outside a checkout it is what RCIC_COMMIT says, as the container's image does; None without.
+    """
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603 # a list, no shell
         return done.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("RCIC_COMMIT") or None
