@@ -17,8 +17,10 @@ PORT ?=
 GPUS ?= auto
 SHM_SIZE ?= 8g
 
+QUICK := tests/test_architecture.py tests/screen tests/decide tests/schema tests/ensemble
+
 .DEFAULT_GOAL := help
-.PHONY: help install install-cluster demo test test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop test-docker clean
+.PHONY: help install install-cluster demo test test-quick test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop test-docker clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -42,6 +44,9 @@ demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two
 
 test: $(INSTALLED)  ## the fast tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
+
+test-quick: $(INSTALLED)  ## screen, decide, schema, ensemble and the architecture: seconds
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --quiet -m 'not slow and not long' $(QUICK)
 
 test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 	$(RUN) -m pytest -m slow -s

@@ -99,7 +99,7 @@ build_from_private_checkout() {
 
 has_only_the_program() {
   git ls-files --cached --others --exclude-standard bin configs src docker/init.py requirements.txt | sort > "$work/files"
-  in_container 'cd /app && find . -type f -printf "%P\n"' | LC_ALL=C sort > "$work/found"
+  in_container 'cd /app && find . -type f -printf "%P\n" -o -type l -printf "%P\n"' | LC_ALL=C sort > "$work/found"
   diff <(LC_ALL=C sort "$work/files") "$work/found"
   in_container 'for tool in pytest mypy ruff playwright hypothesis; do ! pip show $tool || exit 1; done' 2> /dev/null
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rcic.browse.guard import allowed_hosts
-from rcic.learn import record
+from rcic.learn.runs import run_record
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
@@ -139,15 +139,12 @@ def test_the_image_is_named_with_its_base_and_commit(make):
 
 
 @pytest.mark.parametrize(("variable", "commit"), [("0123abc", "0123abc"), ("", None), (None, None)])
-def test_run_json_names_the_commit_that_the_image_was_built_from(monkeypatch, variable, commit):
-    def no_checkout(command: list[str], **_: object) -> None:
-        raise subprocess.CalledProcessError(128, command)
-
-    monkeypatch.setattr(subprocess, "run", no_checkout)
+def test_run_json_names_the_commit_that_the_image_was_built_from(monkeypatch, tmp_path, variable, commit):
+    monkeypatch.setattr(run_record, "PACKAGE", tmp_path / "src" / "rcic")  # no checkout
     monkeypatch.delenv("RCIC_COMMIT", raising=False)
     if variable is not None:
         monkeypatch.setenv("RCIC_COMMIT", variable)
-    assert record.surroundings()["commit"] == commit
+    assert run_record.environment()["commit"] == commit
 
 
 # --- what is run ---
