@@ -45,11 +45,22 @@ def restore(runner: "WellRunner", checkpoint: Checkpoint) -> None:
     if left := lay_over(runner.network, checkpoint):
         raise UserError(f"{checkpoint.path}: lacks {left[0]}, or has it in another shape")
     runner.optimizer.load_state_dict(_copied(extra["optimizer"]))
+    _keep_on_cpu(runner.optimizer)
     runner.average.load_state_dict(extra["average"])
     if runner.engine.scaler is not None and extra["scaler"]:
         runner.engine.scaler.load_state_dict(extra["scaler"])
     runner.step, runner.history = extra["step"], list(extra["history"])
     runner.epoch_step = checkpoint.meta["epoch"]
+
+
+def _keep_on_cpu(optimizer: torch.optim.Optimizer) -> None:
+    """Put back on the CPU what torch keeps there: NAdam's products of momenta, which it reads as numbers in each step.
+
+    ``load_state_dict`` takes them to the parameters' GPU, and every parameter would make every step wait for it.
+    """
+    for state in optimizer.state.values():
+        if "mu_product" in state:
+            state["mu_product"] = state["mu_product"].cpu()
 
 
 def disk_bytes(network: nn.Module, train: Train) -> dict[str, int]:
