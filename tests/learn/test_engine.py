@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rcic.errors import UserError
-from rcic.learn.engine import build_engine, check_precision, pick_device
+from rcic.learn.engine import build_engine, check_precision, pick_device, shares_gpu
 from rcic.learn.settings import Train
 
 
@@ -35,3 +35,14 @@ def test_the_engine_has_the_configs_precision(precision, name):
 def test_metrics_are_reduced_already():
     engine = build_engine(Train(precision="fp32", device="cpu"), some_frozen=True)
     assert engine.mean_reduce_ddp_metrics({"loss": 1.5}) == {"loss": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("processes", "gpus", "shared"), [(None, 1, False), ("1", 1, False), ("2", 1, True), ("2", 2, False)]
+)
+def test_processes_may_share_a_gpu(monkeypatch, processes, gpus, shared):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if processes:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert shares_gpu() == shared
