@@ -1,3 +1,5 @@
+from typing import cast
+
 import pytest
 import torch
 
@@ -46,3 +48,14 @@ def test_processes_may_share_a_gpu(monkeypatch, processes, gpus, shared):
     if processes:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
     assert shares_gpu() == shared
+
+
+@pytest.mark.parametrize(("gpus", "backends"), [(1, ["gloo"]), (2, [])])
+def test_processes_that_share_a_gpu_talk_through_gloo(monkeypatch, gpus, backends):
+    """Which nccl refuses."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr("rcic.learn.engine.GpuEngine", lambda **words: words)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    words = cast(dict, build_engine(Train(device="cuda"), some_frozen=True))
+    assert [one.backend for one in words["kwargs_handlers"] if hasattr(one, "backend")] == backends
