@@ -51,6 +51,7 @@ class Bench:
     began: float = field(default_factory=time.monotonic)
     found: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     @property
     def left(self) -> float:
@@ -80,9 +81,11 @@ def start(bench: Bench, part: Part) -> "subprocess.Popen[bytes]":
     words = [str(bench.work), str(bench.result(part)), part.function, *([part.word] if part.word else [])]
     with bench.log(part).open("wb") as log:
         command = [sys.executable, str(HERE / "gpu_part.py"), *words]
-        few = {"OMP_NUM_THREADS": "2"} if part.function == "recipe" else {}  # of which several run side by side
+        few = {} if part.function != "recipe" else {"OMP_NUM_THREADS": "1"}  # of which several run side by side
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, env=os.environ | few, start_new_session=True, **pipes)
+        process = subprocess.Popen(command, env=os.environ | few, start_new_session=True, **pipes)
+    bench.started.append(process)
+    return process
 
 
 def go(process: "subprocess.Popen[bytes]") -> float:
@@ -136,12 +139,12 @@ def run(bench: Bench, parts: Iterable[Part], at_once: int = 1) -> None:
             running.remove(one)
             finish(bench, *one)
         time.sleep(0.05)
-    for process in ready.values():
-        end(process)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """End a part and what it has started."""
+    if process.poll() is not None:
+        return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -181,9 +184,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="parts: network,curves,loader,plate,ranks,compiled,scaler,recipe")
     options = parser.parse_args()
     bench = Bench(options.work_dir.resolve(), options.out.resolve(), options.seconds)
-    os.environ |= {"GPU_QUICK": "1"} if options.quick or not has_gpu() else {}
+    os.environ |= {"GPU_QUICK": "1"} if options.quick else {}
+    os.environ |= {} if has_gpu() else {"GPU_QUICK": "1", "OMP_NUM_THREADS": "1"}
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(bench.work / "compiled")
-    carry_out(bench, *parts_of(options.only))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        carry_out(bench, *parts_of(options.only))
+    finally:
+        for process in bench.started:
+            end(process)
     print(bench.out.read_text(encoding="utf-8"))
 
 

@@ -129,7 +129,9 @@ def loader_text(found: Found) -> str:
             lines.append(f"- {threads} threads: not measured, the machine has fewer cores")
             continue
         ratio = f", {own[threads] / fastest:.1f} times the fastest training" if fastest else ""
-        lines.append(f"- {threads} threads on as many cores: {own[threads]:.0f} sites a second{ratio}")
+        lines.append(
+            f"- {threads} threads on {min(int(threads), own['cores'])} cores: {own[threads]:.0f} sites a second{ratio}"
+        )
     lines.append(f"- what the device does of it alone (steps undone, warp, normalise): {own['device']:.0f}")
     return "\n".join(["## Loader\n", "Packed sites to augmented, normalised batches on the device:", *lines])
 
@@ -163,9 +165,9 @@ def rank_text(found: Found) -> str:
     if not of(found, "ranks"):
         return ""
     return "\n".join(
-        ["## torchrun on one card\n"]
+        ["## torchrun on one card\n", "Processes that share a card talk through gloo, since nccl refuses.\n"]
         + [
-            f"- {one['processes']} process{'es, over gloo (nccl refuses to share a card)' if n != '1' else ', nccl'}: "
+            f"- {one['processes']} process{'es' if n != '1' else ''}, {one['backend']}: "
             f"{one['status']} in {one['seconds']:.0f} s with imports, loss {one['train_loss']:.3f} in training, "
             f"{one['valid_loss']:.3f} in validation"
             for n, one in of(found, "ranks").items()

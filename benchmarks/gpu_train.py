@@ -44,7 +44,7 @@ from rcic.pixels.packed import PackedStore
 from rcic.pixels.sites import sites_of
 
 RUNS = {"fp32": ("fp32", 0), "bf16": ("bf16", 0), "seed": ("fp32", 1)}  # precision, seed: the last says what that does
-MANY = 2048 if not QUICK else 64  # sites
+MANY = 2048 if not QUICK else 32  # sites
 
 
 def how(**more: Any) -> How:
@@ -130,7 +130,7 @@ def loader(work: Path) -> dict[str, Any]:
     batch = next(iter(made))
     batch["image"] = batch["image"].to(DEVICE)
     took = median_seconds(lambda: normalize(view_on(DEVICE, batch | {"image": batch["image"].clone()})))
-    return found | {"device": len(batch["row"]) / took}
+    return found | {"cores": len(everyone), "device": len(batch["row"]) / took}
 
 
 def ranks(work: Path, n: str) -> dict[str, Any]:
@@ -150,7 +150,8 @@ def ranks(work: Path, n: str) -> dict[str, Any]:
     folder = next(logs.glob("full/*/fold_0/*"))
     last = pd.read_csv(folder / "metrics.csv").iloc[-1]
     record = read_record(folder)
-    found = {name: float(last[name]) for name in ("train_loss", "valid_loss", "top1")}
-    assert np.isfinite(list(found.values())).all()
+    found: dict[str, Any] = {name: float(last[name]) for name in ("train_loss", "valid_loss", "top1")}
+    assert np.isfinite([found[name] for name in found]).all()
+    found["backend"] = "gloo" if DEVICE == "cpu" or int(n) > torch.cuda.device_count() else "nccl"
     told = {"status": record["status"], "processes": record["processes"], "seconds": time.perf_counter() - began}
     return found | told

@@ -40,7 +40,7 @@ QUICK = bool(os.environ.get("GPU_QUICK"))
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 THREADS = min(16, os.cpu_count() or 1)
 SIZE, BATCH = (512, 64) if not QUICK else (128, 32) if DEVICE == "cuda" else (32, 8)
-STEPS, WARM = (50, 10) if not QUICK else (8, 2)
+STEPS, WARM = (50, 10) if not QUICK else (6, 2)
 _TRAIN, _TEST = ({"HUVEC": 4, "RPE": 4}, {"HUVEC": 1, "RPE": 1}) if not QUICK else ({"HUVEC": 2, "RPE": 2},) * 2
 SCREEN = replace(SPEED, name="gpu", pixels=SIZE, group_size=8 if not QUICK else 2, train=_TRAIN, test=_TEST, effect=6.0)
 CHANNELS = (1, 2, 3, 4, 5)

@@ -161,10 +161,17 @@ GPU = {
         "predict": 700.0,
         "logits": {"as the program predicts": [0.001, 1.0], "bf16": [0.01, 0.99]},
     },
-    "loader": {"8": 1200.0, "16": None, "device": 5000.0},
+    "loader": {"8": 1200.0, "16": None, "device": 5000.0, "cores": 8},
     "plate": {"speed": 400.0, "predict": 350.0, "sites": 20, "gap": 1e-5},
     "scaler": {"adam": {"speed": 450.0, "losses": [1.0] * 10, "scale": 65536.0}},
-    "ranks 2": {"processes": 2, "status": "done", "seconds": 20.0, "train_loss": 2.0, "valid_loss": 2.1},
+    "ranks 2": {
+        "processes": 2,
+        "backend": "gloo",
+        "status": "done",
+        "seconds": 20.0,
+        "train_loss": 2.0,
+        "valid_loss": 2.1,
+    },
     "recipe went on": {"loss": 1.0, "gap": 1e-5, "weights": 0.0},
     "recipe syncs": {"places": {"answers.add": 3}},
 }
@@ -179,7 +186,7 @@ def test_the_page_on_a_gpu_has_shares_and_gaps(monkeypatch):
     assert "| a | 250 | 500 | 510 | 300 | 800 | 1600 | 800 | 90 s |" in page
     assert "| a | 45.4 | 10.0 | 20.0 | 30.0 | 75 % | 70 % | 112 % |" in page  # 0.03 / 64 s an image; x 3 in training
     assert "| a | 2.000 | 1.000 | 1.000 | 1.500 | 0.050 | 0.500 |" in page
-    assert "8 threads on as many cores: 1200 sites a second, 5.0 times the fastest training" in page
+    assert "8 threads on 8 cores: 1200 sites a second, 5.0 times the fastest training" in page
     assert "16 threads: not measured" in page and "`answers.add` 3" in page
     assert "- ranks 1: nccl said no\n- no time was left for: recipe b, recipe c" in page
 
