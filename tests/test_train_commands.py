@@ -63,15 +63,15 @@ def test_plan_run_and_plan_again(start, small_screen, tmp_path):
     told = start("plan", *GRID, "--set=optim.clip=1.0", "--probe=false").splitlines()
     assert told[-1] == "2 trainings: 2 stale" and told[-2].endswith("fold 1 tiny: stale, another optim.clip")
     error = start("run-grid", *GRID, "--set=optim.clip=1.0", refused=True)
-    assert error == "2 of 2 trainings are not done; start again to go on"
+    assert error == "2 of 2 trainings are not done; run the same command again to resume"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--jobs=0"], "--jobs is 0, must be 1 or more"),
-        (["--folds=0,7"], "train_7.csv: no table of fold 7 (folds there: [0, 1])"),
-        (["--folds=0,0"], "stands twice in the grid"),
+        (["--folds=0,7"], "train_7.csv: no table of fold 7 (existing folds: [0, 1])"),
+        (["--folds=0,0"], "is listed twice in the grid"),
         (["--channel_sets=[1,7]"], "data.channels is [1, 7], but RCIC has 1, 2, 3, 4, 5, 6"),
         (["--channel_sets=[a]"], "of which 'a' must be a whole number"),
         (["--set=optim.clp=1"], "unknown key 'optim.clp'; did you mean 'clip'?"),

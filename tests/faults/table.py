@@ -321,13 +321,13 @@ FAULTS: dict[str, Fault] = {
     "weights that are not there": Fault(
         nothing,
         "train",
-        r"--set init\.checkpoint: .*x\.pth', but no such file is there",
+        r"--set init\.checkpoint: .*x\.pth', but there is no such file",
         ["--set=init.checkpoint=x.pth"],
     ),
     "an earlier stage that is not trained": Fault(
         nothing,
         "train",
-        r".*best\.pth: not there, but init\.stage is control; train that stage first .*",
+        r".*best\.pth: no such checkpoint, but init\.stage is control; train that stage first .*",
         ["--set=init.stage=control"],
     ),
     "fp16 on a CPU": Fault(nothing, "train", r".*fp16 needs a GPU.*", ["--set=train.precision=fp16"]),
@@ -351,7 +351,7 @@ FAULTS: dict[str, Fault] = {
     "a checkpoint of other siRNAs": Fault(
         change_checkpoint(lambda c: c["meta"].update(classes=[f"x{n}" for n in c["meta"]["classes"]])),
         "predict",
-        r".*best\.pth: trained on other siRNA names .*",
+        r".*best\.pth: trained on other classes .*",
     ),
     "a checkpoint that lacks a tensor": Fault(
         change_checkpoint(lambda c: c["model"].pop(next(iter(c["model"])))),
@@ -361,7 +361,7 @@ FAULTS: dict[str, Fault] = {
     "a finished training of another config": Fault(
         nothing,
         "again",
-        r".*finished with another optim\.clip; choose another --log_root, or --force to train anew",
+        r".*finished with another optim\.clip; choose another --log_root, or train anew with --force",
         ["--set=optim.clip=2.0"],
     ),
     "a grid of trainings of another config": Fault(

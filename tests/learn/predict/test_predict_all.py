@@ -199,7 +199,7 @@ def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp
     with pytest.raises(UserError, match=r"no trained 'tinny'; did you mean 'tiny'\?"):
         predict_all(screen.root, members, ["tinny"], tmp_path / "out", SPLITS, PredictionOptions())
     trained(stage="control")
-    with pytest.raises(UserError, match=r"best.pth: trained for 3 classes, but the screen .* has 8"):
+    with pytest.raises(UserError, match=r"best.pth: trained on 3 classes, but the screen .* has 8"):
         predict(model_root=tmp_path / "logs" / "control")
     folder = members / "[1,2,3,4,5]" / "fold_0" / "tiny"
     (folder / HELD_OUT).unlink()

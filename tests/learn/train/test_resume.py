@@ -124,7 +124,7 @@ def test_a_damaged_last_epoch_is_named_and_the_one_before_it_used(trained, broke
     assert read_checkpoint(folder / PREVIOUS).meta["epoch"] == 2
     capsys.readouterr()
     trained("broken", **EPOCHS)
-    damaged = f"{folder / LAST}: not a readable checkpoint (BadZipFile); damaged, or was the copy cut short?"
+    damaged = f"{folder / LAST}: not a readable checkpoint (BadZipFile); the file is damaged or incomplete"
     assert sum(line.startswith(damaged) for line in capsys.readouterr().out.splitlines()) == 1
     assert read_run_record(folder)["resumed"] == [2] and same(told(folder), whole)
 
@@ -182,9 +182,11 @@ def test_how_far_a_training_is(trained, broken_off, config, screen):
     (folder / CONFIG).unlink()
     assert (
         run_state(folder, chosen, data).kind == "stale"
-        and "config.yml is gone" in run_state(folder, chosen, data).words
+        and "config.yml is missing" in run_state(folder, chosen, data).words
     )
-    with pytest.raises(UserError, match=r"finished, but config.yml is gone, so nobody knows how; choose another"):
+    with pytest.raises(
+        UserError, match=r"finished, but config.yml is missing, so its config is unknown; choose another"
+    ):
         trained("broken", **EPOCHS)
     (folder / LAST).unlink()
     (folder / RUN).write_text(json.dumps({"status": "failed", "reason": "no room"}))

@@ -54,7 +54,7 @@ def test_other_views_are_no_other_training_but_are_said(trained, capsys):
     folder = trained()
     capsys.readouterr()
     assert trained(predict__tta=["identity", "hflip"]) == folder
-    said = "predict.tta was identity in training, and predict-all keeps to that; give it --tta=identity,hflip"
+    said = "predict-all uses predict.tta of the training, identity, unless given --tta=identity,hflip"
     assert capsys.readouterr().out.splitlines() == [f"{folder}: {said}", f"{folder}: done already, skipped"]
 
 
@@ -100,7 +100,7 @@ def test_a_run_that_cannot_start_leaves_nothing(trained, own_screen, tmp_path):
         trained(init__stage="control")
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         trained(train__precision="fp16")
-    with pytest.raises(UserError, match=r"init.checkpoint is '.*/absent.pth', but no such file is there"):
+    with pytest.raises(UserError, match=r"init.checkpoint is '.*/absent.pth', but there is no such file"):
         trained(init__checkpoint=str(tmp_path / "absent.pth"))
     assert not (tmp_path / "logs").exists()
 
