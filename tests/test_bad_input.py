@@ -252,7 +252,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
             r"--set optim.weight_decay: optim\.weight_decay is -1\.0, must be at least 0",
         ),
         ("", ["--set=optim.clip=0"], r"--set optim.clip: optim\.clip is 0\.0, must be above 0, or null"),
-        ("", ["--channels=[1,7]"], r"--channels: data\.channels is \[1, 7\], but RCIC has 1, 2, 3, 4, 5, 6"),
+        ("", ["--channels=[1,7]"], r"--channels: data\.channels is \[1, 7\], but RCIC has only 1, 2, 3, 4, 5, 6"),
     ],
 )
 def test_a_bad_config(program, config, small_screen, tmp_path, text, words, message):
@@ -316,7 +316,7 @@ def test_a_list_of_held_out_wells_that_is_broken(program, small_screen, models, 
 def test_no_such_model(program, small_screen, models, tmp_path):
     words = ["--data_root", small_screen, "--model_root", models, "--out_dir", tmp_path / "out"]
     line = program.refuse("inference.py", "predict-all", *words, "--model_name=tinny")
-    assert re.fullmatch(rf"{models}: no trained 'tinny'; did you mean 'tiny'\? \(.*; models there: tiny\)", line), line
+    assert re.fullmatch(rf"{models}: no trained 'tinny'; did you mean 'tiny'\? \(.*; models found: tiny\)", line), line
 
 
 # --- a full disk ------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_a_fold_that_shares_an_experiment_is_refused(screen, config, folds_dir, 
         (tmp_path / path.name).write_bytes(path.read_bytes())
     stolen = pd.read_csv(tmp_path / "train_0.csv", dtype=str).iloc[:1]
     edit(tmp_path / "valid_0.csv", lambda table: pd.concat([table, stolen]))
-    with pytest.raises(UserError, match=f"experiment {stolen['experiment'][0]} is in train_0.csv too"):
+    with pytest.raises(UserError, match=f"experiment {stolen['experiment'][0]} is also in train_0.csv"):
         stage_table(screen, config(data__folds_dir=str(tmp_path)))
 
 

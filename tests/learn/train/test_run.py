@@ -118,7 +118,7 @@ def test_a_damaged_image_stops_the_run_in_one_line(trained, own_screen, folds_di
 
 
 def test_a_loss_that_is_not_finite_is_recorded(trained, tmp_path):
-    message = r"^epoch 1, batch \d of 3 \(.* site \d and 4 more\): the training loss is nan, so this run cannot recover"
+    message = r"^epoch 1, batch \d of 3 \(.* site \d and 4 more\): the training loss is nan, and the run cannot recover"
     with pytest.raises(UserError, match=message) as error:
         trained(schedule__max_lr=1e30)
     (record,) = (tmp_path / "logs").rglob(RUN)

@@ -30,7 +30,7 @@ def test_what_is_refused_is_what_the_network_cannot_take(config, name):
         told = str(error.value)
         assert told.startswith(f"data.size is {side}, but {name} cannot take images of {side} x {side} pixels; ")
         other = int(told.split("; ")[1].split(" x ")[0])
-        assert told.endswith(f"{other} x {other} it can") and not fails(network, other)
+        assert told.endswith(f"use {other} x {other}") and not fails(network, other)
 
 
 def test_some_networks_are_refused_and_some_are_not(config):
