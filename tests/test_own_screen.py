@@ -138,7 +138,7 @@ def test_a_channel_or_a_site_that_the_screen_has_not_is_one_line(program, plates
         "--set data.sites: data.sites is [1, 2], but plate96 has 1"
     )
     assert program.refuse("train.py", "run", *words, "--channels=[7]") == (
-        "--channels: data.channels is [7], but plate96 has 1, 2, 3, 4, 5, 6"
+        "--channels: data.channels is [7], but plate96 has only 1, 2, 3, 4, 5, 6"
     )
 
 
