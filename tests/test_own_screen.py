@@ -135,7 +135,7 @@ def test_a_channel_or_a_site_that_the_screen_has_not_is_one_line(program, plates
     (tmp_path / "tiny.yml").write_text(TINY.replace("FOLDS", str(tmp_path)))
     words = [f"--config={tmp_path}/tiny.yml", f"--data_root={plates}", f"--log_root={tmp_path}/logs"]
     assert program.refuse("train.py", "run", *words, "--set=data.sites=[1,2]") == (
-        "--set data.sites: data.sites is [1, 2], but plate96 has 1"
+        "--set data.sites: data.sites is [1, 2], but plate96 has only 1"
     )
     assert program.refuse("train.py", "run", *words, "--channels=[7]") == (
         "--channels: data.channels is [7], but plate96 has only 1, 2, 3, 4, 5, 6"

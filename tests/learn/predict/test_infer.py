@@ -50,7 +50,7 @@ def test_each_network_sees_its_own_channels_whatever_the_batch(networks, rows, s
     answers = predict_sites(networks, SitePlan(rows, store), batch_size)
     assert [own.logits.shape for own in answers] == [(10, 4)] * 3 and answers[0].logits.dtype == np.float32
     for asked, own in zip(networks, answers, strict=True):
-        logits, embedding = one_by_one(asked, rows, store)
+        _, logits, embedding = one_by_one(asked, rows, store)
         np.testing.assert_allclose(own.logits, logits, atol=1e-5, rtol=0)
         np.testing.assert_allclose(own.embedding, embedding, atol=1e-5, rtol=0)
         np.testing.assert_array_equal(own.first, own.logits.astype(np.float16))

@@ -62,7 +62,7 @@ def test_a_finished_run_of_another_config_is_not_overwritten_unless_forced(train
     folder = trained()
     weights = weights_of(folder / LAST)
     with pytest.raises(
-        UserError, match=r"finished with another optim.clip, train.seed; choose .* or --force to train a"
+        UserError, match=r"finished with another optim.clip, train.seed; choose .* or train anew with --force"
     ):
         trained(train__seed=3, optim__clip=1.0)
     assert same_weights(weights_of(folder / LAST), weights) and read_run_record(folder)["status"] == "done"

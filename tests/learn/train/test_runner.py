@@ -242,7 +242,7 @@ def test_a_single_bad_batch_is_named(config, monkeypatch):
     runner = toy_runner(config(train__batch_size=4, train__accumulate=2, schedule__epochs=2), network)
     rows = _orders(runner)[4]
     named = ", ".join(f"toy_{row} site 1" for row in rows)
-    with pytest.raises(UserError, match=rf"^epoch 1, batch 5 of 6 \({named}\): the training loss is (nan|inf), so"):
+    with pytest.raises(UserError, match=rf"^epoch 1, batch 5 of 6 \({named}\): the training loss is (nan|inf), and"):
         runner.run()
 
 
