@@ -276,7 +276,7 @@ FAULTS: dict[str, Fault] = {
     "folds that share an experiment": Fault(
         lambda p: _replace(p.csv / "valid_0.csv", (p.csv / "train_0.csv").read_bytes()),
         "train",
-        r".*valid_0\.csv: experiment \S+ is in .* too.*",
+        r".*valid_0\.csv: experiment \S+ is also in .*",
     ),
     "a fold that is not there": Fault(nothing, "grid", r".*train_7\.csv: no table of fold 7 .*", ["--folds=0,7"]),
     "an unknown key": Fault(
@@ -295,7 +295,7 @@ FAULTS: dict[str, Fault] = {
         nothing, "explain", r"--channels: data\.channels is \[1, 1\], must be numbers .*", ["--channels=[1,1]"]
     ),
     "a site that the screen has not": Fault(
-        nothing, "train", r"--set data\.sites: data\.sites is \[1, 3\], but RCIC has 1, 2", ["--set=data.sites=[1,3]"]
+        nothing, "train", r"--set data\.sites: data\.sites is \[1, 3\], but RCIC has only 1, 2", ["--set=data.sites=[1,3]"]
     ),
     "an image size that the network cannot take": Fault(
         nothing, "train", r"--set data\.size: .*16.*densenet_small.*", ["--model=densenet_small", "--set=data.size=16"]
