@@ -295,7 +295,10 @@ FAULTS: dict[str, Fault] = {
         nothing, "explain", r"--channels: data\.channels is \[1, 1\], must be numbers .*", ["--channels=[1,1]"]
     ),
     "a site that the screen has not": Fault(
-        nothing, "train", r"--set data\.sites: data\.sites is \[1, 3\], but RCIC has only 1, 2", ["--set=data.sites=[1,3]"]
+        nothing,
+        "train",
+        r"--set data\.sites: data\.sites is \[1, 3\], but RCIC has only 1, 2",
+        ["--set=data.sites=[1,3]"],
     ),
     "an image size that the network cannot take": Fault(
         nothing, "train", r"--set data\.size: .*16.*densenet_small.*", ["--model=densenet_small", "--set=data.size=16"]

@@ -76,9 +76,9 @@ def test_the_head_is_kept_with_the_same_metadata_only(config, tmp_path):
     assert torch.equal(network.trunk[0].weight, earlier.trunk[0].weight)
 
 
-@pytest.mark.parametrize("encoding", ["onehot", "learned"])
-def test_a_cell_types_own_model_keeps_what_metadata_means(trained, encoding):
-    settings = METADATA | {"model__metadata_form": encoding}
+@pytest.mark.parametrize("spec", ["onehot", "learned"])
+def test_a_cell_types_own_model_keeps_what_metadata_means(trained, spec):
+    settings = METADATA | {"model__metadata_form": spec}
     common = trained(**settings)
     own = trained(init__stage="full", data__cell_types=["RPE"], **settings)
     assert read_run_record(own)["start"] == str(common / BEST)  # without "(with a new head)"

@@ -1,7 +1,7 @@
 """Pseudo-labels chosen anew in each epoch by the network in training.
 
-Source: the winner of RCIC (recipe F): late in training the test wells with the widest margins, one a treatment and plate,
-become training wells, more of them in each epoch. :mod:`rcic.decide.progressive` chooses them.
+Source: the winner of RCIC (recipe F): late in training the test wells with the widest margins, one a treatment and
+plate, become training wells, more of them in each epoch. :mod:`rcic.decide.progressive` chooses them.
 """
 
 from collections.abc import Mapping, Sequence
