@@ -29,7 +29,7 @@ def test_wrong_input() -> None:
         channel_importance({(1, 2, 3): np.ones(4)}, TYPES)
     with pytest.raises(UserError, match="two sets or more"):
         channel_importance({(1, 2, 3): np.ones(4), (1, 2): np.ones(4), (3,): np.ones(4)}, TYPES)
-    with pytest.raises(UserError, match=r"channels \(2, 1\): the set stands twice"):
+    with pytest.raises(UserError, match=r"channels \(2, 1\): the set is listed twice"):
         channel_importance({**RIGHT, (2, 1): RIGHT[1, 2]}, TYPES)
     with pytest.raises(UserError, match=r"channels \(1, 3\): one share of right answers"):
         channel_importance({**RIGHT, (1, 3): np.ones(3)}, TYPES)
