@@ -35,7 +35,7 @@ def test_wrong_input() -> None:
         channel_importance({**RIGHT, (1, 3): np.ones(3)}, TYPES)
     with pytest.raises(UserError, match=r"channels \(1, 3\): expected one share of right answers"):
         channel_importance({**RIGHT, (1, 3): np.full(4, 100.0)}, TYPES)
-    with pytest.raises(UserError, match="no well is known to all channel sets"):
+    with pytest.raises(UserError, match="no well was predicted by all channel sets"):
         channel_importance({**RIGHT, (1, 3): np.full(4, np.nan)}, TYPES)
 
 
