@@ -63,10 +63,12 @@ def group_mask(wells: pd.DataFrame, matched: pd.DataFrame, groups: Groups) -> np
 def groups_text(plates: pd.DataFrame) -> str:
     """Return the table of `match_groups` as lines, one an experiment: its plates' groups and its smallest margin."""
     rows = [("experiment", "groups of its plates", "margin (nats)")]
-    for name, part in plates.groupby("experiment"):
-        margin = part["margin"].min()
+    for name, of_experiment in plates.groupby("experiment"):
+        margin = of_experiment["margin"].min()
         number = "no rival" if np.isinf(margin) else f"{margin:.1f}"
-        rows.append((str(name), " ".join(map(str, part["group"])), number + "  unsure" * bool(margin < UNSURE)))
+        rows.append(
+            (str(name), " ".join(map(str, of_experiment["group"])), number + "  unsure" * bool(margin < UNSURE))
+        )
     first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
     return "\n".join(f"{name:{first}}  {order:{second}}  {margin}" for name, order, margin in rows)
 

@@ -12,14 +12,14 @@ from rcic.screen.rows import read_rows, refuse
 _BLOCK = 2048  # rows checked together: 9 MB of 1,108 classes
 
 
-def read_well_rows(path: Path, place: pd.Series, split: str, content: str) -> tuple[np.ndarray, list[str]]:
+def read_well_rows(path: Path, row_of: pd.Series, split: str, content: str) -> tuple[np.ndarray, list[str]]:
     """Return the numbers (N, D) of a .npy file as a memory map, and the id_codes of its rows, from the .csv beside it.
 
-    The index of ``place`` are the wells of ``split``; ``content`` names the numbers in messages. Raises UserError,
+    The index of ``row_of`` are the wells of ``split``; ``content`` names the numbers in messages. Raises UserError,
     naming the file, for unequal lengths, an unknown or repeated well, NaN or infinity.
     """
     wells = path.with_suffix(".csv")
-    array, codes = read_array(path, 2), _codes(wells, place, split)
+    array, codes = read_array(path, 2), _codes(wells, row_of, split)
     if len(array) != len(codes):
         raise UserError(f"{path}: {len(array)} rows, but {wells.name} beside it has {len(codes)}")
     for start in range(0, len(array), _BLOCK):
@@ -52,12 +52,12 @@ def read_array_record(path: Path) -> dict[str, object]:
     return record if isinstance(record, dict) else {}
 
 
-def _codes(path: Path, place: pd.Series, split: str) -> list[str]:
+def _codes(path: Path, row_of: pd.Series, split: str) -> list[str]:
     """Return the id_codes of a list of wells, each known and listed once."""
     if not path.exists():
         raise UserError(f"{path}: no such file, so the rows of the .npy beside it are unknown (one column: id_code)")
     rows = read_rows(path, ["id_code"], others=None)
-    unknown, twice = ~rows["id_code"].isin(place.index), rows["id_code"].duplicated()
+    unknown, twice = ~rows["id_code"].isin(row_of.index), rows["id_code"].duplicated()
     refuse(path, rows, unknown, lambda row: f"{row['id_code']!r} is not a {split if split == 'test' else 'train'} well")
     refuse(path, rows, twice, lambda row: f"{row['id_code']!r} is listed twice")
     return rows["id_code"].tolist()

@@ -73,9 +73,9 @@ def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> 
     """
     files = embedding_files(folder, split)
     wells = screen.select("test" if split == "test" else "train", "treatment")
-    place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
-    vectors, codes = read_well_rows(files["embeddings"], place, split, "embeddings")
-    wells = wells.iloc[place[codes]].reset_index(drop=True)
+    row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
+    vectors, codes = read_well_rows(files["embeddings"], row_of, split, "embeddings")
+    wells = wells.iloc[row_of[codes]].reset_index(drop=True)
     vectors = centre(vectors, wells) if centred else np.asarray(vectors)
     return Embedded(files["embeddings"], vectors, wells, read_array_record(files["record"]))
 

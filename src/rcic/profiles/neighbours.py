@@ -35,7 +35,11 @@ class NeighbourSettings:
 
 
 def neighbours(
-    data_root: DataRoot, embed_root: str | Path, out_dir: str | Path, how: NeighbourSettings, models: Sequence[str] = ()
+    data_root: DataRoot,
+    embed_root: str | Path,
+    out_dir: str | Path,
+    settings: NeighbourSettings,
+    models: Sequence[str] = (),
 ) -> None:
     """Write the scores of each member's test and held-out wells as predictions of a model ``MODEL+knn|+centres``.
 
@@ -46,14 +50,14 @@ def neighbours(
     not fit the screen or the bank.
     """
     screen, root = read_screen(data_root), Path(embed_root)
-    facts = {"screen": screen.fingerprint(), "kind": how.kind, "centred": how.centred}
-    facts |= _numbers(how, sorted(screen.wells["cell_type"].unique()))
+    facts = {"screen": screen.fingerprint(), "kind": settings.kind, "centred": settings.centred}
+    facts |= _numbers(settings, sorted(screen.wells["cell_type"].unique()))
     for member in embedded_members(root, models):
-        bank = read_embeddings(screen, root / member.folder, "train", how.centred == "plate")
-        folder, made_from = replace(member, model=f"{member.model}+{how.kind}").folder, bank.fingerprint()
+        bank = read_embeddings(screen, root / member.folder, "train", settings.centred == "plate")
+        folder, made_from = replace(member, model=f"{member.model}+{settings.kind}").folder, bank.fingerprint()
         _log.info(f"{folder}: {len(bank.wells):,} wells in the bank")
         for split in query_splits(root / member.folder):
-            queries = read_embeddings(screen, root / member.folder, split, how.centred == "plate")
+            queries = read_embeddings(screen, root / member.folder, split, settings.centred == "plate")
             check_pair(queries, bank)
             record = {**queries.record, **facts, "bank": made_from, "queries": queries.fingerprint()}
             files = prediction_files(Path(out_dir) / folder, split)
@@ -75,18 +79,18 @@ def _scores(queries: Embedded, bank: Embedded, n_classes: int, facts: dict[str, 
     return centres_by_cell_type(queries.vectors, cell_types, wells, facts["scale"])
 
 
-def _numbers(how: NeighbourSettings, cell_types: Sequence[str]) -> dict[str, Any]:
+def _numbers(settings: NeighbourSettings, cell_types: Sequence[str]) -> dict[str, Any]:
     """Return each cell type's ``k``, or the ``scale`` of cosines. Raises UserError for an invalid or unused setting."""
-    if how.kind == "centres":
-        if how.k:
+    if settings.kind == "centres":
+        if settings.k:
             raise UserError("--k has no effect with --kind=centres; omit it")
-        scale = 30.0 if how.scale is None else how.scale
+        scale = 30.0 if settings.scale is None else settings.scale
         if not 0 < scale < np.inf:
             raise UserError(f"--scale is {scale:g}, must be a number above 0")
         return {"scale": scale}
-    if how.scale is not None:
+    if settings.scale is not None:
         raise UserError("--scale has no effect with --kind=knn; omit it")
-    return {"k": _neighbours(how.k, cell_types)}
+    return {"k": _neighbours(settings.k, cell_types)}
 
 
 def _neighbours(words: Sequence[str], cell_types: Sequence[str]) -> dict[str, int]:

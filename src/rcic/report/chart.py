@@ -58,9 +58,9 @@ def encode(name: str, column: pd.Series) -> dict[str, Any]:
     values = column.to_numpy(np.float64)
     known = np.isfinite(values)
     step = _step(float(np.abs(values[known]).max(initial=0)))
-    whole = np.full(len(values), _NOTHING, np.int16)
-    whole[known] = np.rint(values[known] / step)
-    return {"name": name, "step": step, "nothing": _NOTHING, **_packed(whole)}
+    steps = np.full(len(values), _NOTHING, np.int16)
+    steps[known] = np.rint(values[known] / step)
+    return {"name": name, "step": step, "nothing": _NOTHING, **_packed(steps)}
 
 
 def _step(largest: float) -> float:

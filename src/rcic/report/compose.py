@@ -42,12 +42,12 @@ def report(given: Given, out: Path) -> Page:
 def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
     """Return the page; add the sections that cannot be made to ``left_out``."""
     sections = []
-    for part in SECTIONS:
+    for entry in SECTIONS:
         try:
-            sections.append(part.make(sources))
+            sections.append(entry.make(sources))
         except UserError as error:
-            command = part.command.format(data=shlex.quote(str(sources.given.data_root)))
-            left_out.append(LeftOut(part.what, str(error), command))
+            command = entry.command.format(data=shlex.quote(str(sources.given.data_root)))
+            left_out.append(LeftOut(entry.what, str(error), command))
     runs, facts = (
         _or_none(lambda: sources.runs) or [],
         _or_none(lambda: read_facts(Path(sources.given.options.audit_dir))),

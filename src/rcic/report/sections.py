@@ -115,12 +115,12 @@ def curves_section(sources: ReportSources) -> Section:
 
 def runs_section(sources: ReportSources) -> Section:
     """Return the trainings with their configs, durations and machines."""
-    found = sources.runs
-    charts = [_chart("runs", runs.run_table(found)), _chart("machines", runs.machine_table(found))]
-    if len(configs := runs.config_table(found)):
+    trained = sources.runs
+    charts = [_chart("runs", runs.run_table(trained)), _chart("machines", runs.machine_table(trained))]
+    if len(configs := runs.config_table(trained)):
         charts.insert(1, _chart("configs", configs))
-    hours = sum(minutes for run in found if (minutes := runs.minutes(run)) > 0) / 60
-    return _section("runs", charts, trainings=plural(len(found), "training"), hours=hours)
+    hours = sum(minutes for run in trained if (minutes := runs.minutes(run)) > 0) / 60
+    return _section("runs", charts, trainings=plural(len(trained), "training"), hours=hours)
 
 
 def audit_section(sources: ReportSources) -> Section:
@@ -138,10 +138,12 @@ def screen_section(sources: ReportSources) -> Section:
     rows = [(split, *(facts[f"{split}_{key}"] for key in _COUNTS)) for split in ("train", "test")]
     table = pd.DataFrame(rows, columns=["split", "experiments", "plates", "treatment wells", "control wells"])
     groups = len(facts["group_sizes"])
-    held = f"each plate holds one of {groups} treatment groups" if groups > 1 else "plates hold no treatment groups"
+    groups_note = (
+        f"each plate holds one of {groups} treatment groups" if groups > 1 else "plates hold no treatment groups"
+    )
     numbers = {name: facts[name] for name in ("treatments", "controls")}
-    short = plural(facts["plates_with_missing_wells"], "train plate")
-    return _section("screen", [_chart("wells", table)], held=held, short=short, **numbers)
+    incomplete = plural(facts["plates_with_missing_wells"], "train plate")
+    return _section("screen", [_chart("wells", table)], groups=groups_note, incomplete=incomplete, **numbers)
 
 
 class SectionPart(NamedTuple):

@@ -115,12 +115,12 @@ def _batch(cell_type: str, level: np.ndarray, address: tuple[int, str, int]) -> 
     )
 
 
-def batch_table(found: dict[tuple[str, int], Batch]) -> pd.DataFrame:
+def batch_table(by_plate: dict[tuple[str, int], Batch]) -> pd.DataFrame:
     """Return the batches as a table: experiment, plate, channel, gain, background, blur, density (factor)."""
     return pd.DataFrame(
         [
             (*plate, channel, batch.gain[index], batch.background[index], batch.blur[index], _density(batch))
-            for plate, batch in found.items()
+            for plate, batch in by_plate.items()
             for index, channel in enumerate(CHANNELS)
         ],
         columns=["experiment", "plate", "channel", "gain", "background", "blur", "density"],
