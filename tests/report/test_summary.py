@@ -1,4 +1,4 @@
-"""The first screen: main numbers and what deserves a look, with numbers chosen by hand."""
+"""The summary: main numbers and warnings, with numbers chosen by hand."""
 
 from types import SimpleNamespace
 
