@@ -127,7 +127,7 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     told = program.refuse(
         "inference.py", "ensemble", *data, f"--predict_root={root}/out", f"--out_dir={root}/s", "--sinkhorn"
     )
-    assert told == "--sinkhorn balances what is assigned, but the screen's form says assignment: none"
+    assert told == "--sinkhorn balances an assignment, but the screen spec has assignment: none"
 
 
 def test_a_channel_or_a_site_that_the_screen_has_not_is_one_line(program, plates, tmp_path):
