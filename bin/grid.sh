@@ -7,7 +7,7 @@
 #
 # Each setting can come from the environment instead: DATA_ROOT LOG_ROOT MODEL CONFIG FOLDS CHANNEL_SETS JOBS SCREEN.
 # Without --jobs there is one training a GPU. Finished runs are skipped, broken-off ones go on, a failure does not stop
-# the rest. MODEL may name several, parted by commas.
+# the rest. MODEL may name several, separated by commas.
 set -euo pipefail
 set -o noglob # [1,2,3,4,5] is a channel set, not a pattern for a file called 1
 

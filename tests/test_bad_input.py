@@ -213,7 +213,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
             ["--channels=1,1"],
             r"--channels: data\.channels is \[1, 1\], must be numbers from 1 on, each once, one at least",
         ),
-        ("train:\n  seed: 1\n  seed: 2", [], r"{config}, line 3: key 'seed' stands twice, first in line 2"),
+        ("train:\n  seed: 1\n  seed: 2", [], r"{config}, line 3: key 'seed' is listed twice, first in line 2"),
         ("a: &x 1\nb: *x", [], r"{config}, line 1: anchors and aliases .*"),
         ("", ["--set=data.fold=0,data.fold=1"], r"--set data\.fold: stands twice, as 0 and as '1'"),
         ("", ["--fold=0", "--set=data.fold=1"], r"--set data\.fold: --fold sets it, too; give one of them"),
@@ -328,7 +328,7 @@ def test_a_full_disk_while_drawing(program, small_screen, tmp_path, workers):
     folder = tmp_path / "screen"
     with nearly_full(1000):
         line = program.refuse("data.py", "simulate", "--preset=test", "--out_dir", folder, f"--workers={workers}")
-    assert line.startswith(f"{folder}: not written, the file would pass the size limit")
+    assert line.startswith(f"{folder}: not written, the file would exceed the size limit")
     assert not left_over(folder)
     for plate in folder.rglob("Plate*"):
         assert len(list(plate.iterdir())) == len(list((small_screen / plate.relative_to(folder)).iterdir()))

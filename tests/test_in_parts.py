@@ -127,7 +127,7 @@ def test_a_plate_that_another_process_packs_is_left_to_it(small_screen, packed, 
         pack(small_screen, out, (), 1, verify=False)
     shutil.copytree(packed, out)
     shutil.rmtree(out / "images.zarr" / "full" / first.parent.name / first.name)
-    with locked(out / PACKING / first.parent.name / first.name), pytest.raises(BusyError, match="is at work there"):
+    with locked(out / PACKING / first.parent.name / first.name), pytest.raises(BusyError, match="in use by process"):
         pack_shard(small_screen, out, (32,), 1, False, Shard(1, 1))
     pack(small_screen, out, (32,), 1, verify=False)
     assert files_of(out) == files_of(packed)

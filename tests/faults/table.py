@@ -283,7 +283,7 @@ FAULTS: dict[str, Fault] = {
         set_config("optm: {clip: 1}"), "train", r"{config}, line \d+: unknown key 'optm'; did you mean 'optim'\?"
     ),
     "a key twice": Fault(
-        set_config("stage: control"), "train", r"{config}, line \d+: key 'stage' stands twice, first in line 1.*"
+        set_config("stage: control"), "train", r"{config}, line \d+: key 'stage' is listed twice, first in line 1.*"
     ),
     "a value of the wrong type": Fault(
         set_config("optim: {clip: yes}"), "train", r"{config}, line \d+: optim\.clip is True, must be a finite number"
@@ -380,10 +380,10 @@ FAULTS: dict[str, Fault] = {
         ["--set=schedule.max_lr=1e30"],
     ),
     "a file where the log root should be": Fault(
-        in_the_way("new"), "train", r".*not written, a part of the path is a file, not a folder.*"
+        in_the_way("new"), "train", r".*not written, part of the path is a file, not a folder.*"
     ),
     "a file where predictions should go": Fault(
-        in_the_way("new"), "predict", r".*a part of the path is a file, not a folder.*"
+        in_the_way("new"), "predict", r".*part of the path is a file, not a folder.*"
     ),
     "a file where the packed screen should go": Fault(
         in_the_way("packed"), "pack", r".*packed: is a file; name a folder .*"

@@ -146,7 +146,7 @@ def test_a_flag_that_makes_no_sense(program, small_screen, tmp_path, words, mess
 def test_a_report_that_cannot_be_written(program, small_screen, tmp_path):
     (tmp_path / "file").write_text("x")
     line = program.refuse("data.py", "audit", "--data_root", small_screen, "--out_dir", tmp_path / "file/a")
-    assert line.startswith(f"{tmp_path}/file/a/audit.json: not written, a part of the path is a file")
+    assert line.startswith(f"{tmp_path}/file/a/audit.json: not written, part of the path is a file")
     words = ["audit", "--data_root", small_screen, "--out_dir", tmp_path / "a", "--mode=quick"]
     with nearly_full(300):
         line = program.refuse("data.py", *words)

@@ -99,7 +99,7 @@ def test_another_place_is_refused(small_screen, packed, tmp_path):
 
 def test_a_small_disk_is_told_before_anything_is_written(small_screen, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(50_000))
-    with pytest.raises(UserError, match=r"the disk has 0\.1 MB left, \d\.\d MB are needed; nothing was written"):
+    with pytest.raises(UserError, match=r"the disk has 0\.1 MB free, \d\.\d MB are needed; nothing was written"):
         pack(small_screen, tmp_path / "a/b", (), threads=1, verify=False)
     assert not (tmp_path / "a").exists()
 

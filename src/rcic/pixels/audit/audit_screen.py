@@ -90,7 +90,7 @@ def audit_shard(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: i
     screen, out = read_screen(data_root), Path(out_dir)
     store, rows = open_store(screen), site_table(screen.wells, screen.spec.sites)
     key = key_of(screen.fingerprint(), mode, folder_states(screen))
-    for experiment in part.share(sorted(rows["experiment"].unique())):
+    for experiment in part.take(sorted(rows["experiment"].unique())):
         own = rows[rows["experiment"] == experiment]
         path = out / SEEN / f"{experiment}.npz"
         if ScanResults.read(path, key, (len(own), len(screen.spec.channels))) is None:

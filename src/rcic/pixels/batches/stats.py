@@ -36,9 +36,9 @@ def group_stats(stats: np.ndarray, rows: pd.DataFrame, by: str) -> np.ndarray:
     """Return mean and standard deviation of all pixels of the group that each row is in, (R, C, 2) float32.
 
     ``stats`` (R, C, 2) are those of the R ``rows`` of a site table (images of one size), ``by`` is a key of
-    `STATISTICS_UNITS`; a plate is that of one experiment. With m and s of the N images of a group, its mean is M = mean(m)
-    and its variance mean(s^2) + mean((m - M)^2), the law of total variance. Raises UserError for an unknown ``by``,
-    ValueError if ``stats`` and ``rows`` differ in length.
+    `STATISTICS_UNITS`; a plate belongs to one experiment. With m and s of the N images of a group, its mean is
+    M = mean(m) and its variance mean(s^2) + mean((m - M)^2), the law of total variance. Raises UserError for an unknown
+    ``by``, ValueError if ``stats`` and ``rows`` differ in length.
     """
     if by not in STATISTICS_UNITS:
         raise UserError(f"data.norm: {by!r} is none of {', '.join(STATISTICS_UNITS)}")

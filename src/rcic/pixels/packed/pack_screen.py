@@ -95,7 +95,7 @@ def pack_shard(
     Raises UserError as `pack`, and BusyError if another process packs one of these plates.
     """
     screen, out, store, plates, sizes = _work(data_root, out_dir, sizes)
-    own = part.share(plates)
+    own = part.take(plates)
     if verify:
         _verify(store, PackedStore(out, screen.spec), own, sizes, threads)
         return
