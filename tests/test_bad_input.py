@@ -71,7 +71,7 @@ TABLES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: [path.unlink() for path in root.iterdir()],
         r"{root}: the data root is empty; it must hold train\.csv, .* or metadata\.csv .*--screen\)",
     ),
-    "no folder": (lambda root: shutil.rmtree(root), r"{root}: the data root is not there"),
+    "no folder": (lambda root: shutil.rmtree(root), r"{root}: the data root does not exist"),
     "a missing CSV": (
         lambda root: (root / "test_controls.csv").unlink(),
         r"{root}/test_controls\.csv: the file is missing",

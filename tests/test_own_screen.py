@@ -105,7 +105,7 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     own_form(plates, sites=[1], images=images, groups="none", assignment="none", well_types={})
     root, data = tmp_path, [f"--data_root={plates}"]
     (root / "tiny.yml").write_text(TINY.replace("FOLDS", f"{root}/csv"))
-    assert "none: no sets of siRNAs keep to plates" in program.run("data.py", "describe", *data)
+    assert "none: no sets of treatments that share plates" in program.run("data.py", "describe", *data)
     program.run("data.py", "folds", *data, f"--out_dir={root}/csv", "--n_folds=2")
     (root / "control.yml").write_text(TINY.replace("stage: full", "stage: control"))
     grid = [f"--config={root}/control.yml", *data, f"--log_root={root}/logs"]

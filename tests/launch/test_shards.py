@@ -108,7 +108,7 @@ def test_without_jobs_nothing_runs_elsewhere(tmp_path):
 def test_failed_jobs_are_named_and_the_rest_stays(tmp_path, capsys):
     script = tmp_path / "fail.py"
     script.write_text("import sys; sys.exit(2 if sys.argv[-1] == '--part=2/3' else 0)")
-    with pytest.raises(UserError, match="1 of 3 jobs failed; finished work is kept, run the same command again"):
+    with pytest.raises(UserError, match="1 of 3 jobs failed; finished work is kept, run the same command to continue"):
         ShardJobs([sys.executable, str(script), "audit"], LaunchOptions(jobs=3), Path(tmp_path))()
     assert "  audit 2of3: ended with code 2, see its line above\n" in capsys.readouterr().out
 
