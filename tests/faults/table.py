@@ -181,7 +181,7 @@ FAULTS: dict[str, Fault] = {
     "a root that was never audited": Fault(
         lambda p: shutil.rmtree(p.csv / "audit"),
         "train",
-        r".*audit\.json: not there, so nobody has looked at the images of {screen}; run .*data\.py audit .*",
+        r".*audit\.json: not found, so the images of {screen} were not audited; run .*data\.py audit .*",
     ),
     "an audit of another screen": Fault(
         edit("csv/audit/audit.json", lambda text: re.sub(r'"screen": "\w+"', '"screen": "0"', text)),

@@ -99,7 +99,7 @@ def test_folders_that_are_not_there_yet(data, tmp_path):
     whys = " ".join(entry.why for entry in page.left_out)
     for said in (
         "no run folder in it",
-        "nobody has looked at the images",
+        "so the images of",
         "no embeddings in folders",
         "no pred_valid.npy",
     ):
@@ -151,7 +151,7 @@ def test_mistakes_are_told_before_any_work(data, root, tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             report(replace(shown_of(data, predict_root=(str(root),)), ensemble=ensemble), tmp_path / "out.html")
-    with pytest.raises(UserError, match="nowhere: the data root is not there"):
+    with pytest.raises(UserError, match="nowhere: the data root does not exist"):
         report(shown_of(tmp_path / "nowhere"), tmp_path / "out.html")
     assert not (tmp_path / "out.html").exists()
 

@@ -29,8 +29,8 @@ def test_an_empty_folder(tmp_path):
 def test_a_folder_without_tables(tmp_path):
     (tmp_path / "images").mkdir()
     assert message_of(tmp_path) == (
-        f"{tmp_path / 'train.csv'}: the file is missing (and so is metadata.csv); for other tables give their screen spec with "
-        "--screen FILE"
+        f"{tmp_path / 'train.csv'}: the file is missing (and so is metadata.csv); for other tables give "
+        "their screen spec with --screen FILE"
     )
 
 
