@@ -136,7 +136,7 @@ IMAGES = {
     "truncated": (png(GREY)[:-20], r"the PNG is cut off after \d+ bytes; copy or download it again"),
     "16-bit": (
         png(GREY.astype(np.uint16)),
-        r"the PNG has 16 bits a pixel; an image must have 8 \(rescale it to 0-255\)",
+        r"the PNG has 16 bits per pixel; an image must have 8 \(rescale it to 0-255\)",
     ),
     "3-channel": (png(np.dstack([GREY] * 3)), r"the PNG has 3 channels \(RGB\); an image must be one grey channel"),
     "empty": (b"", "the file is empty; copy or download it again"),
@@ -186,7 +186,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         *("train.py", "run", f"--config={config}", "--data_root", screen, "--log_root", tmp_path / "logs", *TRAIN)
     )
     name = path.relative_to(screen)
-    assert re.fullmatch(rf"{screen}: 1 of \d+ images are missing: {name}; put them there, or .*drop_incomplete", line)
+    assert re.fullmatch(rf"{screen}: 1 of \d+ images are missing: {name}; add them, or .*drop_incomplete", line)
     assert not (tmp_path / "logs").exists()
 
 

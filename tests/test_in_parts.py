@@ -116,14 +116,17 @@ def test_a_screen_packed_in_parts_is_the_packed_screen(small_screen, packed, tmp
 
     pack(small_screen, out, (32,), 1, verify=True, jobs=jobs)
     assert calls == [(), ("--verify=true",)] and files_of(out) == files_of(packed)
-    assert capsys.readouterr().out.endswith("every packed image is what its file is\n")
+    assert capsys.readouterr().out.endswith("every packed image equals its file\n")
     assert not (out / PACKING).exists() and left_over(out) == []
 
 
 def test_a_plate_that_another_process_packs_is_left_to_it(small_screen, packed, tmp_path):
     out = tmp_path / "out"
     first = sorted(path for path in (packed / "images.zarr" / "full").glob("*/Plate*"))[0]
-    with locked(out / PACKING / first.parent.name / first.name), pytest.raises(UserError, match="holds no packed"):
+    with (
+        locked(out / PACKING / first.parent.name / first.name),
+        pytest.raises(UserError, match="is not a packed screen"),
+    ):
         pack(small_screen, out, (), 1, verify=False)
     shutil.copytree(packed, out)
     shutil.rmtree(out / "images.zarr" / "full" / first.parent.name / first.name)

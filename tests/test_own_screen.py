@@ -79,7 +79,7 @@ def plates(tmp_path: Path) -> Path:
 def test_a_packed_screen_brings_its_form_along(program, plates, tmp_path):
     own_form(plates)
     out = program.run("data.py", "pack", f"--data_root={plates}", f"--out_dir={tmp_path}/packed", "--verify=True")
-    assert "every packed image is what its file is" in out
+    assert "every packed image equals its file" in out
     files, packed = (read_screen(root) for root in (plates, tmp_path / "packed"))
     assert packed.spec == files.spec and packed.fingerprint() == files.fingerprint()
     site = sites_of(site_table(files.wells))[5]

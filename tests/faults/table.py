@@ -391,7 +391,7 @@ FAULTS: dict[str, Fault] = {
     "another thing where the packed screen should go": Fault(
         lambda p: (p.root / "packed").mkdir() or (p.root / "packed" / "x").touch(),
         "pack",
-        r".*packed: is not empty and holds no packed screen.*",
+        r".*packed: is not empty and is not a packed screen.*",
     ),
 }
 

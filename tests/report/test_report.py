@@ -99,7 +99,7 @@ def test_folders_that_are_not_there_yet(data, tmp_path):
     whys = " ".join(entry.why for entry in page.left_out)
     for said in (
         "no run folder in it",
-        "so the images of",
+        "nobody has looked at the images",
         "no embeddings in folders",
         "no pred_valid.npy",
     ):

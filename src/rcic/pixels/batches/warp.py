@@ -1,4 +1,4 @@
-"""The views of a whole batch at once, on the device that it is on."""
+"""The views of a whole batch at once, on its device."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,9 @@ from torch import Tensor
 def warp(images: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the views (B, C, h, w) uint8 of ``images`` (B, C, H, W) uint8 through ``matrices`` (B, 2, 3) float.
 
-    A pixel (x, y) of a view has the colour at ``matrix`` (x, y, 1) of the image, interpolated between its four
-    neighbours; beyond its edge the image is mirrored (:class:`rcic.pixels.batches.augment.View`). Where nothing needs
-    to be interpolated the result is the CPU's; elsewhere the two round differently and differ by one grey level at
-    most.
+    Pixel (x, y) of a view has the value at ``matrix`` (x, y, 1) of the image, interpolated between its four neighbours;
+    the image is mirrored at its edges (:class:`rcic.pixels.batches.augment.View`). Without interpolation the result is
+    equal to the CPU's; otherwise rounding differs, by at most one grey level.
     """
     height, width = images.shape[2:]
     y, x = torch.meshgrid(*(torch.arange(n, device=images.device, dtype=torch.float64) for n in size), indexing="ij")
