@@ -6,8 +6,8 @@
 #                     [--channel_sets "[1,2,3,4,5] [1,2,3,4,6]"] [--jobs N] [--screen FILE] [-- further flags of src/train.py run-grid]
 #
 # Settings can also come from the environment: DATA_ROOT LOG_ROOT MODEL CONFIG FOLDS CHANNEL_SETS JOBS SCREEN.
-# Without --jobs there is one training per GPU. Finished runs are skipped, interrupted ones resume, a failure does not
-# stop the rest. MODEL may be a list, separated by commas.
+# Without --jobs there is one training per GPU. Finished runs are skipped, interrupted ones resume, and a failure
+# does not stop the rest. MODEL may be a list, separated by commas.
 set -euo pipefail
 set -o noglob # [1,2,3,4,5] is a channel set, not a glob pattern
 
@@ -60,7 +60,7 @@ done
 for setting in data_root log_root model config folds; do
   [ -n "${!setting// /}" ] || fail "--$setting is empty"
 done
-[[ -z $jobs || $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs is '$jobs', must be a whole number from 1"
+[[ -z $jobs || $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs is '$jobs', must be a whole number from 1 on"
 
 flags=(--config="$config" --data_root="$data_root" --log_root="$log_root" --model="${model// /,}")
 [ -z "$channel_sets" ] || flags+=(--channel_sets="$channel_sets") # default: all but one channel each

@@ -69,7 +69,7 @@ def swap(text: str) -> str:
 TABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty folder": (
         lambda root: [path.unlink() for path in root.iterdir()],
-        r"{root}: the data root is empty; it must hold train\.csv, .* or metadata\.csv .*--screen\)",
+        r"{root}: the data root is empty; it must contain train\.csv, .* or metadata\.csv .*--screen\)",
     ),
     "no folder": (lambda root: shutil.rmtree(root), r"{root}: the data root does not exist"),
     "a missing CSV": (
@@ -362,7 +362,7 @@ def test_a_full_disk_while_predicting(program, small_screen, models, tmp_path):
     words = ["--data_root", small_screen, "--model_root", models, "--model_name=tiny", "--out_dir", tmp_path / "out"]
     with nearly_full(150):
         line = program.refuse("inference.py", "predict-all", *words, "--splits=test")
-    assert line.startswith(f"{tmp_path}/out/[1,2]/fold_0/tiny/pred_test_sites.npy: not written, the file would pass")
+    assert line.startswith(f"{tmp_path}/out/[1,2]/fold_0/tiny/pred_test_sites.npy: not written, the file would exceed")
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     program.run("inference.py", "predict-all", *words, "--splits=test")
     assert "1 of 1 members are predicted already" in program.run("inference.py", "predict-all", *words, "--splits=test")

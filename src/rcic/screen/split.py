@@ -18,7 +18,7 @@ def make_folds(wells: pd.DataFrame, n_folds: int, seed: int) -> tuple[dict[str, 
     """
     cell_type_of = dict(sorted(zip(wells["experiment"], wells["cell_type"], strict=True)))
     if n_folds < 2:
-        raise UserError(f"n_folds is {n_folds}: at least 2 are needed, to train and to validate")
+        raise UserError(f"n_folds is {n_folds}: at least 2 folds are needed, to train and to validate")
     if n_folds > len(cell_type_of):
         raise UserError(f"n_folds is {n_folds}, but the train table has only {len(cell_type_of)} experiments")
     if seed < 0:
