@@ -75,10 +75,10 @@ def _read_table(path: Path, table: Table, spec: ScreenSpec) -> pd.DataFrame:
     """Read the wells of one table as ENTRIES; plate numbers and unknown splits are filled in later."""
     columns = spec.columns
     rows = read_rows(path, _wanted(table, spec), None if columns.others == "ignore" else (), _may_be_empty(table, spec))
-    places = named_wells(path, rows, spec)
+    positions = named_wells(path, rows, spec)
     types, splits = _well_types(path, rows, table, spec), _splits(path, rows, table, spec)
-    cell_types = _cell_types(path, rows, places, spec)
-    wells = places.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
+    cell_types = _cell_types(path, rows, positions, spec)
+    wells = positions.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
     wells["sirna"] = rows[columns.label] if table.labels else _UNKNOWN
     if columns.label_order:
         wells["rank"] = whole_numbers(path, rows, columns.label_order)
@@ -153,13 +153,13 @@ def _split(entries: pd.DataFrame) -> pd.DataFrame:
     return entries.assign(split=entries["split"].where(entries["split"] != _UNKNOWN, guess))
 
 
-def _cell_types(path: Path, rows: pd.DataFrame, places: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
+def _cell_types(path: Path, rows: pd.DataFrame, positions: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
     """Return each row's cell type."""
     if spec.cell_type.column:
         check_folder_names(path, rows, spec.cell_type.column)  # part of the folder name of a model of one cell type
         return rows[spec.cell_type.column]
-    known = {name: spec.cell_type.name or cell_type_of(name) for name in places["experiment"].unique()}
-    return places["experiment"].map(known)
+    known = {name: spec.cell_type.name or cell_type_of(name) for name in positions["experiment"].unique()}
+    return positions["experiment"].map(known)
 
 
 def _numbered(entries: pd.DataFrame) -> pd.DataFrame:
@@ -175,8 +175,8 @@ def _numbered(entries: pd.DataFrame) -> pd.DataFrame:
     else:
         entries = entries.assign(plate=entries["barcode"])
     entries = entries.astype({"plate": "int64"})
-    places = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
-    return entries.assign(id_code=[id_code(*rank) for rank in places])
+    positions = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
+    return entries.assign(id_code=[id_code(*rank) for rank in positions])
 
 
 def _natural_ranks(names: Iterable[str]) -> dict[str, int]:

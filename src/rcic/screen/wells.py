@@ -29,12 +29,12 @@ def named_wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> pd.DataFram
             barcode = rows[columns.plate]
         else:
             barcode = whole_numbers(path, rows, columns.plate).astype(str)
-    places = pd.DataFrame({"experiment": rows[columns.experiment], "barcode": barcode, "well": wells}).astype(object)
-    codes = [id_code(*place) for place in places.itertuples(index=False)]
-    places = places.assign(id_code=codes)
+    positions = pd.DataFrame({"experiment": rows[columns.experiment], "barcode": barcode, "well": wells}).astype(object)
+    codes = [id_code(*position) for position in positions.itertuples(index=False)]
+    positions = positions.assign(id_code=codes)
     if columns.id is not None:
-        check_names(path, rows, places["id_code"], spec)
-    return places
+        check_names(path, rows, positions["id_code"], spec)
+    return positions
 
 
 def _wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
