@@ -176,7 +176,7 @@ def _numbered(entries: pd.DataFrame) -> pd.DataFrame:
         entries = entries.assign(plate=entries["barcode"])
     entries = entries.astype({"plate": "int64"})
     positions = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
-    return entries.assign(id_code=[id_code(*rank) for rank in positions])
+    return entries.assign(id_code=[id_code(*position) for position in positions])
 
 
 def _natural_ranks(names: Iterable[str]) -> dict[str, int]:
