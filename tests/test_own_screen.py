@@ -79,7 +79,7 @@ def plates(tmp_path: Path) -> Path:
 def test_a_packed_screen_brings_its_form_along(program, plates, tmp_path):
     own_form(plates)
     out = program.run("data.py", "pack", f"--data_root={plates}", f"--out_dir={tmp_path}/packed", "--verify=True")
-    assert "every packed image is what its file is" in out
+    assert "every packed image equals its file" in out
     files, packed = (read_screen(root) for root in (plates, tmp_path / "packed"))
     assert packed.spec == files.spec and packed.fingerprint() == files.fingerprint()
     site = sites_of(site_table(files.wells))[5]
@@ -105,7 +105,7 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     own_form(plates, sites=[1], images=images, groups="none", assignment="none", well_types={})
     root, data = tmp_path, [f"--data_root={plates}"]
     (root / "tiny.yml").write_text(TINY.replace("FOLDS", f"{root}/csv"))
-    assert "none: no sets of siRNAs keep to plates" in program.run("data.py", "describe", *data)
+    assert "none: no sets of treatments that share plates" in program.run("data.py", "describe", *data)
     program.run("data.py", "folds", *data, f"--out_dir={root}/csv", "--n_folds=2")
     (root / "control.yml").write_text(TINY.replace("stage: full", "stage: control"))
     grid = [f"--config={root}/control.yml", *data, f"--log_root={root}/logs"]

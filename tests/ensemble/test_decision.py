@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_earlier_submission(data, root):
     write_submission(decision, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     for room in (0, 60, 100):  # no table fits, then only the smaller ones
-        with nearly_full(room), pytest.raises(UserError, match=r"csv: not written, the file would pass"):
+        with nearly_full(room), pytest.raises(UserError, match=r"csv: not written, the file would exceed"):
             write_submission(decision, out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 

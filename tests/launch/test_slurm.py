@@ -70,7 +70,7 @@ def test_a_command_becomes_a_job_with_what_was_asked(slurm):
 
 def test_a_job_that_is_refused_or_lost_is_told(slurm, capsys):
     launcher = LaunchOptions("slurm", slurm=("partition=none", "time=5")).open(slurm / "jobs", with_gpus=False)
-    with pytest.raises(UserError, match=r"SLURM takes no job: .*invalid partition specified: none"):
+    with pytest.raises(UserError, match=r"SLURM rejects the job: .*invalid partition specified: none"):
         launcher.start("a", ["true"])
     launcher = LaunchOptions("slurm", slurm=("time=5",)).open(slurm / "jobs", with_gpus=False)
     launcher.start("b", [sys.executable, "-c", "import time; time.sleep(60)"])
