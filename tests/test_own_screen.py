@@ -15,7 +15,7 @@ from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import ScreenSource
 from rcic.screen.spec_files import OWN, SHIPPED
 from rcic.screen.table import read_screen
-from rcic.simulate.simulation import simulate
+from rcic.simulate.simulation import simulate_screen
 from tests.program import TINY, Program
 
 CHANNELS = "[1,2,3,4,5]"
@@ -52,7 +52,7 @@ def test_every_layout_gives_the_same_logits(program, small_screen, tmp_path):
         root.mkdir()
         if layout != "rcic":
             data = root / "screen"
-            simulate("test", data, seed=0, progress=False, layout=layout)
+            simulate_screen("test", data, seed=0, progress=False, layout=layout)
         spec = [f"--screen={SHIPPED / 'plate96.yml'}"] if layout == "plate96" else []
         logits[layout] = chain(program, [f"--data_root={data}", *spec], root)
         answers[layout] = pd.read_csv(root / "sub" / "submission.csv")
@@ -72,7 +72,7 @@ def own_form(screen: Path, **changes: object) -> None:
 @pytest.fixture
 def plates(tmp_path: Path) -> Path:
     """Return a plate96 screen that a test may change."""
-    simulate("test", tmp_path / "plates", seed=0, progress=False, layout="plate96")
+    simulate_screen("test", tmp_path / "plates", seed=0, progress=False, layout="plate96")
     return tmp_path / "plates"
 
 

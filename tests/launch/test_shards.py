@@ -30,7 +30,7 @@ class Pretended:
         done, self.running = self.running, []
         return {name: self.codes[name].pop(0) for name in done}
 
-    def said(self, name):
+    def last_message(self, name):
         return f"{name}'s line"
 
     def stop(self):

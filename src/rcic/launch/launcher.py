@@ -21,7 +21,7 @@ class Launcher(Protocol):
     def ended(self) -> dict[str, int]:
         """Return the exit codes, by name, of commands that ended since the last call; negative: killed by a signal."""
 
-    def said(self, name: str) -> str:
+    def last_message(self, name: str) -> str:
         """Return the last line of a failed command and the path of its log; "" if its output went to the screen."""
 
     def stop(self) -> None:

@@ -44,7 +44,7 @@ class Local:
             del self.processes[name]
         return done
 
-    def said(self, name: str) -> str:  # noqa: ARG002 # part of Launcher
+    def last_message(self, name: str) -> str:  # noqa: ARG002 # part of Launcher
         """Return "": the commands write to the same screen as this process."""
         return ""
 

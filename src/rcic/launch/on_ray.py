@@ -81,7 +81,7 @@ class Ray:
             del self.tasks[name]
         return codes
 
-    def said(self, name: str) -> str:
+    def last_message(self, name: str) -> str:
         """Return the last line of a command's log and its path, or the reason why Ray gave up the command."""
         return self.lost.get(name) or last_line(log_of(name, self.logs))
 

@@ -109,7 +109,7 @@ class Slurm:
             del self.submitted[name]
         return codes
 
-    def said(self, name: str) -> str:
+    def last_message(self, name: str) -> str:
         """Return the last line of a command's log and its path, or the state of a lost job."""
         return self.lost.get(name) or last_line(log_of(name, self.logs))
 

@@ -104,7 +104,7 @@ def side_by_side(
                 launcher.start(name, commands[name])
             time.sleep(pause)
             for name, code in launcher.ended().items():
-                reason = f"{_ended(code)}, {launcher.said(name) or 'see its line above'}"
+                reason = f"{_ended(code)}, {launcher.last_message(name) or 'see its line above'}"
                 if code == BUSY:
                     attempts[name] -= 1
                     time.sleep(busy_pause)
