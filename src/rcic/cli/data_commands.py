@@ -26,7 +26,7 @@ def describe(source: ScreenSource, json: bool = False) -> None:
     print(json_format.dumps(facts, indent=2) if json else describe_text(facts))
 
 
-def simulate_screen(
+def simulate(
     out_dir: str, preset: str = "demo", seed: int = 0, layout: str = "rcic", workers: int | None = None
 ) -> None:
     """Draw a synthetic screen; the hidden truth goes to OUT_DIR/truth/test.csv.
@@ -147,4 +147,4 @@ def pack(
         pack(source, out_dir, sizes, threads, verify, jobs)
 
 
-COMMANDS = (describe, simulate_screen, folds, audit, spec, levels, pack)
+COMMANDS = (describe, simulate, folds, audit, spec, levels, pack)
