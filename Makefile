@@ -8,9 +8,19 @@ INSTALLED := $(VENV)/.installed
 IMAGE ?= rcic
 DATA_DIR ?= $(CURDIR)/data
 OUT_DIR ?= $(CURDIR)/out
+# Docker, if given: BASE, the base image; INDEX, a second package index; and what docker/run.sh explains.
+BASE ?=
+INDEX ?=
+NAME ?=
+CMD ?=
+PORT ?=
+GPUS ?= auto
+SHM_SIZE ?= 8g
+
+QUICK := tests/test_architecture.py tests/screen tests/decide tests/schema tests/ensemble
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cluster demo test test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop clean
+.PHONY: help install install-cluster demo test test-quick test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop test-docker clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -34,6 +44,9 @@ demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two
 
 test: $(INSTALLED)  ## the fast tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
+
+test-quick: $(INSTALLED)  ## screen, decide, schema, ensemble and the architecture: seconds
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --quiet -m 'not slow and not long' $(QUICK)
 
 test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 	$(RUN) -m pytest -m slow -s
@@ -64,17 +77,31 @@ lint: $(INSTALLED)  ## lint, format, types and risky calls
 
 check: lint test  ## lint and the fast tests
 
-build:  ## build the Docker image
-	docker build --file docker/Dockerfile --tag $(IMAGE) .
+# The shell reads what a user names from its environment: a path or a command line may hold anything.
+build run exec stop: export IMAGE := $(IMAGE)
+build:  ## build the Docker image [BASE=base image] [INDEX=second package index]
+	DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --tag "$$IMAGE" \
+		--build-arg COMMIT="$$(git describe --always --dirty --abbrev=40 2> /dev/null)" \
+		$(if $(BASE),--build-arg BASE="$(BASE)") $(if $(INDEX),--build-arg PIP_EXTRA_INDEX_URL="$(INDEX)") .
 
-run:  ## run a shell in the image: make run DATA_DIR=/my/rxrx1 OUT_DIR=/my/out [CMD="bash bin/demo.sh"]
-	@bash docker/run.sh "$(IMAGE)" "$(DATA_DIR)" "$(OUT_DIR)" $(CMD)
+run: export DATA_DIR := $(DATA_DIR)
+run: export OUT_DIR := $(OUT_DIR)
+run: export PORT := $(PORT)
+run: export GPUS := $(GPUS)
+run: export SHM_SIZE := $(SHM_SIZE)
+run: override export CMD := $(value CMD)
+run:  ## run a shell in the image: make run DATA_DIR=/my/rxrx1 OUT_DIR=/my/out [CMD="bash bin/demo.sh"] [PORT=8000]
+	@bash docker/run.sh "$$IMAGE" "$$DATA_DIR" "$$OUT_DIR"
 
-exec:  ## open a second shell in the running container
-	docker exec --interactive --tty $(IMAGE) bash
+exec stop: export NAME := $(NAME)
+exec:  ## open a second shell in the running container [NAME=one of several]
+	@bash docker/exec.sh "$$IMAGE" "$$NAME"
 
-stop:  ## stop the running container
-	docker stop $(IMAGE)
+stop:  ## end your running containers; trainings save what they have [NAME=one of several]
+	@bash docker/stop.sh "$$IMAGE" "$$NAME"
+
+test-docker:  ## build the image and try it on a simulated screen, needs a Docker engine [BASE=base image]
+	@bash docker/try.sh $(BASE)
 
 clean:  ## remove what `make demo` made (not .venv)
 	rm -rf demo

@@ -1,6 +1,8 @@
 """What many tests share: the small synthetic screen, drawn once, and the folder of real files."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +46,18 @@ def data(tmp_path: Path) -> Path:
 def root(tmp_path: Path) -> Path:
     """Return where the predictions of the tiny screen go."""
     return tmp_path / "out"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in the last lines of a run which tests lacked data or a program, and how many each."""
+    reasons = Counter(_reason(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+    if reasons:
+        terminalreporter.section("not run, because something is not here")
+        for reason, count in reasons.most_common():
+            terminalreporter.line(f"{count:5} {reason}")
+
+
+def _reason(longrepr: object) -> str:
+    """Return why a test was skipped: the text after the file and line."""
+    text = longrepr[-1] if isinstance(longrepr, tuple) else longrepr
+    return str(text).removeprefix("Skipped: ")

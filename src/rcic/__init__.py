@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rcic.ensemble.decision import Decision as Decision
-    from rcic.ensemble.decision import decide as decide_predictions
+    from rcic.ensemble.decision import decide as decide_predictions  # noqa: F401
     from rcic.ensemble.decision import decide_logits as decide_logits
     from rcic.ensemble.ensemble_options import EnsembleOptions as EnsembleOptions
     from rcic.ensemble.predictions import read_predictions as read_predictions
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rcic.screen.source import ScreenSource as ScreenSource
     from rcic.screen.table import Screen as Screen
     from rcic.screen.table import read_screen as read_screen
-    from rcic.simulate.simulation import simulate as simulate_screen
+    from rcic.simulate.simulation import simulate as simulate_screen  # noqa: F401
 
 __version__ = "0.2.0"
 

@@ -193,6 +193,7 @@ def real_screen(shared_data: Path) -> Screen:
     return read_screen(shared_data / "kaggle_2019")
 
 
+@pytest.mark.long
 def test_44_of_44_real_plates_in_each_of_20_seeds(real_screen: Screen) -> None:
     for seed in range(20):
         check(real_screen, seed, (SHAPES[seed % 5],))

@@ -68,9 +68,9 @@ def test_models_count_by_their_weights(data, root):
     write_member(root, "[1]/fold_0/b", swap)
     write_member(root, "[1]/fold_1/b", swap)
     swapped = dict(zip(WELLS, [2, 10, 3], strict=True))
-    assert submitted(data, root, models=("a", "b"), weights=(3, 1)) == ANSWER
-    assert submitted(data, root, models=("b", "a"), weights=(3, 1)) == swapped
-    assert submitted(data, root, models=("b",)) == swapped
+    assert submitted(data, root, model_names=("a", "b"), weights=(3, 1)) == ANSWER
+    assert submitted(data, root, model_names=("b", "a"), weights=(3, 1)) == swapped
+    assert submitted(data, root, model_names=("b",)) == swapped
     assert decide(data, root, EnsembleOptions(("a", "b"), (3, 1))).notes[-1] == "weights: a 3, b 1"
 
 

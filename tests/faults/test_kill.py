@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
+from rcic.files.lock import owner
 from rcic.files.names import BEST, LAST, METRICS, RUN
 from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.run import train
@@ -36,6 +38,7 @@ SETTINGS = {
     "log__tensorboard": True,
 }
 N_KILLS, IN_A_WRITE = 20, 6
+N_EPOCHS, GRID_EPOCHS = 15, 150
 CONFIG = """stage: full
 model: {name: tiny, pretrained: none}
 data: {workers: 1, audit: off, folds_dir: FOLDS, cache: true}
@@ -88,16 +91,42 @@ def finish(process: object) -> None:
     assert process.exitcode == 0
 
 
-def kill_while_writing(process: object, folder: Path, chance: random.Random) -> bool:
-    """Kill the process while the temporary file of a checkpoint is there; return whether that came off."""
+def epochs_of(folder: Path) -> int:
+    """Return the number of whole epochs that a run folder's metrics list."""
+    try:
+        return len(pd.read_csv(folder / METRICS))
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return 0
+
+
+def wait_until(reached: Callable[[], bool], is_alive: Callable[[], bool]) -> None:
+    """Wait for a state of a training or grid; fail if it ended before, for then a kill would prove nothing."""
+    while not reached():
+        assert is_alive(), "ended before it could be killed: the kill would have proved nothing"
+        time.sleep(0.005)
+
+
+def kill_while_writing(process: object, folder: Path, chance: random.Random) -> None:
+    """Kill the process while the temporary file of a checkpoint is there."""
     left, was_there = chance.randrange(1, 20), False
-    while left and process.is_alive():
+
+    def writes() -> bool:
+        nonlocal left, was_there
         is_there = any((folder / "checkpoints").glob(".*.tmp"))
         left -= is_there and not was_there
         was_there = is_there
+        return left == 0
+
+    wait_until(writes, process.is_alive)
     os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    return left == 0
+
+
+def kill_between_epochs(process: object, folder: Path, chance: random.Random, an_epoch: float) -> None:
+    """Kill the process after some of its epochs and before its last, at a random instant of an epoch."""
+    epochs = chance.randrange(1, N_EPOCHS - 4)
+    wait_until(lambda: epochs_of(folder) >= epochs, process.is_alive)
+    time.sleep(chance.uniform(0, an_epoch))
+    os.kill(process.pid, signal.SIGKILL)
 
 
 def test_a_training_killed_at_any_instant_ends_with_the_same_weights(screen, tmp_path, capsys):
@@ -105,27 +134,29 @@ def test_a_training_killed_at_any_instant_ends_with_the_same_weights(screen, tmp
     finish(start(screen, tmp_path / "whole"))
     duration = time.monotonic() - began
     (whole,) = (record.parent for record in (tmp_path / "whole").rglob(RUN))
-    chance, told = (
-        random.Random(0),
-        {"killed": 0, "while a checkpoint was written": 0, "temporary files left": 0, "equal": 0},
-    )
+    counts = {"killed": 0, "after some epochs": 0, "resumed": 0, "temporary files left": 0, "equal": 0}
+    chance = random.Random(0)
     for number in range(N_KILLS):
         logs = tmp_path / str(number)
         folder = logs / whole.relative_to(tmp_path / "whole")
         process = start(screen, logs)
         if number < IN_A_WRITE:
-            told["while a checkpoint was written"] += kill_while_writing(process, folder, chance)
+            kill_while_writing(process, folder, chance)
         else:
-            time.sleep(chance.uniform(0.05, 0.7) * duration)
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-        told["killed"] += process.exitcode == -signal.SIGKILL
-        told["temporary files left"] += len(left_over(logs))
+            kill_between_epochs(process, folder, chance, duration / N_EPOCHS)
+        process.join()
+        counts["killed"] += process.exitcode == -signal.SIGKILL
+        epochs = epochs_of(folder)
+        counts["after some epochs"] += number >= IN_A_WRITE and 0 < epochs < N_EPOCHS
+        counts["temporary files left"] += len(left_over(logs))
         finish(start(screen, logs))
-        told["equal"] += equal(whole, folder) and read_run_record(folder)["status"] == "done" and not left_over(logs)
+        record = read_run_record(folder)
+        counts["resumed"] += number >= IN_A_WRITE and len(record["resumed"]) == 1 and record["resumed"][0] >= epochs
+        counts["equal"] += equal(whole, folder) and record["status"] == "done" and not left_over(logs)
     with capsys.disabled():
-        print(f"\n{N_KILLS} trainings of {duration:.1f} s: {told}")
-    assert told["killed"] == told["equal"] == N_KILLS and told["while a checkpoint was written"] == IN_A_WRITE
+        print(f"\n{N_KILLS} trainings of {duration:.1f} s, {IN_A_WRITE} killed while they wrote a checkpoint: {counts}")
+    assert counts["killed"] == counts["equal"] == N_KILLS
+    assert counts["after some epochs"] == counts["resumed"] == N_KILLS - IN_A_WRITE
 
 
 def grid_of(screen: Path, logs: Path, config: Path) -> list[str]:
@@ -147,6 +178,18 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in told.stdout.split()]
 
 
+def kill_a_training(logs: Path) -> None:
+    """Kill a training of a grid, some epochs of which are there: its lock says which process it is."""
+    while True:
+        for path in logs.rglob(RUN):
+            holder = re.match(r"process (\d+) ", owner(path.parent) or "")
+            if holder and 0 < epochs_of(path.parent) < GRID_EPOCHS - 20:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(holder[1]), signal.SIGKILL)
+                    return
+        time.sleep(0.005)
+
+
 def test_a_grid_killed_five_times_does_every_training_once(screen, tmp_path, capsys):
     """Three times the whole grid is killed with all it started, once it alone, once one of its trainings."""
     config = tmp_path / "full.yml"
@@ -155,37 +198,42 @@ def test_a_grid_killed_five_times_does_every_training_once(screen, tmp_path, cap
     log = (tmp_path / "log").open("w")
     subprocess.run(grid_of(screen, tmp_path / "whole", config), env=environment, check=True, stdout=log, stderr=log)
     chance, logs, kills = random.Random(1), tmp_path / "logs", 0
+
+    def all_epochs() -> int:
+        return sum(epochs_of(path.parent) for path in logs.rglob(RUN))
+
     for what in ("all", "grid", "training", "all", "all"):
         process = subprocess.Popen(
             grid_of(screen, logs, config), env=environment, stdout=log, stderr=log, start_new_session=True
         )
-        time.sleep(chance.uniform(8, 12))
-        assert process.poll() is None, "the grid was done before it was killed"
-        if what == "all":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            os.kill(process.pid if what == "grid" else children(process.pid)[0], signal.SIGKILL)
-        kills += 1
+        more = all_epochs() + chance.randrange(20, 90)  # of 900 in all
+        wait_until(lambda more=more: all_epochs() >= more, lambda running=process: running.poll() is None)
         if what == "training":  # the grid itself tries that one again
-            time.sleep(chance.uniform(1, 3))
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_a_training(logs)
             kills += 1
-        process.wait()
+            more = all_epochs() + chance.randrange(10, 40)
+            wait_until(lambda more=more: all_epochs() >= more, lambda running=process: running.poll() is None)
+        if what == "grid":
+            os.kill(process.pid, signal.SIGKILL)
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        kills += 1
+        assert process.wait() == -signal.SIGKILL, "the grid was done before it was killed"
+        assert 0 < all_epochs() < 6 * GRID_EPOCHS
     done = subprocess.run(grid_of(screen, logs, config), env=environment, capture_output=True, text=True, check=False)
     log.close()
     assert done.returncode == 0, done.stderr
     assert "6 of 6 trainings are done" in done.stdout
     records = sorted((tmp_path / "whole").rglob(RUN))
-    same = [equal(path.parent, logs / path.parent.relative_to(tmp_path / "whole")) for path in records]
-    resumed = [
-        read_run_record(logs / path.parent.relative_to(tmp_path / "whole")).get("resumed", []) for path in records
-    ]
+    folders = [logs / path.parent.relative_to(tmp_path / "whole") for path in records]
+    same = [equal(path.parent, folder) for path, folder in zip(records, folders, strict=True)]
+    resumed = [read_run_record(folder).get("resumed", []) for folder in folders]
     with capsys.disabled():
-        print(f"\n6 trainings, {kills} kills: {sum(same)} equal, gone on from the epochs {resumed}")
+        print(f"\n6 trainings, {kills} kills: {sum(same)} equal, resumed after the epochs {resumed}")
     assert len(same) == 6 and all(same) and left_over(logs) == [] and not list(logs.rglob("run.lock"))
-    for path in records:
-        epochs = pd.read_csv(logs / path.parent.relative_to(tmp_path / "whole") / METRICS)["epoch"].tolist()
-        assert epochs == list(range(1, 151))
+    assert any(resumed), "no training was interrupted after its first epoch"
+    for folder in folders:
+        assert pd.read_csv(folder / METRICS)["epoch"].tolist() == list(range(1, GRID_EPOCHS + 1))
 
 
 def test_two_processes_killed_together_end_with_the_same_weights(screen, tmp_path, capsys):
@@ -201,16 +249,14 @@ def test_two_processes_killed_together_end_with_the_same_weights(screen, tmp_pat
     process = subprocess.Popen(
         killed, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    while not (folders[1] / METRICS).exists() or len(pd.read_csv(folders[1] / METRICS)) < 3:
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: epochs_of(folders[1]) >= 3, lambda: process.poll() is None)
     pids = [pid for parent in children(process.pid) for pid in (parent, *children(parent))]
     os.killpg(process.pid, signal.SIGKILL)
     for pid in pids:  # torchrun's workers have sessions of their own
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
-    assert read_run_record(folders[1])["status"] == "running"
+    assert read_run_record(folders[1])["status"] == "running" and 3 <= epochs_of(folders[1]) < GRID_EPOCHS
     subprocess.run(killed, env=environment, check=True, capture_output=True)
     resumed = read_run_record(folders[1])["resumed"]
     with capsys.disabled():

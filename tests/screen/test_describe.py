@@ -54,6 +54,7 @@ def test_long_lists_are_cut():
     assert "  and 161 more\n" in text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("release", "wells", "short"), [("kaggle_2019", (36515, 19897), 23), ("kaggle_2023", (36517, 19899), 21)]
 )

@@ -84,6 +84,7 @@ def test_files_of_an_earlier_larger_division_are_said(tmp_path):
     assert note.endswith("still holds folds of an earlier, larger division: train_4.csv, valid_2.csv")
 
 
+@pytest.mark.long
 def test_the_folds_of_the_real_screen(shared_data, tmp_path):
     screen = read_screen(shared_data / "kaggle_2019")
     notes = write_folds(screen, tmp_path, 5, 0)

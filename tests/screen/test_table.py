@@ -199,6 +199,7 @@ def test_the_real_tables(shared_data, release, train, test):
     assert type(screen.classes[0]) is {"kaggle_2019": int, "kaggle_2023": str}[release]
 
 
+@pytest.mark.long
 def test_both_releases_name_the_same_sirnas(shared_data):
     """The wells that both releases have agree up to one fixed renaming of siRNAs."""
     old, new = (read_screen(shared_data / release) for release in RELEASES)
@@ -223,6 +224,7 @@ def metadata_of(screen, truth):
     return sites.sample(frac=1, random_state=0)[order], names
 
 
+@pytest.mark.long
 def test_metadata_of_the_real_screen_gives_the_same_table(shared_data, tmp_path):
     kaggle = read_screen(shared_data / "kaggle_2019")
     made_up = np.random.default_rng(0).integers(0, 1108, len(kaggle.wells))

@@ -76,7 +76,7 @@ def test_the_head_is_kept_with_the_same_metadata_only(config, tmp_path):
     assert torch.equal(network.trunk[0].weight, earlier.trunk[0].weight)
 
 
-@pytest.mark.parametrize("form", ["onehot", "learned"])
+@pytest.mark.parametrize("spec", ["onehot", "learned"])
 def test_a_cell_types_own_model_keeps_what_metadata_means(trained, spec):
     settings = METADATA | {"model__metadata_form": spec}
     common = trained(**settings)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import platform
 import subprocess  # nosec B404 # for git, below
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rcic.files.atomic import whole
-from rcic.files.names import RUN
+from rcic.files.names import PACKAGE, RUN
 from rcic.learn.runs.ranks import is_main
 
 _PACKAGES = (
@@ -83,10 +84,16 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the program's git commit, with a mark if files were changed since; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    """Return the program's git commit, with a mark if files were changed since.
+
+    Outside a checkout of its own (installed, or in the container's image) it is what RCIC_COMMIT says; None without.
+    """
+    checkout = PACKAGE.parents[1]
+    if not (checkout / ".git").exists():  # not whatever repository a virtual environment lies in
+        return os.environ.get("RCIC_COMMIT") or None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603 # a list, no shell
         return done.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("RCIC_COMMIT") or None
