@@ -145,3 +145,64 @@ def test_the_page_on_speed_has_the_ratios(monkeypatch):
     assert "1,000 bits flipped one at a time in a packed plate: 990 refused, 10 changed no pixel, 0 returned" in page
     assert "grows by 1.20 times" in page and "takes 1.50 times as long" in page
     assert "Packing" in page and "simulated |" not in page
+
+
+LOSSES = {"fp32": [2.0] * 10 + [1.0] * 10, "bf16": [2.1] * 10 + [1.0] * 10, "seed": [2.5] * 10 + [1.5] * 10}
+NETWORK = {"by flop": 0.01, "by bytes": 0.02, "by layer": 0.03, "gflop": 45.4, "batch": 64}
+NETWORK |= {"train fp32": 250.0, "train bf16": 500.0, "train bf16, cudnn.benchmark": 510.0}
+NETWORK |= {"predict strict fp32": 300.0, "predict fp32": 800.0, "predict bf16": 1600.0}
+GPU = {
+    "ceilings": {"where": "one card", "flop": 7.9e14, "bytes": 4.3e12},
+    "network a": NETWORK,
+    "compiled a": {"first": 12.0, "train": 800.0},
+    "cold": {"a": 90.0},
+    "curves a": {
+        **{name: {"speed": 240.0, "losses": losses, "memory": 20.0} for name, losses in LOSSES.items()},
+        "predict": 700.0,
+        "logits": {"as the program predicts": [0.001, 1.0], "bf16": [0.01, 0.99]},
+    },
+    "loader": {"8": 1200.0, "16": None, "device": 5000.0, "cores": 8},
+    "plate": {"speed": 400.0, "predict": 350.0, "sites": 20, "gap": 1e-5},
+    "scaler": {"adam": {"speed": 450.0, "losses": [1.0] * 10, "scale": 65536.0}},
+    "ranks 2": {
+        "processes": 2,
+        "backend": "gloo",
+        "status": "done",
+        "seconds": 20.0,
+        "train_loss": 2.0,
+        "valid_loss": 2.1,
+    },
+    "recipe went on": {"loss": 1.0, "gap": 1e-5, "weights": 0.0},
+    "recipe syncs": {"places": {"answers.add": 3}},
+}
+
+
+def test_the_page_on_a_gpu_has_shares_and_gaps(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from gpu_table import NO_TIME, report
+
+    page = report(GPU, {"ranks 1": "nccl said no", "recipe b": NO_TIME, "recipe c": NO_TIME}, 450)
+    assert "in 7.5 minutes on one card" in page
+    assert "| a | 250 | 500 | 510 | 300 | 800 | 1600 | 800 | 90 s |" in page
+    assert "| a | 45.4 | 10.0 | 20.0 | 30.0 | 75 % | 70 % | 112 % |" in page  # 0.03 / 64 s an image; x 3 in training
+    assert "| a | 2.000 | 1.000 | 1.000 | 1.500 | 0.050 | 0.500 |" in page
+    assert "8 threads on 8 cores: 1200 sites a second, 5.0 times the fastest training" in page
+    assert "16 threads: not measured" in page and "`answers.add` 3" in page
+    assert "- ranks 1: nccl said no\n- no time was left for: recipe b, recipe c" in page
+
+
+def test_a_page_of_nothing_says_why(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from gpu_table import report
+
+    assert report({}, {"draw": "no room"}, 6).endswith("## What did not work\n\n- draw: no room\n")
+
+
+def test_what_a_machine_lacks_is_named(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import gpu_needs
+
+    assert gpu_needs.lacking() == []
+    monkeypatch.setattr(gpu_needs, "is_there", lambda module: module != "cv2")
+    monkeypatch.setattr(gpu_needs, "version", lambda package: "1.15.0")
+    assert gpu_needs.lacking() == ["opencv-python-headless", "accelerate==0.34.2"]

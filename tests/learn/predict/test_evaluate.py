@@ -250,3 +250,17 @@ def test_batches_are_gathered_to_whole_groups(batch_size, unit):
     assert torch.equal(torch.cat([whole.images for whole in groups]), group.images)
     assert torch.equal(torch.cat([whole.metadata for whole in groups]), metadata)
     assert collator.waiting == []
+
+
+@pytest.mark.parametrize(("device", "waits"), [("cpu", True), (torch.device("cpu"), True), ("meta", False)])
+def test_only_copies_towards_a_gpu_are_not_waited_for(monkeypatch, device, waits):
+    given, copy = [], torch.Tensor.to
+
+    def to(tensor, *words, **more):
+        given.append(more.get("non_blocking", False))
+        return copy(tensor, *words, **more)
+
+    group = group_of(sites())
+    monkeypatch.setattr("torch.Tensor.to", to)
+    group.pixels(np.arange(3), device)
+    assert given == [not waits]

@@ -1,10 +1,12 @@
+from typing import cast
+
 import pytest
 import torch
 
 from rcic.errors import UserError
 from rcic.learn.config.settings import Train
 from rcic.learn.predict.device import pick_device
-from rcic.learn.train.engine import build_engine, check_precision
+from rcic.learn.train.engine import build_engine, check_precision, shares_gpu
 
 
 def test_a_device_is_cpu_or_cuda():
@@ -36,3 +38,25 @@ def test_the_engine_has_the_configs_precision(precision, name):
 def test_metrics_are_reduced_already():
     engine = build_engine(Train(precision="fp32", device="cpu"), some_frozen=True)
     assert engine.mean_reduce_ddp_metrics({"loss": 1.5}) == {"loss": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("processes", "gpus", "shared"), [(None, 1, False), ("1", 1, False), ("2", 1, True), ("2", 2, False)]
+)
+def test_processes_may_share_a_gpu(monkeypatch, processes, gpus, shared):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if processes:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert shares_gpu() == shared
+
+
+@pytest.mark.parametrize(("gpus", "backends"), [(1, ["gloo"]), (2, [])])
+def test_processes_that_share_a_gpu_talk_through_gloo(monkeypatch, gpus, backends):
+    """Which nccl refuses."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr("rcic.learn.train.engine.GpuEngine", lambda **words: words)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    words = cast(dict, build_engine(Train(device="cuda"), some_frozen=True))
+    assert [one.backend for one in words["kwargs_handlers"] if hasattr(one, "backend")] == backends

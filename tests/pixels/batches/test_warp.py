@@ -48,3 +48,12 @@ def test_beyond_the_edge_the_image_is_mirrored():
     view = warp(torch.from_numpy(SMOOTH), torch.from_numpy(matrix)[None], (3, 5))
     assert np.array_equal(out, SMOOTH[0, :, :3, [2, 1, 0, 1, 2]].transpose(1, 2, 0))
     assert torch.equal(view[0], torch.from_numpy(out))
+
+
+def test_no_numbers_are_sent_to_the_device(monkeypatch):
+    """It would have to finish all its work before."""
+    images, matrices = torch.from_numpy(NOISE), torch.eye(2, 3).expand(len(NOISE), -1, -1)
+    monkeypatch.setattr(
+        "rcic.pixels.batches.warp.torch.tensor", lambda *words, **more: pytest.fail("a tensor of numbers")
+    )
+    assert torch.equal(warp(images, matrices, NOISE.shape[2:]), images)

@@ -70,7 +70,8 @@ def _some(images: Tensor, numbers: NDArray[np.int64], device: torch.device | str
     first, last = int(numbers[0]), int(numbers[-1])
     whole = np.array_equal(numbers, np.arange(first, last + 1))
     some = images[first : last + 1] if whole else images[torch.from_numpy(numbers)]
-    return some.to(device, non_blocking=True)
+    # Nobody may read on the CPU what a GPU is still writing there: only copies towards the GPU need not be waited for.
+    return some.to(device, non_blocking=torch.device(device).type != "cpu")
 
 
 def _interleaved(images: Tensor, channels: Sequence[int]) -> Tensor:

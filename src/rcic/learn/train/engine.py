@@ -1,7 +1,9 @@
 """Where the arithmetic runs: Catalyst's engines over accelerate, made to fit this program."""
 
+import os
+
 import torch
-from accelerate import DistributedDataParallelKwargs
+from accelerate import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from catalyst import dl
 
 from rcic.errors import UserError
@@ -30,7 +32,12 @@ class CpuEngine(_Engine, dl.CPUEngine):
 
 
 class GpuEngine(_Engine, dl.GPUEngine):
-    """One GPU, or nccl under ``torchrun``."""
+    """One GPU, or nccl under ``torchrun``; gloo where processes share a GPU, which nccl refuses."""
+
+    @property
+    def local_process_index(self) -> int:
+        """The number of this process' GPU, which DDP is told: not the process' own where several share one."""
+        return self.device.index or 0
 
 
 def check_precision(precision: str, device: str) -> None:
@@ -46,6 +53,14 @@ def build_engine(train: Train, some_frozen: bool) -> dl.Engine:
     the first engine's precision for the whole process: one process, one training.
     """
     precision = {"fp32": "no"}.get(train.precision, train.precision)
-    ddp = [DistributedDataParallelKwargs(find_unused_parameters=True)] if some_frozen else []
-    engine = GpuEngine if pick_device(train.device) == "cuda" else CpuEngine
-    return engine(mixed_precision=precision, kwargs_handlers=ddp)
+    handlers: list[object] = [DistributedDataParallelKwargs(find_unused_parameters=True)] if some_frozen else []
+    if pick_device(train.device) == "cpu":
+        return CpuEngine(mixed_precision=precision, kwargs_handlers=handlers)
+    if shares_gpu():
+        handlers.append(InitProcessGroupKwargs(backend="gloo"))
+    return GpuEngine(mixed_precision=precision, kwargs_handlers=handlers)
+
+
+def shares_gpu() -> bool:
+    """Return whether ``torchrun`` started more processes on this machine than it has GPUs."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > torch.cuda.device_count()

@@ -135,6 +135,7 @@ class WellRunner(dl.IRunner):
         if left := load_matching(self.network, checkpoint):
             raise UserError(f"{checkpoint.path}: lacks {left[0]}, or has it in another shape")
         self.optimizer.load_state_dict(_copied(extra["optimizer"]))
+        _keep_on_cpu(self.optimizer)
         self.average.load_state_dict(extra["average"])
         if self.engine.scaler is not None and extra["scaler"]:
             self.engine.scaler.load_state_dict(extra["scaler"])
@@ -252,6 +253,16 @@ def _epoch_row(epoch: int, seconds: float, metrics: Mapping[str, Mapping[str, fl
     row = {"epoch": epoch, "seconds": round(seconds, 1), "lr": train["lr"], "train_loss": train["loss"]}
     row["valid_loss"] = valid["loss"]
     return row | {name: value for name, value in valid.items() if name != "loss"}
+
+
+def _keep_on_cpu(optimizer: torch.optim.Optimizer) -> None:
+    """Move back to the CPU what torch keeps there: NAdam's products of momenta, which each step reads as numbers.
+
+    ``load_state_dict`` moves them to the parameters' GPU, where every parameter would make every step wait for it.
+    """
+    for state in optimizer.state.values():
+        if "mu_product" in state:
+            state["mu_product"] = state["mu_product"].cpu()
 
 
 def _copied(state: Any) -> Any:

@@ -16,7 +16,8 @@ def warp(images: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
     y, x = torch.meshgrid(*(torch.arange(n, device=images.device, dtype=torch.float64) for n in size), indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], 2).view(-1, 3)  # (h * w, 3)
     places = points @ matrices.to(images.device, torch.float64).mT  # (B, h * w, 2): x, y
-    last = torch.tensor([width - 1, height - 1], device=images.device, dtype=torch.float64)
-    grid = (places * (2 / last) - 1).view(len(images), *size, 2).float()
+    # plain numbers: a tensor made of them would be copied to a GPU, which has to finish its work before
+    scaled = [places[..., axis] * (2 / max(side - 1, 1)) - 1 for axis, side in enumerate((width, height))]
+    grid = torch.stack(scaled, 2).view(len(images), *size, 2).float()
     views = torch.nn.functional.grid_sample(images.float(), grid, "bilinear", "reflection", align_corners=True)
     return views.round_().to(torch.uint8)
