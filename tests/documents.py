@@ -1,4 +1,4 @@
-"""The documents as tests see them: pages, fenced blocks with the mark above, links, and the calls that a block makes."""
+"""The documents as tests see them: pages, fenced blocks with the mark above, links, and the calls of a block."""
 
 import os
 import re

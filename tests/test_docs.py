@@ -203,7 +203,9 @@ def test_flags_within_sentences_exist(page):
 def test_config_keys_within_sentences_exist(page):
     sections = "|".join({key.partition(".")[0] for key in CONFIG_KEYS if "." in key})
     found = re.findall(rf"`(?:--set[ =])?((?:{sections})\.\w+)(?=[`=:])", prose(page))
-    assert {key for key in found if key.rpartition(".")[2] not in ("py", "csv", "sh", "yml")} - set(CONFIG_KEYS) == set()
+    assert {key for key in found if key.rpartition(".")[2] not in ("py", "csv", "sh", "yml")} - set(
+        CONFIG_KEYS
+    ) == set()
 
 
 def test_a_command_that_cannot_be_typed_is_found(tmp_path):
