@@ -242,6 +242,15 @@ def test_the_api_page_has_every_public_name_with_its_parameters():
         assert shown == [parameter.name for parameter in real], name
 
 
+@pytest.mark.parametrize("name", ["Screen", "TrainedMember", "Decision"])
+def test_the_api_page_names_attributes_that_are_there(name):
+    kind = getattr(rcic, name)
+    section = (DOCS / "api.md").read_text().partition(f"### rcic.{name}\n")[2].partition("\n### ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.M)
+    attributes = {attribute for cell in cells for attribute in re.findall(r"`(\w+)", cell)}
+    assert attributes and attributes <= {*dir(kind), *kind.__dataclass_fields__}
+
+
 def _text(block: Block) -> str:
     return block.text
 

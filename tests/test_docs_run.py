@@ -65,11 +65,9 @@ def prepared(small_screen, tmp_path_factory) -> Path:
             )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        run("rcic data audit --data_root DATA".split())
-        predict = (
-            "rcic predict-all --data_root DATA --model_root logs/full --model_name tiny --out_dir predictions/full"
-        )
-        run(predict.split())
+        run(["rcic", "data", "audit", "--data_root=DATA"])
+        models = ["--model_root=logs/full", "--model_name=tiny", "--out_dir=predictions/full"]
+        run(["rcic", "predict-all", "--data_root=DATA", *models])
     return folder
 
 
