@@ -211,18 +211,18 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         (
             "",
             ["--channels=1,1"],
-            r"--channels: data\.channels is \[1, 1\], must be numbers from 1 on, each once, one at least",
+            r"--channels: data\.channels is \[1, 1\], must be numbers from 1 on, each once, at least one",
         ),
         ("train:\n  seed: 1\n  seed: 2", [], r"{config}, line 3: key 'seed' stands twice, first in line 2"),
         ("a: &x 1\nb: *x", [], r"{config}, line 1: anchors and aliases .*"),
-        ("", ["--set=data.fold=0,data.fold=1"], r"--set data\.fold: stands twice, as 0 and as '1'"),
-        ("", ["--fold=0", "--set=data.fold=1"], r"--set data\.fold: --fold sets it, too; give one of them"),
+        ("", ["--set=data.fold=0,data.fold=1"], r"--set data\.fold: is given twice, as 0 and as '1'"),
+        ("", ["--fold=0", "--set=data.fold=1"], r"--set data\.fold: also set by --fold; give one of them"),
         (
             "",
             ["--set=model.weights_file=x.pth"],
-            r"--set model\.weights_file: .* is 'x\.pth', but no such file is there",
+            r"--set model\.weights_file: .* is 'x\.pth', but there is no such file",
         ),
-        ("", ["--set=init.checkpoint=x.pth"], r"--set init\.checkpoint: .* is 'x\.pth', but no such file is there"),
+        ("", ["--set=init.checkpoint=x.pth"], r"--set init\.checkpoint: .* is 'x\.pth', but there is no such file"),
         ("", ["--set=data.cell_types=[X]"], r"--set data\.cell_types: data\.cell_types: no 'X' in the screen .*"),
         (
             "",
@@ -231,7 +231,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         ),
         ("", ["--channels=1,x"], r"run: --channels is '1,x', of which 'x' must be a whole number"),
         ("", ["--model=tinny"], r"--model: model\.name is 'tinny', which is unknown; did you mean 'tiny'.*"),
-        ("", ["--fold=9"], r".*/train_9\.csv: no table of fold 9 \(folds there: \[0, 1\]\); write them with .*"),
+        ("", ["--fold=9"], r".*/train_9\.csv: no table of fold 9 \(existing folds: \[0, 1\]\); write them with .*"),
         ("", ["--seed=x"], r"run: --seed is 'x', must be a whole number"),
         ("", ["--seed=-1"], r"--seed: train\.seed is -1, must lie in 0\.\.2147483647"),
         ("", ["--set=data.workers=-1"], r"--set data.workers: data\.workers is -1, must be at least 0"),
@@ -252,7 +252,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
             r"--set optim.weight_decay: optim\.weight_decay is -1\.0, must be at least 0",
         ),
         ("", ["--set=optim.clip=0"], r"--set optim.clip: optim\.clip is 0\.0, must be above 0, or null"),
-        ("", ["--channels=[1,7]"], r"--channels: data\.channels is \[1, 7\], but RCIC has 1, 2, 3, 4, 5, 6"),
+        ("", ["--channels=[1,7]"], r"--channels: data\.channels is \[1, 7\], but RCIC has only 1, 2, 3, 4, 5, 6"),
     ],
 )
 def test_a_bad_config(program, config, small_screen, tmp_path, text, words, message):
@@ -270,10 +270,10 @@ def test_a_config_that_is_not_there(program, tmp_path):
 
 
 CHECKPOINTS = {
-    "another class count": (range(5), r"trained for 5 classes, but the screen {root} has 8"),
+    "another class count": (range(5), r"trained on 5 classes, but the screen {root} has 8"),
     "other siRNAs": (
         [0, 1, 2, 3, 4, 5, 6, 99],
-        r"trained on other siRNA names than the screen {root} has: class 7 is 99 there and 7 here",
+        r"trained on other classes than those of the screen {root}: class 7 is 99, not 7",
     ),
 }
 
@@ -296,7 +296,7 @@ def test_a_checkpoint_cut_short(program, small_screen, models, tmp_path):
     words = ["--data_root", small_screen, "--model_root", models, "--model_name=tiny", "--out_dir", tmp_path / "out"]
     line = program.refuse("inference.py", "predict-all", *words)
     assert re.fullmatch(
-        rf"{re.escape(str(path))}: not a readable checkpoint \(\w+\); damaged, or was the copy cut short\?", line
+        rf"{re.escape(str(path))}: not a readable checkpoint \(\w+\); the file is damaged or incomplete", line
     )
     assert not (tmp_path / "out").exists()
 
@@ -316,7 +316,7 @@ def test_a_list_of_held_out_wells_that_is_broken(program, small_screen, models, 
 def test_no_such_model(program, small_screen, models, tmp_path):
     words = ["--data_root", small_screen, "--model_root", models, "--out_dir", tmp_path / "out"]
     line = program.refuse("inference.py", "predict-all", *words, "--model_name=tinny")
-    assert re.fullmatch(rf"{models}: no trained 'tinny'; did you mean 'tiny'\? \(.*; models there: tiny\)", line), line
+    assert re.fullmatch(rf"{models}: no trained 'tinny'; did you mean 'tiny'\? \(.*; models found: tiny\)", line), line
 
 
 # --- a full disk ------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     assert "plate96 has no control wells, so stage I is skipped" in out and "0 of 0 trainings are done" in out
     full = [f"--config={root}/tiny.yml", *data, f"--log_root={root}/logs", f"--channels={CHANNELS}", "--fold=0"]
     out = program.run("train.py", "run", *full, "--set=init.stage=control")
-    assert "plate96 has no control wells, so this does not start from stage I" in out
+    assert "plate96 has no control wells, so the training does not start from stage I" in out
     models = [f"--model_root={root}/logs/full", "--model_name=tiny", f"--out_dir={root}/out"]
     program.run("inference.py", "predict-all", *data, *models)
     assert np.load(root / "out" / CHANNELS / "fold_0/tiny/pred_test_sites.npy").shape[1] == 1
@@ -127,7 +127,7 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     told = program.refuse(
         "inference.py", "ensemble", *data, f"--predict_root={root}/out", f"--out_dir={root}/s", "--sinkhorn"
     )
-    assert told == "--sinkhorn balances what is assigned, but the screen's form says assignment: none"
+    assert told == "--sinkhorn balances an assignment, but the screen spec has assignment: none"
 
 
 def test_a_channel_or_a_site_that_the_screen_has_not_is_one_line(program, plates, tmp_path):
@@ -135,10 +135,10 @@ def test_a_channel_or_a_site_that_the_screen_has_not_is_one_line(program, plates
     (tmp_path / "tiny.yml").write_text(TINY.replace("FOLDS", str(tmp_path)))
     words = [f"--config={tmp_path}/tiny.yml", f"--data_root={plates}", f"--log_root={tmp_path}/logs"]
     assert program.refuse("train.py", "run", *words, "--set=data.sites=[1,2]") == (
-        "--set data.sites: data.sites is [1, 2], but plate96 has 1"
+        "--set data.sites: data.sites is [1, 2], but plate96 has only 1"
     )
     assert program.refuse("train.py", "run", *words, "--channels=[7]") == (
-        "--channels: data.channels is [7], but plate96 has 1, 2, 3, 4, 5, 6"
+        "--channels: data.channels is [7], but plate96 has only 1, 2, 3, 4, 5, 6"
     )
 
 

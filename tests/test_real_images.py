@@ -96,13 +96,13 @@ def test_the_audit_stands_in_for_drop_incomplete(program, real, models, tmp_path
     program.run("data.py", "audit", "--data_root", real, "--out_dir", audit, "--mode=quick", "--on_bad=drop")
     program.run(*predict(real, models / "all", tmp_path / "dropped", "--drop_incomplete"))
     out = program.run(*predict(real, models / "all", tmp_path / "out", "--audit_dir", audit))
-    assert "left out 18 of 36 sites with a bad image (0 wells have none left)" in out and "warning" not in out
+    assert "left out 18 of 36 sites with a bad image (0 wells have no site left)" in out and "warning" not in out
     own, dropped = read(tmp_path / "out", ALL), read(tmp_path / "dropped", ALL)
     assert np.array_equal(own[0], dropped[0]) and own[2] == dropped[2]
     program.run("data.py", "audit", "--data_root", real, "--out_dir", audit, "--mode=quick", "--on_bad=other-site")
     out = program.run(*predict(real, models / "all", tmp_path / "out", "--audit_dir", audit))
     assert "0 of 1 members are predicted already" in out  # another decision, other answers
-    assert "18 of 36 sites have the images of their well's other site" in out
+    assert "18 of 36 sites use images of another site of their well" in out
     logits, sites, _ = read(tmp_path / "out", ALL)
     assert sites.shape == (18, 2, 1108) and np.array_equal(sites[:, 0], sites[:, 1])
     assert np.allclose(logits, own[0], atol=1e-5)
@@ -121,7 +121,7 @@ def test_incomplete_sites_stop_the_prediction_by_name(program, real, models, tmp
 
 def test_the_complete_sites_are_predicted(program, real, models, tmp_path):
     out = program.run(*predict(real, models / "all", tmp_path / "out", "--drop_incomplete"))
-    assert "left out 18 of 36 sites that lack a channel (0 wells have none left)" in out
+    assert "left out 18 of 36 sites that lack a channel (0 wells have no site left)" in out
     logits, sites, wells = read(tmp_path / "out", ALL)
     assert (logits.shape, logits.dtype, sites.shape, sites.dtype) == ((18, 1108), "float32", (18, 1, 1108), "float16")
     assert np.isfinite(logits).all()

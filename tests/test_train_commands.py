@@ -63,16 +63,16 @@ def test_plan_run_and_plan_again(start, small_screen, tmp_path):
     told = start("plan", *GRID, "--set=optim.clip=1.0", "--probe=false").splitlines()
     assert told[-1] == "2 trainings: 2 stale" and told[-2].endswith("fold 1 tiny: stale, another optim.clip")
     error = start("run-grid", *GRID, "--set=optim.clip=1.0", refused=True)
-    assert error == "2 of 2 trainings are not done; start again to go on"
+    assert error == "2 of 2 trainings are not done; run the same command again to resume"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--jobs=0"], "--jobs is 0, must be 1 or more"),
-        (["--folds=0,7"], "train_7.csv: no table of fold 7 (folds there: [0, 1])"),
-        (["--folds=0,0"], "stands twice in the grid"),
-        (["--channel_sets=[1,7]"], "data.channels is [1, 7], but RCIC has 1, 2, 3, 4, 5, 6"),
+        (["--folds=0,7"], "train_7.csv: no table of fold 7 (existing folds: [0, 1])"),
+        (["--folds=0,0"], "is listed twice in the grid"),
+        (["--channel_sets=[1,7]"], "data.channels is [1, 7], but RCIC has only 1, 2, 3, 4, 5, 6"),
         (["--channel_sets=[a]"], "of which 'a' must be a whole number"),
         (["--set=optim.clp=1"], "unknown key 'optim.clp'; did you mean 'clip'?"),
         (["--model=densnet121"], "did you mean 'densenet121'?"),
@@ -100,11 +100,11 @@ def test_what_cannot_be_run_again(start, tmp_path):
     start("run", "--channels=1,2,3", "--fold=0")
     old = tmp_path / "logs/full/[1,2,3]/fold_0/tiny"
     same = start("rerun", f"--run_dir={old}", f"--log_root={tmp_path}/logs", refused=True)
-    assert same == f"{old}: would be trained over; give another --log_root"
+    assert same == f"{old}: would be overwritten; give another --log_root"
     table = tmp_path / "csv" / "train_0.csv"
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     error = start("rerun", f"--run_dir={old}", again, refused=True)
-    assert error.endswith("trained the first time with another tables (wells or labels)")
+    assert error.endswith("the first training had another tables (wells or labels)")
     assert not (tmp_path / "again").exists()
 
 
@@ -133,7 +133,7 @@ def test_a_signal_ends_a_training_cleanly(start, small_screen, tmp_path, sent, c
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (code, "")
     assert re.search(
-        rf"^{re.escape(str(folder))}: stopped; \d+ of 500 epochs are kept, the same command goes on$", out, re.M
+        rf"^{re.escape(str(folder))}: stopped; \d+ of 500 epochs are kept, the same command resumes$", out, re.M
     )
     assert json.loads((folder / RUN).read_text())["status"] == "stopped"
     assert left_over(tmp_path) == [] and not (folder / "run.lock").exists()
@@ -152,6 +152,6 @@ def test_a_signal_ends_a_grid_and_all_that_it_started(start, small_screen, tmp_p
     (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (128 + sent, "")
-    assert out.count("epochs are kept, the same command goes on") == 2
+    assert out.count("epochs are kept, the same command resumes") == 2
     assert [json.loads((folder / RUN).read_text())["status"] for folder in folders] == ["stopped", "stopped"]
     assert left_over(tmp_path) == [] and not list(tmp_path.rglob("run.lock"))

@@ -154,10 +154,11 @@ def test_an_image_that_is_not_there(client, screen_root, change, code):
 
 def test_what_is_left_out_of_a_question(client, screen_root):
     app = client(screen_root)
-    assert refused(app.get("/api/plate"), 400) == "experiment is not given"
-    assert refused(app.get("/image", params=PLACE), 400) == "site is not given"
+    assert refused(app.get("/api/plate"), 400) == "experiment is missing"
+    assert refused(app.get("/image", params=PLACE), 400) == "site is missing"
     assert (
-        refused(app.get("/api/well", params=PLACE | {"show": "none"}), 400) == "show is one of all, wrong, unsure, bad"
+        refused(app.get("/api/well", params=PLACE | {"show": "none"}), 400)
+        == "show must be one of all, wrong, unsure, bad"
     )
     assert "no plate 9" in refused(app.get("/api/plate", params=PLACE | {"plate": 9}), 404)
 

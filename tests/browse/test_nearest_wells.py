@@ -72,5 +72,5 @@ def test_what_does_not_fit_is_refused(screen, root):
         read_nearest(screen, root, None)
     write(root, VECTORS, "train")
     write(root, {"RPE-01_1_B03": (1, 0)}, "valid")
-    with pytest.raises(UserError, match=r"emb_valid\.npy: RPE-01_1_B03 is in emb_train\.npy, too"):
+    with pytest.raises(UserError, match=r"emb_valid\.npy: RPE-01_1_B03 is also in emb_train\.npy"):
         read_nearest(screen, root, None)

@@ -32,7 +32,7 @@ def taken() -> Iterator[int]:
 
 def test_a_port_in_use_is_told_before_anything_is_read(program, taken, tmp_path):
     said = program.refuse("browse.py", "--data_root", tmp_path / "nothing", "--port", taken)
-    assert said == f"port {taken} of 127.0.0.1 is in use by another program; name another with --port"
+    assert said == f"port {taken} of 127.0.0.1 is in use by another program; choose another with --port"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_on_the_network_it_says_who_can_see_the_images(small_screen):
     process, url, _ = started(small_screen, "--host=0.0.0.0")
     try:
         assert url.startswith("http://localhost:")
-        assert "anybody on the network can see the images" in process.stdout.readline()
+        assert "anyone on the network can see the images" in process.stdout.readline()
         with urllib.request.urlopen(f"{url}api/screen", timeout=20) as answer:
             assert answer.status == 200
     finally:

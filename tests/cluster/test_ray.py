@@ -59,5 +59,5 @@ def test_ctrl_c_ends_what_was_submitted(work, cluster):
     assert process.returncode == 130 and "cancelling 4 jobs on the Ray cluster" in out
     done = epochs_of(folder)
     log = (work.root / "ray" / JOBS / "full_[1,2,3]_fold_0_tiny.log").read_text()
-    assert "stopped; " in log and "epochs are kept, the same command goes on" in log
+    assert "stopped; " in log and "epochs are kept, the same command resumes" in log
     assert epochs_of(folder) == done and len(tries(work.root / "ray" / JOBS)) == 2

@@ -49,7 +49,7 @@ def test_what_is_nan_does_not_count() -> None:
 
 def test_a_wrong_table_is_named() -> None:
     table = random_logits(1)[0]
-    with pytest.raises(UserError, match=r"logits: shape \(5, 6\), but \(5, 7\)"):
+    with pytest.raises(UserError, match=r"logits: shape \(5, 6\), expected \(5, 7\)"):
         check_table(table[:, :6], (5, 7), "logits")
     with pytest.raises(UserError, match=r"logits: shape \(7,\)"):
         check_table(table[0], (7,), "logits")

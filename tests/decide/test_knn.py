@@ -61,7 +61,7 @@ def test_wrong_numbers() -> None:
     with pytest.raises(UserError, match="each needs its cell type"):
         by_cell_type(queries, np.full(3, "RPE"), Bank(bank, labels, np.full(60, "RPE"), 7))
     wells = wells_of({("RPE-01", 1): 3})
-    with pytest.raises(UserError, match="embeddings of 2 wells, 3 wells, 3 marks"):
+    with pytest.raises(UserError, match="embeddings of 2 wells, 3 wells, 3 reference flags"):
         centre(np.zeros((2, 4)), wells)
     with pytest.raises(UserError, match="embeddings: NaN or infinity in 1 of 3 wells"):
         centre(np.array([[0.0], [np.nan], [1]]), wells)

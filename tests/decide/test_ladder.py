@@ -200,12 +200,12 @@ def test_wrong_input() -> None:
     member, logits = members[0].member, members[0].logits
     with pytest.raises(UserError, match="none, or a member"):
         ladder([], wells, truth, GROUPS)
-    with pytest.raises(UserError, match="stands twice"):
+    with pytest.raises(UserError, match="is listed twice"):
         ladder([members[0], members[0]], wells, truth, GROUPS)
     for wrong in (truth[:3], np.array([0, 1, 2, 4]), np.array([0, 1, 2, -2])):
         with pytest.raises(UserError, match="truth"):
             ladder(members, wells, wrong, GROUPS)
-    with pytest.raises(UserError, match=r"fold_0/tiny: logits \(3, 4\), but \(4, 4\)"):
+    with pytest.raises(UserError, match=r"fold_0/tiny: logits \(3, 4\), expected \(4, 4\)"):
         ladder([Prediction(member, logits[:3])], wells, truth, GROUPS)
     with pytest.raises(UserError, match=r"fold_0/tiny: sites \(4, 2, 3\)"):
         ladder([Prediction(member, logits, np.zeros((4, 2, 3)))], wells, truth, GROUPS)

@@ -134,7 +134,7 @@ def test_the_mask_allows_the_plate_s_group_only() -> None:
 
 def test_wrong_input() -> None:
     wells = wells_of(PLATES)
-    with pytest.raises(UserError, match=r"shape \(24, 25\), but \(24, 24\)"):
+    with pytest.raises(UserError, match=r"shape \(24, 25\), expected \(24, 24\)"):
         match_groups(np.zeros((24, 25)), wells, FOUR)
     with pytest.raises(UserError, match="NaN or infinity in 24 of 24 wells"):
         match_groups(np.full((24, 24), np.nan), wells, FOUR)

@@ -98,20 +98,23 @@ def test_the_calibration_error_before_and_after(data, root, tmp_path):
     told = score(data, root, truth=tmp_path / "truth.csv", ensemble=written(tmp_path / "c.json"))
     assert told.calibration_error == plain.calibration_error
     assert told.calibrated_error == told.ladder.calibration_error != plain.calibration_error
-    assert score_text(told).endswith(f"logits come, {100 * told.calibrated_error:.2f} % calibrated")
+    assert score_text(told).endswith(f"uncalibrated, {100 * told.calibrated_error:.2f} % calibrated")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"c\.json: not there; `inference.py calibrate` writes it$"),
+        (None, r"c\.json: no such file; `inference.py calibrate` writes it$"),
         ("{", r"c\.json: not a calibration, `inference.py calibrate` writes one \(.*\)$"),
         ("[]", r"c\.json: not a calibration"),
         ("{}", r"c\.json: not a calibration.*'weights'"),
         (json.dumps(GOOD | {"weights": {"tiny": 0}}), r"c\.json: not a calibration.*0 of 'tiny' is not above 0"),
-        (json.dumps(GOOD | {"temperature": -1}), r"c\.json: not a calibration: a temperature above 0"),
-        (json.dumps(GOOD | {"weights": {"a": 1}}), r"c\.json: not a calibration: .* weight and temperature of each"),
-        (json.dumps(GOOD), r"--calibration was fitted on tiny, the predictions are of other: calibrate anew"),
+        (json.dumps(GOOD | {"temperature": -1}), r"c\.json: not a calibration: expected a temperature above 0"),
+        (
+            json.dumps(GOOD | {"weights": {"a": 1}}),
+            r"c\.json: not a calibration: .* a weight and a temperature for each",
+        ),
+        (json.dumps(GOOD), r"--calibration was fitted on tiny, the predictions are of other: calibrate again"),
     ],
 )
 def test_a_file_that_is_no_calibration(data, root, tmp_path, text, message):
@@ -129,7 +132,7 @@ def test_weights_twice(data, root, tmp_path):
 
 def test_one_experiment_is_too_few(data, root):
     write_member(root, "[1]/fold_0/a", LOGITS[:2], ["RPE-01_1_B03", "RPE-01_1_B04"], "valid")
-    with pytest.raises(UserError, match="held-out wells of 1 experiment; calibrate needs two or more"):
+    with pytest.raises(UserError, match="held-out wells of 1 experiment; calibrate needs at least two"):
         calibrate(data, root)
 
 
@@ -162,9 +165,9 @@ def test_mistakes_by_the_script(data, root, tmp_path, capsys):
     assert "no pred_valid.npy" in program.refuse("inference.py", "calibrate", *where)
     assert "unknown flag --truht" in program.refuse("inference.py", "channels", *where, "--truht=a")
     write_member(root)
-    assert "its tables do not tell the test labels" in program.refuse("inference.py", "channels", *where)
+    assert "its tables lack the test labels" in program.refuse("inference.py", "channels", *where)
     nowhere = f"--calibration={tmp_path}/nowhere.json"
-    assert "not there" in program.refuse("inference.py", "ensemble", *where, f"--out_dir={root}", nowhere)
+    assert "no such file" in program.refuse("inference.py", "ensemble", *where, f"--out_dir={root}", nowhere)
     (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{WELLS[0]},10\n")
     told = program.refuse("inference.py", "channels", *where, f"--truth={tmp_path}/truth.csv")
-    assert "which channel matters needs two sets or more" in told
+    assert "channel importance needs at least two sets" in told

@@ -150,7 +150,7 @@ def test_pseudo_labels_that_must_not_be(data, root, folds):
     (root / "pseudo" / "pseudo.csv").write_text("old")
     with pytest.raises(UserError, match="no answer is kept: none has a margin of 99 nats; lower --min_margin"):
         write_pseudo(decision, root / "pseudo", folds, 99, 1.0)
-    with pytest.raises(UserError, match=r"nowhere: no valid_\*\.csv, so it cannot be checked"):
+    with pytest.raises(UserError, match=r"nowhere: no valid_\*\.csv, which is needed to check"):
         write_pseudo(decision, root / "pseudo", "nowhere", 0, 1.0)
     with pytest.raises(UserError, match=r"share 0\.0"):
         write_pseudo(decision, root / "pseudo", folds, 0, 0.0)

@@ -99,19 +99,19 @@ def test_the_inventory_takes_the_networks_of_cell_types_together(root, screen):
 BROKEN = {
     "an unknown well": (
         lambda root: write_member(root, codes=[*WELLS[:2], "X"]),
-        r"pred_test\.csv, line 4: 'X' is no test well",
+        r"pred_test\.csv, line 4: 'X' is not a test well",
     ),
     "a well of the other split": (
         lambda root: write_member(root, codes=[*WELLS[:2], "RPE-01_1_B03"]),
-        r"line 4: 'RPE-01_1_B03' is no test well",
+        r"line 4: 'RPE-01_1_B03' is not a test well",
     ),
     "a well twice": (
         lambda root: write_member(root, codes=[*WELLS[:2], WELLS[0]]),
-        r"pred_test\.csv, line 4: 'U2OS-01_1_B03' stands twice",
+        r"pred_test\.csv, line 4: 'U2OS-01_1_B03' is listed twice",
     ),
     "no list of wells": (
         lambda root: write_member(root, codes=None),
-        r"pred_test\.csv: not there, so the rows of the \.npy beside it are unknown",
+        r"pred_test\.csv: no such file, so the rows of the \.npy beside it are unknown",
     ),
     "a list without its column": (
         lambda root: write_member(root).with_suffix(".csv").write_text("well\nB03\n"),
@@ -127,27 +127,27 @@ BROKEN = {
     ),
     "one dimension": (
         lambda root: write_member(root, logits=LOGITS[0]),
-        r"pred_test\.npy: float32 of shape \(4,\), but numbers in 2 dimensions are wanted",
+        r"pred_test\.npy: float32 of shape \(4,\), expected numbers in 2 dimensions",
     ),
     "text": (
         lambda root: write_member(root, logits=LOGITS.astype(str)),
-        r"pred_test\.npy: <U32 of shape \(3, 4\), but numbers in 2 dimensions are wanted",
+        r"pred_test\.npy: <U32 of shape \(3, 4\), expected numbers in 2 dimensions",
     ),
     "Python objects": (
         lambda root: write_member(root, logits=LOGITS.astype(object)),
-        r"pred_test\.npy: not a whole \.npy array of numbers: .*Python objects",
+        r"pred_test\.npy: not a complete \.npy array of numbers: .*Python objects",
     ),
     "a file cut short": (
         lambda root: (path := write_member(root)).write_bytes(path.read_bytes()[:-8]),
-        r"pred_test\.npy: not a whole \.npy array of numbers: mmap length",
+        r"pred_test\.npy: not a complete \.npy array of numbers: mmap length",
     ),
     "an empty file": (
         lambda root: write_member(root).write_bytes(b""),
-        r"pred_test\.npy: not a whole \.npy array of numbers: ",
+        r"pred_test\.npy: not a complete \.npy array of numbers: ",
     ),
     "another kind of file": (
         lambda root: pd.DataFrame(LOGITS).to_csv(write_member(root)),
-        r"pred_test\.npy: not a whole \.npy array of numbers: ",
+        r"pred_test\.npy: not a complete \.npy array of numbers: ",
     ),
     "NaN": (
         lambda root: write_member(root, logits=np.where(np.eye(3, 4, -1), np.nan, LOGITS)),
@@ -159,7 +159,7 @@ BROKEN = {
     ),
     "a broken record": (
         lambda root: write_member(root).with_suffix(".json").write_text("{"),
-        r"pred_test\.json: not JSON \(.*\); make it anew, or remove it if it is another program's",
+        r"pred_test\.json: not JSON \(.*\); write it again, or remove it if another program wrote it",
     ),
     "nothing": (lambda root: None, r"out: no pred_test\.npy in folders like .*; run predict-all first"),
 }

@@ -31,15 +31,15 @@ def test_a_truth_file_that_does_not_tell(data, root, tmp_path):
         "id_code,sirna\nX,10\n": "truth.csv, line 2: well 'X' is not in the screen",
         f"id_code,sirna\n{WELLS[0]},77\n": "truth.csv, line 2: sirna '77' is not in the screen",
         f"id_code\n{WELLS[0]}\n": "no column 'sirna'",
-        "id_code,sirna\nRPE-01_1_B03,10\n": "the truth tells none of the predicted wells",
-        f"id_code,sirna\n{WELLS[0]},40\n": "truth.csv, line 2: sirna '40' of U2OS-01_1_B03 is a control's",
+        "id_code,sirna\nRPE-01_1_B03,10\n": "the truth of no predicted well is known",
+        f"id_code,sirna\n{WELLS[0]},40\n": "truth.csv, line 2: sirna '40' of U2OS-01_1_B03 is a control",
     }.items():
         truth.write_text(text)
         with pytest.raises(UserError, match=message):
             score(data, root, truth=truth)
-    with pytest.raises(UserError, match="its tables do not tell the test labels; give --truth FILE"):
+    with pytest.raises(UserError, match="its tables lack the test labels; give --truth FILE"):
         score(data, root)
-    with pytest.raises(UserError, match="--truth tells test wells"):
+    with pytest.raises(UserError, match="--truth is for test wells"):
         score(data, root, "valid", truth)
 
 
@@ -85,5 +85,5 @@ def test_what_a_channel_is_worth(data, root, tmp_path, monkeypatch):
     write_channels(table, tmp_path / "channels.csv")
     assert (tmp_path / "channels.csv").read_text().startswith("cell_type,channel,name,accuracy_without,")
     (tmp_path / "truth.csv").write_text("id_code,sirna\nRPE-01_1_B03,10\n")
-    with pytest.raises(UserError, match="the truth tells none of the wells"):
+    with pytest.raises(UserError, match="the truth of no well is known"):
         channels(data, root, truth=tmp_path / "truth.csv")

@@ -276,7 +276,7 @@ FAULTS: dict[str, Fault] = {
     "folds that share an experiment": Fault(
         lambda p: _replace(p.csv / "valid_0.csv", (p.csv / "train_0.csv").read_bytes()),
         "train",
-        r".*valid_0\.csv: experiment \S+ is in .* too.*",
+        r".*valid_0\.csv: experiment \S+ is also in .*",
     ),
     "a fold that is not there": Fault(nothing, "grid", r".*train_7\.csv: no table of fold 7 .*", ["--folds=0,7"]),
     "an unknown key": Fault(
@@ -295,7 +295,10 @@ FAULTS: dict[str, Fault] = {
         nothing, "explain", r"--channels: data\.channels is \[1, 1\], must be numbers .*", ["--channels=[1,1]"]
     ),
     "a site that the screen has not": Fault(
-        nothing, "train", r"--set data\.sites: data\.sites is \[1, 3\], but RCIC has 1, 2", ["--set=data.sites=[1,3]"]
+        nothing,
+        "train",
+        r"--set data\.sites: data\.sites is \[1, 3\], but RCIC has only 1, 2",
+        ["--set=data.sites=[1,3]"],
     ),
     "an image size that the network cannot take": Fault(
         nothing, "train", r"--set data\.size: .*16.*densenet_small.*", ["--model=densenet_small", "--set=data.size=16"]
@@ -321,13 +324,13 @@ FAULTS: dict[str, Fault] = {
     "weights that are not there": Fault(
         nothing,
         "train",
-        r"--set init\.checkpoint: .*x\.pth', but no such file is there",
+        r"--set init\.checkpoint: .*x\.pth', but there is no such file",
         ["--set=init.checkpoint=x.pth"],
     ),
     "an earlier stage that is not trained": Fault(
         nothing,
         "train",
-        r".*best\.pth: not there, but init\.stage is control; train that stage first .*",
+        r".*best\.pth: no such checkpoint, but init\.stage is control; train that stage first .*",
         ["--set=init.stage=control"],
     ),
     "fp16 on a CPU": Fault(nothing, "train", r".*fp16 needs a GPU.*", ["--set=train.precision=fp16"]),
@@ -351,7 +354,7 @@ FAULTS: dict[str, Fault] = {
     "a checkpoint of other siRNAs": Fault(
         change_checkpoint(lambda c: c["meta"].update(classes=[f"x{n}" for n in c["meta"]["classes"]])),
         "predict",
-        r".*best\.pth: trained on other siRNA names .*",
+        r".*best\.pth: trained on other classes .*",
     ),
     "a checkpoint that lacks a tensor": Fault(
         change_checkpoint(lambda c: c["model"].pop(next(iter(c["model"])))),
@@ -361,7 +364,7 @@ FAULTS: dict[str, Fault] = {
     "a finished training of another config": Fault(
         nothing,
         "again",
-        r".*finished with another optim\.clip; choose another --log_root, or --force to train anew",
+        r".*finished with another optim\.clip; choose another --log_root, or train anew with --force",
         ["--set=optim.clip=2.0"],
     ),
     "a grid of trainings of another config": Fault(

@@ -85,13 +85,13 @@ def scores(out: Path, split: str, folder: str = FOLDER.format(0) + "+knn") -> pd
     [
         ({"k": ("RPF=3",)}, r"--k: no cell type 'RPF' in the screen \(RPE, U2OS\); did you mean 'RPE'\?"),
         ({"k": ("RPE=3", "20")}, "--k: no cell type '20' in the screen"),
-        ({"k": ("RPE=3", "RPE=4")}, "--k: RPE stands twice"),
-        ({"k": ("RPE=0",)}, "--k: '0' neighbours, must be a whole number, 1 or more"),
+        ({"k": ("RPE=3", "RPE=4")}, "--k: RPE is listed twice"),
+        ({"k": ("RPE=0",)}, "--k: '0' neighbours, must be a whole number from 1 on"),
         ({"k": ("0",)}, "--k: '0' neighbours"),
         ({"k": ("2.5",)}, "--k: '2.5' neighbours"),
         ({"k": ("RPE=",)}, "--k: '' neighbours"),
-        ({"k": ("3",), "kind": "centres"}, "--k means nothing to --kind=centres"),
-        ({"scale": 3.0}, "--scale means nothing to --kind=knn"),
+        ({"k": ("3",), "kind": "centres"}, "--k has no effect with --kind=centres"),
+        ({"scale": 3.0}, "--scale has no effect with --kind=knn"),
         ({"scale": -1.0, "kind": "centres"}, "--scale is -1, must be a number above 0"),
         ({"scale": 0.0, "kind": "centres"}, "--scale is 0, must be a number above 0"),
     ],
@@ -108,31 +108,31 @@ WRONG = {
     "nothing": (lambda root: None, r"emb: no emb_train\.npy in folders like .*; run embed-all first"),
     "only a bank": (
         lambda root: write_embedded(root, "train", CODES["RPE-01"], VECTORS),
-        "no member with embeddings of train wells and of others; run embed-all to its end",
+        "no member has embeddings of train wells and of other wells; let embed-all finish",
     ),
     "no bank": (
         lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS),
-        "no member with embeddings of train wells",
+        "no member has embeddings of train wells",
     ),
     "another width": (
         lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS[:, :5]),
-        r"emb_valid\.npy: 5 numbers a well, but emb_train\.npy beside it has 6",
+        r"emb_valid\.npy: 5 dimensions, but emb_train\.npy beside it has 6",
     ),
     "an unknown well": (
         lambda root: write_embedded(root, "valid", ["X", *CODES["RPE-01"][1:]], VECTORS),
-        r"emb_valid\.csv, line 2: 'X' is no train well",
+        r"emb_valid\.csv, line 2: 'X' is not a train well",
     ),
     "a test well in the bank": (
         lambda root: write_embedded(root, "train", WELLS, VECTORS[:3]),
-        r"emb_train\.csv, line 2: 'U2OS-01_1_B03' is no train well",
+        r"emb_train\.csv, line 2: 'U2OS-01_1_B03' is not a train well",
     ),
     "a control in the bank": (
         lambda root: write_embedded(root, "train", ["RPE-01_1_B02"], VECTORS[:1]),
-        r"'RPE-01_1_B02' is no train well",
+        r"'RPE-01_1_B02' is not a train well",
     ),
     "a well twice": (
         lambda root: write_embedded(root, "valid", [*CODES["RPE-01"][1:], CODES["RPE-01"][1]], VECTORS),
-        "'RPE-01_1_B04' stands twice",
+        "'RPE-01_1_B04' is listed twice",
     ),
     "unequal lengths": (
         lambda root: write_embedded(root, "valid", CODES["RPE-01"][1:], VECTORS),
@@ -148,15 +148,15 @@ WRONG = {
     ),
     "another checkpoint": (
         lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS, checkpoint_sha256="b"),
-        r"emb_valid\.npy: another checkpoint, other sites or views than emb_train\.npy's; run embed-all again",
+        r"emb_valid\.npy: made with another checkpoint, sites or views than emb_train\.npy; run embed-all again",
     ),
     "other views": (
         lambda root: write_embedded(root, "valid", CODES["RPE-01"], VECTORS, tta=["hflip"]),
-        "another checkpoint, other sites or views",
+        "another checkpoint, sites or views",
     ),
     "a held-out well in the bank": (
         lambda root: write_embedded(root, "valid", CODES["RPE-02"][:1], VECTORS[:1]),
-        r"emb_valid\.npy: RPE-02_1_B03 is in emb_train\.npy, too, where it would find itself",
+        r"emb_valid\.npy: RPE-02_1_B03 is also in emb_train\.npy, so it would be its own nearest neighbour",
     ),
 }
 
@@ -246,7 +246,7 @@ def test_a_cell_type_without_a_bank_is_left_out_aloud(data, root, tmp_path, caps
     assert scores(tmp_path / "out", "test").index.tolist() == ["RPE-03_1_B03"]
     said = capsys.readouterr().out
     assert "[1,2]/fold_0/tiny+knn: 4 wells in the bank" in said
-    assert "test: 3 wells of U2OS are left out, the bank has no well of that cell type" in said
+    assert "test: 3 wells of U2OS are left out: the bank has no well of that cell type" in said
     screen = read_screen(data)
     (prediction,) = read_predictions(tmp_path / "out", screen.select("test", "treatment"), screen)
     assert len(prediction.logits) == 1
@@ -262,8 +262,8 @@ def test_members_that_are_not_whole_are_left_out_aloud(data, root, tmp_path, cap
     embedding_files(root / "[1,2]/fold_1/tiny", "valid")["embeddings"].unlink()
     neighbours(data, root, tmp_path / "out", NeighbourSettings())
     said = capsys.readouterr().out
-    assert "fold_1/other, of which no train wells are embedded" in said
-    assert "fold_1/tiny, of which no held-out or test wells are embedded" in said
+    assert "fold_1/other, it has no embeddings of train wells" in said
+    assert "fold_1/tiny, it has no embeddings of held-out or test wells" in said
     assert {path.parent.name for path in (tmp_path / "out").rglob("*.npy")} == {"tiny+knn", "other+knn"}
 
 

@@ -37,7 +37,7 @@ def test_clusters_stay_together():
 
 
 def test_too_few_wells():
-    with pytest.raises(UserError, match="a map needs four wells or more, not 3"):
+    with pytest.raises(UserError, match="a map needs at least four wells, not 3"):
         flat_map(np.eye(3))
 
 

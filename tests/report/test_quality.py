@@ -37,7 +37,7 @@ def test_every_well_of_a_small_screen(small_screen):
     assert found.table["contrast 1 nucleus"].tolist() == pytest.approx(stats["std"].tolist(), rel=1e-4)
     n_images = len(screen.wells) * len(screen.spec.channels)
     assert len(said) == 1 and said[0].startswith(f"image quality: {n_images:,} images")
-    assert f"{n_images:,} images" in found.said and "spread evenly" not in found.said
+    assert f"{n_images:,} images" in found.note and "spread evenly" not in found.note
 
 
 def test_with_few_images_allowed_whole_plates_are_looked_at(small_screen):
@@ -48,7 +48,7 @@ def test_with_few_images_allowed_whole_plates_are_looked_at(small_screen):
     first = screen.wells.sort_values(["experiment", "plate"]).iloc[0]
     of_plate = (screen.wells["experiment"] == first["experiment"]) & (screen.wells["plate"] == first["plate"])
     assert len(found.table) == of_plate.sum()
-    assert "spread evenly" in found.said
+    assert "spread evenly" in found.note
 
 
 def test_an_image_that_cannot_be_used_is_left_out(small_screen, tmp_path):
@@ -80,5 +80,5 @@ def test_statistics_of_a_file(data):
 )
 def test_statistics_that_are_none(data, text):
     (data / "pixel_stats.csv").write_text(text)
-    with pytest.raises(UserError, match="no well of the screen, or a channel, mean or std that is no number"):
+    with pytest.raises(UserError, match="no well of the screen, or a channel, mean or std that is not a number"):
         from_stats(read_screen(data), data / "pixel_stats.csv")

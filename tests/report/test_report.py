@@ -62,10 +62,10 @@ def test_tables_alone_are_enough(data, tmp_path, capsys):
     page = report(shown_of(data), tmp_path / "out.html")
     assert [section.name for section in page.sections] == ["screen"]
     absent = {entry.what: entry for entry in page.left_out}
-    assert absent["The ladder"].why == "no predictions whose truth is known"
+    assert absent["The ladder"].why == "no predictions of wells with known truth"
     assert absent["The ladder"].command.startswith(f"python src/inference.py predict-all --data_root {data}")
     assert absent["Runs"].why == "no --log_root was given"
-    assert absent["Image quality"].why.startswith("no images were to be read")
+    assert absent["Image quality"].why.startswith("--quality_images is 0")
     assert "Left out" in (tmp_path / "out.html").read_text()
     assert "left out: Embeddings: no --embed_root was given" in capsys.readouterr().out
 
@@ -99,7 +99,7 @@ def test_folders_that_are_not_there_yet(data, tmp_path):
     whys = " ".join(entry.why for entry in page.left_out)
     for said in (
         "no run folder in it",
-        "nobody has looked at the images",
+        "the images have not been audited",
         "no embeddings in folders",
         "no pred_valid.npy",
     ):
@@ -143,11 +143,11 @@ def test_hostile_names_in_tables(tmp_path, root):
 
 
 def test_mistakes_are_told_before_any_work(data, root, tmp_path):
-    with pytest.raises(UserError, match="is a folder; name the file to write"):
+    with pytest.raises(UserError, match="is a folder; name a file to write"):
         report(shown_of(data), tmp_path)
     for ensemble, said in (
         (EnsembleOptions(("a",), (1, 2)), "--weights"),
-        (EnsembleOptions(calibration="none.json"), "not there"),
+        (EnsembleOptions(calibration="none.json"), "no such file"),
     ):
         with pytest.raises(UserError, match=said):
             report(replace(shown_of(data, predict_root=(str(root),)), ensemble=ensemble), tmp_path / "out.html")
@@ -174,8 +174,8 @@ def test_what_the_audit_found(tmp_path):
         ["train/RPE-01/Plate1", "zero", 2],
         ["train/RPE-01/Plate1", "missing", 1],
     ]
-    assert "24 images of 4 sites were looked at (full, 2026-01-01): 3 are bad" in verdict(facts)
+    assert "24 images of 4 sites were checked (full, 2026-01-01): 3 are bad" in verdict(facts)
     assert verdict(facts | {"by_kind": {}}).endswith("nothing is bad.")
     (tmp_path / "audit.json").write_text("{}")
-    with pytest.raises(UserError, match="damaged, or of an earlier version"):
+    with pytest.raises(UserError, match="damaged or of an earlier version"):
         read_facts(tmp_path)

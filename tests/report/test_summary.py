@@ -1,4 +1,4 @@
-"""The first screen: main numbers and what deserves a look, with numbers chosen by hand."""
+"""The summary: main numbers and warnings, with numbers chosen by hand."""
 
 from types import SimpleNamespace
 
@@ -41,15 +41,16 @@ def test_a_far_experiment_is_named():
 
 def test_plates_confidence_runs_and_images_are_told():
     lines = odd_things(GROUPS, [scored(margin=1.0, true_group=0, error=0.2)], [run("failed")], {"by_kind": {"zero": 3}})
-    assert lines[0] == "1 training is failed, not done: run failed."
+    assert lines[0] == "1 training with status failed: run failed."
     assert lines[1] == "The audit found bad images: 3 zero."
     assert (
-        lines[2] == "p, test wells: 3 plates matched to a wrong group: RPE-01 plate 1, RPE-02 plate 1, RPE-03 plate 1."
+        lines[2]
+        == "p, test wells: 3 plates matched to the wrong group: RPE-01 plate 1, RPE-02 plate 1, RPE-03 plate 1."
     )
-    assert "3 plates matched with less than 3 nats" in lines[3]
+    assert "3 plates matched with a margin below 3 nats" in lines[3]
     assert "off by 20.0\u00a0% on p, test wells on average" in lines[4]
     (line,) = odd_things(SimpleNamespace(mixed_plates=(("RPE-01", 2),)), [], [], None)
-    assert line == "1 train plate holds siRNAs of several groups: RPE-01 plate 2."
+    assert line == "1 train plate holds treatments of several groups: RPE-01 plate 2."
 
 
 def test_the_main_numbers(data):

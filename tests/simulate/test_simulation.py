@@ -79,7 +79,7 @@ def test_full_disk_is_one_line_and_leaves_no_half_plate(
 def test_complete_screen_is_skipped_and_said(small_screen: Path, capsys: pytest.CaptureFixture) -> None:
     before = (small_screen / DONE_FILE).stat().st_mtime_ns
     simulate("test", small_screen, seed=0, progress=False)
-    assert "already there" in capsys.readouterr().out
+    assert "already complete" in capsys.readouterr().out
     assert (small_screen / DONE_FILE).stat().st_mtime_ns == before
 
 
@@ -87,7 +87,7 @@ def test_wrong_requests_are_refused(small_screen: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
         simulate("test", tmp_path, seed=0)
-    with pytest.raises(UserError, match="seed differ"):
+    with pytest.raises(UserError, match="different seed"):
         simulate("test", small_screen, seed=1)
     with pytest.raises(UserError, match="did you mean 'demo'"):
         simulate("dmeo", tmp_path / "new", seed=0)
@@ -97,7 +97,7 @@ def test_wrong_requests_are_refused(small_screen: Path, tmp_path: Path) -> None:
         simulate("test", tmp_path / "thesis.txt", seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     (tmp_path / "thesis.txt").rename(tmp_path / DONE_FILE)
-    with pytest.raises(UserError, match="not the mark"):
+    with pytest.raises(UserError, match="not the state file"):
         simulate("test", tmp_path, seed=0)
 
 

@@ -1,1 +1,1 @@
-"""The well browser: a local page to look at wells, their images, answers and nearest wells."""
+"""The well browser: a local page that shows wells, their images, answers and nearest wells."""

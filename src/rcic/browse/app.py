@@ -1,4 +1,4 @@
-"""The pages' addresses. A well is asked for by name and looked up in the tables; no request holds a path.
+"""The web application. A request names a well, which is looked up in the tables; no request contains a path.
 
 ::
 
@@ -8,10 +8,10 @@
     /api/plate?experiment&plate                            a plate's wells
     /api/well?experiment&plate&well[&show]                 a well, and its neighbours in a filter
     /api/nearest?experiment&plate&well                     the wells nearest by embedding
-    /image?experiment&plate&well&site&channel[&size]       one channel of a site, a grey PNG
+    /image?experiment&plate&well&site&channel[&size]       one channel of a site, a greyscale PNG
 
-A mistake is answered with JSON, ``{"error": ...}``: 400 for a question that cannot be understood, 404 for what is not
-there, 422 for an image that cannot be used.
+Errors are JSON, ``{"error": ...}``: 400 for a malformed request, 404 for an unknown well or a missing image, 422 for
+an unusable image.
 """
 
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
 
 STATIC = Path(__file__).with_name("static")
-_ABSENT = ("missing", "left-out")  # kinds of images that are not there at all
+_ABSENT = ("missing", "left-out")  # kinds of images that do not exist
 
 
 @dataclass(frozen=True, eq=False)
 class Browser:
-    """What the page is made from, and the answer to each kind of question about it."""
+    """The data of the page, and the handlers of its requests."""
 
     catalogue: Catalogue
     store: Store
@@ -64,14 +64,14 @@ class Browser:
         """Return a plate's wells."""
         experiment, plate = _text(request, "experiment"), _number(request, "plate")
         if (found := plate_view(self.catalogue, experiment, plate)) is None:
-            raise HTTPException(404, f"there is no plate {plate} of {experiment}")
+            raise HTTPException(404, f"there is no plate {plate} in experiment {experiment}")
         return JSONResponse(found)
 
     def well(self, request: Request) -> Response:
-        """Return what is known of a well."""
+        """Return the facts of a well."""
         chosen = request.query_params.get("show", FILTERS[0])
         if chosen not in FILTERS:
-            raise HTTPException(400, f"show is one of {', '.join(FILTERS)}")
+            raise HTTPException(400, f"show must be one of {', '.join(FILTERS)}")
         return JSONResponse(well_view(self.catalogue, self._row(request), chosen))
 
     def near(self, request: Request) -> Response:
@@ -85,32 +85,32 @@ class Browser:
         row, well, spec = self._row(request), self.catalogue.columns, self.catalogue.screen.spec
         site, channel = _number(request, "site"), _number(request, "channel")
         if site not in spec.sites or channel not in spec.channel_numbers:
-            raise HTTPException(404, f"there is no site {site} with a channel {channel}")
+            raise HTTPException(404, f"there is no channel {channel} of a site {site}")
         size = _number(request, "size") if "size" in request.query_params else None
         if size is not None and not SIZES[0] <= size <= SIZES[1]:
-            raise HTTPException(400, f"size is a number of pixels from {SIZES[0]} to {SIZES[1]}")
-        place = Site(well["split"][row], well["experiment"][row], well["plate"][row], well["well"][row], site)
-        return self._png(place, channel, size)
+            raise HTTPException(400, f"size must be a number of pixels from {SIZES[0]} to {SIZES[1]}")
+        position = Site(well["split"][row], well["experiment"][row], well["plate"][row], well["well"][row], site)
+        return self._png(position, channel, size)
 
     def _png(self, site: Site, channel: int, size: int | None) -> Response:
         try:
             return Response(site_png(self.store, site, channel, size), media_type="image/png")
         except BadImage as error:
-            said = {"error": error.reason, "kind": error.kind}
-            return JSONResponse(said, 404 if error.kind in _ABSENT else 422)
+            content = {"error": error.reason, "kind": error.kind}
+            return JSONResponse(content, 404 if error.kind in _ABSENT else 422)
         except (UserError, OSError) as error:
             return JSONResponse({"error": str(error).replace(f"{self.store.root}/", ""), "kind": "unreadable"}, 422)
 
     def _row(self, request: Request) -> int:
         """Return the row of the well that a request names; HTTPException 404 if there is none."""
-        place = _text(request, "experiment"), _number(request, "plate"), _text(request, "well")
-        if (row := self.catalogue.row(*place)) is None:
-            raise HTTPException(404, f"there is no well {place[2]} on plate {place[1]} of {place[0]}")
+        experiment, plate, well = _text(request, "experiment"), _number(request, "plate"), _text(request, "well")
+        if (row := self.catalogue.row(experiment, plate, well)) is None:
+            raise HTTPException(404, f"there is no well {well} on plate {plate} of {experiment}")
         return row
 
 
 def build_app(browser: Browser, hosts: Sequence[str]) -> Starlette:
-    """Return the application that answers requests which are addressed to one of ``hosts``."""
+    """Return the application for requests addressed to one of ``hosts``."""
     routes = [
         Route("/", _page, methods=["GET"]),
         Route("/api/screen", browser.screen, methods=["GET"]),
@@ -121,28 +121,30 @@ def build_app(browser: Browser, hosts: Sequence[str]) -> Starlette:
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     guards = [Middleware(SafeHeaders), Middleware(TrustedHostMiddleware, list(hosts), www_redirect=False)]
-    return Starlette(routes=routes, middleware=guards, exception_handlers={HTTPException: _told, Exception: _failed})
+    return Starlette(
+        routes=routes, middleware=guards, exception_handlers={HTTPException: _http_error, Exception: _failed}
+    )
 
 
 def _page(request: Request) -> Response:  # noqa: ARG001
     return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
 
 
-def _told(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """Return a mistake as JSON."""
+def _http_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Return an HTTP error as JSON."""
     code, detail, headers = error.status_code, error.detail, error.headers  # type: ignore[attr-defined]
     content: dict[str, Any] = {"error": detail}
     return JSONResponse(content, code, headers)
 
 
 def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """Return that something went wrong; what it was is printed where the program runs."""
-    return JSONResponse({"error": "the program failed here; it says why where it was started"}, 500, HEADERS)
+    """Return an internal error as JSON; its traceback is printed in the terminal."""
+    return JSONResponse({"error": "internal error; see the terminal in which the program runs"}, 500, HEADERS)
 
 
 def _text(request: Request, name: str) -> str:
     if name not in request.query_params:
-        raise HTTPException(400, f"{name} is not given")
+        raise HTTPException(400, f"{name} is missing")
     return request.query_params[name]
 
 

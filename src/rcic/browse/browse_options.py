@@ -1,19 +1,19 @@
-"""What the well browser shows."""
+"""Options of the well browser."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class BrowseOptions:
-    """What the browser shows; what is not given is left out.
+    """The inputs of the browser; parts without input are left out.
 
     Attributes:
         predict_root: where predict-all wrote.
         embed_root: where embed-all wrote.
         embed_member: the folder below EMBED_ROOT whose embeddings are compared, e.g. [1,2,3,4,5]/fold_0/NAME.
         truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
-        audit_dir: where data audit wrote; without an audit no well is marked as having a bad image.
-        min_margin: nats; an answer that beats the next allowed one by less is shown as unsure.
+        audit_dir: where data audit wrote; without an audit bad images are not marked.
+        min_margin: nats; an answer with a smaller margin over the next allowed one is shown as unsure.
     """
 
     predict_root: str | None = None

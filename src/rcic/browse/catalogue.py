@@ -1,4 +1,4 @@
-"""What is known of every well, and where a well is found: by its name, on its plate, in a filter."""
+"""The catalogue of wells: the facts of each, and look-up by name, plate and filter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ CataloguePlate = tuple[str, int]  # experiment, number
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """The N wells of a screen with what is known of each.
+    """The N wells of a screen with the facts of each.
 
-    ``truth`` (N,) int64 is the class of each, -1 where it is not known. ``findings`` are the audit's
+    ``truth`` (N,) int64 is the class of each, -1 where unknown. ``findings`` are the audit's
     (`rcic.pixels.audit.findings.Audit`). An answer is unsure if its margin is below ``min_margin`` nats.
     """
 
@@ -30,33 +30,33 @@ class Catalogue:
 
     @cached_property
     def states(self) -> np.ndarray:
-        """What each well is, (N,) text: control, silent (no prediction), answered (truth unknown), right or wrong."""
-        said, known = self.answers.label >= 0, self.truth >= 0
+        """The wells' states, (N,) text: control, silent (no prediction), answered (truth unknown), right or wrong."""
+        answered, known = self.answers.label >= 0, self.truth >= 0
         is_right = self.answers.label == self.truth
-        rules = [self.screen.wells["well_type"].to_numpy() != "treatment", ~said, ~known, is_right]
+        rules = [self.screen.wells["well_type"].to_numpy() != "treatment", ~answered, ~known, is_right]
         return np.select(rules, ["control", "silent", "answered", "right"], default="wrong")
 
     @cached_property
     def unsure(self) -> np.ndarray:
-        """Which wells have an answer that is not sure, (N,) bool."""
+        """The mask of wells with an unsure answer, (N,) bool."""
         return (self.answers.label >= 0) & (self.answers.margin < self.min_margin)
 
     @cached_property
     def bad(self) -> np.ndarray:
-        """Which wells have a bad image, (N,) bool."""
+        """The mask of wells with a bad image, (N,) bool."""
         return self.screen.wells["id_code"].isin(self.findings["id_code"]).to_numpy()
 
     @cached_property
     def columns(self) -> Mapping[str, list]:
-        """The columns of the screen's table as lists, which are quicker to look into."""
+        """The columns of the screen's table as lists, for fast look-up."""
         return {str(name): self.screen.wells[name].tolist() for name in self.screen.wells}
 
     @cached_property
     def plates(self) -> Mapping[CataloguePlate, Mapping[str, int]]:
-        """Plate -> its wells' names -> their rows, in the table's order."""
+        """Plate -> names of its wells -> their rows, in the table's order."""
         plates: dict[CataloguePlate, dict[str, int]] = {}
-        places = zip(*(self.columns[name] for name in ("experiment", "plate", "well")), strict=True)
-        for row, (experiment, plate, well) in enumerate(places):
+        addresses = zip(*(self.columns[name] for name in ("experiment", "plate", "well")), strict=True)
+        for row, (experiment, plate, well) in enumerate(addresses):
             plates.setdefault((experiment, plate), {})[well] = row
         return plates
 
@@ -69,7 +69,7 @@ class Catalogue:
 
     @cached_property
     def bad_images(self) -> Mapping[str, pd.DataFrame]:
-        """id_code -> what the audit found in the well's images."""
+        """id_code -> the audit's findings in the well's images."""
         return {str(code): rows for code, rows in self.findings.groupby("id_code")}
 
     def row(self, experiment: str, plate: int, well: str) -> int | None:
@@ -77,10 +77,10 @@ class Catalogue:
         return self.plates.get((experiment, plate), {}).get(well)
 
     def around(self, row: int, chosen: str) -> tuple[int, int | None, int | None]:
-        """Return a well's place in a filter (counted from 1, 0: not in it), the well before it and the one after."""
+        """Return a well's position in a filter (from 1; 0: not in it), the well before it and the one after."""
         rows = self.chosen[chosen]
-        place = int(np.searchsorted(rows, row))
-        inside = place < len(rows) and rows[place] == row
-        before = int(rows[place - 1]) if place else None
-        after = place + inside
-        return place + 1 if inside else 0, before, int(rows[after]) if after < len(rows) else None
+        index = int(np.searchsorted(rows, row))
+        inside = index < len(rows) and rows[index] == row
+        before = int(rows[index - 1]) if index else None
+        after = index + inside
+        return index + 1 if inside else 0, before, int(rows[after]) if after < len(rows) else None

@@ -1,4 +1,4 @@
-"""What the ensemble says of each well: its answer, the few likeliest siRNAs, and its plate's group."""
+"""The ensemble's decision on each well: its answer, the most probable treatments, and its plate's group."""
 
 import gc
 import logging
@@ -18,56 +18,62 @@ from rcic.screen.table import Screen
 
 _log = logging.getLogger(__name__)
 
-TOP = 5  # likeliest siRNAs of a well
+TOP = 5  # most probable treatments of a well
 DECIDED_SPLITS = {"test": "test wells", "valid": "held-out train wells"}
 
 
 class WellDecisions(NamedTuple):
-    """What is said of the N wells of a screen, in the order of its table."""
+    """The decisions on the N wells of a screen, in the order of its table."""
 
-    label: np.ndarray  # (N,) int64, -1: nothing
-    confidence: np.ndarray  # (N,) float64, NaN: nothing
+    label: np.ndarray  # (N,) int64, -1: none
+    confidence: np.ndarray  # (N,) float64, NaN: none
     margin: np.ndarray  # (N,) float64, nats
-    top: np.ndarray  # (N, TOP) int64, the likeliest classes of the plate's group, -1: no more
+    top: np.ndarray  # (N, TOP) int64, the most probable classes of the plate's group, -1: no more
     chances: np.ndarray  # (N, TOP) float64, their probabilities
     groups: dict[tuple[str, int], tuple[int, float]]  # experiment, plate -> group and its margin (nats); {}: no groups
 
 
 def no_decisions(n_wells: int) -> WellDecisions:
-    """Return the answers of nobody."""
-    unsaid, top = np.full(n_wells, np.nan), np.full((n_wells, TOP), -1)
-    return WellDecisions(np.full(n_wells, -1), unsaid, unsaid.copy(), top, np.zeros((n_wells, TOP)), {})
+    """Return the decisions of no ensemble."""
+    return WellDecisions(
+        label=np.full(n_wells, -1),
+        confidence=np.full(n_wells, np.nan),
+        margin=np.full(n_wells, np.nan),
+        top=np.full((n_wells, TOP), -1),
+        chances=np.zeros((n_wells, TOP)),
+        groups={},
+    )
 
 
 def read_decisions(
     screen: Screen, data_root: DataRoot, predict_root: str | Path, ensemble: EnsembleOptions
 ) -> WellDecisions:
-    """Return what `ensemble` decides on the test wells, and what it would on the train wells that members held out.
+    """Return the decisions of `ensemble` on the test wells and on the train wells that members held out.
 
-    Prints what is read and what is absent. Raises UserError for a folder without predictions, or what
-    `rcic.ensemble.decision.decide` refuses.
+    Logs the folders read and the splits that are absent. Raises UserError for a folder without predictions, or as
+    `rcic.ensemble.decision.decide` does.
     """
     answers = no_decisions(len(screen.wells))
-    there = [split for split in DECIDED_SPLITS if _members(Path(predict_root), split)]
-    if not there:
+    splits = [split for split in DECIDED_SPLITS if _members(Path(predict_root), split)]
+    if not splits:
         raise UserError(f"{predict_root}: no pred_test.npy in folders like [1,2,3,4,5]/fold_0/MODEL")
     for split, name in DECIDED_SPLITS.items():
-        if split not in there:
+        if split not in splits:
             _log.info(f"no predictions of {name} in {predict_root}")
             continue
         _log.info(f"reading predictions of {name} from {predict_root}")
         decision = decide(data_root, predict_root, ensemble, split)
         _log.info("\n".join(f"  {note.strip()}" for note in decision.notes))
         _add(answers, decision, screen)
-        del decision  # of which a table of all classes is a part
+        del decision  # it holds a table of all classes
         gc.collect()
     return answers
 
 
 def _add(answers: WellDecisions, decision: Decision, screen: Screen) -> None:
-    """Write a decision into the answers."""
-    place = pd.Series(np.arange(len(screen.wells)), index=screen.wells["id_code"])
-    rows = place[decision.answers["id_code"]].to_numpy()
+    """Add a decision to the answers, in place."""
+    row_of = pd.Series(np.arange(len(screen.wells)), index=screen.wells["id_code"])
+    rows = row_of[decision.answers["id_code"]].to_numpy()
     for name in ("label", "confidence", "margin"):
         getattr(answers, name)[rows] = decision.answers[name]
     answers.top[rows], answers.chances[rows] = top_k(decision.settled.log_probs, decision.settled.allowed, TOP)

@@ -1,8 +1,8 @@
-"""Who may ask, and what a browser may do with the answers.
+"""Access control: allowed hosts and response headers.
 
-The page shows a lab's own images, so nothing else that is open in the browser may read them: only requests to this
-machine's own names are answered (a foreign name that was made to point here is refused), only GET, and every answer
-says that it is neither kept nor embedded nor taken for anything but what it says it is.
+The page shows a lab's unpublished images, so no other site open in the browser may read them. Only GET requests to
+this machine's own names are answered (a foreign name that resolves to this machine is refused), and the headers of
+every response forbid caching, embedding and content sniffing.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ HEADERS = {
 
 
 def is_local(host: str) -> bool:
-    """Tell whether an address to listen on is reached from this machine only."""
+    """Return whether a listening address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -32,7 +32,7 @@ def is_local(host: str) -> bool:
 
 
 def is_everywhere(host: str) -> bool:
-    """Tell whether an address to listen on is all of this machine's (0.0.0.0 or ::)."""
+    """Return whether a listening address stands for all of this machine's (0.0.0.0 or ::)."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_unspecified
     except ValueError:
@@ -40,19 +40,19 @@ def is_everywhere(host: str) -> bool:
 
 
 def allowed_hosts(host: str) -> list[str]:
-    """Return the names that a request may be addressed to, where ``host`` is listened on.
+    """Return the host names that a request may be addressed to if the server listens on ``host``.
 
-    On all addresses (0.0.0.0 or ::) also this machine's name and the addresses that the name has.
+    On all addresses (0.0.0.0 or ::) they include this machine's name and its addresses.
     """
     names = [*LOCAL, host, f"[{host}]"]
     if is_everywhere(host):
-        own = socket.gethostname()
-        names += [own, socket.getfqdn(), *_addresses(own)]
+        hostname = socket.gethostname()
+        names += [hostname, socket.getfqdn(), *_addresses(hostname)]
     return list(dict.fromkeys(names))
 
 
 class SafeHeaders:
-    """Adds :data:`HEADERS` to every answer of an application."""
+    """Middleware that adds :data:`HEADERS` to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -69,7 +69,7 @@ class SafeHeaders:
 
 
 def _addresses(name: str) -> list[str]:
-    """Return a name's addresses, the longer kind in brackets as a request has it; none if it has none."""
+    """Return a name's addresses, IPv6 in brackets as in a request; none if it has none."""
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
     except OSError:

@@ -1,4 +1,4 @@
-"""The nearest wells of a well by embedding: cosine, each plate's mean taken off, among the wells of its cell type."""
+"""The nearest wells of a well of the same cell type, by cosine of embeddings minus each plate's mean."""
 
 import logging
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ class Nearest:
         """Return row and cosine of the ``count`` nearest other wells, the nearest first; None if it is not embedded."""
         if row not in self.places:
             return None
-        cell_type, place = self.places[row]
+        cell_type, vector_row = self.places[row]
         block = self.blocks[cell_type]
-        cosine = self.vectors[block] @ self.vectors[place]
-        cosine[place - block.start] = -np.inf  # itself
+        cosine = self.vectors[block] @ self.vectors[vector_row]
+        cosine[vector_row - block.start] = -np.inf  # itself
         count = min(count, len(cosine) - 1)
         near = np.argpartition(-cosine, count)[:count] if count else np.zeros(0, np.int64)
         near = near[np.lexsort((near, -cosine[near]))]
@@ -42,10 +42,10 @@ class Nearest:
 
 
 def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> Nearest:
-    """Read the embeddings of one member below ``embed_root``: that of ``folder``, else the first.
+    """Return the embeddings of one member below ``embed_root``: that of ``folder``, else the first.
 
-    Prints what is read. Raises UserError for a folder without embeddings, or files that do not fit the screen or each
-    other.
+    Logs the folder read and the splits that are absent. Raises UserError for a folder without embeddings, or files that
+    do not fit the screen or each other.
     """
     root = Path(embed_root)
     member = _member(root, folder)
@@ -53,7 +53,7 @@ def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> 
     first, vectors, codes = None, [], []
     for split in _SPLITS:
         if not embedding_files(root / member.folder, split)["embeddings"].exists():
-            _log.info(f"  {split}: not there")
+            _log.info(f"  {split}: absent")
             continue
         embedded = read_embeddings(screen, root / member.folder, split, centred=True)
         if first is None:
@@ -62,8 +62,8 @@ def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> 
             check_pair(embedded, first)
         vectors.append(_unit(embedded.vectors))
         codes += embedded.wells["id_code"].tolist()
-    place = pd.Series(np.arange(len(screen.wells)), index=screen.wells["id_code"])
-    return arranged(str(member.folder), np.concatenate(vectors), place[codes].to_numpy(), screen)
+    row_of = pd.Series(np.arange(len(screen.wells)), index=screen.wells["id_code"])
+    return arranged(str(member.folder), np.concatenate(vectors), row_of[codes].to_numpy(), screen)
 
 
 def arranged(member: str, vectors: np.ndarray, rows: np.ndarray, screen: Screen) -> Nearest:
@@ -74,18 +74,18 @@ def arranged(member: str, vectors: np.ndarray, rows: np.ndarray, screen: Screen)
     ends = [*starts[1:].tolist(), len(rows)]
     blocks = {str(name): slice(int(start), end) for name, start, end in zip(names, starts, ends, strict=True)}
     places = {int(rows[old]): (str(cell_types[old]), new) for new, old in enumerate(order)}
-    return Nearest(member, vectors[order], rows[order], blocks, places)
+    return Nearest(member=member, vectors=vectors[order], rows=rows[order], blocks=blocks, places=places)
 
 
 def _member(root: Path, folder: str | None) -> Member:
-    """Return the member whose embeddings are read."""
+    """Return the member to read: that of ``folder``, else the first."""
     names = [embedding_files(Path(), split)["embeddings"].name for split in _SPLITS]
     members = list(dict.fromkeys(member for name in names for member in find_members(root, name)))
     known = {str(member.folder): member for member in members}
     if not known:
         raise UserError(f"{root}: no {names[0]} in folders like [1,2,3,4,5]/fold_0/MODEL; run embed-all first")
     if folder is not None and folder.strip("/") not in known:
-        raise UserError(f"{root}: no embeddings in {folder!r} (there: {', '.join(known)}){nearest(folder, known)}")
+        raise UserError(f"{root}: no embeddings in {folder!r} (available: {', '.join(known)}){nearest(folder, known)}")
     return members[0] if folder is None else known[folder.strip("/")]
 
 

@@ -1,4 +1,4 @@
-"""`python src/browse.py`: read once what there is, then answer the page's questions until Ctrl-C."""
+"""`python src/browse.py`: read the data once, then serve the page until Ctrl-C."""
 
 import errno
 import logging
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BrowserSources:
-    """The screen that is shown, what of it, and how the ensemble answers."""
+    """The screen to show, and the options of the browser and the ensemble."""
 
     data_root: DataRoot
     options: BrowseOptions = field(default_factory=BrowseOptions)
@@ -40,16 +40,16 @@ class BrowserSources:
 def serve(sources: BrowserSources, host: str, port: int, open_page: bool) -> None:
     """Serve the page until Ctrl-C, which is raised as KeyboardInterrupt.
 
-    Raises UserError for a port that cannot be had, before anything is read, and for input that cannot be used.
+    Raises UserError for an unavailable port, before anything is read, and for unusable input.
     """
     listener = listen(host, port)
     with listener:
         began = time.perf_counter()
         app = build_app(gather(sources), allowed_hosts(host))
         url = url_of(host, listener.getsockname()[1])
-        _log.info(f"{url}  (ready in {time.perf_counter() - began:.1f} s, Ctrl-C ends it)")
+        _log.info(f"{url}  (ready in {time.perf_counter() - began:.1f} s, stop with Ctrl-C)")
         if not is_local(host):
-            _log.info("anybody on the network can see the images; without --host only this computer can")
+            _log.info("anyone on the network can see the images; omit --host to allow this computer only")
         listener.listen(128)
         if open_page:
             webbrowser.open(url)
@@ -61,7 +61,7 @@ def serve(sources: BrowserSources, host: str, port: int, open_page: bool) -> Non
 
 
 def gather(sources: BrowserSources) -> Browser:
-    """Read the tables, predictions, embeddings and the audit's findings; UserError for what cannot be used."""
+    """Read the tables, predictions, embeddings and the audit's findings; UserError for unusable input."""
     screen = read_screen(sources.data_root)
     store = open_store(screen)
     findings, truth = _findings(sources.options.audit_dir, screen), _truth(screen, sources.options.truth)
@@ -73,12 +73,15 @@ def gather(sources: BrowserSources) -> Browser:
     answers = no_decisions(len(screen.wells))
     if sources.options.predict_root:
         answers = read_decisions(screen, sources.data_root, sources.options.predict_root, sources.ensemble)
-    catalogue = Catalogue(screen, truth, answers, findings, sources.options.min_margin)
-    return Browser(catalogue, store, nearest, "/".join(screen.root.absolute().parts[-2:]))
+    catalogue = Catalogue(
+        screen=screen, truth=truth, answers=answers, findings=findings, min_margin=sources.options.min_margin
+    )
+    name = "/".join(screen.root.absolute().parts[-2:])
+    return Browser(catalogue=catalogue, store=store, nearest=nearest, name=name)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket at an address of this machine (port 0: any that is free); UserError if it cannot be had."""
+    """Return a socket at an address of this machine (port 0: any free one); UserError if it is unavailable."""
     if not 0 <= port <= 65535:
         raise UserError(f"--port is {port}, must be from 1 to 65535")
     try:
@@ -89,7 +92,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen()  # from now on nobody is refused who comes before the server is ready
+        listener.listen()  # from now on connections queue until the server is ready
     except OSError as error:
         listener.close()
         raise UserError(_refusal(host, port, error)) from error
@@ -97,22 +100,22 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(host: str, port: int) -> str:
-    """Return where the page is, as typed on this machine."""
+    """Return the page's URL for a browser on this machine."""
     name = "localhost" if is_everywhere(host) else host.strip("[]")
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
 
 
 def _refusal(host: str, port: int, error: OSError) -> str:
-    """Say why an address cannot be listened on."""
+    """Return the reason why an address cannot be listened on, with a remedy."""
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use by another program; name another with --port"
+        return f"port {port} of {host} is in use by another program; choose another with --port"
     if error.errno == errno.EACCES:
-        return f"port {port}: no permission; name one above 1023 with --port"
+        return f"port {port}: no permission; choose one above 1023 with --port"
     return f"--host {host}: not an address of this computer ({error.strerror})"
 
 
 def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
-    """Return what the audit found, nothing if there is none, which is said."""
+    """Return the audit's findings; without an audit an empty table, with a message."""
     try:
         return read_findings(audit_dir, screen)
     except Unaudited as reason:
@@ -121,7 +124,7 @@ def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
 
 
 def _truth(screen: Screen, path: str | None) -> np.ndarray:
-    """Return every well's class, (N,) int64, -1 where it is not known."""
+    """Return every well's class, (N,) int64, -1 where unknown."""
     truth = screen.wells["label"].to_numpy().copy()
     if path is None and screen.truth is None:
         return truth

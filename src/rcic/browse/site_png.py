@@ -1,4 +1,4 @@
-"""An image of a well as a PNG for the page, or the reason why there is none."""
+"""Images of wells as PNG files for the page."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.frame import undo_delta_array
 
-SIZES = 16, 4096  # the least and the most pixels a side that a page may ask for
+SIZES = 16, 4096  # the smallest and the largest side that a page may request, px
 
 
 def site_png(store: Store, site: Site, channel: int, size: int | None = None) -> bytes:
-    """Return one channel of a site as a grey PNG, no side of it longer than ``size`` pixels if given.
+    """Return one channel of a site as a greyscale PNG, its longer side at most ``size`` pixels if given.
 
-    An image is made smaller, never larger, and keeps its proportions. Raises UserError, naming the image, if it is not
-    there or cannot be used.
+    Images are scaled down, never up, and keep their proportions. Raises UserError, naming the image, if it is missing
+    or unusable.
     """
     height, width = store.shape(site, channel)
     is_packed_so = size in store.sizes and height == width and max(SIZES[0], size or 0) < height
@@ -29,7 +29,7 @@ def site_png(store: Store, site: Site, channel: int, size: int | None = None) ->
 
 
 def _read(store: Store, site: Site, channel: int, size: int | None) -> np.ndarray:
-    """Return an image (H, W) uint8, at a packed size if given; without torch, which takes long to start."""
+    """Return an image (H, W) uint8, at a packed size if given; without torch, which is slow to import."""
     coded = store.codes(size)
     image = store.read(site, [channel], size, coded=coded)[0]
     return undo_delta_array(image) if coded else image

@@ -1,4 +1,4 @@
-"""What the page is told, as plain JSON values: the screen, a plate, a well, the wells nearest to it."""
+"""The page's data as plain JSON values: the screen, a plate, a well, its nearest wells."""
 
 import math
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from rcic.browse.catalogue import Catalogue
 from rcic.browse.nearest_wells import Nearest
 
-NEAREST = 8  # wells that are shown as the nearest
+NEAREST = 8  # nearest wells to show
 
 
 def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dict[str, Any]:
-    """Return the facts that hold for the whole screen: its form, experiments, filters, what else was read."""
+    """Return the facts of the whole screen: its plate shape, channels, experiments, filters and sources."""
     spec, wells = catalogue.screen.spec, catalogue.screen.wells
     plates = wells[["experiment", "plate", "split", "cell_type"]].drop_duplicates().groupby("experiment", sort=False)
     return {
@@ -25,14 +25,14 @@ def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dic
         "experiments": [
             {
                 "name": str(experiment),
-                "cell_type": own["cell_type"].iloc[0],
-                "split": own["split"].iloc[0],
+                "cell_type": members["cell_type"].iloc[0],
+                "split": members["split"].iloc[0],
                 "plates": [
                     {"number": plate, "name": catalogue.screen.barcode(str(experiment), plate)}
-                    for plate in own["plate"].tolist()
+                    for plate in members["plate"].tolist()
                 ],
             }
-            for experiment, own in plates
+            for experiment, members in plates
         ],
         "filters": {name: len(rows) for name, rows in catalogue.chosen.items()},
         "has_answers": bool((catalogue.answers.label >= 0).any()),
@@ -42,7 +42,7 @@ def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dic
 
 
 def plate_view(catalogue: Catalogue, experiment: str, plate: int) -> dict[str, Any] | None:
-    """Return a plate's wells with their places and states, None if there is no such plate."""
+    """Return a plate's wells with their positions and states, None if there is no such plate."""
     if (experiment, plate) not in catalogue.plates:
         return None
     group, margin = catalogue.answers.groups.get((experiment, plate), (None, None))
@@ -57,9 +57,9 @@ def plate_view(catalogue: Catalogue, experiment: str, plate: int) -> dict[str, A
 
 
 def well_view(catalogue: Catalogue, row: int, chosen: str) -> dict[str, Any]:
-    """Return what is known of a well, and the wells before and after it in a filter."""
+    """Return the facts of a well, and the wells before and after it in a filter."""
     well, answers = catalogue.columns, catalogue.answers
-    place, before, after = catalogue.around(row, chosen)
+    position, before, after = catalogue.around(row, chosen)
     top = zip(answers.top[row].tolist(), answers.chances[row].tolist(), strict=True)
     bad = catalogue.bad_images.get(well["id_code"][row])
     columns = ["site", "channel", "kind", "detail"]
@@ -82,7 +82,7 @@ def well_view(catalogue: Catalogue, row: int, chosen: str) -> dict[str, Any]:
         "bad_images": [] if bad is None else bad[columns].to_dict("records"),
         "filter": {
             "name": chosen,
-            "place": place,
+            "place": position,
             "total": len(catalogue.chosen[chosen]),
             "before": None if before is None else _well(catalogue, before),
             "after": None if after is None else _well(catalogue, after),
@@ -98,7 +98,7 @@ def nearest_view(catalogue: Catalogue, nearest: Nearest, row: int) -> dict[str, 
 
 
 def finite(number: float | None) -> float | None:
-    """Return a number that JSON can say: None for NaN and infinity."""
+    """Return a number as JSON allows it: None for NaN and infinity."""
     return number if number is not None and math.isfinite(number) else None
 
 
@@ -120,13 +120,20 @@ def _well(catalogue: Catalogue, row: int) -> dict[str, Any]:
 
 
 def _spot(catalogue: Catalogue, row: int) -> dict[str, Any]:
-    """Return what the plate map shows of a well."""
+    """Return a well's facts in the plate map."""
     name = catalogue.columns["well"][row]
-    at, column = catalogue.screen.spec.position(name)
+    plate_row, column = catalogue.screen.spec.position(name)
     state, unsure, bad = (table[row] for table in (catalogue.states, catalogue.unsure, catalogue.bad))
-    return {"well": name, "row": at, "column": column, "state": str(state), "unsure": bool(unsure), "bad": bool(bad)}
+    return {
+        "well": name,
+        "row": plate_row,
+        "column": column,
+        "state": str(state),
+        "unsure": bool(unsure),
+        "bad": bool(bad),
+    }
 
 
 def _name(catalogue: Catalogue, label: int) -> str | None:
-    """Return an siRNA as text, None for label -1."""
+    """Return a class's name, None for label -1."""
     return str(catalogue.screen.classes[label]) if label >= 0 else None

@@ -1,6 +1,6 @@
-"""Wells to siRNAs: one assignment a plate, and how sure each of its answers is.
+"""Wells to treatments: one assignment a plate, and the confidence of each answer.
 
-Letters: N wells, K classes; on one plate n wells, m classes that any of them may be.
+Letters: N wells, K classes; on one plate n wells, m classes that are allowed for any of them.
 """
 
 from itertools import count
@@ -16,12 +16,12 @@ from rcic.errors import UserError
 
 
 def assign_wells(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1) -> np.ndarray:
-    """Return the likeliest labels, (N,) int64, that use each class at most ``capacity`` times a plate.
+    """Return the most probable labels, (N,) int64, that use each class at most ``capacity`` times a plate.
 
     ``log_probs`` is (N, K), ``allowed`` (N, K) bool, ``wells`` has N rows with columns experiment and plate.
     A plate may have fewer wells than classes. On a plate with more wells than seats, the capacity rises to
-    the smallest that seats every well (`crowded_plates` tells which); a class that is not allowed is never
-    given. Raises UserError for a well without any allowed class, a capacity below 1, or NaN or infinity in
+    the smallest that seats every well (`crowded_plates` lists those plates). A class that is not allowed is never
+    assigned. Raises UserError for a well without any allowed class, a capacity below 1, or NaN or infinity in
     ``log_probs``.
     """
     check_table(log_probs, (len(wells), log_probs.shape[-1]), "log-probabilities")
@@ -33,7 +33,7 @@ def assign_wells(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray
 
 
 def _assign_plate(log_probs: np.ndarray, allowed: np.ndarray, capacity: int) -> np.ndarray:
-    """Return the labels, (n,), of one plate: each class has as many seats as the capacity says."""
+    """Return the labels, (n,), of one plate: each class has ``capacity`` seats."""
     classes = np.flatnonzero(allowed.any(axis=0))  # (m,)
     cost = np.where(allowed, -log_probs, np.inf)[:, classes]  # (n, m)
     seats = np.tile(cost, smallest_capacity(allowed[:, classes], capacity))  # (n, m * capacity)
@@ -43,13 +43,13 @@ def _assign_plate(log_probs: np.ndarray, allowed: np.ndarray, capacity: int) -> 
 def smallest_capacity(allowed: np.ndarray, capacity: int) -> int:
     """Return the smallest capacity from ``capacity`` up that seats all wells of a plate, ``allowed`` (n, m).
 
-    A maximum bipartite matching decides; every well must have an allowed class, or no capacity would do.
+    A maximum bipartite matching decides. Every well must have an allowed class, or no capacity would suffice.
     """
     n_wells, n_classes = allowed.shape
-    for enough in count(max(capacity, -(-n_wells // n_classes))):
-        seats = csr_array(np.tile(allowed, enough))
+    for needed in count(max(capacity, -(-n_wells // n_classes))):
+        seats = csr_array(np.tile(allowed, needed))
         if (maximum_bipartite_matching(seats, perm_type="column") >= 0).all():
-            return enough
+            return needed
     raise AssertionError  # count() never ends
 
 
@@ -57,9 +57,15 @@ def crowded_plates(wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1) 
     """Return the plates that need a higher capacity: experiment, plate, wells, classes, capacity (needed)."""
     _check_allowed(allowed, wells, allowed.shape, capacity)
     rows = []
-    for at in _plates(wells):
-        here = allowed[at][:, allowed[at].any(axis=0)]
-        rows.append((*wells[["experiment", "plate"]].iloc[at[0]], *here.shape, smallest_capacity(here, capacity)))
+    for plate_rows in _plates(wells):
+        on_plate = allowed[plate_rows][:, allowed[plate_rows].any(axis=0)]
+        rows.append(
+            (
+                *wells[["experiment", "plate"]].iloc[plate_rows[0]],
+                *on_plate.shape,
+                smallest_capacity(on_plate, capacity),
+            )
+        )
     table = pd.DataFrame(rows, columns=["experiment", "plate", "wells", "classes", "capacity"])
     return table[table["capacity"] > capacity].reset_index(drop=True)
 
@@ -78,19 +84,19 @@ def margins(log_probs: np.ndarray, allowed: np.ndarray, labels: np.ndarray) -> n
     -inf for a forbidden label.
     """
     possible = np.where(allowed, log_probs, -np.inf)
-    own = _of(labels, possible)
+    chosen = _of(labels, possible)
     np.put_along_axis(possible, labels[:, None], -np.inf, axis=1)
-    return own - possible.max(axis=1)
+    return chosen - possible.max(axis=1)
 
 
 def answers(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """Return a row for each of ``wells``: id_code, experiment, plate, well, label, margin, confidence."""
+    """Return one row a well of ``wells``: id_code, experiment, plate, well, label, margin, confidence."""
     table = wells[["id_code", "experiment", "plate", "well"]].reset_index(drop=True)
-    sure = {
+    scores = {
         "margin": margins(log_probs, allowed, labels),
         "confidence": confidence(log_probs, allowed, labels),
     }
-    return table.assign(label=labels, **sure)
+    return table.assign(label=labels, **scores)
 
 
 def _of(labels: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -105,10 +111,10 @@ def _plates(wells: pd.DataFrame) -> list[np.ndarray]:
 
 def _check_allowed(allowed: np.ndarray, wells: pd.DataFrame, shape: tuple[int, ...], capacity: int) -> None:
     if capacity < 1:
-        raise UserError(f"capacity {capacity}: a siRNA must fit a plate at least once")
+        raise UserError(f"capacity {capacity}: a treatment must fit on a plate at least once")
     if allowed.shape != shape or len(wells) != shape[0]:
         raise UserError(f"allowed classes {allowed.shape}, log-probabilities {shape}, {len(wells)} wells: sizes differ")
     if len(stuck := np.flatnonzero(~allowed.any(axis=1))):
         well = wells.iloc[stuck[0]]
-        where = f"{well['experiment']} plate {well['plate']}"
-        raise UserError(f"{len(stuck)} wells have no allowed class, first in row {stuck[0]} ({where})")
+        plate = f"{well['experiment']} plate {well['plate']}"
+        raise UserError(f"{len(stuck)} wells have no allowed class, first in row {stuck[0]} ({plate})")

@@ -1,4 +1,4 @@
-"""Many opinions into one: the mean of logits, and logits into log-probabilities.
+"""The weighted mean of several models' logits, and log-probabilities from logits.
 
 Letters: N wells, K classes.
 """
@@ -14,32 +14,32 @@ from rcic.errors import UserError
 
 @dataclass(frozen=True)
 class Mix:
-    """How models become one: each one's logits divided by its temperature, averaged by weight, divided once more.
+    """Weights and temperatures of a blend: logits over each model's temperature, their weighted mean over one more.
 
-    Models that are not named count 1 and keep their logits as they are. A plain ``Mix()`` is the mean of logits.
+    A model that is not named has weight 1 and temperature 1. A plain ``Mix()`` is the mean of logits.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)  # by model
     temperatures: Mapping[str, float] = field(default_factory=dict)  # by model
-    temperature: float = 1.0  # of the whole
+    temperature: float = 1.0  # of the weighted mean
 
     def blend(self, models: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the models' logits, (N, K) each, as one table (N, K) float64; NaN where no model said anything."""
+        """Return the models' logits, (N, K) each, as one table (N, K) float64; NaN where no model predicted."""
         cooled = (table / self.temperatures.get(name, 1.0) for name, table in models.items())
         return mean_known(cooled, [self.weights.get(name, 1.0) for name in models]) / self.temperature
 
 
 def mean_known(tables: Iterable[np.ndarray], weights: Iterable[float] = repeat(1.0)) -> np.ndarray:
-    """Return the float64 mean over tables of one shape of what is not NaN; NaN where nothing is left.
+    """Return the weighted float64 mean of tables of one shape, without their NaN; NaN where all of them are.
 
     ``tables`` are read one after the other, so memory maps or a generator cost one table of memory. ``weights``, one a
-    table, need not sum to one. Copies of a table change nothing.
+    table, need not sum to 1. Copies of a table change nothing.
     """
     total, weight_sum = np.zeros(()), np.zeros(())
     for table, weight in zip(tables, weights, strict=False):
-        said = ~np.isnan(table)
-        total = total + weight * np.where(said, table, 0).astype(np.float64)
-        weight_sum = weight_sum + weight * said
+        known = ~np.isnan(table)
+        total = total + weight * np.where(known, table, 0).astype(np.float64)
+        weight_sum = weight_sum + weight * known
     return total / np.where(weight_sum > 0, weight_sum, np.nan)
 
 
@@ -52,9 +52,9 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def check_table(table: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Return ``table`` as it came; raises UserError with its name if it is not finite or not of ``shape``."""
+    """Return ``table`` unchanged; raises UserError with its name if it is not finite or not of ``shape``."""
     if table.ndim != 2 or table.shape != shape:
-        raise UserError(f"{name}: shape {table.shape}, but {shape} (wells, classes) is wanted")
+        raise UserError(f"{name}: shape {table.shape}, expected {shape} (wells, classes)")
     finite = np.isfinite(table).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])

@@ -1,10 +1,10 @@
-"""Which channel matters: accuracy lost by the models that were trained without it.
+"""Channel importance: the accuracy lost by models that were trained without a channel.
 
-Letters: N wells, C channels (all that any set holds).
+Letters: N wells, C channels (the union of all sets).
 
 The C channel sets of C - 1 channels each (5 of 6 in recipe A) are one family, trained alike but for the channel left
-out. So the sets that hold channel c, all but one, stand for "with c", the one without it for "without c"; a model of
-fewer inputs is compared with its like, never with one of all channels.
+out. So all sets but one contain channel c and measure "with c"; the remaining one measures "without c". A model is
+only compared with models of as many inputs, never with one of all channels.
 """
 
 from collections.abc import Mapping
@@ -22,22 +22,22 @@ COLUMNS = ["cell_type", "channel", "name", "accuracy_without", "accuracy_with", 
 def channel_importance(
     tables: Mapping[Channels, np.ndarray], wells: pd.DataFrame, names: Mapping[int, str] | None = None
 ) -> pd.DataFrame:
-    """Return what each channel is worth: COLUMNS, for "all" wells first, then by cell type; channels in order.
+    """Return the importance of each channel: COLUMNS, for "all" wells first, then by cell type; channels in order.
 
     ``tables`` maps a channel set to the share of right answers of each well, (N,) float 0..1, NaN where unknown;
-    ``wells`` has N rows with a column cell_type; ``names``
-    says what channels show. Accuracies are in %, over the n_wells that every set of the family
-    knows: ``accuracy_without`` of the set that lacks the channel, ``accuracy_with`` the mean of the others, ``lost``
-    the second less the first, in points. ``spread`` is the standard error of ``lost`` over wells, each paired with
-    itself (NaN for one well); it knows the draw of wells, not that of seeds or experiments. Sets of other sizes are not
-    used. If the set without a channel is not there, the channel's numbers are NaN, n_wells 0, and the others'
-    means go over the sets left. Raises UserError for fewer than two sets of the family, a set that stands
-    twice, a table of another length or outside 0..1, or no well that all know.
+    ``wells`` has N rows with a column cell_type; ``names`` maps channel numbers to names. Accuracies are in %, over
+    the n_wells that every set of the family predicted: ``accuracy_without`` of the set that lacks the channel,
+    ``accuracy_with`` the mean of the others, ``lost`` the second less the first, in points. ``spread`` is the standard
+    error of ``lost`` over wells, each paired with itself (NaN for one well); it covers the sampling of wells, not that
+    of seeds or experiments. Sets of other sizes are ignored. If the set without a channel is absent, the channel's
+    numbers are NaN, n_wells is 0, and the others' means go over the remaining sets. Raises UserError for fewer than two
+    sets of the family, a set that is listed twice, a table of another length or outside 0..1, or no well that all
+    sets predicted.
     """
     without = _family(tables, len(wells))  # channel -> (N,)
     known = ~np.isnan(list(without.values())).any(axis=0)
     if not known.any():
-        raise UserError("no well is known to all channel sets, so channels cannot be compared")
+        raise UserError("no well was predicted by all channel sets, so channels cannot be compared")
     rows = []
     cell_types = wells["cell_type"].to_numpy()
     for name in ["all", *np.unique(cell_types[known])]:
@@ -55,11 +55,11 @@ def importance_text(table: pd.DataFrame) -> str:
     rows = [["", *scopes], ["wells", *(f"{table.loc[table['cell_type'] == s, 'n_wells'].max():,}" for s in scopes)]]
     absent = []
     for channel in table["channel"].unique():
-        part = table[table["channel"] == channel]
-        name = f"{channel} {part['name'].iloc[0]}".strip()
-        cells = part.set_index("cell_type").loc[scopes]
+        of_channel = table[table["channel"] == channel]
+        name = f"{channel} {of_channel['name'].iloc[0]}".strip()
+        cells = of_channel.set_index("cell_type").loc[scopes]
         rows.append([name, *map(_cell, cells["lost"], cells["spread"])])
-        absent += [name] * bool(part["n_wells"].max() == 0)
+        absent += [name] * bool(of_channel["n_wells"].max() == 0)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["Accuracy lost without a channel, in points of % of wells (+- standard error over wells)", ""]
     lines += ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
@@ -68,23 +68,23 @@ def importance_text(table: pd.DataFrame) -> str:
 
 
 def _family(tables: Mapping[Channels, np.ndarray], n_wells: int) -> dict[int, np.ndarray]:
-    """Return the tables of the sets that lack one channel, by that channel, checked."""
+    """Return the checked tables of the sets that lack one channel, by that channel."""
     channels = _channels(tables)
     without: dict[int, np.ndarray] = {}
     for chosen, right in tables.items():
         absent = [channel for channel in channels if channel not in chosen]
         if right.shape != (n_wells,) or (right < 0).any() or (right > 1).any():
             raise UserError(
-                f"channels {chosen}: one share of right answers, 0..1, is wanted for each of {n_wells} wells"
+                f"channels {chosen}: expected one share of right answers, 0..1, for each of {n_wells} wells"
             )
         if len(absent) == 1 and absent[0] in without:
-            raise UserError(f"channels {chosen}: the set stands twice")
+            raise UserError(f"channels {chosen}: the set is listed twice")
         if len(absent) == 1:
             without[absent[0]] = right
     if len(without) < 2:
         given = " ".join(map(str, tables)) or "none"
         raise UserError(
-            f"channel sets {given}: which channel matters needs two sets or more that lack one of all channels"
+            f"channel sets {given}: channel importance needs at least two sets that lack one of all channels"
         )
     return without
 
@@ -97,7 +97,7 @@ def _channels(tables: Mapping[Channels, np.ndarray]) -> list[int]:
 def _loss(
     without: Mapping[int, np.ndarray], channel: int, chosen: np.ndarray
 ) -> tuple[float, float, float, int, float]:
-    """Return accuracy without and with ``channel``, what is lost, the wells and the spread, over ``chosen`` (N,)."""
+    """Return accuracy without and with ``channel``, the loss, the well count and the spread over ``chosen`` (N,)."""
     if channel not in without:
         return np.nan, np.nan, np.nan, 0, np.nan
     lacking = without[channel][chosen]

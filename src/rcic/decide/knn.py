@@ -1,14 +1,14 @@
-"""Labels by likeness: embeddings centred per plate, the vote of the nearest train wells, cosines to class centres.
+"""Labels from embeddings centred per plate: the vote of the nearest train wells, or cosines to class centres.
 
-Letters: N wells asked about (queries), M wells of known class (the bank), D dimensions, K classes, k neighbours.
+Letters: N wells to classify (queries), M wells of known class (the bank), D dimensions, K classes, k neighbours.
 
 The vote is the 41st place's of the Kaggle competition (recipe B: cosine, sigmoid, weighted vote, k by cell type). A
-neighbour at cosine x has the weight w(x) = 1 / (1 + exp(-x)), and one more neighbour, at right angles (weight 1/2),
+neighbour at cosine x has the weight w(x) = 1 / (1 + exp(-x)), and one more neighbour, orthogonal (weight 1/2),
 votes for all classes alike, so that no class gets log 0. With V[c] the weights of the k nearest that are of class c,
 
     score[c] = log((V[c] + 1/2 / K) / (sum of V + 1/2)),
 
-a log-probability: exp(score) sums to 1 over the K classes, and scores may be averaged with log-softmaxed logits.
+a log-probability: exp(score) sums to 1 over the K classes, so scores can be averaged with log-softmaxed logits.
 Centring by plate and cosines to class centres are the 2nd place's (0.9957 without pseudo-labels).
 """
 
@@ -29,7 +29,7 @@ _PAIRS = 16_384  # pairs whose cosine is computed at once in float64: 134 MB for
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Wells of known class; no well that is asked about may be among them."""
+    """Wells of known class; no query may be among them."""
 
     embeddings: np.ndarray  # (M, D) float
     labels: np.ndarray  # (M,) int64, 0..n_classes-1
@@ -38,20 +38,20 @@ class Bank:
 
 
 def centre(embeddings: np.ndarray, wells: pd.DataFrame, reference: np.ndarray | None = None) -> np.ndarray:
-    """Return (N, D) embeddings less their plate's mean, float32 if they are, else float64.
+    """Return (N, D) embeddings minus their plate's mean, float32 if they are, else float64.
 
-    ``wells`` has N rows with columns experiment and plate. ``reference`` (N,) bool says whose mean it is, e.g. the
-    controls'; a plate without such wells, or with None every plate, takes the mean of all its wells. Means are summed
+    ``wells`` has N rows with columns experiment and plate. ``reference`` (N,) bool selects the wells of the
+    mean, e.g. the controls; a plate without any, or with None every plate, uses all its wells. Means are summed
     in float64. Raises UserError for NaN or sizes that differ.
     """
     _check_vectors(embeddings, "embeddings")
     chosen = np.ones(len(wells), dtype=bool) if reference is None else np.asarray(reference, dtype=bool)
     if not len(embeddings) == len(wells) == len(chosen):
-        raise UserError(f"embeddings of {len(embeddings)} wells, {len(wells)} wells, {len(chosen)} marks of reference")
+        raise UserError(f"embeddings of {len(embeddings)} wells, {len(wells)} wells, {len(chosen)} reference flags")
     centred = embeddings.astype(embeddings.dtype if embeddings.dtype == np.float32 else np.float64)
     for rows in wells.groupby(["experiment", "plate"]).indices.values():
-        said = rows[chosen[rows]] if chosen[rows].any() else rows
-        centred[rows] = embeddings[rows] - embeddings[said].mean(axis=0, dtype=np.float64)
+        averaged = rows[chosen[rows]] if chosen[rows].any() else rows
+        centred[rows] = embeddings[rows] - embeddings[averaged].mean(axis=0, dtype=np.float64)
     return centred
 
 
@@ -61,22 +61,22 @@ def neighbour_scores(
     """Return the vote of each query's ``k`` nearest bank wells as log-probabilities, (N, K) float64 (see the top).
 
     ``queries`` (N, D), ``bank`` (M, D), ``bank_labels`` (M,) int64. The search is exact: candidates from float32
-    cosines are compared again in float64, equal cosines go by row of the bank, so blocks and threads change nothing. A
-    zero vector is at right angles to everything. With fewer than k wells in the bank, all vote. Memory is bounded, at
+    cosines are compared again in float64, and the bank's row breaks ties, so blocks and threads change nothing. A zero
+    vector is orthogonal to everything. With fewer than k wells in the bank, all vote. Memory is bounded, at
     36,515 x 512 about 1 GB. Raises UserError for NaN, sizes that differ, an empty bank, a label or k out of range.
     """
     _check_bank(queries, bank, bank_labels, n_classes)
     if k < 1:
-        raise UserError(f"k {k}: at least one neighbour must vote")
-    asked, known = _unit(queries), _unit(bank)
-    rough = known.astype(np.float32).T  # (D, M)
-    scores = np.empty((len(asked), n_classes))
-    for start in range(0, len(asked), _BLOCK):
-        block = asked[start : start + _BLOCK]
-        rows, near, cosine = _nearest(block, known, block.astype(np.float32) @ rough, min(k, len(known)))
+        raise UserError(f"k {k}: must be at least 1 neighbour")
+    query_units, bank_units = _unit(queries), _unit(bank)
+    rough = bank_units.astype(np.float32).T  # (D, M)
+    scores = np.empty((len(query_units), n_classes))
+    for start in range(0, len(query_units), _BLOCK):
+        block = query_units[start : start + _BLOCK]
+        rows, near, cosine = _nearest(block, bank_units, block.astype(np.float32) @ rough, min(k, len(bank_units)))
         weight = 1 / (1 + np.exp(-cosine))
-        place = rows * n_classes + bank_labels[near]
-        votes = np.bincount(place, weight, len(block) * n_classes).reshape(-1, n_classes) + 0.5 / n_classes
+        cell = rows * n_classes + bank_labels[near]
+        votes = np.bincount(cell, weight, len(block) * n_classes).reshape(-1, n_classes) + 0.5 / n_classes
         scores[start : start + _BLOCK] = np.log(votes / votes.sum(axis=1, keepdims=True))
     return scores
 
@@ -84,14 +84,14 @@ def neighbour_scores(
 def by_cell_type(
     queries: np.ndarray, cell_types: np.ndarray, bank: Bank, k: Mapping[str, int] = NEIGHBOURS, default: int = USUAL
 ) -> np.ndarray:
-    """Return `neighbour_scores`, (N, K), where a query sees only bank wells of its own cell type.
+    """Return `neighbour_scores`, (N, K), where only bank wells of a query's own cell type vote.
 
-    ``cell_types`` (N,) are the queries'; ``k`` maps a cell type to its number of neighbours, ``default`` is that of
-    the others. Rows of a cell type that the bank lacks are NaN, which an ensemble reads as "not predicted".
+    ``cell_types`` (N,) are the queries'; ``k`` maps a cell type to its number of neighbours, ``default`` applies
+    to the others. Rows of a cell type that the bank lacks are NaN, which an ensemble takes as "not predicted".
     """
 
-    def votes(name: str, asked: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return neighbour_scores(asked, known, labels, bank.n_classes, k.get(name, default))
+    def votes(name: str, members: np.ndarray, bank_members: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return neighbour_scores(members, bank_members, labels, bank.n_classes, k.get(name, default))
 
     return _within(queries, cell_types, bank, votes)
 
@@ -106,10 +106,10 @@ def centre_scores(
     """
     _check_bank(queries, bank, bank_labels, n_classes)
     if not 0 < scale < np.inf:
-        raise UserError(f"scale {scale}: the cosines' factor must be a number above 0")
-    present, place = np.unique(bank_labels, return_inverse=True)
+        raise UserError(f"scale {scale}: the factor of the cosines must be a number above 0")
+    present, class_index = np.unique(bank_labels, return_inverse=True)
     sums = np.zeros((len(present), bank.shape[1]))
-    np.add.at(sums, place, _unit(bank))
+    np.add.at(sums, class_index, _unit(bank))
     cosines = _unit(queries) @ _unit(sums).T  # (N, classes with wells)
     scores = np.repeat(cosines.min(axis=1, keepdims=True), n_classes, axis=1)
     scores[:, present] = cosines
@@ -122,32 +122,34 @@ def centres_by_cell_type(queries: np.ndarray, cell_types: np.ndarray, bank: Bank
     ``cell_types`` (N,) are the queries'.
     """
 
-    def cosines(_: str, asked: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return centre_scores(asked, known, labels, bank.n_classes, scale)
+    def cosines(_: str, members: np.ndarray, bank_members: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return centre_scores(members, bank_members, labels, bank.n_classes, scale)
 
     return _within(queries, cell_types, bank, cosines)
 
 
 def _within(queries: np.ndarray, cell_types: np.ndarray, bank: Bank, score: Callable[..., np.ndarray]) -> np.ndarray:
-    """Return ``score`` (name, queries, bank, labels) of each cell type's own wells, (N, K); NaN without bank wells."""
-    asked, known = np.asarray(cell_types), np.asarray(bank.cell_types)
-    if len(asked) != len(queries) or len(known) != len(bank.labels):
+    """Return ``score`` (name, queries, bank, labels) of each cell type's wells, (N, K); NaN without bank wells."""
+    query_types, bank_types = np.asarray(cell_types), np.asarray(bank.cell_types)
+    if len(query_types) != len(queries) or len(bank_types) != len(bank.labels):
         raise UserError(f"{len(queries)} queries, {len(bank.labels)} bank wells: each needs its cell type")
     _check_bank(queries, bank.embeddings, bank.labels, bank.n_classes)
     scores = np.full((len(queries), bank.n_classes), np.nan)
-    for name in np.intersect1d(asked, known):
-        here = known == name
-        scores[asked == name] = score(str(name), queries[asked == name], bank.embeddings[here], bank.labels[here])
+    for name in np.intersect1d(query_types, bank_types):
+        in_bank = bank_types == name
+        scores[query_types == name] = score(
+            str(name), queries[query_types == name], bank.embeddings[in_bank], bank.labels[in_bank]
+        )
     return scores
 
 
 def _nearest(
     block: np.ndarray, known: np.ndarray, rough: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return row of the block, row of the bank and cosine of each query's k nearest, three arrays (b * k,).
+    """Return the block row, bank row and cosine of each query's k nearest wells, three arrays (b * k,).
 
     ``block`` (b, D) and ``known`` (M, D) are unit vectors, ``rough`` (b, M) their float32 cosines. A float32 dot
-    product of unit vectors errs by at most (D + 2) eps / 2; so whoever comes within twice that of the k-th is compared.
+    product of unit vectors errs by at most (D + 2) eps / 2, so every well within twice that of the k-th is a candidate.
     """
     reach = (block.shape[1] + 2) * np.finfo(np.float32).eps
     last = np.partition(rough, rough.shape[1] - k, axis=1)[:, -k]
@@ -170,7 +172,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _check_vectors(vectors: np.ndarray, name: str) -> None:
     if vectors.ndim != 2:
-        raise UserError(f"{name}: shape {vectors.shape}, but (wells, dimensions) is wanted")
+        raise UserError(f"{name}: shape {vectors.shape}, expected (wells, dimensions)")
     check_table(vectors, vectors.shape, name)
 
 
@@ -178,7 +180,7 @@ def _check_bank(queries: np.ndarray, bank: np.ndarray, labels: np.ndarray, n_cla
     _check_vectors(queries, "queries")
     _check_vectors(bank, "bank")
     if len(bank) == 0:
-        raise UserError("bank: no well of known class to compare with")
+        raise UserError("bank: it has no well of known class")
     if queries.shape[1] != bank.shape[1] or labels.shape != (len(bank),):
         raise UserError(f"queries {queries.shape}, bank {bank.shape}, bank labels {labels.shape}: sizes differ")
     if not (labels.min() >= 0 and labels.max() < n_classes):

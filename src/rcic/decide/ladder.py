@@ -1,4 +1,4 @@
-"""The ladder: what each step adds in accuracy, from one site of one model to the assignment (see `rungs`)."""
+"""The ladder: the accuracy after each step, from one site of one model to the assignment (see `ladder_rungs`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from rcic.decide.reliability import expected_calibration_error, reliability
 from rcic.errors import UserError
 from rcic.screen.layout import Groups
 
-_IF_THERE = ("TTA", "models")  # rungs that are not even named where they do not exist
+_IF_THERE = ("TTA", "models")  # rungs that are omitted where they do not exist
 
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """Accuracies by rung, how many plates got the right group, and how far the answers' confidence can be believed."""
+    """Accuracies by rung, the number of plates matched to the right group, and the reliability of the confidence."""
 
     table: pd.DataFrame  # rung, scope ("all", "cell_type", "experiment"), value, accuracy (%), n_wells
     chance: float  # accuracy of a guess among all classes, %
     plates_matched: int
-    plates_known: int  # plates whose group the truth tells; 0 if there is but one group
+    plates_known: int  # plates whose group is known from the truth; 0 if there is only one group
     reliability: pd.DataFrame  # the assignment's answers, as `rcic.decide.reliability.reliability` bins them
     calibration_error: float  # expected, 0..1, of the assignment's answers
     wells: pd.DataFrame  # of the known wells, by row number: each rung's share, `first`, `answer`, `confidence`
-    plates: pd.DataFrame  # as `match_groups` returns it, and `true_group`, NaN where the truth does not tell it
+    plates: pd.DataFrame  # as `match_groups` returns it, and `true_group`, NaN where unknown
 
 
 def ladder(
@@ -41,36 +41,42 @@ def ladder(
     """Return the accuracies of all rungs over the wells of known truth: all, by cell type, by experiment.
 
     ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices,
-    -1 where unknown; ``mix`` says how models become one (the mean of logits unless given), ``sinkhorn`` whether
-    plates are balanced before the assignment. An accuracy is the mean over
-    wells of the share of right answers; a rung that does not exist, such as folds where no well was predicted
-    by two of them, is NaN with 0 wells. Groups are matched and wells assigned among all predicted wells,
-    known or not. Raises UserError for no prediction or truth, arrays that do not fit each other, or NaN or
-    infinity in averaged logits.
+    -1 where unknown; ``mix`` blends the models (the mean of logits unless given), ``sinkhorn`` balances plates
+    before the assignment. An accuracy is the mean over wells of the share of right answers; a rung that does not
+    exist, such as folds where no well was predicted by two of them, is NaN with 0 wells. Groups are matched and wells
+    assigned among all predicted wells, known or not. Raises UserError for no prediction or truth, arrays that do not
+    fit each other, or NaN or infinity in averaged logits.
     """
     mix = mix or Mix()
     _check(predictions, wells, truth, groups, mix.weights)
     predicted = np.any([prediction.predicted(len(wells)) for prediction in predictions], axis=0)
     shares, plates = [], []
-    for everyone in wells.groupby("experiment").indices.values():
-        rows = everyone[predicted[everyone]]
+    for experiment_rows in wells.groupby("experiment").indices.values():
+        rows = experiment_rows[predicted[experiment_rows]]
         if (truth[rows] >= 0).any():
-            part = wells.iloc[rows]
+            subset = wells.iloc[rows]
             blends, logits = blended_shares(predictions, rows, truth, mix)
-            decisions, matched = decided_shares(log_softmax(logits), part, truth[rows], groups, sinkhorn)
-            shares.append(part[["experiment", "cell_type"]].assign(**blends, **decisions)[truth[rows] >= 0])
-            plates.append(matched.assign(true_group=_true_groups(matched, part, truth[rows], groups)))
+            decisions, matched = decided_shares(log_softmax(logits), subset, truth[rows], groups, sinkhorn)
+            shares.append(subset[["experiment", "cell_type"]].assign(**blends, **decisions)[truth[rows] >= 0])
+            plates.append(matched.assign(true_group=_true_groups(matched, subset, truth[rows], groups)))
     if not shares:
-        raise UserError("the truth tells none of the predicted wells; nothing can be scored")
+        raise UserError("the truth of no predicted well is known, so nothing can be scored")
     matches = pd.concat(plates, ignore_index=True)
-    told_plates = matches[matches["true_group"].notna() & (len(groups.sizes) > 1)]
-    right = told_plates["group"] == told_plates["true_group"]
+    known_plates = matches[matches["true_group"].notna() & (len(groups.sizes) > 1)]
+    right = known_plates["group"] == known_plates["true_group"]
     rungs = existing(predictions, len(wells), groups)
-    told = pd.concat(shares)
-    sure = told["confidence"].to_numpy(), told["assignment"].to_numpy() > 0
-    counts = 100 / len(groups.of_class), int(right.sum()), len(right)
-    bins, error = reliability(*sure), expected_calibration_error(*sure)
-    return Ladder(_table(told, rungs), *counts, bins, error, told, matches)
+    scored = pd.concat(shares)
+    confidence = scored["confidence"].to_numpy(), scored["assignment"].to_numpy() > 0
+    return Ladder(
+        table=_table(scored, rungs),
+        chance=100 / len(groups.of_class),
+        plates_matched=int(right.sum()),
+        plates_known=len(right),
+        reliability=reliability(*confidence),
+        calibration_error=expected_calibration_error(*confidence),
+        wells=scored,
+        plates=matches,
+    )
 
 
 def ladder_text(ladder: Ladder) -> str:
@@ -92,15 +98,15 @@ def _check(
 ) -> None:
     n_wells, n_classes = len(wells), len(groups.of_class)
     if truth.shape != (n_wells,) or truth.min(initial=-1) < -1 or truth.max(initial=-1) >= n_classes:
-        raise UserError(f"truth: one class of 0..{n_classes - 1}, or -1, is wanted for each of {n_wells} wells")
+        raise UserError(f"truth: expected one class of 0..{n_classes - 1}, or -1, for each of {n_wells} wells")
     if len({prediction.member for prediction in predictions}) < max(len(predictions), 1):
-        raise UserError("predictions: none, or a member (channels, fold, model) stands twice")
+        raise UserError("predictions: none, or a member (channels, fold, model) is listed twice")
     for prediction in predictions:
         name, n_rows = prediction.member.folder, n_wells if prediction.rows is None else len(prediction.rows)
         if prediction.logits.shape != (n_rows, n_classes):
-            raise UserError(f"{name}: logits {prediction.logits.shape}, but {(n_rows, n_classes)} is wanted")
+            raise UserError(f"{name}: logits {prediction.logits.shape}, expected {(n_rows, n_classes)}")
         if prediction.sites is not None and prediction.sites[:, 0].shape != (n_rows, n_classes):
-            raise UserError(f"{name}: sites {prediction.sites.shape}, but ({n_rows}, sites, {n_classes}) is wanted")
+            raise UserError(f"{name}: sites {prediction.sites.shape}, expected ({n_rows}, sites, {n_classes})")
     models = {model_of(prediction.member.model) for prediction in predictions}
     for model, weight in weights.items():
         if model not in models or not 0 < weight < np.inf:
@@ -108,7 +114,7 @@ def _check(
 
 
 def _true_groups(matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, groups: Groups) -> pd.Series:
-    """Return the group of each matched plate of an experiment as the truth tells it, float64, NaN where it does not."""
+    """Return the true group of each matched plate of an experiment, float64, NaN where unknown."""
     known = truth >= 0
     group = pd.Series(groups.of_class[truth[known]]).groupby(wells["plate"].to_numpy()[known])
     return matched["plate"].map(group.min()[group.nunique() == 1]).astype(np.float64)
@@ -118,16 +124,16 @@ def _table(shares: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
     """Return the ladder's table from the wells' shares (columns experiment, cell_type and the rungs)."""
     rows = []
     for scope in ("all", "cell_type", "experiment"):
-        for value, part in shares.assign(all="all").groupby(scope):
+        for value, subset in shares.assign(all="all").groupby(scope):
             for rung in RUNGS:
-                known = part[rung].dropna() if rung in rungs else part[rung].iloc[:0]
+                known = subset[rung].dropna() if rung in rungs else subset[rung].iloc[:0]
                 if rung in rungs or rung not in _IF_THERE:
                     rows.append((rung, scope, value, 100 * known.mean(), len(known)))
     return pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells"])
 
 
 def _wide(table: pd.DataFrame) -> pd.DataFrame:
-    """Return printed cells: a row for each value, a column for its number of wells and for each rung."""
+    """Return text cells: a row for each value, a column for its number of wells and for each rung."""
     values, rungs = table["value"].unique(), table["rung"].unique()
     accuracy = table.pivot(index="value", columns="rung", values="accuracy").loc[values, rungs]
     cells = accuracy.map(lambda percent: "-" if np.isnan(percent) else f"{percent:.2f}")

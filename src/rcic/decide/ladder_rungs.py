@@ -3,16 +3,16 @@
 Letters: N wells, S sites a well, K classes; a member (channel set, fold, model) predicted n of the N wells, r
 of them belong to one experiment. A rung gives every well a share of right answers, 0..1:
 
-    one site      over sites and members, each judged alone (of the plain picture, not of TTA views)
+    one site      over sites and members, each judged alone (of the plain image, not of TTA views)
     both sites    over members, each with its sites averaged
     TTA           over members, each with its sites and views averaged
     channel sets  over folds and models, each with its channel sets averaged
     folds         over models, each with its channel sets and folds averaged
     models        models averaged
-    group mask    the likeliest class of the group that the plate was matched to
-    assignment    each class as often a plate as the capacity says
+    group mask    the most probable class of the group that the plate was matched to
+    assignment    each class at most ``capacity`` times a plate
 
-Only members that predicted a well count for it. So held-out wells, which their own fold's members predicted,
+Only members that predicted a well count for it. So held-out wells, which the members of their own fold predicted,
 need no second definition, and the networks fine-tuned on one cell type each (``NAME@HUVEC``) are one model.
 """
 
@@ -31,19 +31,19 @@ RUNGS = ("one site", "both sites", "TTA", "channel sets", "folds", "models", "gr
 
 
 def existing(predictions: Sequence[Prediction], n_wells: int, groups: Groups) -> list[str]:
-    """Return the rungs, in order, that these predictions can tell.
+    """Return the rungs, in order, that exist for these predictions.
 
     One site needs the sites of every member; both sites a member with two, and the sites of every member with TTA;
-    TTA such a member; channel sets two of them in one fold of one model, folds a well that two folds of one model
-    predicted, models two models, the mask two groups, the assignment a screen that has one.
+    TTA a member with TTA; channel sets two of them in one fold of one model; folds a well that two folds of one model
+    predicted; models two models; the mask two groups; the assignment a screen with ``assignment``.
     """
     sites = [prediction.sites for prediction in predictions]
     members = [(model_of(p.member.model), p.member.fold, p.member.channels) for p in predictions]
     models = {model for model, _, _ in members}
-    silent = any(prediction.tta and prediction.sites is None for prediction in predictions)
+    lacks_sites = any(prediction.tta and prediction.sites is None for prediction in predictions)
     has = {
         "one site": all(table is not None for table in sites),
-        "both sites": not silent and any(table is None or table.shape[1] > 1 for table in sites),
+        "both sites": not lacks_sites and any(table is None or table.shape[1] > 1 for table in sites),
         "TTA": any(prediction.tta for prediction in predictions),
         "channel sets": len({member[:2] for member in members}) < len(set(members)),
         "folds": any(_folds_a_well(predictions, model, n_wells) > 1 for model in models),
@@ -59,7 +59,7 @@ def blended_shares(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the shares, (r,) each, of the rungs up to `models`, and the logits of all models as one, (r, K).
 
-    ``rows`` (r,) are wells of one experiment among the N of ``truth`` (N,), each predicted by somebody.
+    ``rows`` (r,) are wells of one experiment among the N of ``truth`` (N,), each predicted by some member.
     """
     logits = {p.member: p.finite(rows, len(truth)) for p in predictions}
     sites = {p.member: p.read(p.sites, rows, len(truth)) for p in predictions if p.sites is not None}
@@ -86,18 +86,18 @@ def decided_shares(
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Return the shares of `group mask` and `assignment`, (r,) each, and the table of `match_groups`.
 
-    Beside the shares stand, (r,) each, the classes ``first`` (the likeliest of the group) and ``answer`` (of the
+    The mapping also holds, (r,) each, the classes ``first`` (the most probable of the group) and ``answer`` (of the
     assignment), and the ``confidence``, 0..1, of the assignment's answers.
     """
-    settled = resolve_plates(log_probs, wells, groups, sinkhorn)
-    masked = np.where(settled.allowed, log_probs, -np.inf).argmax(axis=1)
+    resolved = resolve_plates(log_probs, wells, groups, sinkhorn)
+    masked = np.where(resolved.allowed, log_probs, -np.inf).argmax(axis=1)
     return {
         "group mask": (masked == truth) * 1.0,
-        "assignment": (settled.labels == truth) * 1.0,
+        "assignment": (resolved.labels == truth) * 1.0,
         "first": masked,
-        "answer": settled.labels,
-        "confidence": confidence(settled.log_probs, settled.allowed, settled.labels),
-    }, settled.plates
+        "answer": resolved.labels,
+        "confidence": confidence(resolved.log_probs, resolved.allowed, resolved.labels),
+    }, resolved.plates
 
 
 def shares_by_channels(
@@ -115,7 +115,7 @@ def shares_by_channels(
 
 
 def _right(table: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return whether the likeliest class is the true one, (r,) 0 or 1, NaN for a row of NaN."""
+    """Return 1 where the most probable class is the true one, else 0, (r,); NaN for a row of NaN."""
     return np.where(np.isnan(table[:, 0]), np.nan, table.argmax(axis=1) == truth)
 
 

@@ -1,4 +1,4 @@
-"""How good logits are: MAP@3, top-1 and top-3 accuracy by well.
+"""Metrics of logits: MAP@3, top-1 and top-3 accuracy by well.
 
 Letters: N wells, K classes. MAP@3 is Kaggle's mean average precision at 3 (reference code: `apk` in
 B. Hamner's ml_metrics). With one true class a well it is the mean of 1/rank of the true class, where a rank
@@ -23,9 +23,9 @@ def true_ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         raise UserError(f"labels of shape {labels.shape} for the logits of {n_wells} wells")
     if n_wells and not (labels.min() >= 0 and labels.max() < n_classes):
         raise UserError(f"labels {labels.min()}..{labels.max()} for logits of {n_classes} classes")
-    own = logits[np.arange(n_wells), labels][:, None]
-    ahead = (logits > own) | ((logits == own) & (np.arange(n_classes) < labels[:, None]))
-    return np.where(np.isnan(own[:, 0]), n_classes, 1 + ahead.sum(axis=1))
+    true_logit = logits[np.arange(n_wells), labels][:, None]
+    ahead = (logits > true_logit) | ((logits == true_logit) & (np.arange(n_classes) < labels[:, None]))
+    return np.where(np.isnan(true_logit[:, 0]), n_classes, 1 + ahead.sum(axis=1))
 
 
 def well_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -35,7 +35,7 @@ def well_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def by_group(logits: np.ndarray, labels: np.ndarray, names: np.ndarray) -> dict[str, dict[str, float]]:
-    """Return `well_metrics` of each group of wells, e.g. a cell type; ``names`` (N,) says each well's group.
+    """Return `well_metrics` of each group of wells, e.g. a cell type; ``names`` (N,) are the wells' groups.
 
     Groups come sorted by name; a group without a known label is left out.
     """

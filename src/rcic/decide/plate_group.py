@@ -1,21 +1,21 @@
-"""Which group of siRNAs a plate holds: likelihood over the admissible orders of an experiment's plates.
+"""The treatment group of each plate: likelihood over the admissible orders of an experiment's plates.
 
 Letters: N wells, K classes, G groups; within one experiment P plates, O admissible orders, S settings.
 
-A plate holds one group, so every well of it votes. If well n is on a plate of group g, its picture is
+A plate holds one group, so every well of it votes. If well n is on a plate of group g, its image is
 ``lift[n, g]`` times as likely as on a plate of unknown content, where
 
     lift[n, g] = (probability that n's class lies in g) / (share of the K classes that lie in g),
 
-which is fair to small groups. Nobody knows how far to believe the probabilities: a network may be
-over-confident, or an average of thirty too modest. So two numbers stay free, a sharpness u (logits are
-multiplied by u) and a trust t (a share 1 - t of wells says nothing), and each order is scored by the setting
-that speaks best for it:
+which is fair to small groups. The calibration of the probabilities is unknown: a network may be
+overconfident, an average of thirty underconfident. So two numbers stay free, a sharpness u (logits are
+multiplied by u) and a trust t (a share 1 - t of wells carries no evidence), and each order is scored by the
+setting that favours it most:
 
     score[s, p, g] = sum over wells n of plate p of log(1 - t + t * lift_u[n, g])
     total[o]       = max over settings s of (sum over plates p of score[s, p, order[o, p]]).
 
-No well can cost more than log(1 - t), and an order without any evidence for it has a total near 0.
+No well can lower a score by more than -log(1 - t), and an order without any evidence has a total near 0.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ from rcic.decide.blend import check_table
 from rcic.errors import UserError
 from rcic.screen.layout import Groups, orders_for
 
-# Sharpness is counted in units of 1 / (median well's top logit - mean logit), each twice the one before.
+# Sharpness, in units of 1 / (the median well's top logit - mean logit), each twice the one before.
 SHARPNESS = 2.0 ** np.arange(1, 7)
 TRUST = np.array([0.05, 0.1, 0.2, 0.4, 0.8, 0.95, 0.99])
 UNSURE = 3.0  # nats: the chosen order is less than 20 times as likely as the next one
@@ -37,7 +37,7 @@ def match_groups(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups) -> 
     ``log_probs`` is (N, K), log-probabilities or logits of any scale; ``wells`` has N rows with columns
     experiment and plate. The margin is the gap between the total of the chosen order and that of the best
     order that gives this plate another group: 0 means no evidence, inf that no other group is admissible
-    (always so for G = 1). Each experiment is judged by its own wells only; where the admissible orders are
+    (always so for G = 1). Each experiment is matched by its own wells only; where the admissible orders are
     too many to list, each plate is matched alone. Raises UserError if the shape is not (N, K) or an entry is
     not finite.
     """
@@ -49,7 +49,7 @@ def match_groups(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups) -> 
 
 
 def group_mask(wells: pd.DataFrame, matched: pd.DataFrame, groups: Groups) -> np.ndarray:
-    """Return what a well may be, (N, K) bool: the classes of the group that its plate was ``matched`` to.
+    """Return the allowed classes of each well, (N, K) bool: those of the group that its plate was ``matched`` to.
 
     Raises UserError for a plate of ``wells`` that has no row in ``matched``.
     """
@@ -61,18 +61,20 @@ def group_mask(wells: pd.DataFrame, matched: pd.DataFrame, groups: Groups) -> np
 
 
 def groups_text(plates: pd.DataFrame) -> str:
-    """Return the table of `match_groups` as lines, one an experiment: its plates' groups, its least plate's margin."""
+    """Return the table of `match_groups` as lines, one an experiment: its plates' groups and its smallest margin."""
     rows = [("experiment", "groups of its plates", "margin (nats)")]
-    for name, part in plates.groupby("experiment"):
-        margin = part["margin"].min()
+    for name, of_experiment in plates.groupby("experiment"):
+        margin = of_experiment["margin"].min()
         number = "no rival" if np.isinf(margin) else f"{margin:.1f}"
-        rows.append((str(name), " ".join(map(str, part["group"])), number + "  unsure" * bool(margin < UNSURE)))
+        rows.append(
+            (str(name), " ".join(map(str, of_experiment["group"])), number + "  unsure" * bool(margin < UNSURE))
+        )
     first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "\n".join(f"{name:{first}}  {order:{second}}  {said}" for name, order, said in rows)
+    return "\n".join(f"{name:{first}}  {order:{second}}  {margin}" for name, order, margin in rows)
 
 
 def _match_experiment(log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rows: np.ndarray) -> pd.DataFrame:
-    """Return `match_groups` for the wells of one experiment, those in ``rows``."""
+    """Return `match_groups` for the wells ``rows`` of one experiment."""
     plates, plate_of = np.unique(wells["plate"].to_numpy()[rows], return_inverse=True)  # (P,), (n,)
     score = plate_scores(log_probs[rows], plate_of, groups)
     orders = orders_for(groups, len(plates))
@@ -91,7 +93,7 @@ def best_order(score: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def best_alone(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return group and margin of each plate, as `best_order` does, where any groups may be on the plates."""
+    """Return group and margin of each plate, as `best_order` does, where the plates may hold any groups."""
     setting = score[score.max(axis=2).sum(axis=1).argmax()]  # (P, G)
     group = setting.argmax(axis=1)
     rival = np.where(np.arange(setting.shape[1]) != group[:, None], setting, -np.inf).max(axis=1)
@@ -102,7 +104,7 @@ def plate_scores(log_probs: np.ndarray, plate_of: np.ndarray, groups: Groups) ->
     """Return the evidence of an experiment's plates for each group in each setting, (S, P, G), in nats.
 
     ``log_probs`` (n, K) are its wells, ``plate_of`` (n,) their plates as 0..P-1. Sharpening is squaring,
-    as exp(2u x) = exp(u x) ** 2; and since u is counted in the logits' own spread, a factor on all logits
+    as exp(2u x) = exp(u x) ** 2. As u is in units of the logits' own spread, a factor on all logits
     changes nothing.
     """
     in_group = np.eye(len(groups.sizes), dtype=log_probs.dtype)[groups.of_class]  # (K, G)

@@ -1,7 +1,7 @@
-"""What members said about wells, and how a model's members and then the models become one table of logits.
+"""Predictions of members, and their blend: the members of a model, then the models, become one table of logits.
 
 Letters: N wells, S sites a well, K classes; a member (channel set, fold, model) predicted n of the N wells, r of them
-are looked at.
+are read.
 """
 
 import re
@@ -13,24 +13,24 @@ import numpy as np
 from rcic.decide.blend import Mix, check_table, mean_known
 from rcic.files.names import Member
 
-_SAMPLE = 1024  # wells that `fold_noise` looks at
+_SAMPLE = 1024  # wells that `fold_noise` reads
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one member said about n wells; arrays may be memory maps, a part of the wells is read at a time.
+    """One member's logits of n wells; arrays may be memory maps, read in blocks of wells.
 
-    With test-time augmentation ``logits`` average more views than the plain picture, which is all that ``sites`` tell.
+    With test-time augmentation ``logits`` average several views; ``sites`` are of the plain image only.
     """
 
     member: Member
     logits: np.ndarray  # (n, K), mean over sites and views
-    sites: np.ndarray | None = None  # (n, S, K), NaN for a site without picture; None if not kept
+    sites: np.ndarray | None = None  # (n, S, K), NaN for a site without image; None if not kept
     rows: np.ndarray | None = None  # (n,) int64, row numbers among the N wells; None: all N in order
     tta: bool = False  # whether `logits` average several views
 
     def predicted(self, n_wells: int) -> np.ndarray:
-        """Return which of the N wells this member predicted, (N,) bool."""
+        """Return the mask, (N,) bool, of the wells that this member predicted."""
         mask = np.full(n_wells, self.rows is None)
         if self.rows is not None:
             mask[self.rows] = True
@@ -40,32 +40,32 @@ class Prediction:
         """Return ``table`` (its logits or sites) for the r wells ``rows``, NaN where not predicted."""
         if self.rows is None:
             return np.asarray(table[rows])
-        place = np.full(n_wells, -1)
-        place[self.rows] = np.arange(len(self.rows))
-        said = place[rows] >= 0
+        index = np.full(n_wells, -1)
+        index[self.rows] = np.arange(len(self.rows))
+        known = index[rows] >= 0
         block = np.full((len(rows), *table.shape[1:]), np.nan, dtype=np.float32)
-        block[said] = table[place[rows][said]]
+        block[known] = table[index[rows][known]]
         return block
 
     def finite(self, rows: np.ndarray, n_wells: int) -> np.ndarray:
-        """Return the logits for ``rows``, (r, K), NaN in wells not predicted; UserError for NaN or infinity else."""
+        """Return the logits for ``rows``, (r, K), NaN where not predicted; UserError for any other NaN or infinity."""
         table = self.read(self.logits, rows, n_wells)
-        said = table[self.predicted(n_wells)[rows]]
-        check_table(said, (len(said), self.logits.shape[1]), f"logits of {self.member.folder}")
+        predicted = table[self.predicted(n_wells)[rows]]
+        check_table(predicted, (len(predicted), self.logits.shape[1]), f"logits of {self.member.folder}")
         return table
 
 
 def model_of(name: str) -> str:
-    """Return the model that a member's name belongs to: ``densenet201@HUVEC`` -> ``densenet201@``, else the name.
+    """Return the model of a member's name: ``densenet201@HUVEC`` -> ``densenet201@``, else the name.
 
-    The networks fine-tuned on some cell types are one model: every well has its own cell type's. Scores of neighbours
-    or class centres stay a model of their own: ``densenet201@HUVEC+knn`` -> ``densenet201@+knn``.
+    The networks fine-tuned on some cell types are one model: every well uses its own cell type's. Scores of neighbours
+    or class centres remain a separate model: ``densenet201@HUVEC+knn`` -> ``densenet201@+knn``.
     """
     return re.sub(r"@.*?(\+knn|\+centres|)$", r"@\1", name)
 
 
 def means(tables: Mapping[Member, np.ndarray], key: Callable[[Member], Hashable]) -> dict[Hashable, np.ndarray]:
-    """Return the mean of the tables of all members with the same key, NaN where none of them says anything."""
+    """Return the mean of the tables of all members with the same key, NaN where none of them predicted."""
     return {
         chosen: mean_known(table for member, table in tables.items() if key(member) == chosen)
         for chosen in dict.fromkeys(map(key, tables))
@@ -73,34 +73,34 @@ def means(tables: Mapping[Member, np.ndarray], key: Callable[[Member], Hashable]
 
 
 def model_logits(predictions: Sequence[Prediction], rows: np.ndarray, n_wells: int) -> dict[str, np.ndarray]:
-    """Return each model's logits of the wells ``rows``, (r, K) float64: its members' mean, NaN where none spoke."""
+    """Return each model's logits of the wells ``rows``, (r, K) float64: its members' mean, NaN where none predicted."""
     logits = {p.member: p.finite(rows, n_wells) for p in predictions}
     return {str(name): table for name, table in means(logits, lambda member: model_of(member.model)).items()}
 
 
 def blend_members(predictions: Sequence[Prediction], rows: np.ndarray, n_wells: int, mix: Mix) -> np.ndarray:
-    """Return the ensemble's logits, (r, K) float64, of the wells ``rows``; NaN where nobody predicted a well.
+    """Return the ensemble's logits, (r, K) float64, of the wells ``rows``; NaN where no member predicted a well.
 
-    Members of one model count alike, models as ``mix`` says, as in the ladder's rung `models`.
+    Members of one model have equal weights, ``mix`` weights the models, as in the ladder's rung `models`.
     """
     return mix.blend(model_logits(predictions, rows, n_wells))
 
 
 def fold_noise(predictions: Sequence[Prediction], model: str, n_wells: int) -> float:
-    """Return the variance of a model's logits over wrong classes, folds averaged, as a part of single folds' variance.
+    """Return the variance of a model's logits over wrong classes, folds averaged, relative to that of single folds.
 
-    Each of at most 1,024 wells, spread evenly over the N, gives the variance over all classes but the likeliest. 1.0
-    if no well was predicted by two folds. Why it scales temperatures is told in `rcic.decide.calibrate`.
+    Each of at most 1,024 wells, spread evenly over the N, gives the variance over all classes but the most probable.
+    1.0 if no well was predicted by two folds. `rcic.decide.calibrate` explains why it scales temperatures.
     """
     rows = np.unique(np.linspace(0, n_wells - 1, min(n_wells, _SAMPLE)).astype(np.int64))
-    own = [prediction for prediction in predictions if model_of(prediction.member.model) == model]
-    logits = {prediction.member: prediction.finite(rows, n_wells) for prediction in own}
+    of_model = [prediction for prediction in predictions if model_of(prediction.member.model) == model]
+    logits = {prediction.member: prediction.finite(rows, n_wells) for prediction in of_model}
     folds = means(logits, lambda member: member.fold)
     mean = mean_known(logits.values())
-    heard = ~np.isnan(mean[:, 0])
-    wrong = np.arange(mean.shape[1]) != mean[heard].argmax(axis=1)[:, None]
-    single = mean_known(_variance(table[heard], wrong) for table in folds.values()).sum()
-    return float(_variance(mean[heard], wrong).sum() / single) if len(folds) > 1 and single > 0 else 1.0
+    known = ~np.isnan(mean[:, 0])
+    wrong = np.arange(mean.shape[1]) != mean[known].argmax(axis=1)[:, None]
+    single = mean_known(_variance(table[known], wrong) for table in folds.values()).sum()
+    return float(_variance(mean[known], wrong).sum() / single) if len(folds) > 1 and single > 0 else 1.0
 
 
 def _variance(table: np.ndarray, inside: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which answers are sure enough to train on: pseudo-labels, with a reason for every well."""
+"""Selection of the answers with margins wide enough to train on (pseudo-labels), with a reason for every well."""
 
 from collections.abc import Collection
 
@@ -8,11 +8,11 @@ import pandas as pd
 from rcic.errors import UserError
 from rcic.screen.layout import Groups
 
-KEPT, REPEATED, BEYOND = "kept", "siRNA already taken on this plate by a wider margin", "beyond the share"
+KEPT, REPEATED, BEYOND = "kept", "treatment already taken on this plate by a wider margin", "beyond the share"
 
 
 def seats(groups: Groups, n_wells: int) -> int:
-    """Return how many wells of a plate may be labelled alike: all ``n_wells`` where wells are not assigned."""
+    """Return the number of wells of a plate that may share a label: all ``n_wells`` where wells are not assigned."""
     return groups.capacity if groups.assigned else max(n_wells, 1)
 
 
@@ -28,7 +28,7 @@ def select(
     ``answers`` is the table of `rcic.decide.assign.answers`: id_code, experiment, plate, well, label, margin
     (nats), confidence. On each plate the widest margins come first; a well is kept if its margin is at least
     ``min_margin``, fewer than ``capacity`` wells of the plate with a wider margin have its label, and no more
-    than ``share`` (0..1) of the plate's wells, rounded down, are kept so far. Equal margins go by id_code.
+    than ``share`` (0..1) of the plate's wells, rounded down, are kept so far. Equal margins are ordered by id_code.
     ``validation`` holds the id_codes of every validation fold: raises UserError if one of them would be kept,
     for a NaN margin, a duplicate well, or a share or capacity out of range.
     """
@@ -37,9 +37,9 @@ def select(
     plate = [ranked["experiment"], ranked["plate"]]
     wide = ranked["margin"] >= min_margin
     taken = ranked.groupby([*plate, "label"]).cumcount() >= capacity
-    place = (wide & ~taken).groupby(plate).cumsum()  # 1 for the first candidate of its plate
+    rank = (wide & ~taken).groupby(plate).cumsum()  # 1 for the first candidate of its plate
     quota = np.floor(share * ranked.groupby(plate)["label"].transform("size") + 1e-9)  # 0.29 * 100 < 29 in floats
-    rules = [~wide, taken, place > quota]
+    rules = [~wide, taken, rank > quota]
     reason = np.select(rules, [f"margin below {min_margin:g}", REPEATED, BEYOND], default=KEPT)
     audit = ranked.assign(kept=reason == KEPT, reason=reason).sort_index()
     _refuse_validation(audit, validation)
@@ -48,13 +48,13 @@ def select(
 
 def _check(answers: pd.DataFrame, share: float, capacity: int) -> None:
     if not 0 < share <= 1:
-        raise UserError(f"share {share}: the share of a plate's wells to keep lies above 0 and at most at 1")
+        raise UserError(f"share {share}: the share of a plate's wells to keep must be above 0 and at most 1")
     if capacity < 1:
-        raise UserError(f"capacity {capacity}: a siRNA must fit a plate at least once")
+        raise UserError(f"capacity {capacity}: a treatment must fit on a plate at least once")
     if answers["margin"].isna().any():
         raise UserError(f"{answers.loc[answers['margin'].isna(), 'id_code'].iloc[0]}: its margin is NaN")
-    if (again := answers["id_code"].duplicated()).any():
-        raise UserError(f"{answers.loc[again, 'id_code'].iloc[0]}: listed twice among the wells to label")
+    if (duplicates := answers["id_code"].duplicated()).any():
+        raise UserError(f"{answers.loc[duplicates, 'id_code'].iloc[0]}: listed twice among the wells to label")
 
 
 def _refuse_validation(audit: pd.DataFrame, validation: Collection[str]) -> None:

@@ -13,10 +13,10 @@ from rcic.screen.layout import Groups
 
 
 class ResolvedPlates(NamedTuple):
-    """The answers on N wells, and what they follow from."""
+    """The labels of N wells, with the scores, masks and plate groups that they follow from."""
 
-    labels: np.ndarray  # (N,) int64, of the assignment; without one, each well's likeliest allowed class
-    log_probs: np.ndarray  # (N, K), what was assigned: balanced, or as they came
+    labels: np.ndarray  # (N,) int64, of the assignment; without one, each well's most probable allowed class
+    log_probs: np.ndarray  # (N, K), input of the assignment: balanced, or unchanged
     allowed: np.ndarray  # (N, K) bool, the classes of the plate's group
     plates: pd.DataFrame  # as `match_groups` returns it
 
@@ -24,18 +24,18 @@ class ResolvedPlates(NamedTuple):
 def resolve_plates(
     log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, sinkhorn: bool = False
 ) -> ResolvedPlates:
-    """Return the answers on the N wells with log-probabilities (N, K), of finite numbers.
+    """Return the labels of the N wells with log-probabilities (N, K), of finite numbers.
 
     They are an assignment, unless the screen has none (``groups.assigned``).
 
-    ``sinkhorn`` balances each plate's allowed classes first (`rcic.decide.sinkhorn.balance`), so that what
-    `rcic.decide.assign.confidence` makes of them knows, too, that the other wells of the plate want their classes.
+    ``sinkhorn`` balances each plate's allowed classes first (`rcic.decide.sinkhorn.balance`), so that
+    `rcic.decide.assign.confidence` reflects the competition of the plate's other wells for the same classes.
     Raises UserError as the steps do.
     """
     plates = match_groups(log_probs, wells, groups)
     allowed = group_mask(wells, plates, groups)
     if sinkhorn and not groups.assigned:
-        raise UserError("--sinkhorn balances what is assigned, but the screen's form says assignment: none")
+        raise UserError("--sinkhorn balances an assignment, but the screen spec has assignment: none")
     if sinkhorn:
         log_probs = balance(log_probs, wells, allowed, groups.capacity)
     if groups.assigned:

@@ -1,20 +1,20 @@
-"""Log-probabilities that know of the competition on their plate: rows sum to 1, columns to the capacity at most.
+"""Log-probabilities balanced within a plate: rows sum to 1, columns to the capacity at most.
 
-Letters: N wells, K classes; on one plate n wells, m classes that any of them may be, c seats a class.
+Letters: N wells, K classes; on one plate n wells, m classes that are allowed for any of them, c seats a class.
 
-The wells of a plate share out its siRNAs. So of all tables P (n, m) whose rows sum to 1 and columns to at most c, the
-one nearest to the network's probabilities Q (in relative entropy) is taken. It has the form
+The wells of a plate compete for its treatments. So of all tables P (n, m) whose rows sum to 1 and columns to at most c,
+the one nearest to the network's probabilities Q (in relative entropy) is taken. It has the form
 
     log P[i, j] = log Q[i, j] + a[i] + b[j],    b[j] <= 0, and b[j] = 0 where column j is not full,
 
 and is found by fitting rows and columns in turn: for as many wells as seats, the method of Sinkhorn & Knopp (1967,
-Pacific J. Math. 21), which Cuturi (2013, NIPS) made a tool of assignment; here in logarithms. A plate with fewer
-wells than seats needs no dummy wells, since b is cut at 0: a column with room is not filled up, and one that was
-scaled down may regain its own (scaling with inequalities: Chizat et al. 2018, Math. Comp. 87). A plate without
-competition stays as it is.
+Pacific J. Math. 21), which Cuturi (2013, NIPS) applied to assignment; here in logarithms. A plate with fewer wells
+than seats needs no dummy wells, since b is cut at 0: a column with free seats is not filled up, and one that was scaled
+down may regain its mass (scaling with inequalities: Chizat et al. 2018, Math. Comp. 87). A plate without competition
+is unchanged.
 
-What it is for: confidence, margins and first choices that know of the rivals. The assignment itself cannot change on
-a plate with as many wells as seats: there each row and each column is used in full, so a and b add the same to all.
+Confidence, margins and first choices thus reflect the rivals. The assignment itself cannot change on a plate with as
+many wells as seats: there each row and each column is used in full, so a and b add the same to every assignment.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ from rcic.decide.assign import crowded_plates
 from rcic.decide.blend import check_table
 from rcic.errors import UserError
 
-FORBIDDEN = -1e9  # log-probability of a class that is not allowed: finite, as `assign_wells` wants it
+FORBIDDEN = -1e9  # log-probability of a class that is not allowed: finite, as `assign_wells` requires
 
 
 def balance(

@@ -1,4 +1,4 @@
-"""Calibration from held-out wells to a file, and from the file to how models are blended."""
+"""Calibration of models on held-out wells: the fit, its file, and the blend made from the file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,16 @@ from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
-N_PARTS = 5  # of the experiments: each is judged by a calibration that was fitted on the other parts
-_BLOCK = 2048  # wells read together
+N_PARTS = 5  # of the experiments: each is evaluated with a calibration fitted on the other parts
+_BLOCK = 2048  # wells processed together
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was fitted on the held-out wells, and what it is worth on experiments that it was not fitted on.
+    """The fit on the held-out wells, and its quality on experiments that it was not fitted on.
 
-    ``before`` (the mean of logits as they come) and ``after`` hold nll (nats a well), calibration_error (0..1) and
-    accuracy (%) among the siRNAs of the plate's group, each well by itself.
+    ``before`` (the mean of uncalibrated logits) and ``after`` hold nll (nats a well), calibration_error (0..1) and
+    accuracy (%) among the treatments of the plate's group, each well by itself.
     """
 
     models: tuple[str, ...]
@@ -42,7 +42,7 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """The n held-out wells with a label, cut to the m classes of their group; a smaller group is filled up to m."""
+    """The n held-out wells with a label, cut to the m classes of their group; a smaller group is padded to m."""
 
     tables: list[np.ndarray]  # of each model, (n, m) float32, NaN where it did not predict the well
     labels: np.ndarray  # (n,) int64, 0..m-1
@@ -53,11 +53,11 @@ class _Known:
 def calibrate(
     data_root: DataRoot, predict_root: str | Path, models: Sequence[str] = ()
 ) -> tuple[Calibration, list[str]]:
-    """Fit temperatures and weights of the models below ``predict_root`` on wells that their own members held out.
+    """Fit temperatures and weights of the models below ``predict_root`` on wells that their members held out.
 
-    A model's channel sets are averaged as in `ensemble`. As all that is decided later is decided within a plate's group
-    of siRNAs, probabilities are those within the group that the label tells. Returns the calibration and notes.
-    Raises UserError for predictions that do not fit the screen, or held-out wells of one experiment only.
+    A model's channel sets are averaged as in `ensemble`. As later decisions are made within a plate's group of
+    treatments, probabilities are those within the group of the true label. Returns the calibration and notes. Raises
+    UserError for predictions that do not fit the screen, or held-out wells of only one experiment.
     """
     model_weights(models, ())
     screen = read_screen(data_root)
@@ -67,17 +67,22 @@ def calibrate(
     rows = np.flatnonzero(np.any([p.predicted(len(wells)) for p in predictions], axis=0) & (labels >= 0))
     experiments, number = np.unique(wells["experiment"].to_numpy()[rows].astype(str), return_inverse=True)
     if len(experiments) < 2:
-        raise UserError(f"{predict_root}: held-out wells of {len(experiments)} experiment; calibrate needs two or more")
+        raise UserError(
+            f"{predict_root}: held-out wells of {len(experiments)} experiment; calibrate needs at least two"
+        )
     names, known = _known(predictions, rows, labels, learn_groups(screen), number % min(N_PARTS, len(experiments)))
     fitted = blend_weights(known.tables, known.labels, known.allowed)
     crossed = cross_fitted(known.tables, known.labels, known.allowed, known.parts)
-    before, after = (_worth(logits, known) for logits in (mean_known(known.tables), crossed))
+    before, after = (_quality(logits, known) for logits in (mean_known(known.tables), crossed))
     notes = inventory(predictions, len(wells), "valid")
-    return Calibration(names, fitted, before, after, len(rows), len(experiments)), notes
+    calibration = Calibration(
+        models=names, fitted=fitted, before=before, after=after, n_wells=len(rows), n_experiments=len(experiments)
+    )
+    return calibration, notes
 
 
 def calibration_text(calibration: Calibration) -> str:
-    """Return the calibration as lines: temperature and weight of each model, then what it is worth."""
+    """Return the calibration as lines: temperature and weight of each model, then its quality before and after."""
     width = max(len("cross-fitted"), *map(len, calibration.models))
     lines = [f"{'':{width}}  temperature  weight"]
     for model, cold, weight in zip(
@@ -87,9 +92,9 @@ def calibration_text(calibration: Calibration) -> str:
     lines += [f"{'all':{width}}  {calibration.fitted.temperature:11.3g}", ""]
     lines += [f"{calibration.n_wells:,} held-out wells of {calibration.n_experiments} experiments, in their group:", ""]
     lines += [f"{'':{width}}  NLL (nats)  calibration error (%)  accuracy (%)"]
-    for name, worth in (("as they come", calibration.before), ("cross-fitted", calibration.after)):
-        error = 100 * worth["calibration_error"]
-        lines.append(f"{name:{width}}  {worth['nll']:10.4f}  {error:21.2f}  {worth['accuracy']:12.2f}")
+    for name, quality in (("uncalibrated", calibration.before), ("cross-fitted", calibration.after)):
+        error = 100 * quality["calibration_error"]
+        lines.append(f"{name:{width}}  {quality['nll']:10.4f}  {error:21.2f}  {quality['accuracy']:12.2f}")
     return "\n".join(lines)
 
 
@@ -110,7 +115,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def read_mix(ensemble: EnsembleOptions) -> Mix:
-    """Return how models are blended: as the calibration file says, else by the weights that were given.
+    """Return the blend of the calibration file, else that of the given weights.
 
     Raises UserError for both, a file that `calibrate` did not write, or weights that are not one a model.
     """
@@ -118,22 +123,24 @@ def read_mix(ensemble: EnsembleOptions) -> Mix:
     if not ensemble.calibration:
         return Mix(weights)
     if weights:
-        raise UserError("--weights and --calibration: the calibration has weights of its own; give one of the two")
+        raise UserError("--weights and --calibration: the calibration has its own weights; give only one of the two")
     path = Path(ensemble.calibration)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         mix = Mix(_positive(content["weights"]), _positive(content["temperatures"]), float(content["temperature"]))
     except FileNotFoundError:
-        raise UserError(f"{path}: not there; `inference.py calibrate` writes it") from None
+        raise UserError(f"{path}: no such file; `inference.py calibrate` writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a calibration, `inference.py calibrate` writes one ({error})") from error
     if set(mix.weights) != set(mix.temperatures) or not 0 < mix.temperature < np.inf:
-        raise UserError(f"{path}: not a calibration: a temperature above 0, and weight and temperature of each model")
+        raise UserError(
+            f"{path}: not a calibration: expected a temperature above 0, and a weight and a temperature for each model"
+        )
     return mix
 
 
 def for_folds(mix: Mix, predictions: Sequence[Prediction], n_wells: int) -> Mix:
-    """Return ``mix`` for what these predictions average: temperatures shrink with folds (`rcic.decide.calibrate`).
+    """Return ``mix`` adapted to these predictions: averaging folds lowers temperatures (`rcic.decide.calibrate`).
 
     Raises UserError if the calibration was fitted on other models.
     """
@@ -141,9 +148,9 @@ def for_folds(mix: Mix, predictions: Sequence[Prediction], n_wells: int) -> Mix:
         return mix
     models = sorted({model_of(prediction.member.model) for prediction in predictions})
     if set(models) != set(mix.temperatures):
-        fitted, there = ", ".join(sorted(mix.temperatures)), ", ".join(models)
+        fitted, present = ", ".join(sorted(mix.temperatures)), ", ".join(models)
         raise UserError(
-            f"--calibration was fitted on {fitted}, the predictions are of {there}: calibrate anew, or "
+            f"--calibration was fitted on {fitted}, the predictions are of {present}: calibrate again, or "
             "choose with --model_names"
         )
     shrunk = {model: mix.temperatures[model] * fold_noise(predictions, model, n_wells) for model in models}
@@ -151,7 +158,7 @@ def for_folds(mix: Mix, predictions: Sequence[Prediction], n_wells: int) -> Mix:
 
 
 def mix_notes(mix: Mix) -> list[str]:
-    """Return a line on a calibration, none if there is none."""
+    """Return a line on the calibration, none without one."""
     if not mix.temperatures:
         return []
     models = [
@@ -163,24 +170,31 @@ def mix_notes(mix: Mix) -> list[str]:
 def _known(
     predictions: Sequence[Prediction], rows: np.ndarray, labels: np.ndarray, groups: Groups, parts: np.ndarray
 ) -> tuple[tuple[str, ...], _Known]:
-    """Return the models, sorted, and what is known of the wells ``rows`` (n,) among the N of ``labels``."""
+    """Return the models, sorted, and the `_Known` of the wells ``rows`` (n,) among the N of ``labels``."""
     models = tuple(sorted({model_of(prediction.member.model) for prediction in predictions}))
     size = max(groups.sizes)
     classes, real = np.zeros((len(groups.sizes), size), np.int64), np.zeros((len(groups.sizes), size), bool)
-    place = np.empty(len(groups.of_class), np.int64)  # of a class in its group
+    index_in_group = np.empty(len(groups.of_class), np.int64)  # of a class in its group
     for group, n_classes in enumerate(groups.sizes):
-        own = np.flatnonzero(groups.of_class == group)
-        classes[group, :n_classes], real[group, :n_classes], place[own] = own, True, np.arange(n_classes)
+        members = np.flatnonzero(groups.of_class == group)
+        classes[group, :n_classes], real[group, :n_classes], index_in_group[members] = (
+            members,
+            True,
+            np.arange(n_classes),
+        )
     of_well = groups.of_class[labels[rows]]
     tables = {model: np.full((len(rows), size), np.nan, np.float32) for model in models}
     for start in range(0, len(rows), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        for model, logits in model_logits(predictions, rows[part], len(labels)).items():
-            tables[model][part] = np.take_along_axis(logits, classes[of_well[part]], axis=1)
-    return models, _Known(list(tables.values()), place[labels[rows]], real[of_well], parts)
+        block = slice(start, start + _BLOCK)
+        for model, logits in model_logits(predictions, rows[block], len(labels)).items():
+            tables[model][block] = np.take_along_axis(logits, classes[of_well[block]], axis=1)
+    known = _Known(
+        tables=list(tables.values()), labels=index_in_group[labels[rows]], allowed=real[of_well], parts=parts
+    )
+    return models, known
 
 
-def _worth(logits: np.ndarray, known: _Known) -> dict[str, float]:
+def _quality(logits: np.ndarray, known: _Known) -> dict[str, float]:
     """Return nll, calibration_error and accuracy of logits (n, m)."""
     possible = log_softmax(np.where(known.allowed, logits, np.finfo(np.float32).min))
     right = possible.argmax(axis=1) == known.labels
@@ -192,7 +206,7 @@ def _worth(logits: np.ndarray, known: _Known) -> dict[str, float]:
 
 
 def _positive(numbers: Mapping[str, Any]) -> dict[str, float]:
-    """Return numbers by model; ValueError if one is not above 0."""
+    """Return the numbers by model; ValueError if one is not above 0."""
     for model, number in numbers.items():
         if not 0 < float(number) < np.inf:
             raise ValueError(f"{number} of {model!r} is not above 0")

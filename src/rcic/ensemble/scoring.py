@@ -1,4 +1,4 @@
-"""From prediction folders to the ladder of accuracies and the worth of each channel, wherever truth is known."""
+"""The ladder of accuracies and the importance of each channel, from prediction folders and known truth."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,23 +23,23 @@ from rcic.screen.rows import read_rows, refuse
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen, read_wells
 
-_BLOCK = 2048  # wells looked at together
+_BLOCK = 2048  # wells processed together
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The ladder, the calibration error of its answers' confidence, and what was scored."""
+    """The ladder, the calibration error of its answers' confidence, and the scored wells."""
 
     ladder: Ladder
-    calibration_error: float  # expected, 0..1, of logits as they come
+    calibration_error: float  # expected, 0..1, of uncalibrated logits
     calibrated_error: float | None  # the same with the calibration; None if none is given
     notes: list[str]
     wells: pd.DataFrame  # of known truth: the screen's columns (label: the truth) and those of `Ladder.wells`
 
 
 @dataclass(frozen=True, eq=False)
-class _Told:
-    """The N wells of a split, what they truly are (N,), -1 where unknown, and what members said about them."""
+class _Predicted:
+    """The N wells of a split, their true classes (N,), -1 where unknown, and their predictions."""
 
     screen: Screen
     wells: pd.DataFrame
@@ -56,34 +56,40 @@ def score(
 ) -> Score:
     """Return the ladder on the test wells (truth from a file or the screen) or the held-out train wells.
 
-    With a calibration the ladder is the calibrated one, and the plain one tells the calibration error before. Raises
+    With a calibration the ladder is the calibrated one, and the plain one gives the calibration error before. Raises
     UserError where no truth is known, or for weights or a calibration that do not fit the models.
     """
     ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
-    told = _told(data_root, predict_root, split, truth, ensemble.model_names)
-    n_wells, groups = len(told.wells), learn_groups(told.screen)
-    mix = for_folds(mix, told.predictions, n_wells)
+    predicted = _predicted(data_root, predict_root, split, truth, ensemble.model_names)
+    n_wells, groups = len(predicted.wells), learn_groups(predicted.screen)
+    mix = for_folds(mix, predicted.predictions, n_wells)
 
-    def climb(mix: Mix) -> Ladder:
-        return ladder(told.predictions, told.wells, told.truth, groups, mix, ensemble.sinkhorn)
+    def compute_ladder(mix: Mix) -> Ladder:
+        return ladder(predicted.predictions, predicted.wells, predicted.truth, groups, mix, ensemble.sinkhorn)
 
-    result = climb(mix)
+    result = compute_ladder(mix)
     calibrated = result.calibration_error if mix.temperatures else None
-    before = climb(Mix()).calibration_error if mix.temperatures else result.calibration_error
-    notes = inventory(told.predictions, n_wells, split, None if mix.temperatures else mix.weights) + mix_notes(mix)
-    wells = told.wells.assign(label=told.truth).join(
+    before = compute_ladder(Mix()).calibration_error if mix.temperatures else result.calibration_error
+    notes = inventory(predicted.predictions, n_wells, split, None if mix.temperatures else mix.weights) + mix_notes(mix)
+    wells = predicted.wells.assign(label=predicted.truth).join(
         result.wells.drop(columns=["experiment", "cell_type"]), how="inner"
     )
-    return Score(result, before, calibrated, notes, wells.reset_index(drop=True))
+    return Score(
+        ladder=result,
+        calibration_error=before,
+        calibrated_error=calibrated,
+        notes=notes,
+        wells=wells.reset_index(drop=True),
+    )
 
 
 def score_text(score: Score) -> str:
-    """Return how far the confidence of the assignment's answers can be believed, as a line."""
+    """Return the calibration error of the assignment's answers as a line."""
     line = f"Expected calibration error of the answers' confidence: {100 * score.calibration_error:.2f} %"
     if score.calibrated_error is None:
         return line
-    return f"{line} as logits come, {100 * score.calibrated_error:.2f} % calibrated"
+    return f"{line} uncalibrated, {100 * score.calibrated_error:.2f} % calibrated"
 
 
 def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
@@ -109,20 +115,20 @@ def channels(
     truth: str | Path | None = None,
     models: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return what each channel is worth, by cell type (`rcic.decide.channels.channel_importance`), before any mask.
+    """Return the importance of each channel, by cell type (`rcic.decide.channels.channel_importance`), before any mask.
 
     Of each channel set, a model's folds are averaged; the share of right answers is the mean over models. Raises
     UserError where no truth is known, or without two channel sets that lack one channel each.
     """
-    told = _told(data_root, predict_root, split, truth, models)
-    known = np.flatnonzero(told.truth >= 0)
+    predicted = _predicted(data_root, predict_root, split, truth, models)
+    known = np.flatnonzero(predicted.truth >= 0)
     blocks = [known[start : start + _BLOCK] for start in range(0, len(known), _BLOCK)]
-    shares = [shares_by_channels(told.predictions, rows, told.truth) for rows in blocks]
+    shares = [shares_by_channels(predicted.predictions, rows, predicted.truth) for rows in blocks]
     if not shares:
-        raise UserError("the truth tells none of the wells; nothing can be compared")
-    whole_shares = {chosen: np.concatenate([part[chosen] for part in shares]) for chosen in shares[0]}
-    names = {number: channel.name for number, channel in enumerate(told.screen.spec.channels, start=1)}
-    return channel_importance(whole_shares, told.wells.iloc[known], names)
+        raise UserError("the truth of no well is known, so nothing can be compared")
+    whole_shares = {chosen: np.concatenate([block_shares[chosen] for block_shares in shares]) for chosen in shares[0]}
+    names = {number: channel.name for number, channel in enumerate(predicted.screen.spec.channels, start=1)}
+    return channel_importance(whole_shares, predicted.wells.iloc[known], names)
 
 
 def write_channels(table: pd.DataFrame, path: Path) -> None:
@@ -131,36 +137,37 @@ def write_channels(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False, float_format="%.6g")
 
 
-def _told(
+def _predicted(
     data_root: DataRoot, predict_root: str | Path, split: str, truth: str | Path | None, models: Sequence[str]
-) -> _Told:
+) -> _Predicted:
     """Return the wells of a split with truth and predictions. Raises UserError where no truth is known."""
     if truth and split != "test":
-        raise UserError("--truth tells test wells; held-out wells (--split=valid) have their labels in the screen")
+        raise UserError("--truth is for test wells; held-out wells (--split=valid) have their labels in the screen")
     screen = read_screen(data_root)
     wells = screen.select("test" if split == "test" else "train", "treatment")
     labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
-    return _Told(screen, wells, labels, read_predictions(predict_root, wells, screen, split, models))
+    predictions = read_predictions(predict_root, wells, screen, split, models)
+    return _Predicted(screen=screen, wells=wells, truth=labels, predictions=predictions)
 
 
 def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
-    """Return the label of every one of the N test ``wells``, (N,) int64, -1 where it is not told.
+    """Return the label of every one of the N test ``wells``, (N,) int64, -1 where unknown.
 
-    ``path`` is a CSV with id_code,sirna. Raises UserError where neither it nor the screen tells any.
+    ``path`` is a CSV with id_code,sirna. Raises UserError where neither it nor the screen has any.
     """
     table = _read_truth(screen, wells, Path(path)) if path else screen.truth
     if table is None:
         raise UserError(
-            f"{screen.root}: its tables do not tell the test labels; give --truth FILE (id_code,sirna), or score the "
+            f"{screen.root}: its tables lack the test labels; give --truth FILE (id_code,sirna), or score the "
             "held-out wells with --split=valid"
         )
     return wells["id_code"].map(table.set_index("id_code")["label"]).fillna(-1).to_numpy(np.int64)
 
 
 def _read_truth(screen: Screen, wells: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the wells of a truth file (id_code, sirna); UserError for a test well that got a control."""
+    """Return the wells of a truth file (id_code, sirna); UserError for a test well labelled as a control."""
     rows = read_rows(path, ["id_code", "sirna"], others=None)
     controls = set(map(str, screen.classes[screen.n_treatments :]))
     wrong = rows["id_code"].isin(wells["id_code"]) & rows["sirna"].isin(controls)
-    refuse(path, rows, wrong, lambda row: f"sirna {row['sirna']!r} of {row['id_code']} is a control's")
+    refuse(path, rows, wrong, lambda row: f"sirna {row['sirna']!r} of {row['id_code']} is a control")
     return read_wells(path, screen)

@@ -30,14 +30,14 @@ def write_submission(decision: Decision, out_dir: str | Path) -> Path:
 def write_pseudo(
     decision: Decision, out_dir: str | Path, folds_dir: str | Path, min_margin: float, share: float
 ) -> pd.DataFrame:
-    """Write the surest answers as ``pseudo.csv`` and every well's fate as ``audit.csv``; return the audit.
+    """Write the answers with the widest margins as ``pseudo.csv`` and the audit as ``audit.csv``; return the audit.
 
     Raises UserError if nothing is kept, or a kept well is in a ``valid_{k}.csv`` of ``folds_dir`` (or there is none).
     """
     screen, out = decision.screen, Path(out_dir)
     held_out = sorted(Path(folds_dir).glob("valid_*.csv"))
     if not held_out:
-        raise UserError(f"{folds_dir}: no valid_*.csv, so it cannot be checked that no validation well gets a label")
+        raise UserError(f"{folds_dir}: no valid_*.csv, which is needed to check that no validation well gets a label")
     validation = {code for path in held_out for code in read_wells(path, screen)["id_code"]}
     audit = select(decision.answers, min_margin, share, validation, seats(decision.groups, len(decision.answers)))
     kept = audit[audit["kept"]]
@@ -45,7 +45,7 @@ def write_pseudo(
         raise UserError(f"no answer is kept: none has a margin of {min_margin:g} nats; lower --min_margin")
     wells = screen.select("test", "treatment").drop(columns="label").merge(kept[["id_code", "label"]], on="id_code")
     with whole(out / "audit.csv") as temporary:
-        told = audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label")
-        told.to_csv(temporary, index=False, float_format="%.6g")
+        table = audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label")
+        table.to_csv(temporary, index=False, float_format="%.6g")
         write_wells(out / "pseudo.csv", wells, screen)
     return audit

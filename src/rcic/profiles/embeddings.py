@@ -1,4 +1,4 @@
-"""Embedding folders read back: whose they are, which wells they tell, whether bank and queries fit each other."""
+"""Embedding folders: their members and wells, and the check that bank and queries fit each other."""
 
 import hashlib
 import logging
@@ -18,18 +18,18 @@ from rcic.screen.table import Screen
 
 _log = logging.getLogger(__name__)
 
-QUERIES = ("valid", "test")  # splits whose wells are asked about
-_SAME = ("checkpoint_sha256", "sites", "tta")  # what bank and queries must have been made with
+QUERIES = ("valid", "test")  # splits whose wells are queries
+_SAME = ("checkpoint_sha256", "sites", "tta")  # facts that bank and queries must share
 
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """The N wells of one split as a member embedded them."""
+    """One member's embeddings of the N wells of one split."""
 
     path: Path
     vectors: np.ndarray  # (N, D) float
     wells: pd.DataFrame  # N rows of the screen's table
-    record: dict[str, object]  # what embed-all wrote of them, {} if another program did
+    record: dict[str, object]  # the record that embed-all wrote, {} for another program's
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of wells and vectors."""
@@ -39,56 +39,58 @@ class Embedded:
 
 
 def embedded_members(root: Path, models: Sequence[str] = ()) -> list[Member]:
-    """Return the members below ``root`` (of ``models`` only, if given) with a bank and wells to ask about.
+    """Return the members below ``root`` (of ``models`` only, if given) with a bank and queries.
 
-    Says which others are left out. Raises UserError if no member is left, or for a model that is not there.
+    Logs the members that are left out. Raises UserError if no member is left, or for an unknown model.
     """
     names = [embedding_files(Path(), split)["embeddings"].name for split in ("train", *QUERIES)]
     members = list(dict.fromkeys(member for name in names for member in find_members(root, name)))
     if not members:
         raise UserError(f"{root}: no {names[0]} in folders like [1,2,3,4,5]/fold_0/MODEL; run embed-all first")
-    whole = []
+    complete = []
     for member in of_models(members, models, f"{root}: no embeddings"):
         has_bank = embedding_files(root / member.folder, "train")["embeddings"].exists()
         if has_bank and query_splits(root / member.folder):
-            whole.append(member)
+            complete.append(member)
         else:
             lacking = "held-out or test" if has_bank else "train"
-            _log.info(f"left out: {root / member.folder}, of which no {lacking} wells are embedded")
-    if not whole:
-        raise UserError(f"{root}: no member with embeddings of train wells and of others; run embed-all to its end")
-    return whole
+            _log.info(f"left out: {root / member.folder}, it has no embeddings of {lacking} wells")
+    if not complete:
+        raise UserError(f"{root}: no member has embeddings of train wells and of other wells; let embed-all finish")
+    return complete
 
 
 def query_splits(folder: Path) -> list[str]:
-    """Return the splits of a member's folder whose wells can be asked about."""
+    """Return the splits of a member's folder with embedded queries."""
     return [split for split in QUERIES if embedding_files(folder, split)["embeddings"].exists()]
 
 
 def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> Embedded:
-    """Return a member's embeddings of a split, each plate's mean taken off if ``centred``.
+    """Return a member's embeddings of a split, minus each plate's mean if ``centred``.
 
-    Files of another program are welcome: ``emb_train.npy``, numbers of any kind, and ``emb_train.csv`` (id_code), in
+    Files of other programs are accepted: ``emb_train.npy``, numbers of any kind, and ``emb_train.csv`` (id_code), in
     any order. Raises UserError, naming the file, for unequal lengths, an unknown or repeated well, NaN or infinity.
     """
     files = embedding_files(folder, split)
     wells = screen.select("test" if split == "test" else "train", "treatment")
-    place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
-    vectors, codes = read_well_rows(files["embeddings"], place, split, "embeddings")
-    wells = wells.iloc[place[codes]].reset_index(drop=True)
+    row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
+    vectors, codes = read_well_rows(files["embeddings"], row_of, split, "embeddings")
+    wells = wells.iloc[row_of[codes]].reset_index(drop=True)
     vectors = centre(vectors, wells) if centred else np.asarray(vectors)
     return Embedded(files["embeddings"], vectors, wells, read_array_record(files["record"]))
 
 
 def check_pair(queries: Embedded, bank: Embedded) -> None:
-    """Raise UserError unless one network embedded both in the same way, and no well is asked about that is known."""
+    """Raise UserError unless one network embedded both in the same way, and no query is in the bank."""
     name = bank.path.name
     if [queries.record.get(key) for key in _SAME] != [bank.record.get(key) for key in _SAME]:
-        raise UserError(f"{queries.path}: another checkpoint, other sites or views than {name}'s; run embed-all again")
+        raise UserError(
+            f"{queries.path}: made with another checkpoint, sites or views than {name}; run embed-all again"
+        )
     widths = queries.vectors.shape[1], bank.vectors.shape[1]
     if widths[0] != widths[1]:
-        raise UserError(f"{queries.path}: {widths[0]} numbers a well, but {name} beside it has {widths[1]}")
+        raise UserError(f"{queries.path}: {widths[0]} dimensions, but {name} beside it has {widths[1]}")
     known = queries.wells["id_code"].isin(bank.wells["id_code"])
     if known.any():
         code = queries.wells["id_code"][known].iloc[0]
-        raise UserError(f"{queries.path}: {code} is in {name}, too, where it would find itself and its label")
+        raise UserError(f"{queries.path}: {code} is also in {name}, so it would be its own nearest neighbour")

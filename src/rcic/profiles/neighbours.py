@@ -1,4 +1,4 @@
-"""From embeddings in files to scores of classes in prediction folders: the vote of neighbours, or class centres."""
+"""Class scores from embedding files, written as prediction folders: the vote of neighbours, or class centres."""
 
 import logging
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NeighbourSettings:
-    """How likeness becomes scores: neighbours that vote, or ``scale`` times the cosine to class centres.
+    """Settings of the scores: the vote of nearest neighbours, or ``scale`` times the cosine to class centres.
 
-    ``k`` is one number, or words like ``HUVEC=100``; the 41st place's k by cell type where nothing is said. ``centred``
-    takes each plate's mean off the embeddings of its wells, bank and queries alike.
+    ``k`` is one number, or words like ``HUVEC=100``; the default is the 41st place's k by cell type. ``centred``
+    subtracts each plate's mean from the embeddings of its wells, bank and queries alike.
     """
 
     kind: Literal["knn", "centres"] = "knn"
@@ -35,25 +35,29 @@ class NeighbourSettings:
 
 
 def neighbours(
-    data_root: DataRoot, embed_root: str | Path, out_dir: str | Path, how: NeighbourSettings, models: Sequence[str] = ()
+    data_root: DataRoot,
+    embed_root: str | Path,
+    out_dir: str | Path,
+    settings: NeighbourSettings,
+    models: Sequence[str] = (),
 ) -> None:
     """Write the scores of each member's test and held-out wells as predictions of a model ``MODEL+knn|+centres``.
 
-    The bank are the labelled train treatments that the member learnt from (no control, no pseudo-labelled well): a well
-    is compared with those of its own cell type, each embedded by the same network. Wells of a cell type without bank
-    wells are left out, aloud. What is there already and was made from the same embeddings in the same way stays. Raises
-    UserError for flags that do not fit, no embeddings (of ``models``, if given) or embeddings that do not fit the
-    screen or the bank.
+    The bank holds the labelled train treatments that the member was trained on (no control, no pseudo-labelled well): a
+    well is compared with those of its own cell type, embedded by the same network. Wells of a cell type without bank
+    wells are left out with a message. Existing files are kept if they were made from the same embeddings with the same
+    settings. Raises UserError for flags that do not fit, no embeddings (of ``models``, if given) or embeddings that do
+    not fit the screen or the bank.
     """
     screen, root = read_screen(data_root), Path(embed_root)
-    facts = {"screen": screen.fingerprint(), "kind": how.kind, "centred": how.centred}
-    facts |= _numbers(how, sorted(screen.wells["cell_type"].unique()))
+    facts = {"screen": screen.fingerprint(), "kind": settings.kind, "centred": settings.centred}
+    facts |= _numbers(settings, sorted(screen.wells["cell_type"].unique()))
     for member in embedded_members(root, models):
-        bank = read_embeddings(screen, root / member.folder, "train", how.centred == "plate")
-        folder, made_from = replace(member, model=f"{member.model}+{how.kind}").folder, bank.fingerprint()
+        bank = read_embeddings(screen, root / member.folder, "train", settings.centred == "plate")
+        folder, made_from = replace(member, model=f"{member.model}+{settings.kind}").folder, bank.fingerprint()
         _log.info(f"{folder}: {len(bank.wells):,} wells in the bank")
         for split in query_splits(root / member.folder):
-            queries = read_embeddings(screen, root / member.folder, split, how.centred == "plate")
+            queries = read_embeddings(screen, root / member.folder, split, settings.centred == "plate")
             check_pair(queries, bank)
             record = {**queries.record, **facts, "bank": made_from, "queries": queries.fingerprint()}
             files = prediction_files(Path(out_dir) / folder, split)
@@ -61,9 +65,9 @@ def neighbours(
                 _log.info(f"  {split}: done already")
                 continue
             scores = _scores(queries, bank, screen.n_treatments, facts)
-            told = _told(queries, scores, split)
-            codes = queries.wells["id_code"][told]
-            write_well_rows(files, {"logits": scores[told].astype(np.float32)}, codes, record)
+            scored = _scored(queries, scores, split)
+            codes = queries.wells["id_code"][scored]
+            write_well_rows(files, {"logits": scores[scored].astype(np.float32)}, codes, record)
 
 
 def _scores(queries: Embedded, bank: Embedded, n_classes: int, facts: dict[str, Any]) -> np.ndarray:
@@ -75,18 +79,18 @@ def _scores(queries: Embedded, bank: Embedded, n_classes: int, facts: dict[str, 
     return centres_by_cell_type(queries.vectors, cell_types, wells, facts["scale"])
 
 
-def _numbers(how: NeighbourSettings, cell_types: Sequence[str]) -> dict[str, Any]:
-    """Return each cell type's ``k``, or the ``scale`` of cosines. Raises UserError for what is wrong or has no use."""
-    if how.kind == "centres":
-        if how.k:
-            raise UserError("--k means nothing to --kind=centres")
-        scale = 30.0 if how.scale is None else how.scale
+def _numbers(settings: NeighbourSettings, cell_types: Sequence[str]) -> dict[str, Any]:
+    """Return each cell type's ``k``, or the ``scale`` of cosines. Raises UserError for an invalid or unused setting."""
+    if settings.kind == "centres":
+        if settings.k:
+            raise UserError("--k has no effect with --kind=centres; omit it")
+        scale = 30.0 if settings.scale is None else settings.scale
         if not 0 < scale < np.inf:
             raise UserError(f"--scale is {scale:g}, must be a number above 0")
         return {"scale": scale}
-    if how.scale is not None:
-        raise UserError("--scale means nothing to --kind=knn")
-    return {"k": _neighbours(how.k, cell_types)}
+    if settings.scale is not None:
+        raise UserError("--scale has no effect with --kind=knn; omit it")
+    return {"k": _neighbours(settings.k, cell_types)}
 
 
 def _neighbours(words: Sequence[str], cell_types: Sequence[str]) -> dict[str, int]:
@@ -94,30 +98,30 @@ def _neighbours(words: Sequence[str], cell_types: Sequence[str]) -> dict[str, in
     k = {name: NEIGHBOURS.get(name, USUAL) for name in cell_types}
     if len(words) == 1 and "=" not in words[0]:
         return dict.fromkeys(k, _whole(words[0]))
-    said = [word.partition("=")[0].strip() for word in words]
-    for name, word in zip(said, words, strict=True):
+    names = [word.partition("=")[0].strip() for word in words]
+    for name, word in zip(names, words, strict=True):
         if name not in k:
-            there = ", ".join(cell_types)
-            raise UserError(f"--k: no cell type {name!r} in the screen ({there}){nearest(name, cell_types)}")
-        if said.count(name) > 1:
-            raise UserError(f"--k: {name} stands twice")
+            known = ", ".join(cell_types)
+            raise UserError(f"--k: no cell type {name!r} in the screen ({known}){nearest(name, cell_types)}")
+        if names.count(name) > 1:
+            raise UserError(f"--k: {name} is listed twice")
         k[name] = _whole(word.partition("=")[2])
     return k
 
 
 def _whole(text: str) -> int:
-    """Return a number of neighbours."""
+    """Return the number of neighbours in a text."""
     if not text.strip().isdecimal() or int(text) < 1:
-        raise UserError(f"--k: {text!r} neighbours, must be a whole number, 1 or more (--k=30 or --k=HUVEC=100,RPE=30)")
+        raise UserError(f"--k: {text!r} neighbours, must be a whole number from 1 on (--k=30 or --k=HUVEC=100,RPE=30)")
     return int(text)
 
 
-def _told(queries: Embedded, scores: np.ndarray, split: str) -> np.ndarray:
-    """Return which wells have scores, (N,) bool, and say which have not. Raises UserError if none has."""
-    told = ~np.isnan(scores[:, 0])
-    absent = queries.wells["cell_type"][~told].value_counts()
-    if not told.any():
+def _scored(queries: Embedded, scores: np.ndarray, split: str) -> np.ndarray:
+    """Return the mask, (N,) bool, of wells with scores; log how many lack them. Raises UserError if none has."""
+    scored = ~np.isnan(scores[:, 0])
+    absent = queries.wells["cell_type"][~scored].value_counts()
+    if not scored.any():
         raise UserError(f"{queries.path}: the bank has no wells of {', '.join(absent.index)}, so none can be scored")
     for name, count in absent.items():
-        _log.info(f"  {split}: {count:,} wells of {name} are left out, the bank has no well of that cell type")
-    return told
+        _log.info(f"  {split}: {count:,} wells of {name} are left out: the bank has no well of that cell type")
+    return scored

@@ -1,5 +1,5 @@
-"""The report: what a screen, its trainings and its predictions are worth, as one HTML file that opens offline.
+"""The report: the quality of a screen, its trainings and its predictions as one HTML file that opens offline.
 
-Every chart is a table and a way to draw it. The tables are made here, by the functions that `score` and `ensemble` use,
-too; ``assets/`` draws them in the reader's browser and offers each as a table and as CSV.
+Every chart is a table and a way to draw it. The tables are made here, with the functions of `score` and `ensemble`;
+``assets/`` draws them in the reader's browser and offers each as a table and as CSV.
 """

@@ -1,4 +1,4 @@
-"""The answers, well by well: what was said, how surely, and whether it is true; on plates, at edges, confused pairs."""
+"""Tables of the answers: by well with confidence and truth, by plate, edge effects, and confused pairs."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from rcic.report.ladders import Scored
 from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
 
-MOST_PAIRS = 2000  # confused pairs that the page lists, the commonest first
+MOST_PAIRS = 2000  # confused pairs in the page, the most common first
 
 
 def answer_table(screen: Screen, scores: Sequence[Scored], decision: Decision | None) -> pd.DataFrame:
     """Return the answered wells, each once: id_code, truth, answer, right and confidence.
 
-    Truth and answer are siRNAs, "" if not known; right is 0, 1 or NaN. ``scores`` are of one prediction folder;
-    ``decision`` tells test wells whose truth is not known.
+    Truth and answer are treatments, "" if unknown; right is 0, 1 or NaN. ``scores`` are of one prediction folder;
+    ``decision`` has the test wells of unknown truth.
     """
     tables = []
     for scored in scores:
@@ -26,8 +26,8 @@ def answer_table(screen: Screen, scores: Sequence[Scored], decision: Decision | 
         tables.append(wells[["id_code", "confidence"]].assign(**names, right=wells["assignment"]))
     if decision is not None:
         wells = decision.answers
-        told = wells[["id_code", "confidence"]].assign(truth="", right=np.nan)
-        tables.append(told.assign(answer=screen.decode(wells["label"])))
+        unscored = wells[["id_code", "confidence"]].assign(truth="", right=np.nan)
+        tables.append(unscored.assign(answer=screen.decode(wells["label"])))
     columns = ["id_code", "truth", "answer", "right", "confidence"]
     if not tables:
         return pd.DataFrame(columns=columns)
@@ -36,9 +36,9 @@ def answer_table(screen: Screen, scores: Sequence[Scored], decision: Decision | 
 
 
 def plate_table(screen: Screen, answers: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
-    """Return the wells of all experiments of which something is known, a column for everything that can be coloured.
+    """Return the wells of all experiments with answers or quality, with a column for each quantity to colour by.
 
-    ``answers`` as `answer_table`, ``quality`` with id_code and a column a measure. Wells come plate by plate.
+    ``answers`` is that of `answer_table`; ``quality`` has id_code and a column a measure. Wells are sorted by plate.
     """
     wells = screen.wells[["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type"]]
     table = wells.merge(answers, how="left", on="id_code").merge(quality, how="left", on="id_code")
@@ -50,35 +50,36 @@ def plate_table(screen: Screen, answers: pd.DataFrame, quality: pd.DataFrame) ->
 def edge_table(plates: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
     """Return for each measure and well position the mean over plates of the difference from the plate's own mean.
 
-    ``plates`` as `plate_table` returns it; treatments only, since controls stand in the same wells on many plates.
+    ``plates`` as `plate_table` returns it; treatments only, as controls are in the same wells on many plates.
     Columns: measure, well, difference, n_plates.
     """
     treated = plates[plates["well_type"] == "treatment"]
     tables = []
     for measure in measures:
         known = treated[treated[measure].notna()]
-        own = known.groupby(["experiment", "plate"])[measure].transform("mean")
-        gap = (known[measure] - own).groupby(known["well"])
-        found = gap.agg(["mean", "count"]).reset_index().set_axis(["well", "difference", "n_plates"], axis=1)
-        tables.append(found.assign(measure=measure))
+        plate_mean = known.groupby(["experiment", "plate"])[measure].transform("mean")
+        gap = (known[measure] - plate_mean).groupby(known["well"])
+        by_well = gap.agg(["mean", "count"]).reset_index().set_axis(["well", "difference", "n_plates"], axis=1)
+        tables.append(by_well.assign(measure=measure))
     return pd.concat(tables, ignore_index=True)[["measure", "well", "difference", "n_plates"]]
 
 
 def confusion_table(screen: Screen, scores: Sequence[Scored], groups: Groups) -> pd.DataFrame:
-    """Return which siRNAs of a group are taken for which: group, truth, answer, wells, of (wells of that truth).
+    """Return the confused treatments of each group: group, truth, answer, wells, of (wells of that truth).
 
-    It is the likeliest siRNA of the plate's group that counts, before the assignment; wells whose plate was matched to
-    another group are left out, and right answers. The commonest pairs come first, :data:`MOST_PAIRS` at most.
+    The answer is the most probable treatment of the plate's group, before the assignment. Right answers are left out,
+    as are wells whose plate was matched to another group. The most common pairs come first, at most
+    :data:`MOST_PAIRS`.
     """
     wells = pd.concat([scored.score.wells for scored in scores])
     truth, first = wells["label"].to_numpy(), wells["first"].to_numpy()
-    same = groups.of_class[truth] == groups.of_class[first]
-    pairs = pd.DataFrame({"group": groups.of_class[truth], "label": truth, "first": first})[same]
-    of = pairs.groupby("label").size()
+    same_group = groups.of_class[truth] == groups.of_class[first]
+    pairs = pd.DataFrame({"group": groups.of_class[truth], "label": truth, "first": first})[same_group]
+    totals = pairs.groupby("label").size()
     wrong = (
         pairs[pairs["label"] != pairs["first"]].groupby(["group", "label", "first"]).size().reset_index(name="wells")
     )
     wrong = wrong.sort_values(["wells", "label", "first"], ascending=[False, True, True]).head(MOST_PAIRS)
     names = {"truth": screen.decode(wrong["label"]), "answer": screen.decode(wrong["first"])}
-    table = wrong.assign(**names, of=of.loc[wrong["label"]].to_numpy())
+    table = wrong.assign(**names, of=totals.loc[wrong["label"]].to_numpy())
     return table[["group", "truth", "answer", "wells", "of"]].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""What the audit of the images found."""
+"""Findings of the image audit."""
 
 import json
 from pathlib import Path
@@ -11,15 +11,15 @@ from rcic.pixels.audit.findings import FINDINGS, REPORT
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return audit.json; UserError if there is none or it is not whole. Whether it is of today is not asked."""
+    """Return audit.json; UserError if it is missing or damaged. Its date is not checked."""
     path = folder / REPORT
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return {key: facts[key] for key in ("mode", "when", "sites", "images", "on_bad", "by_kind", "by_plate")}
     except OSError:
-        raise UserError(f"{path}: not there, so nobody has looked at the images") from None
+        raise UserError(f"{path}: no such file, so the images have not been audited") from None
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: damaged, or of an earlier version") from None
+        raise UserError(f"{path}: damaged or of an earlier version") from None
 
 
 def found_table(facts: dict[str, Any]) -> pd.DataFrame:
@@ -29,11 +29,11 @@ def found_table(facts: dict[str, Any]) -> pd.DataFrame:
 
 
 def verdict(facts: dict[str, Any]) -> str:
-    """Return what was looked at and what came of it, in a sentence."""
-    looked = (
-        f"{facts['images']:,} images of {facts['sites']:,} sites were looked at ({facts['mode']}, {facts['when'][:10]})"
+    """Return the audited images and the result, in a sentence."""
+    checked = (
+        f"{facts['images']:,} images of {facts['sites']:,} sites were checked ({facts['mode']}, {facts['when'][:10]})"
     )
     n_bad = sum(facts["by_kind"].values())
     if not n_bad:
-        return f"{looked}: nothing is bad."
-    return f"{looked}: {n_bad:,} are bad. What is done about their sites: {facts['on_bad']}. {FINDINGS} lists them."
+        return f"{checked}: nothing is bad."
+    return f"{checked}: {n_bad:,} are bad. Action on their sites: {facts['on_bad']}. {FINDINGS} lists them."

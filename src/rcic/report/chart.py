@@ -1,7 +1,7 @@
 """A chart is a table and a way to draw it: the table as compact JSON that a page decodes.
 
-A short table is written as it is. In one of more than :data:`SHORT` rows a text column becomes numbers of its different
-texts, and a column of fractions whole numbers of a step that keeps four digits of its largest value; both as base64.
+A short table is written in full. In one of more than :data:`SHORT` rows a text column becomes the codes of its distinct
+texts, and a column of fractions integers in a step that keeps four digits of its largest value; both as base64.
 """
 
 import base64
@@ -24,20 +24,20 @@ class Chart:
 
     name: str  # its id in the page, a word
     title: str
-    caption: str  # what is seen and how to read it
+    caption: str  # content and how to read it
     kind: str  # the function of charts.js that draws it; "table" for none
     table: pd.DataFrame
-    options: Mapping[str, Any] = field(default_factory=dict)  # what that function has to know besides
+    options: Mapping[str, Any] = field(default_factory=dict)  # further arguments of that function
 
     def encoded(self) -> dict[str, Any]:
-        """Return what the page reads: kind, options, columns, number of rows."""
+        """Return the chart as the page reads it: kind, options, columns, number of rows."""
         columns = [encode(str(name), self.table[name]) for name in self.table]
         return {"kind": self.kind, "options": dict(self.options), "rows": len(self.table), "columns": columns}
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """Charts about one question."""
+    """A section of the page: charts about one question."""
 
     name: str
     title: str
@@ -58,9 +58,9 @@ def encode(name: str, column: pd.Series) -> dict[str, Any]:
     values = column.to_numpy(np.float64)
     known = np.isfinite(values)
     step = _step(float(np.abs(values[known]).max(initial=0)))
-    whole = np.full(len(values), _NOTHING, np.int16)
-    whole[known] = np.rint(values[known] / step)
-    return {"name": name, "step": step, "nothing": _NOTHING, **_packed(whole)}
+    steps = np.full(len(values), _NOTHING, np.int16)
+    steps[known] = np.rint(values[known] / step)
+    return {"name": name, "step": step, "nothing": _NOTHING, **_packed(steps)}
 
 
 def _step(largest: float) -> float:
@@ -69,7 +69,7 @@ def _step(largest: float) -> float:
 
 
 def _packed(numbers: np.ndarray) -> dict[str, str]:
-    """Return whole numbers in the smallest little-endian type that holds them, as base64."""
+    """Return integers in the smallest little-endian type that holds them, as base64."""
     least, most = int(numbers.min()), int(numbers.max())
     kind = next(
         kind for kind in ("int8", "int16", "int32") if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max
@@ -79,7 +79,7 @@ def _packed(numbers: np.ndarray) -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell as JSON has it."""
+    """Return a cell as a JSON value."""
     if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value if isinstance(value, bool | int | float) else str(value)

@@ -1,4 +1,4 @@
-"""From folders to the page: every section that can be made, and a list of those that cannot, with the reason."""
+"""Composition of the page: every section that can be made, and a list of the others with the reasons."""
 
 import logging
 import shlex
@@ -18,13 +18,13 @@ _log = logging.getLogger(__name__)
 
 
 def report(given: Given, out: Path) -> Page:
-    """Write the report, whole or not at all, say what was left out, and return the page.
+    """Write the report atomically, log what was left out, and return the page.
 
-    Raises UserError for tables that are not whole, flags that do not fit, or a page that cannot be written; what else
-    is absent is only left out.
+    Raises UserError for incomplete tables, flags that do not fit, or a page that cannot be written. Anything else that
+    is absent is left out.
     """
     if out.is_dir():
-        raise UserError(f"{out}: is a folder; name the file to write, e.g. {out / 'report.html'}")
+        raise UserError(f"{out}: is a folder; name a file to write, e.g. {out / 'report.html'}")
     read_mix(given.ensemble)
     left_out: list[LeftOut] = []
     sources = ReportSources(given, print, lambda what, why: left_out.append(LeftOut(what, why)))
@@ -34,20 +34,20 @@ def report(given: Given, out: Path) -> Page:
     for absent in left_out:
         _log.info(f"left out: {absent.what}: {absent.why}")
     size = out.stat().st_size / 2**20
-    held = f"{plural(len(page.sections), 'section')}, {len(screen.wells):,} wells, {size:.1f} MB"
-    _log.info(f"{out}: {held}; open it in a browser")
+    content = f"{plural(len(page.sections), 'section')}, {len(screen.wells):,} wells, {size:.1f} MB"
+    _log.info(f"{out}: {content}; open it in a browser")
     return page
 
 
 def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
-    """Return the page; what cannot be made is added to ``left_out``."""
+    """Return the page; add the sections that cannot be made to ``left_out``."""
     sections = []
-    for part in SECTIONS:
+    for entry in SECTIONS:
         try:
-            sections.append(part.make(sources))
+            sections.append(entry.make(sources))
         except UserError as error:
-            command = part.command.format(data=shlex.quote(str(sources.given.data_root)))
-            left_out.append(LeftOut(part.what, str(error), command))
+            command = entry.command.format(data=shlex.quote(str(sources.given.data_root)))
+            left_out.append(LeftOut(entry.what, str(error), command))
     runs, facts = (
         _or_none(lambda: sources.runs) or [],
         _or_none(lambda: read_facts(Path(sources.given.options.audit_dir))),
@@ -64,7 +64,7 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
 
 
 def _subtitle(sources: ReportSources) -> str:
-    """Return what was read."""
+    """Return the folders that were read, as text."""
     given = sources.given
     parts = [f"trainings {given.options.log_root}" if given.options.log_root else ""]
     parts += [f"predictions {', '.join(given.options.predict_root)}" if given.options.predict_root else ""]

@@ -1,4 +1,4 @@
-"""A map of embeddings: PCA, then t-SNE, as they come and with each plate's mean taken off."""
+"""A map of embeddings by PCA and t-SNE, before and after subtraction of each plate's mean."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
 
 EMBEDDED_SPLITS = {"train": "learnt from", "valid": "held out", "test": "test"}
-_COMPONENTS = 50  # of the PCA before
+_COMPONENTS = 50  # of the PCA before t-SNE
 _PERPLEXITY = 30.0
 _STEPS = 500
 
@@ -31,23 +31,23 @@ def first_member(root: Path) -> Member:
 
 
 def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: int) -> pd.DataFrame:
-    """Return where at most ``most`` wells lie, drawn by their names' hash: x and y, before and after.
+    """Return the map of at most ``most`` wells, sampled by the hash of their names: x and y, before and after.
 
-    After: with each plate's mean taken off. Columns besides: id_code, cell_type, experiment, plate, split, group and
-    siRNA ("" where the tables do not tell).
+    After: with each plate's mean subtracted. Further columns: id_code, cell_type, experiment, plate, split, group and
+    siRNA ("" where unknown).
     """
-    there = [split for split in EMBEDDED_SPLITS if embedding_files(root / member.folder, split)["embeddings"].exists()]
+    splits = [split for split in EMBEDDED_SPLITS if embedding_files(root / member.folder, split)["embeddings"].exists()]
     columns: dict[str, np.ndarray] = {}
     wells = pd.DataFrame()
     for state, centred in (("before", False), ("after", True)):
-        parts = [read_embeddings(screen, root / member.folder, split, centred) for split in there]
+        embedded = [read_embeddings(screen, root / member.folder, split, centred) for split in splits]
         wells = pd.concat(
-            [part.wells.assign(split=EMBEDDED_SPLITS[split]) for part, split in zip(parts, there, strict=True)]
+            [subset.wells.assign(split=EMBEDDED_SPLITS[split]) for subset, split in zip(embedded, splits, strict=True)]
         )
         chosen = drawn(wells["id_code"], most)
-        vectors = np.concatenate([part.vectors for part in parts])[chosen]
-        place = flat_map(vectors)
-        columns |= {f"x {state}": place[:, 0], f"y {state}": place[:, 1]}
+        vectors = np.concatenate([subset.vectors for subset in embedded])[chosen]
+        points = flat_map(vectors)
+        columns |= {f"x {state}": points[:, 0], f"y {state}": points[:, 1]}
         wells = wells.iloc[chosen].reset_index(drop=True)
     label = wells["label"].to_numpy()
     known = label >= 0
@@ -59,13 +59,13 @@ def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: 
 
 
 def drawn(codes: pd.Series, most: int) -> np.ndarray:
-    """Return the places of ``most`` wells, in order, the same for the same names whatever else is there."""
+    """Return the sorted indices of ``most`` wells; a name's rank does not depend on the other names."""
     rank = [hashlib.sha256(code.encode()).digest() for code in codes]
     return np.sort(np.array(sorted(range(len(rank)), key=rank.__getitem__)[:most], dtype=np.int64))
 
 
 def flat_map(vectors: np.ndarray) -> np.ndarray:
-    """Return places (N, 2) float64 in -1..1 of N vectors (N, D): PCA to 50 numbers, t-SNE from there, seed 0.
+    """Return positions (N, 2) float64 in -1..1 of N vectors (N, D): PCA to 50 dimensions, then t-SNE, seed 0.
 
     Raises UserError for fewer than four wells.
     """
@@ -73,11 +73,11 @@ def flat_map(vectors: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE
 
     if len(vectors) < 4:
-        raise UserError(f"a map needs four wells or more, not {len(vectors)}")
+        raise UserError(f"a map needs at least four wells, not {len(vectors)}")
     components = min(_COMPONENTS, *vectors.shape)
     reduced = PCA(components, random_state=0).fit_transform(vectors.astype(np.float64))
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
     mapping = TSNE(perplexity=perplexity, init="pca", max_iter=_STEPS, random_state=0)
-    place = mapping.fit_transform(reduced).astype(np.float64)
-    place -= place.mean(axis=0)
-    return np.asarray(place / max(float(np.abs(place).max()), 1e-12))
+    points = mapping.fit_transform(reduced).astype(np.float64)
+    points -= points.mean(axis=0)
+    return np.asarray(points / max(float(np.abs(points).max()), 1e-12))

@@ -1,4 +1,4 @@
-"""Ladders of several predictions side by side: by rung and scope, and how far confidence can be believed."""
+"""Ladders of several predictions side by side: accuracy by rung and scope, and the reliability of confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Scored:
 
     @property
     def label(self) -> str:
-        """What the page calls it, ``"pseudo, held-out wells"``."""
+        """The name in the page, ``"pseudo, held-out wells"``."""
         return f"{self.name}, {'test wells' if self.split == 'test' else 'held-out wells'}"
 
     def accuracy(self, rung: str = "assignment") -> float:
@@ -29,16 +29,16 @@ class Scored:
 
 
 def ladder_table(scores: Sequence[Scored]) -> pd.DataFrame:
-    """Return all ladders' rows that exist: predictions, scope, value, rung, accuracy (%), n_wells, as `score` has them.
+    """Return the rows of all ladders with wells: predictions, scope, value, rung, accuracy (%), n_wells, as in `score`.
 
-    Plates are added, named ``HUVEC-05 plate 1`` and counted alike.
+    Plates are added, named ``HUVEC-05 plate 1`` and scored likewise.
     """
     tables = []
     for scored in scores:
         ladder = scored.score.ladder
-        own = ladder.table[ladder.table["n_wells"] > 0]
-        plates = _by_plate(scored.score.wells, list(own["rung"].unique()))
-        tables.append(pd.concat([own, plates]).assign(predictions=scored.label))
+        rows = ladder.table[ladder.table["n_wells"] > 0]
+        plates = _by_plate(scored.score.wells, list(rows["rung"].unique()))
+        tables.append(pd.concat([rows, plates]).assign(predictions=scored.label))
     columns = ["predictions", "scope", "value", "rung", "accuracy", "n_wells"]
     return pd.concat(tables, ignore_index=True)[columns]
 

@@ -1,8 +1,8 @@
-"""The page: sections, charts and styles in one HTML file that loads nothing and in which nothing else can run.
+"""The page: sections, charts and styles in one HTML file that loads nothing and runs only its own scripts.
 
-Names out of tables and paths may hold anything. Jinja escapes them in the text, and ``<``, ``>`` and ``&`` are written
+Names from tables and paths may contain anything. Jinja escapes them in the text, and ``<``, ``>`` and ``&`` are written
 as ``\\u003c`` and so on in the JSON, so that no name can end its script; a content security policy allows only the
-scripts that are written here, by their sha256.
+scripts written here, by their sha256.
 """
 
 import base64
@@ -36,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What is not in the page, why, and the command that would make it."""
+    """A section that is missing from the page, the reason, and the command that would make it."""
 
     what: str
     why: str
@@ -45,19 +45,19 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What the page tells."""
+    """The content of the page."""
 
     title: str
     subtitle: str
     facts: Sequence[Fact]
-    odd: Sequence[str]  # what deserves a look, a sentence each
+    odd: Sequence[str]  # warnings, a sentence each
     sections: Sequence[Section]
     left_out: Sequence[LeftOut]
-    made: str  # when and by which version
+    made: str  # date and time
 
 
 def write_page(page: Page, out: Path) -> None:
-    """Write the page as one file, whole or not at all; UserError if it cannot be written."""
+    """Write the page atomically as one file; UserError if it cannot be written."""
     text = render(page)
     with whole(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -65,12 +65,12 @@ def write_page(page: Page, out: Path) -> None:
 
 def render(page: Page) -> str:
     """Return the page's HTML."""
-    scripts = [_own(get_plotlyjs()), *(_own(asset(name)) for name in SCRIPTS)]
+    scripts = [_trusted(get_plotlyjs()), *(_trusted(asset(name)) for name in SCRIPTS)]
     charts = {chart.name: chart.encoded() for section in page.sections for chart in section.charts}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(asset("report.html")).render(
         page=page,
-        style=_own(asset("report.css")),
+        style=_trusted(asset("report.css")),
         scripts=scripts,
         hashes=[_hash(script) for script in scripts],
         data=safe_json(charts),
@@ -78,11 +78,11 @@ def render(page: Page) -> str:
 
 
 def safe_json(content: Mapping[str, Any]) -> Markup:
-    """Return JSON that can stand in a script element, whatever its texts are."""
+    """Return JSON that is safe in a script element, whatever its texts are."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for letter, code in _RISKY.items():
         text = text.replace(letter, code)
-    return _own(text)  # nothing in it can end the element
+    return _trusted(text)  # nothing in it can end the element
 
 
 def asset(name: str) -> str:
@@ -90,8 +90,8 @@ def asset(name: str) -> str:
     return (resources.files("rcic.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _own(text: str) -> Markup:
-    """Return text of the program itself, which is not escaped."""
+def _trusted(text: str) -> Markup:
+    """Return text of the program itself, unescaped."""
     return Markup(text)  # nosec B704 # never a name from a table or a path
 
 

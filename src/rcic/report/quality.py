@@ -1,6 +1,6 @@
-"""How the images of each well look: brightness, contrast, focus, saturation of each channel.
+"""Image quality of each well: brightness, contrast, focus and saturation of each channel.
 
-From the images, one site a well, or for want of images from ``pixel_stats.csv``, which the competition's data has.
+Measured on the images, one site a well, or else read from ``pixel_stats.csv`` of the competition's data.
 """
 
 import time
@@ -24,7 +24,7 @@ STATS = "pixel_stats.csv"
 MEASURES = {
     "mean": "mean grey level, 0 to 255",
     "contrast": "standard deviation of grey levels",
-    "focus": "standard deviation of the Laplacian, as a part of that of the grey levels; a blurred image has less",
+    "focus": "standard deviation of the Laplacian, relative to that of the grey levels; lower in a blurred image",
     "saturated": "pixels at 255, in %",
 }
 _LEAST_SIDE = 128  # pixels of a packed size that is read instead of the full one
@@ -32,10 +32,10 @@ _LEAST_SIDE = 128  # pixels of a packed size that is read instead of the full on
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """A row a well: id_code and a column a measure and channel, ``"mean 1 nucleus"``; and how it was found."""
+    """A row a well: id_code and a column a measure and channel, ``"mean 1 nucleus"``; and a note on its source."""
 
     table: pd.DataFrame
-    said: str
+    note: str
 
 
 def measure_quality(image: np.ndarray) -> tuple[float, float, float, float]:
@@ -49,7 +49,7 @@ def measure_quality(image: np.ndarray) -> tuple[float, float, float, float]:
 def from_images(screen: Screen, store: Store, most: int, say: Callable[[str], None], threads: int) -> Quality:
     """Return the quality of the first site of each well; of some whole plates if that is more than ``most`` images.
 
-    ``say`` is told what it will cost, once that is known. Images that cannot be used are left out.
+    ``say`` gets the estimated cost as soon as it is known. Unusable images are left out.
     """
     channels = screen.spec.channels
     wells, n_plates = _chosen(screen.wells, most // len(channels))
@@ -57,33 +57,35 @@ def from_images(screen: Screen, store: Store, most: int, say: Callable[[str], No
     size = min((side for side in store.sizes if side >= _LEAST_SIDE), default=None)
     numbers = np.full((len(sites), len(channels), len(MEASURES)), np.nan, np.float32)
 
-    def look(place: int) -> None:
-        numbers[place] = _site(store, sites[place], screen.spec.channel_numbers, size)
+    def measure(index: int) -> None:
+        numbers[index] = _site(store, sites[index], screen.spec.channel_numbers, size)
 
     first, began = min(len(sites), 32), time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(look, range(first)))
-        left = (time.perf_counter() - began) / first * (len(sites) - first)
-        where = f"{size} px" if size else "full size"
-        cost = f"{len(sites) * len(channels):,} images of {n_plates:,} plates at {where}, site {screen.spec.sites[0]}"
-        say(f"image quality: {cost}, about {left:.0f} s")
-        list(pool.map(look, range(first, len(sites))))
-    everything = len(screen.wells[["experiment", "plate"]].drop_duplicates())
-    part = "" if n_plates == everything else f" ({n_plates:,} of {everything:,} plates, spread evenly)"
+        list(pool.map(measure, range(first)))
+        seconds = (time.perf_counter() - began) / first * (len(sites) - first)
+        resolution = f"{size} px" if size else "full size"
+        cost = (
+            f"{len(sites) * len(channels):,} images of {n_plates:,} plates at {resolution}, site {screen.spec.sites[0]}"
+        )
+        say(f"image quality: {cost}, about {seconds:.0f} s")
+        list(pool.map(measure, range(first, len(sites))))
+    all_plates = len(screen.wells[["experiment", "plate"]].drop_duplicates())
+    subset_note = "" if n_plates == all_plates else f" ({n_plates:,} of {all_plates:,} plates, spread evenly)"
     names = [
         f"{name} {number} {channel.name}".strip() for name in MEASURES for number, channel in enumerate(channels, 1)
     ]
     table = pd.DataFrame(np.moveaxis(numbers, 2, 1).reshape(len(sites), -1), columns=names)
-    return Quality(pd.concat([wells[["id_code"]], table], axis=1), f"Measured on {cost}{part}.")
+    return Quality(pd.concat([wells[["id_code"]], table], axis=1), f"Measured on {cost}{subset_note}.")
 
 
 def from_stats(screen: Screen, path: Path) -> Quality:
-    """Return mean and contrast as ``pixel_stats.csv`` has them, averaged over sites. UserError for another table."""
+    """Return mean and contrast of ``pixel_stats.csv``, averaged over sites; UserError for any other table."""
     rows = read_rows(path, ["id_code", "channel", "mean", "std"], others=None)
     rows = rows[rows["id_code"].isin(screen.wells["id_code"])]
     numbers = rows[["channel", "mean", "std"]].apply(pd.to_numeric, errors="coerce")
     if rows.empty or numbers.isna().any(axis=None):
-        raise UserError(f"{path}: no well of the screen, or a channel, mean or std that is no number")
+        raise UserError(f"{path}: no well of the screen, or a channel, mean or std that is not a number")
     means = numbers.rename(columns={"std": "contrast"}).groupby([rows["id_code"], "channel"]).mean().unstack()
     names = dict(enumerate((channel.name for channel in screen.spec.channels), start=1))
     means.columns = [f"{name} {int(number)} {names.get(int(number), '')}".strip() for name, number in means.columns]
@@ -91,18 +93,18 @@ def from_stats(screen: Screen, path: Path) -> Quality:
 
 
 def _site(store: Store, site: Site, channels: Sequence[int], size: int | None) -> np.ndarray:
-    """Return the measures (C, M) of a site's channels, NaN for those that cannot be used."""
-    found = np.full((len(channels), len(MEASURES)), np.nan, np.float32)
-    for place, channel in enumerate(channels):
+    """Return the measures (C, M) of a site's channels, NaN for unusable images."""
+    measures = np.full((len(channels), len(MEASURES)), np.nan, np.float32)
+    for index, channel in enumerate(channels):
         try:
-            found[place] = measure_quality(store.read(site, [channel], size)[0])
+            measures[index] = measure_quality(store.read(site, [channel], size)[0])
         except BadImage:
             continue
-    return found
+    return measures
 
 
 def _chosen(wells: pd.DataFrame, most: int) -> tuple[pd.DataFrame, int]:
-    """Return the wells of so many whole plates, spread evenly, that they are about ``most``; and how many plates."""
+    """Return about ``most`` wells of complete plates, spread evenly, and the number of plates."""
     plate = wells.groupby(["experiment", "plate"], sort=True).ngroup()
     n_plates = int(plate.max()) + 1
     kept = max(1, min(n_plates, int(n_plates * most / len(wells))))

@@ -1,21 +1,21 @@
-"""What a report is made from."""
+"""Options of the report."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What the report shows; what is not given is left out.
+    """The inputs of the report; sections without input are left out.
 
     Attributes:
         log_root: the run folders of all stages, e.g. logs.
         predict_root: where predict-all wrote; several are compared, e.g. predictions/full,predictions/pseudo, and the
-            last one answers.
+            last one gives the answers.
         truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
         audit_dir: where data audit wrote.
         embed_root: where embed-all wrote.
-        quality_images: read at most so many images to see brightness and focus by well; 0 reads none.
-        map_wells: the map of embeddings shows at most so many wells.
+        quality_images: the most images to read for brightness and focus by well; 0 reads none.
+        map_wells: the most wells in the map of embeddings.
     """
 
     log_root: str = ""

@@ -1,4 +1,4 @@
-"""The sections of the page, each from the sources; a UserError says that, and why, one cannot be made."""
+"""The sections of the page, each made from the sources; a UserError tells why a section cannot be made."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -25,11 +25,11 @@ from rcic.screen.describe import describe
 
 
 def ladder_section(sources: ReportSources) -> Section:
-    """Return what each step of the method is worth."""
+    """Return the gain of each step of the method."""
     scores = _scores(sources)
-    said = " ".join(f"{scored.label}: {_from_to(scored)}." for scored in sources.last)
+    summary = " ".join(f"{scored.label}: {_ends(scored)}." for scored in sources.last)
     chance = scores[0].score.ladder.chance
-    return _section("ladder", [_chart("ladder", ladders.ladder_table(scores), chance=chance)], said=said)
+    return _section("ladder", [_chart("ladder", ladders.ladder_table(scores), chance=chance)], summary=summary)
 
 
 def parts_section(sources: ReportSources) -> Section:
@@ -39,23 +39,23 @@ def parts_section(sources: ReportSources) -> Section:
 
 
 def plates_section(sources: ReportSources) -> Section:
-    """Return plates well by well, and what the wells of all plates have in common."""
+    """Return plates well by well, and the position effects common to all plates."""
     table, spec = sources.plates, sources.screen.spec
-    seen = {str(name): _measure(str(name)) for name in table if str(name).split(" ")[0] in quality.MEASURES}
-    told = {"right": "answer right or wrong", "confidence": "confidence of the answer"} | seen
-    there = {name: text for name, text in told.items() if table[name].notna().any()}
-    if not there:
+    image_measures = {str(name): _measure(str(name)) for name in table if str(name).split(" ")[0] in quality.MEASURES}
+    measures = {"right": "answer right or wrong", "confidence": "confidence of the answer"} | image_measures
+    known = {name: text for name, text in measures.items() if table[name].notna().any()}
+    if not known:
         raise UserError("neither answers nor image quality are known")
-    plate = {"rows": spec.shape[0], "columns": spec.shape[1], "wells": list(spec.wells), "measures": there}
-    said = sources.quality.said if seen else ""
-    edges = _chart("edges", answers.edge_table(table, list(there)), plate)
-    return _section("plates", [_chart("plates", table, plate, quality=said), edges])
+    plate = {"rows": spec.shape[0], "columns": spec.shape[1], "wells": list(spec.wells), "measures": known}
+    note = sources.quality.note if image_measures else ""
+    edges = _chart("edges", answers.edge_table(table, list(known)), plate)
+    return _section("plates", [_chart("plates", table, plate, quality=note), edges])
 
 
 def groups_section(sources: ReportSources) -> Section:
-    """Return how surely plates were matched to their group of siRNAs."""
+    """Return the margins of the plates' matches to their treatment groups."""
     if len(sources.groups.sizes) < 2:
-        raise UserError("the plates of this screen hold no groups of siRNAs")
+        raise UserError("the plates of this screen hold no treatment groups")
     tables = [ladders.group_table(sources.scores)] if sources.scores else []
     if sources.decision is not None:
         label = f"{Path(sources.given.options.predict_root[-1]).name}, test wells"
@@ -67,24 +67,24 @@ def groups_section(sources: ReportSources) -> Section:
 
 
 def confidence_section(sources: ReportSources) -> Section:
-    """Return whether confidence meets accuracy."""
+    """Return the reliability of confidence."""
     scores = _scores(sources)
     errors = ", ".join(f"{s.label} {100 * s.score.ladder.calibration_error:.2f}\u00a0%" for s in scores)
     return _section("confidence", [_chart("reliability", ladders.reliability_table(scores))], errors=errors)
 
 
 def confusion_section(sources: ReportSources) -> Section:
-    """Return which siRNAs of a group are taken for which."""
+    """Return the confused treatments of each group."""
     if not sources.last:
         raise UserError(_NO_SCORE)
     table = answers.confusion_table(sources.screen, sources.last, sources.groups)
     if table.empty:
-        raise UserError("no siRNA was taken for another of its group")
+        raise UserError("no treatment was confused with another of its group")
     return _section("confusions", [_chart("confusions", table, pairs=len(table))])
 
 
 def channels_section(sources: ReportSources) -> Section:
-    """Return what each channel is worth."""
+    """Return the importance of each channel."""
     if not sources.last:
         raise UserError(_NO_SCORE)
     given, split = sources.given, sources.last[0].split  # test where its truth is known
@@ -114,22 +114,22 @@ def curves_section(sources: ReportSources) -> Section:
 
 
 def runs_section(sources: ReportSources) -> Section:
-    """Return what was trained, how, how long and on what."""
-    found = sources.runs
-    charts = [_chart("runs", runs.run_table(found)), _chart("machines", runs.machine_table(found))]
-    if len(configs := runs.config_table(found)):
+    """Return the trainings with their configs, durations and machines."""
+    trained = sources.runs
+    charts = [_chart("runs", runs.run_table(trained)), _chart("machines", runs.machine_table(trained))]
+    if len(configs := runs.config_table(trained)):
         charts.insert(1, _chart("configs", configs))
-    hours = sum(minutes for run in found if (minutes := runs.minutes(run)) > 0) / 60
-    return _section("runs", charts, trainings=plural(len(found), "training"), hours=hours)
+    hours = sum(minutes for run in trained if (minutes := runs.minutes(run)) > 0) / 60
+    return _section("runs", charts, trainings=plural(len(trained), "training"), hours=hours)
 
 
 def audit_section(sources: ReportSources) -> Section:
-    """Return what the audit found."""
+    """Return the findings of the audit."""
     if not sources.given.options.audit_dir:
         raise UserError("no --audit_dir was given")
     facts = audits.read_facts(Path(sources.given.options.audit_dir))
     table = audits.found_table(facts)
-    return _section("audit", [_chart("audit", table)] if len(table) else [], said=audits.verdict(facts))
+    return _section("audit", [_chart("audit", table)] if len(table) else [], summary=audits.verdict(facts))
 
 
 def screen_section(sources: ReportSources) -> Section:
@@ -138,14 +138,16 @@ def screen_section(sources: ReportSources) -> Section:
     rows = [(split, *(facts[f"{split}_{key}"] for key in _COUNTS)) for split in ("train", "test")]
     table = pd.DataFrame(rows, columns=["split", "experiments", "plates", "treatment wells", "control wells"])
     groups = len(facts["group_sizes"])
-    held = f"plates hold one of {groups} groups of siRNAs" if groups > 1 else "plates hold no groups of siRNAs"
+    groups_note = (
+        f"each plate holds one of {groups} treatment groups" if groups > 1 else "plates hold no treatment groups"
+    )
     numbers = {name: facts[name] for name in ("treatments", "controls")}
-    short = plural(facts["plates_with_missing_wells"], "train plate")
-    return _section("screen", [_chart("wells", table)], held=held, short=short, **numbers)
+    incomplete = plural(facts["plates_with_missing_wells"], "train plate")
+    return _section("screen", [_chart("wells", table)], groups=groups_note, incomplete=incomplete, **numbers)
 
 
 class SectionPart(NamedTuple):
-    """A section, what the page calls it where it is left out, and the command that would make it."""
+    """A section's function, its name in the list of left-out sections, and the command that provides its input."""
 
     make: Callable[[ReportSources], Section]
     what: str
@@ -170,27 +172,34 @@ SECTIONS = (
     SectionPart(screen_section, "The screen", ""),
 )
 
-_NO_SCORE = "no predictions whose truth is known"
+_NO_SCORE = "no predictions of wells with known truth"
 _COUNTS = ("experiments", "plates", "wells", "control_wells")
 _TABLES = ("configs", "machines", "wells")  # charts that are a table only
 
 
 @cache
 def _words() -> dict[str, dict[str, dict[str, str]]]:
-    """Return what the page says, from words.yml."""
+    """Return the page's texts, from words.yml."""
     return dict(yaml.safe_load(asset("words.yml")))
 
 
 def _section(name: str, charts: Sequence[Chart], **facts: Any) -> Section:
-    """Return a section with its words; ``facts`` are filled in."""
+    """Return a section with its texts; ``facts`` are filled in."""
     words = _words()["sections"][name]
-    return Section(name, words["title"], words["lead"].format(**facts), charts)
+    return Section(name=name, title=words["title"], lead=words["lead"].format(**facts), charts=charts)
 
 
 def _chart(name: str, table: pd.DataFrame, options: dict[str, Any] | None = None, **facts: Any) -> Chart:
-    """Return a chart with its words; ``facts`` are filled in."""
+    """Return a chart with its texts; ``facts`` are filled in."""
     words, kind = _words()["charts"][name], "table" if name in _TABLES else name
-    return Chart(name, words["title"], words["caption"].format(**facts), kind, table, options or {})
+    return Chart(
+        name=name,
+        title=words["title"],
+        caption=words["caption"].format(**facts),
+        kind=kind,
+        table=table,
+        options=options or {},
+    )
 
 
 def _scores(sources: ReportSources) -> list[ladders.Scored]:
@@ -199,14 +208,14 @@ def _scores(sources: ReportSources) -> list[ladders.Scored]:
     return sources.scores
 
 
-def _from_to(scored: ladders.Scored) -> str:
-    """Return where a ladder begins and ends."""
+def _ends(scored: ladders.Scored) -> str:
+    """Return the first and the last accuracy of a ladder, as text."""
     table = scored.score.ladder.table
     first = table[(table["scope"] == "all") & (table["n_wells"] > 0)].iloc[0]
     return f"{first['rung']} {first['accuracy']:.2f}\u00a0%, assignment {scored.accuracy():.2f}\u00a0%"
 
 
 def _measure(name: str) -> str:
-    """Return what a quality column shows: ``"mean 1 nucleus"`` -> ``"1 nucleus: mean grey level, 0 to 255"``."""
+    """Return the text of a quality column: ``"mean 1 nucleus"`` -> ``"1 nucleus: mean grey level, 0 to 255"``."""
     kind, _, channel = name.partition(" ")
     return f"{channel}: {quality.MEASURES[kind]}"

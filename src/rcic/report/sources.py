@@ -1,4 +1,4 @@
-"""What a report is made of: the folders that the command line names, read when a section first needs them."""
+"""The sources of a report: the folders of the command line, read when a section first needs them."""
 
 import os
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from rcic.screen.table import Screen, read_screen
 
 @dataclass(frozen=True)
 class Given:
-    """The screen that a report is about, what it shows, and how the ensemble answers."""
+    """The screen of a report, its options and those of the ensemble."""
 
     data_root: DataRoot
     options: ReportOptions = field(default_factory=ReportOptions)
@@ -35,7 +35,7 @@ class Given:
 
 @dataclass(frozen=True, eq=False)
 class ReportSources:
-    """Reads what was given, each thing once. ``say`` is told what takes long, ``note`` what could not be read."""
+    """Reader of the sources, each once. ``say`` gets progress messages, ``note`` the sources that could not be read."""
 
     given: Given
     say: Callable[[str], None]
@@ -43,7 +43,7 @@ class ReportSources:
 
     @cached_property
     def screen(self) -> Screen:
-        """The screen; UserError if its tables are not whole."""
+        """The screen; UserError if its tables are incomplete."""
         return read_screen(self.given.data_root)
 
     @cached_property
@@ -53,7 +53,7 @@ class ReportSources:
 
     @cached_property
     def scores(self) -> list[Scored]:
-        """The ladders of all predictions on both splits, as far as truth is known; the rest is noted."""
+        """The ladders of all predictions on both splits where truth is known; the others are noted."""
         found = []
         for root in reversed(self.given.options.predict_root):  # the one that answers comes first
             for split in ("test", "valid"):
@@ -69,13 +69,13 @@ class ReportSources:
 
     @property
     def last(self) -> list[Scored]:
-        """The scores of the predictions that answer: of the last folder given."""
+        """The scores of the predictions that give the answers: those of the last folder."""
         name = Path(self.given.options.predict_root[-1]).name if self.given.options.predict_root else ""
         return [scored for scored in self.scores if scored.name == name]
 
     @cached_property
     def decision(self) -> Decision | None:
-        """The answers on test wells where no truth tells what they are worth; None if there are none."""
+        """The answers on test wells of unknown truth; None if there are none."""
         if not self.given.options.predict_root or any(scored.split == "test" for scored in self.last):
             return None
         try:
@@ -90,12 +90,12 @@ class ReportSources:
 
     @cached_property
     def quality(self) -> Quality:
-        """The wells' image quality; UserError if neither images nor statistics are there."""
+        """The wells' image quality; UserError without images and statistics."""
         stats = self.screen.root / quality.STATS
         if not self.given.options.quality_images:
             if stats.exists():
                 return quality.from_stats(self.screen, stats)
-            raise UserError(f"no images were to be read, and {stats} is not there")
+            raise UserError(f"--quality_images is 0, and there is no {stats}")
         from rcic.pixels.packed.open_store import open_store  # with torch
 
         threads = len(os.sched_getaffinity(0))
@@ -109,7 +109,7 @@ class ReportSources:
 
     @cached_property
     def plates(self) -> pd.DataFrame:
-        """The wells with everything that is known of each."""
+        """The wells with all their facts."""
         try:
             table = self.quality.table
         except UserError as error:

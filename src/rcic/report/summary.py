@@ -1,4 +1,4 @@
-"""The first screen: the main numbers, and what deserves a look."""
+"""The summary: the main numbers and the warnings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,25 +12,25 @@ from rcic.report.training_runs import Run
 from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
 
-FAR = 10.0  # points that make an experiment or a calibration error worth a line
+FAR = 10.0  # points from which an experiment or a calibration error gets a warning
 _FEW = 3  # names that a line lists
 
 
 def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, runs: Sequence[Run]) -> list[Fact]:
-    """Return the main numbers; ``scores`` are those of the predictions that answer."""
+    """Return the main numbers; ``scores`` are those of the predictions that give the answers."""
     facts = []
     for scored in scores:
         ladder = scored.score.ladder
-        where = "test wells, truth known" if scored.split == "test" else "wells that each fold held out"
+        note = "test wells, truth known" if scored.split == "test" else "held-out wells of each fold"
         facts.append(
-            Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", f"{where} (chance {ladder.chance:.2g}\u00a0%)")
+            Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", f"{note} (chance {ladder.chance:.2g}\u00a0%)")
         )
     treated = screen.wells[screen.wells["well_type"] == "treatment"]
     facts.append(Fact("Wells", f"{len(screen.wells):,}", f"{len(treated):,} treated, {len(answers):,} answered"))
     plates = screen.wells[["experiment", "plate"]].drop_duplicates()
     cells = screen.wells["cell_type"].nunique()
-    where = f"{plural(plates['experiment'].nunique(), 'experiment')}, {plural(cells, 'cell type')}"
-    facts.append(Fact("Plates", f"{len(plates):,}", where))
+    note = f"{plural(plates['experiment'].nunique(), 'experiment')}, {plural(cells, 'cell type')}"
+    facts.append(Fact("Plates", f"{len(plates):,}", note))
     if runs:
         done = sum(run.record.get("status") == "done" for run in runs)
         facts.append(Fact("Trainings done", f"{done} of {len(runs)}", ", ".join(dict.fromkeys(r.stage for r in runs))))
@@ -45,20 +45,20 @@ def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, 
 def odd_things(
     groups: Groups, scores: Sequence[Scored], runs: Sequence[Run], facts: dict[str, Any] | None
 ) -> list[str]:
-    """Return what deserves a look, a sentence each; ``facts`` are the audit's, None if nobody looked at the images."""
-    said = [*_odd_runs(runs), *_odd_images(facts)]
+    """Return the warnings, a sentence each; ``facts`` are the audit's, None without an audit."""
+    warnings = [*_odd_runs(runs), *_odd_images(facts)]
     for scored in scores:
-        said += [*_odd_experiments(scored), *_odd_plates(scored)]
-    said += _odd_confidence(scores)
+        warnings += [*_odd_experiments(scored), *_odd_plates(scored)]
+    warnings += _odd_confidence(scores)
     if groups.mixed_plates:
         names = [f"{experiment} plate {plate}" for experiment, plate in groups.mixed_plates]
         hold = f"{plural(len(names), 'train plate')} {'holds' if len(names) == 1 else 'hold'}"
-        said.append(f"{hold} siRNAs of several groups: {few(names)}.")
-    return said
+        warnings.append(f"{hold} treatments of several groups: {few(names)}.")
+    return warnings
 
 
 def few(names: Sequence[str]) -> str:
-    """Return the first names and how many more there are."""
+    """Return the first names and the number of the others."""
     more = f" and {len(names) - _FEW:,} more" if len(names) > _FEW else ""
     return ", ".join(names[:_FEW]) + more
 
@@ -73,7 +73,7 @@ def _odd_runs(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         states.setdefault(str(run.record.get("status", "not known")), []).append(run.keys["run"])
     return [
-        f"{plural(len(names), 'training')} {_is(names)} {state}, not done: {few(names)}."
+        f"{plural(len(names), 'training')} with status {state}: {few(names)}."
         for state, names in states.items()
         if state != "done"
     ]
@@ -87,7 +87,7 @@ def _odd_images(facts: dict[str, Any] | None) -> list[str]:
 
 
 def _odd_experiments(scored: Scored) -> list[str]:
-    """Return a line on experiments whose answers are far worse than the median experiment's."""
+    """Return a line on experiments whose accuracy is far below that of the median experiment."""
     table = scored.score.ladder.table
     table = table[(table["scope"] == "experiment") & (table["rung"] == "assignment")].sort_values("accuracy")
     middle = table["accuracy"].median()
@@ -106,24 +106,28 @@ def _odd_plates(scored: Scored) -> list[str]:
     names = plates["experiment"] + " plate " + plates["plate"].astype("str")
     wrong = plates["true_group"].notna() & (plates["true_group"] != plates["group"])
     unsure = plates["margin"] < UNSURE
-    said = []
+    warnings = []
     if wrong.any():
-        said.append(
-            f"{scored.label}: {plural(int(wrong.sum()), 'plate')} matched to a wrong group: {few(list(names[wrong]))}."
-        )
+        number = plural(int(wrong.sum()), "plate")
+        warnings.append(f"{scored.label}: {number} matched to the wrong group: {few(list(names[wrong]))}.")
     if unsure.any():
         number = plural(int(unsure.sum()), "plate")
-        said.append(f"{scored.label}: {number} matched with less than {UNSURE:g} nats: {few(list(names[unsure]))}.")
-    return said
+        warnings.append(
+            f"{scored.label}: {number} matched with a margin below {UNSURE:g} nats: {few(list(names[unsure]))}."
+        )
+    return warnings
 
 
 def _odd_confidence(scores: Sequence[Scored]) -> list[str]:
-    """Return a line on predictions whose confidence cannot be believed."""
+    """Return a line on predictions whose confidence is far from their accuracy."""
     errors = {scored.label: 100 * scored.score.ladder.calibration_error for scored in scores}
-    off = [f"{error:.1f}\u00a0% on {label}" for label, error in errors.items() if error > FAR]
-    if not off:
+    errors_far = [f"{error:.1f}\u00a0% on {label}" for label, error in errors.items() if error > FAR]
+    if not errors_far:
         return []
-    return [f"The answers' confidence is off by {few(off)} on average; python src/inference.py calibrate mends that."]
+    errors_text = few(errors_far)
+    return [
+        f"The answers' confidence is off by {errors_text} on average; python src/inference.py calibrate corrects this."
+    ]
 
 
 def _is(names: Sequence[str]) -> str:

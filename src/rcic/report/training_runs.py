@@ -1,4 +1,4 @@
-"""Trainings as their run folders tell them: curves, a row a run, what their configs differ in, time and machine."""
+"""Tables of the trainings, from their run folders: curves, runs, differing config keys, durations and machines."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -15,14 +15,14 @@ from rcic.files.names import CONFIG, METRICS, RUN, Member, channel_name, find_me
 from rcic.schema.convert import flat, read_yaml
 from rcic.screen.table import Screen
 
-_GIVEN = ("stage", "model.name", "data.channels", "data.fold")  # what a run's name tells already
-_PLACES = ("data.folds_dir", "data.pseudo_dir", "data.audit_dir", "init.checkpoint")  # where, not how
+_GIVEN = ("stage", "model.name", "data.channels", "data.fold")  # in the run's name already
+_LOCATIONS = ("data.folds_dir", "data.pseudo_dir", "data.audit_dir", "init.checkpoint")  # locations, not settings
 RUN_COLUMNS = ["run", "stage", "channels", "fold", "model"]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run folder: what it is called, its run.json, its config's dotted keys, and a row an epoch."""
+    """One run folder: its name, its run.json, its config's dotted keys, and a row an epoch."""
 
     stage: str
     member: Member
@@ -40,7 +40,7 @@ class Run:
 
 
 def read_runs(log_root: Path) -> list[Run]:
-    """Return the run folders below ``LOG/{stage}/``, those that are only begun, too. UserError if there is none."""
+    """Return the run folders below ``LOG/{stage}/``, unfinished ones included; UserError if there is none."""
     stages = sorted(folder for folder in log_root.iterdir() if folder.is_dir()) if log_root.is_dir() else []
     runs = [_read(stage, member) for stage in stages for member in find_members(stage, RUN)]
     if not runs:
@@ -51,7 +51,7 @@ def read_runs(log_root: Path) -> list[Run]:
 def curve_table(runs: Sequence[Run], screen: Screen) -> pd.DataFrame:
     """Return a row a run and epoch: the run's :data:`RUN_COLUMNS`, epoch and each metric of metrics.csv.
 
-    What single experiments say is left out: metrics are overall or by cell type.
+    Metrics are overall or by cell type; those of single experiments are left out.
     """
     experiments = set(screen.wells["experiment"]) - set(screen.wells["cell_type"])
     tables = [_metrics(run, experiments).assign(**run.keys) for run in runs if len(run.epochs)]
@@ -62,7 +62,7 @@ def curve_table(runs: Sequence[Run], screen: Screen) -> pd.DataFrame:
 
 
 def run_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return a row a run: its name, how it ended, epochs, the best one, minutes, device, sites it learnt from."""
+    """Return a row a run: name, status, epochs, the best one, minutes, device, numbers of sites."""
     rows = []
     for run in runs:
         best, monitor = run.record.get("best") or {}, run.config.get("train.monitor", "metric")
@@ -84,9 +84,9 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def config_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the config keys of which not all runs have the same value: key, and the values in each stage."""
+    """Return the config keys with different values between runs: key, and the values in each stage."""
     stages = list(dict.fromkeys(run.stage for run in runs))
-    keys = list(dict.fromkeys(key for run in runs for key in run.config if key not in (*_GIVEN, *_PLACES)))
+    keys = list(dict.fromkeys(key for run in runs for key in run.config if key not in (*_GIVEN, *_LOCATIONS)))
     rows = []
     for key in keys:
         cells = {stage: _values(key, [run for run in runs if run.stage == stage]) for stage in stages}
@@ -96,19 +96,19 @@ def config_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def machine_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return on what and with what the runs were made: what, value, runs."""
-    told = []
+    """Return the machines and versions of the runs: what, value, runs."""
+    rows = []
     for run in runs:
         versions = run.record.get("versions")
         facts = {key: run.record.get(key) for key in ("device", "processes", "python", "commit")}
         facts |= versions if isinstance(versions, dict) else {}
-        told += [(what, str(value)) for what, value in facts.items() if value is not None]
-    table = pd.DataFrame(told, columns=["what", "value"])
+        rows += [(what, str(value)) for what, value in facts.items() if value is not None]
+    table = pd.DataFrame(rows, columns=["what", "value"])
     return table.groupby(["what", "value"], sort=False).size().reset_index(name="runs")
 
 
 def minutes(run: Run) -> float:
-    """Return how long a run took, NaN if it did not end. Pauses count; of a run that went on, its last process."""
+    """Return the duration of a run, NaN if unfinished; pauses count, of a resumed run only its last process."""
     try:
         began, ended = (datetime.fromisoformat(str(run.record[key])) for key in ("started", "finished"))
         return (ended - began).total_seconds() / 60
@@ -130,7 +130,13 @@ def _read(stage: Path, member: Member) -> Run:
         epochs = pd.read_csv(folder / METRICS)
     except (OSError, ValueError):
         epochs = pd.DataFrame()
-    return Run(stage.name, member, record, config, epochs if "epoch" in epochs else pd.DataFrame())
+    return Run(
+        stage=stage.name,
+        member=member,
+        record=record,
+        config=config,
+        epochs=epochs if "epoch" in epochs else pd.DataFrame(),
+    )
 
 
 def _metrics(run: Run, experiments: Collection[str]) -> pd.DataFrame:
@@ -140,5 +146,5 @@ def _metrics(run: Run, experiments: Collection[str]) -> pd.DataFrame:
 
 
 def _values(key: str, runs: Sequence[Run]) -> str:
-    """Return the different values that runs have of a key."""
+    """Return the distinct values of a key among the runs."""
     return "; ".join(dict.fromkeys(str(run.config[key]) for run in runs if key in run.config))

@@ -1,1 +1,1 @@
-"""The synthetic screen: draws a folder in Kaggle's layout that is hard in the way the real screen is."""
+"""The simulator: a synthetic screen with the batch effects and the difficulty of the real one."""

@@ -1,4 +1,4 @@
-"""What experiments and plates do to the images: brightness, background, blur, density, cell state."""
+"""Batch effects of experiments and plates on the images: brightness, background, blur, density, cell state."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -35,8 +35,7 @@ WITHIN = {
 # Mean correlation of log(mean) between channels: over experiments of a cell type, and over plates of an
 # experiment.
 _SHARED_BETWEEN, _SHARED_WITHIN = 0.65, 0.45
-# Even light behind the cells as a share of the cells' own mean light; set so that std/mean comes out as
-# published.
+# Even light behind the cells as a share of the cells' own mean light, set to match the published std/mean.
 BACKGROUND = (0.32, 0.15, 0.30, 0.20, 0.20, 0.45)
 _BACKGROUND_SPREAD = 0.35
 _BLUR, _BLUR_SPREAD = 0.9, 0.30  # Gaussian radius in field units, and the spread of its logarithm
@@ -50,9 +49,9 @@ _TILT = 0.06  # log brightness from one edge of a plate to its centre
 
 @dataclass(frozen=True)
 class Batch:
-    """One plate's share of the differences; arrays by channel (6,) or by trait (T,).
+    """The batch effect of one plate; arrays by channel (6,) or by trait (T,).
 
-    gain: grey levels of the cells' mean light. background: grey levels everywhere. blur: (6,) Gaussian
+    gain: grey levels of the cells' mean light. background: grey levels of the whole image. blur: (6,) Gaussian
     radius in field units. shift: change of the traits' logarithms, density included. tilt: (2,) log
     brightness along rows, columns.
     """
@@ -66,19 +65,19 @@ class Batch:
 
 def batches(experiments: pd.DataFrame, n_plates: int, seed: int) -> dict[tuple[str, int], Batch]:
     """Return the Batch of every (experiment, plate 1..n_plates); columns used: experiment, cell_type."""
-    found = {}
+    by_plate = {}
     for cell_type, names in experiments.groupby("cell_type")["experiment"]:
         levels = _levels(len(names), stream(seed, "levels", str(cell_type)))
         for name, level in zip(names, levels, strict=True):
             for plate in range(1, n_plates + 1):
-                found[name, plate] = _batch(str(cell_type), level, (seed, name, plate))
-    return found
+                by_plate[name, plate] = _batch(str(cell_type), level, (seed, name, plate))
+    return by_plate
 
 
 def _levels(count: int, rng: np.random.Generator) -> np.ndarray:
     """Return normal scores (count, 6) of ``count`` experiments, correlated between channels.
 
-    Evenly spaced quantiles in random order rather than free draws: also two or three experiments then show
+    Evenly spaced quantiles in random order rather than free draws: even two or three experiments then show
     the published spread, and none is an outlier beyond it.
     """
     even = np.array([NormalDist().inv_cdf((index + 0.5) / count) for index in range(count)])
@@ -89,28 +88,39 @@ def _levels(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _batch(cell_type: str, level: np.ndarray, address: tuple[int, str, int]) -> Batch:
-    """Return the Batch of one plate; ``level`` (6,): its experiment's normal scores; address: seed, names."""
+    """Return the Batch of one plate; ``level`` (6,): normal scores of its experiment; address: seed, names."""
     seed, experiment, plate = address
-    whole = stream(seed, "experiment", experiment)
-    own = stream(seed, "plate", experiment, plate)
+    of_experiment = stream(seed, "experiment", experiment)
+    of_plate = stream(seed, "plate", experiment, plate)
     between = np.array(BETWEEN[cell_type]) * level
     common, alone = np.sqrt(_SHARED_WITHIN), np.sqrt(1 - _SHARED_WITHIN)
-    score = common * own.standard_normal() + alone * own.standard_normal(6)
+    score = common * of_plate.standard_normal() + alone * of_plate.standard_normal(6)
     mean = np.array(INTENSITY[cell_type]) * np.exp(between + np.array(WITHIN[cell_type]) * score)
-    share = np.array(BACKGROUND) * whole.lognormal(0, _BACKGROUND_SPREAD, 6) * np.exp(0.3 * level)
-    state = (whole.standard_normal(len(TRAITS)), own.standard_normal(len(TRAITS)))
+    share = np.array(BACKGROUND) * of_experiment.lognormal(0, _BACKGROUND_SPREAD, 6) * np.exp(0.3 * level)
+    state = (of_experiment.standard_normal(len(TRAITS)), of_plate.standard_normal(len(TRAITS)))
     shift = (_STATE_SPREAD[0] * state[0] + _STATE_SPREAD[1] * state[1]) * STEPS
-    shift[TRAIT["cell_density"]] = whole.normal(0, _DENSITY_SPREAD[0]) + own.normal(0, _DENSITY_SPREAD[1])
-    blur = _BLUR * whole.lognormal(0, _BLUR_SPREAD) * whole.lognormal(0, 0.1, 6) * own.lognormal(0, 0.08)
-    return Batch(mean / (1 + share), mean * share / (1 + share), blur, shift, whole.normal(0, _TILT, 2))
+    shift[TRAIT["cell_density"]] = of_experiment.normal(0, _DENSITY_SPREAD[0]) + of_plate.normal(0, _DENSITY_SPREAD[1])
+    blur = (
+        _BLUR
+        * of_experiment.lognormal(0, _BLUR_SPREAD)
+        * of_experiment.lognormal(0, 0.1, 6)
+        * of_plate.lognormal(0, 0.08)
+    )
+    return Batch(
+        gain=mean / (1 + share),
+        background=mean * share / (1 + share),
+        blur=blur,
+        shift=shift,
+        tilt=of_experiment.normal(0, _TILT, 2),
+    )
 
 
-def batch_table(found: dict[tuple[str, int], Batch]) -> pd.DataFrame:
+def batch_table(by_plate: dict[tuple[str, int], Batch]) -> pd.DataFrame:
     """Return the batches as a table: experiment, plate, channel, gain, background, blur, density (factor)."""
     return pd.DataFrame(
         [
-            (*place, channel, batch.gain[index], batch.background[index], batch.blur[index], _density(batch))
-            for place, batch in found.items()
+            (*plate, channel, batch.gain[index], batch.background[index], batch.blur[index], _density(batch))
+            for plate, batch in by_plate.items()
             for index, channel in enumerate(CHANNELS)
         ],
         columns=["experiment", "plate", "channel", "gain", "background", "blur", "density"],

@@ -1,4 +1,4 @@
-"""What a cell looks like: its traits, their values in four cell types, and the cells of one field."""
+"""Cells: their traits, the values of these in four cell types, and the cells of one field."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ ALL_CHANNELS = 0
 class Trait:
     """One measurable property of a cell.
 
-    channel: where it shows most (1..6; 0 = the cell as a whole, seen in all). step: change of its logarithm
-    by a siRNA of unit effect. spread: standard deviation of its logarithm between the cells of a well.
+    channel: the one that shows it most (1..6; 0 = the whole cell, seen in all). step: change of its logarithm
+    by an siRNA of unit effect. spread: standard deviation of its logarithm between the cells of a well.
     values: its value in HUVEC, HEPG2, RPE, U2OS; lengths in pixels of the published 512-px images.
     """
 
@@ -55,7 +55,7 @@ TRAITS = (
 TRAIT = {trait.name: index for index, trait in enumerate(TRAITS)}
 STEPS = np.array([trait.step for trait in TRAITS])
 _SPREADS = np.array([trait.spread for trait in TRAITS])
-# How strongly the cells of a type gather in clumps (log density, standard deviation over the field).
+# Clumping of the cells of a type (standard deviation of log density over the field).
 _CLUMPING = {"HUVEC": 0.3, "HEPG2": 0.9, "RPE": 0.6, "U2OS": 0.4}
 # The smallest distance of two nuclei, in nuclear radii.
 _CLOSENESS = 1.45
@@ -84,10 +84,10 @@ def base_traits(cell_type: str) -> np.ndarray:
 
 
 def grow(cell_type: str, shift: np.ndarray, effect: np.ndarray, field: float, rng: np.random.Generator) -> Population:
-    """Return the cells of one field of side ``field``, and of a margin around it that cut cells reach into.
+    """Return the cells of one field of side ``field``, and of a margin around it for cells that cross the border.
 
-    shift, effect: (T,) changes of the traits' logarithms, by the batch (all cells alike) and by the siRNA
-    (cells respond more or less strongly, some hardly at all).
+    shift, effect: (T,) changes of the traits' logarithms, by the batch (equal for all cells) and by the siRNA
+    (the response varies between cells; some hardly respond).
     """
     mean = base_traits(cell_type) * np.exp(shift)
     margin = 1.35 * mean[TRAIT["cell_size"]]
@@ -103,18 +103,18 @@ def grow(cell_type: str, shift: np.ndarray, effect: np.ndarray, field: float, rn
 def _scatter(
     count: int, cell_type: str, distance: float, side: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return up to ``count`` places x, y in a square, no two nearer than ``distance``, clumped by type."""
+    """Return up to ``count`` positions x, y in a square, no two closer than ``distance``, clumped by type."""
     tries = 6 * count
-    places = rng.uniform(0, side, (tries, 2))
+    points = rng.uniform(0, side, (tries, 2))
     waves = rng.normal(0, 2 * np.pi / 350.0, (3, 2))
-    height = np.sin(places @ waves.T + rng.uniform(0, 2 * np.pi, 3)).sum(axis=1) / np.sqrt(1.5)
-    places = places[rng.random(tries) < np.exp(_CLUMPING[cell_type] * (height - 1.5))]
-    near = ((places[:, None] - places[None]) ** 2).sum(axis=2) < distance**2
+    height = np.sin(points @ waves.T + rng.uniform(0, 2 * np.pi, 3)).sum(axis=1) / np.sqrt(1.5)
+    points = points[rng.random(tries) < np.exp(_CLUMPING[cell_type] * (height - 1.5))]
+    near = ((points[:, None] - points[None]) ** 2).sum(axis=2) < distance**2
     kept: list[int] = []
-    blocked = np.zeros(len(places), dtype=bool)
-    for index in range(len(places)):
+    blocked = np.zeros(len(points), dtype=bool)
+    for index in range(len(points)):
         if not blocked[index]:
             kept.append(index)
             blocked |= near[index]
-    chosen = places[kept[:count]]
+    chosen = points[kept[:count]]
     return chosen[:, 0], chosen[:, 1]

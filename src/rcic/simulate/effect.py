@@ -1,4 +1,4 @@
-"""What an siRNA does to a cell: a sparse change of traits, partly its own in each cell type."""
+"""Effects of siRNAs on cells: sparse changes of traits, partly specific to the cell type."""
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,12 @@ from rcic.simulate.stream import stream
 _ORGANELLES = tuple(dict.fromkeys(trait.organelle for trait in TRAITS))
 # Strengths are log-normal about 1 with this spread, so some siRNAs are hard and some easy.
 _STRENGTH_SPREAD = 0.35
-# No trait changes more than exp(1.2) = 3.3-fold, nor more than three of its own steps: a nucleus grows by 60 % at most.
+# No trait changes more than exp(1.2) = 3.3-fold, nor by more than three steps: a nucleus grows by 60 % at most.
 _LARGEST = np.minimum(1.2, 3 * STEPS)
 
 
 def effects(preset: Preset, seed: int) -> np.ndarray:
-    """Return each siRNA's change of every trait's logarithm, (classes, cell types, T) float64.
+    """Return the change of every trait's logarithm by each siRNA, (classes, cell types, T) float64.
 
     Cell types in the order of ``preset.cell_types``. The negative control (last row) is zero; positive
     controls and treatments come from one family: strength * (sqrt(1 - specific) shared + sqrt(specific)
@@ -26,8 +26,8 @@ def effects(preset: Preset, seed: int) -> np.ndarray:
         strength = preset.effect * stream(seed, "strength", sirna).lognormal(0.0, _STRENGTH_SPREAD)
         shared = _profile(stream(seed, "shared", sirna))
         for column, cell_type in enumerate(preset.cell_types):
-            own = _profile(stream(seed, "specific", sirna, cell_type))
-            mixed = np.sqrt(1 - preset.specific) * shared + np.sqrt(preset.specific) * own
+            specific = _profile(stream(seed, "specific", sirna, cell_type))
+            mixed = np.sqrt(1 - preset.specific) * shared + np.sqrt(preset.specific) * specific
             changes[sirna, column] = strength * mixed * STEPS
     return _LARGEST * np.tanh(changes / _LARGEST)
 
@@ -44,8 +44,8 @@ def _profile(rng: np.random.Generator) -> np.ndarray:
 def effect_table(preset: Preset, changes: np.ndarray) -> pd.DataFrame:
     """Return ``effects`` as a table: sirna, cell_type, trait, organelle, channel, factor, units.
 
-    channel 0: the whole cell, seen in all channels. factor: what the mean cell's trait is multiplied with.
-    units: the change in the trait's own step; its square summed by channel says which channel matters for
+    channel 0: the whole cell, seen in all channels. factor: the factor on the mean cell's trait.
+    units: the change in steps of the trait; the sum of its squares by channel is the channel's importance for
     an siRNA.
     """
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""The light of cells in six channels before any optics: all cells at once, on small patches."""
+"""The light of cells in six channels before the optics: all cells at once, on small patches."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +13,7 @@ from rcic.simulate.stream import stream
 
 _BANK = 256  # px, side of a tile of texture
 _TILES = 3
-_FLAT, _CROWDED = (3, 4, 6), 2.0  # channels whose light saturates where cells overlap, and at which level
+_FLAT, _CROWDED = (3, 4, 6), 2.0  # channels whose light saturates where cells overlap, and the level
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Patches:
 
 
 def _inside(rho: np.ndarray, edge: float, softness: float) -> np.ndarray:
-    """Return a mask 0..1 of what lies within ``edge`` radii, its border ``softness`` radii wide."""
+    """Return a mask 0..1 of the area within ``edge`` radii, its border ``softness`` radii wide."""
     return 1 / (1 + np.exp(np.clip((rho - edge) / softness, -30, 30)))
 
 
@@ -43,18 +43,18 @@ def paint(cells: Population, pixels: int, field: float, rng: np.random.Generator
     side = frames.rho.shape[1]
     canvas = np.zeros((6, pixels + 2 * (PAD + side), pixels + 2 * (PAD + side)), np.float32)
     layers = _layers(cells, frames, scale, rng)
-    corner = np.clip(frames.corner + PAD + side, 0, canvas.shape[1] - side)  # off the canvas stays off
+    corner = np.clip(frames.corner + PAD + side, 0, canvas.shape[1] - side)  # patches off the canvas stay off
     layers *= _window(side)
     for (row, column), layer in zip(corner, layers, strict=True):
         canvas[:, row : row + side, column : column + side] += layer
     canvas = np.ascontiguousarray(canvas[:, side:-side, side:-side])
-    for channel in _FLAT:  # cells of a monolayer share the focal plane: two do not glow twice as bright
+    for channel in _FLAT:  # cells of a monolayer share the focal plane: two are not twice as bright
         canvas[channel - 1] = _CROWDED * -np.expm1(-canvas[channel - 1] / _CROWDED)
     return canvas + paint_spots(cells, pixels, scale, rng)
 
 
 def _window(side: int) -> np.ndarray:
-    """Return 1 in a patch and a fall to 0 over its last 4 px, (side, side), against straight cuts."""
+    """Return a window, (side, side): 1 inside, falling to 0 over the last 4 px, against hard edges."""
     line = np.minimum(1, np.minimum(np.arange(side), np.arange(side)[::-1]) / 4).astype(np.float32)
     return np.minimum(line, line[:, None])
 
@@ -74,11 +74,11 @@ def _frames(cells: Population, scale: float, rng: np.random.Generator) -> Patche
     rho = _ellipse(along, across, radius * ratio, radius / ratio) / _lobes(along, across, rng)
     lean = np.sqrt(np.clip(cells["nucleus_elongation"], 1.0, 2.5))
     rho_nucleus = _ellipse(along, across, cells["nucleus_size"] * lean, cells["nucleus_size"] / lean)
-    return Patches(corner, rho, rho_nucleus, along, across)
+    return Patches(corner=corner, rho=rho, rho_nucleus=rho_nucleus, along=along, across=across)
 
 
 def _per_cell(values: np.ndarray) -> np.ndarray:
-    """Return (n,) values as (n, 1, 1) float32, ready to meet patches."""
+    """Return (n,) values as (n, 1, 1) float32, to broadcast over patches."""
     return values.astype(np.float32)[:, None, None]
 
 
@@ -125,7 +125,7 @@ def _rough(texture: np.ndarray, amount: np.ndarray) -> np.ndarray:
 
 
 def _fibres(frames: Patches, rng: np.random.Generator) -> np.ndarray:
-    """Return stress fibres along the cells' long axes, (n, p, p): noise drawn out tenfold."""
+    """Return stress fibres along the cells' long axes, (n, p, p): noise stretched tenfold."""
     tile = _texture(1.0, 2.2)[0]
     start = rng.integers(_BANK, 2 * _BANK, (2, len(frames.rho), 1, 1), dtype=np.int32)
     row = ((frames.across * 1.2).astype(np.int32) + start[0]) % _BANK
@@ -145,7 +145,7 @@ def _texture(scale: float, size: float) -> np.ndarray:
 
 def _crops(scale: float, size: float, count: int, side: int, rng: np.random.Generator) -> np.ndarray:
     """Return a random crop of texture for each cell, (count, side, side) float32."""
-    times = -(-side // _BANK)  # a patch wider than a tile: the tile is laid side by side
+    times = -(-side // _BANK)  # a patch wider than a tile: repeat the tile
     windows = sliding_window_view(np.tile(_texture(scale, size), (1, times, times)), (side, side), axis=(1, 2))
     tile = rng.integers(0, windows.shape[0], count)
     row, column = rng.integers(0, windows.shape[1], (2, count))

@@ -1,4 +1,4 @@
-"""Drawing plates, many at once: a plate's folder appears whole or not at all."""
+"""Parallel drawing of plates; a plate's folder appears complete or not at all."""
 
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ from rcic.simulate.presets import Preset
 from rcic.simulate.release import Release, find_release
 from rcic.simulate.site import draw_site
 
-_SMALL = 400  # sites; below this, starting further processes takes longer than drawing
+_SMALL = 400  # sites; below this, starting more processes takes longer than drawing
 _STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
     "mean": np.mean,
     "std": np.std,
@@ -34,18 +34,18 @@ _STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
 class PlateJob:
     """All that drawing one plate needs.
 
-    root: the data root. named: split, experiment and the plate's name. names: well as drawn -> as named. place: seed,
-    experiment, plate. wells: (well, siRNA) pairs. effects: (classes, T) in this cell type. unit: (6,)
+    root: the data root. named: split, experiment and the plate's name. names: well as drawn -> well name in the layout.
+    address: seed, experiment, plate. wells: (well, siRNA) pairs. effects: (classes, T) in this cell type. unit: (6,)
     `site.unit_light` of the cell type.
     """
 
     root: Path
-    layout: str  # by name: a job goes to another process
+    layout: str  # by name, as a job is sent to another process
     named: tuple[str, str, str]
     names: dict[str, str]
     preset: Preset
     cell_type: str
-    place: tuple[int, str, int]
+    address: tuple[int, str, int]
     wells: tuple[tuple[str, int], ...]
     batch: Batch
     effects: np.ndarray
@@ -53,31 +53,31 @@ class PlateJob:
 
     @property
     def release(self) -> Release:
-        """The layout that the plate is written in."""
+        """The layout of the plate's files."""
         return find_release(self.layout)
 
     @property
     def n_sites(self) -> int:
-        """The number of sites to photograph."""
+        """The number of sites to draw."""
         return len(self.wells) * len(SITES)
 
     @property
     def folder(self) -> Path:
-        """Where the plate's images go."""
+        """The folder of the plate's images."""
         return self.path(self.wells[0][0], SITES[0], CHANNELS[0]).parent
 
     def path(self, well: str, site: int, channel: int) -> Path:
-        """Return where an image goes."""
+        """Return the path of an image."""
         return self.root / self.release.path(*self.named, self.names[well], site, channel)
 
     @property
     def half(self) -> Path:
-        """Where they are until all are there."""
+        """The folder of the images until all are drawn."""
         return self.folder.with_name(f".{self.folder.name}.half")
 
 
 def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> list[dict[str, Any]]:
-    """Draw every plate that is not there yet and return the statistics of all images, in the jobs' order.
+    """Draw every missing plate and return the statistics of all images, in the jobs' order.
 
     workers: processes; None: one a core, or this process alone for a small screen.
     """
@@ -86,14 +86,14 @@ def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> li
         workers = 1 if total < _SMALL else len(os.sched_getaffinity(0))
     rows = []
     with tqdm(total=total, desc="drawing", unit="site", disable=None if progress else True) as bar:
-        for found in _spread_out(jobs, min(workers, len(jobs))):
+        for found in _drawn(jobs, min(workers, len(jobs))):
             rows.extend(found)
             bar.update(len(found) // len(CHANNELS))
     return rows
 
 
-def _spread_out(jobs: list[PlateJob], workers: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield ``draw_plate`` of every job, in order, from fresh processes (from this one for one worker)."""
+def _drawn(jobs: list[PlateJob], workers: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the result of `draw_plate` for every job, in order, from new processes (this one for one worker)."""
     if workers <= 1:
         yield from map(draw_plate, jobs)
         return
@@ -101,23 +101,23 @@ def _spread_out(jobs: list[PlateJob], workers: int) -> Iterator[list[dict[str, A
     try:
         with context.Pool(workers, initializer=_begin_worker) as pool:
             yield from pool.imap(draw_plate, jobs)
-    finally:  # after an error the pool ends its processes wherever they are
+    finally:  # after an error the pool terminates its processes at any point
         for job in jobs:
             shutil.rmtree(job.half, ignore_errors=True)
 
 
 def _begin_worker() -> None:
-    """Prepare a drawing process: one thread, and Ctrl-C is the parent's to handle."""
+    """Prepare a drawing process: one thread, and Ctrl-C left to the parent."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
-    """Draw one plate unless it is there, and return a row of statistics for each of its images.
+    """Draw one plate unless it exists, and return a row of statistics for each of its images.
 
-    The images are written to a hidden folder that takes its place when it is complete, so that a kill
-    leaves no half plate (a plate is the unit, not an image: thousands of small synced writes would cost
-    more than the drawing).
+    The images are written to a hidden folder, which is renamed when it is complete, so a kill leaves no partial
+    plate. (The unit is a plate, not an image: thousands of small synced writes would cost more than the
+    drawing.)
     """
     if job.folder.is_dir():
         return [
@@ -136,27 +136,27 @@ def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
 
 def _draw(job: PlateJob, folder: Path, well: str, sirna: int, site: int) -> list[dict[str, Any]]:
     """Draw one site into ``folder`` and return the statistics of its images."""
-    images = draw_site(job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, (*job.place, well, site))
+    images = draw_site(job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, (*job.address, well, site))
     for channel, image in zip(CHANNELS, images, strict=True):
         (folder / job.path(well, site, channel).name).write_bytes(job.release.encode(image, channel))
     return _rows(job, well, site, images)
 
 
 def _read(job: PlateJob, well: str, site: int) -> np.ndarray:
-    """Return the images of one site of a plate drawn before, (6, H, W) uint8; UserError for a broken one."""
+    """Return the images of one site of a plate drawn earlier, (6, H, W) uint8; UserError for a broken one."""
     images = []
     for channel in CHANNELS:
         path = job.path(well, site, channel)
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
         if image is None or image.shape != (job.preset.pixels,) * 2:
-            raise UserError(f"{path}: missing or broken; remove its plate's folder and draw again")
+            raise UserError(f"{path}: missing or broken; remove its plate's folder and run again")
         images.append(job.release.decode(image, channel))
     return np.stack(images)
 
 
 def _rows(job: PlateJob, well: str, site: int, images: np.ndarray) -> list[dict[str, Any]]:
     """Return a row per channel in the columns of Kaggle's pixel_stats.csv."""
-    _, experiment, plate = job.place
+    _, experiment, plate = job.address
     head = {
         "id_code": id_code(experiment, plate, job.names[well]),
         "experiment": experiment,

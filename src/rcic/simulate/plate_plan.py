@@ -1,4 +1,4 @@
-"""Which siRNA stands in which well: four groups rotated over four plates, and controls on each."""
+"""The plate layout: four groups of siRNAs rotated over four plates, and controls on each."""
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,17 @@ from rcic.simulate.stream import stream
 # of Kaggle 2019).
 _INNER = [(row, column) for row in range(1, 15) for column in range(1, 23)]
 _CONTROLS = [(1, 1)] + [(row, column) for row in (2, 5, 7, 9, 12) for column in (2, 6, 10, 14, 18, 21)]
-_TREATMENTS = [place for place in _INNER if place not in _CONTROLS]
+_TREATMENTS = [position for position in _INNER if position not in _CONTROLS]
 # Train experiments of RxRx1 per cyclic shift of the groups; the fourth shift occurs only in test.
 _SEEN_SHIFTS = (22, 7, 4)
 
 
-def spread(places: list[tuple[int, int]], count: int) -> list[str]:
-    """Return ``count`` well names, evenly spread over ``places`` (the first one always among them)."""
-    if count > len(places):
-        raise ValueError(f"{count} wells wanted, a plate has {len(places)}")
-    chosen = np.arange(count) * len(places) // max(count, 1)
-    return [well_name(*places[index]) for index in chosen]
+def spread(positions: list[tuple[int, int]], count: int) -> list[str]:
+    """Return ``count`` well names, evenly spread over ``positions``, the first one included."""
+    if count > len(positions):
+        raise ValueError(f"{count} wells requested, a plate has {len(positions)}")
+    chosen = np.arange(count) * len(positions) // max(count, 1)
+    return [well_name(*positions[index]) for index in chosen]
 
 
 def experiments(preset: Preset, seed: int) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def _train_shifts(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def _test_shifts(count: int, generator: np.random.Generator) -> np.ndarray:
-    """Return the shift of each test experiment: one is 3, which train never shows."""
+    """Return the shift of each test experiment: one is 3, which never occurs in train."""
     return generator.permutation([3, *generator.integers(0, N_GROUPS, count - 1)])
 
 
@@ -73,7 +73,7 @@ def groups(preset: Preset, seed: int) -> np.ndarray:
 
 
 def plan(preset: Preset, seed: int) -> pd.DataFrame:
-    """Return every well of the screen, truth included.
+    """Return all wells of the screen, truth included.
 
     Columns: id_code, experiment, cell_type, split, plate (1..4), group, well, well_type, sirna (int label).
     """
@@ -84,19 +84,19 @@ def plan(preset: Preset, seed: int) -> pd.DataFrame:
         for plate in range(1, N_GROUPS + 1)
     ]
     wells = _at_least_one_missing(pd.concat(plates, ignore_index=True))
-    places = zip(wells["experiment"], wells["plate"], wells["well"], strict=True)
-    return wells.assign(id_code=[id_code(*place) for place in places])
+    addresses = zip(wells["experiment"], wells["plate"], wells["well"], strict=True)
+    return wells.assign(id_code=[id_code(*address) for address in addresses])
 
 
-def _plate(preset: Preset, seed: int, place: dict, members: np.ndarray) -> pd.DataFrame:
-    """Return the wells of one plate; ``place`` is its row of `experiments` and its plate number."""
-    name, number = place["experiment"], place["plate"]
-    group = (number - 1 + place["shift"]) % N_GROUPS
-    treatments = _treatments(members[group], stream(seed, "layout", place["layout"], group))
+def _plate(preset: Preset, seed: int, facts: dict, members: np.ndarray) -> pd.DataFrame:
+    """Return the wells of one plate; ``facts`` are its row of `experiments` and its plate number."""
+    name, number = facts["experiment"], facts["plate"]
+    group = (number - 1 + facts["shift"]) % N_GROUPS
+    treatments = _treatments(members[group], stream(seed, "layout", facts["layout"], group))
     treatments = treatments[_present(preset, len(treatments), stream(seed, "missing", name, number))]
     controls = _controls(preset, stream(seed, "controls", name, number))
     wells = pd.concat([treatments, controls], ignore_index=True).sort_values("well")
-    wells = wells.assign(experiment=name, cell_type=place["cell_type"], split=place["split"])
+    wells = wells.assign(experiment=name, cell_type=facts["cell_type"], split=facts["split"])
     return wells.assign(plate=number, group=group)
 
 
@@ -118,7 +118,7 @@ def _controls(preset: Preset, generator: np.random.Generator) -> pd.DataFrame:
 
 
 def _present(preset: Preset, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Return which of ``count`` treatment wells are there, (count,) bool; some plates lose one or two."""
+    """Return the mask of present treatment wells, (count,) bool; some plates lose one or two."""
     present = np.ones(count, dtype=bool)
     if generator.random() < preset.missing:
         lost = min(int(generator.integers(1, 3)), count - 1)
@@ -127,7 +127,7 @@ def _present(preset: Preset, count: int, generator: np.random.Generator) -> np.n
 
 
 def _at_least_one_missing(wells: pd.DataFrame) -> pd.DataFrame:
-    """Return ``wells``, less the last treatment well of train if no train plate lacks one."""
+    """Return ``wells``, without the last treatment well of train if no train plate lacks one."""
     treatments = wells[(wells["well_type"] == "treatment") & (wells["split"] == "train")]
     sizes = treatments.groupby(["experiment", "plate"]).size()
     complete = sizes.min() == sizes.max()

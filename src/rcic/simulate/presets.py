@@ -1,4 +1,4 @@
-"""How large and how hard a synthetic screen is: one plain record per preset."""
+"""Presets: the size and the difficulty of synthetic screens, one plain record each."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ N_GROUPS = 4
 class Preset:
     """The size and the difficulty of one synthetic screen.
 
-    pixels: side of the square images, px. field: side of what they show, in pixels of the published 512-px
+    pixels: side of the square images, px. field: side of the imaged area, in pixels of the published 512-px
     images (so pixels / field is the magnification: 1.0 shows cells as large as the real ones, 0.5 half as
     large). siRNAs: 4 groups of `group_size` treatments, `positives` positive controls and one negative
     control, with `positive_wells` and `negative_wells` wells of each on every plate. train, test:
     experiments by cell type. effect: size of the typical siRNA's effect (see effect.py). specific: share of
-    it that differs between cell types, 0..1. missing: probability that a plate lacks one or two treatment
+    the effect that differs between cell types, 0..1. missing: probability that a plate lacks one or two treatment
     wells.
     """
 

@@ -1,7 +1,7 @@
-"""The layouts that a synthetic screen can be written in: the same wells and pictures in other tables and files.
+"""The layouts of a synthetic screen: the same wells and images in different tables and files.
 
-``rcic`` is Kaggle's, ``rxrx1`` that of the public release, ``plate96`` the example of a screen of one's own: 96-well
-plates with names, and 16-bit TIFFs. Each is read back by its form in configs/screens/.
+``rcic`` is Kaggle's, ``rxrx1`` that of the public release, ``plate96`` the example of a custom screen: 96-well
+plates with names, and 16-bit TIFFs. Each is read by its screen spec in configs/screens/.
 """
 
 from collections.abc import Callable
@@ -20,43 +20,43 @@ from rcic.screen.spec_files import shipped_spec
 
 ReleaseTables = dict[str, pd.DataFrame]
 _INNER_96 = [well_name(row, column, 96) for row in range(1, 7) for column in range(1, 11)]  # B02 to G11
-_LZW = 5  # how libtiff numbers that compression
+_LZW = 5  # libtiff's number of that compression
 _ROLES = {"treatment": "compound", "positive_control": "positive", "negative_control": "negative"}
 
 
 @dataclass(frozen=True)
 class Release:
-    """One layout. ``place`` is which of its form's patterns the images are written by."""
+    """One layout. The images are written with pattern number ``pattern_index`` of its screen spec."""
 
     name: str
-    place: int
+    pattern_index: int
     sirna: Callable[[int], str | int]  # of a label
     tables: Callable[[pd.DataFrame], ReleaseTables]  # of wells with the columns that `named` returns
 
     @cached_property
     def spec(self) -> ScreenSpec:
-        """How the layout is read."""
+        """The screen spec that reads the layout."""
         return shipped_spec(self.name)
 
     @property
     def pattern(self) -> str:
         """The pattern of the images' paths."""
-        return self.spec.images.file[self.place]
+        return self.spec.images.file[self.pattern_index]
 
     def named(self, wells: pd.DataFrame) -> pd.DataFrame:
         """Return the wells, in their order, with ``drawn`` (the well as it is drawn), and id_code, well, barcode, name.
 
-        ``name`` is the siRNA as this layout writes it.
+        ``name`` is the siRNA's name in this layout.
         """
         wells = wells.assign(drawn=wells["well"], barcode=wells["plate"].astype(str))
         if self.spec.plate == 96:
             rank = wells.groupby(["experiment", "plate"])["well"].rank().astype(int) - 1
             n_wells = wells.groupby(["experiment", "plate"])["well"].transform("size")
-            places = (rank * len(_INNER_96) // n_wells).tolist()
+            positions = (rank * len(_INNER_96) // n_wells).tolist()
             number = wells.groupby("experiment", sort=True).ngroup() + 1
             barcode = "BR" + (100 * number + wells["plate"]).astype(str).str.zfill(5)
-            wells = wells.assign(well=[_INNER_96[place] for place in places], barcode=barcode)
-        codes = [id_code(*one) for one in zip(wells["experiment"], wells["plate"], wells["well"], strict=True)]
+            wells = wells.assign(well=[_INNER_96[position] for position in positions], barcode=barcode)
+        codes = [id_code(*address) for address in zip(wells["experiment"], wells["plate"], wells["well"], strict=True)]
         return wells.assign(id_code=codes, name=[self.sirna(label) for label in wells["sirna"]])
 
     def path(self, split: str, experiment: str, barcode: str, well: str, site: int, channel: int) -> str:
@@ -64,7 +64,7 @@ class Release:
         return fill(self.pattern, parts_of(self.spec, split, experiment, barcode, well, site, channel))
 
     def encode(self, image: np.ndarray, channel: int) -> bytes:
-        """Return an image (H, W) uint8 as a file's bytes: a PNG, or a TIFF of 16 bits that has its levels."""
+        """Return an image (H, W) uint8 as a file's bytes: a PNG, or a 16-bit TIFF with the channel's levels."""
         if (levels := self.spec.levels(channel)) is None:
             return cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
         low, high = levels
@@ -72,7 +72,7 @@ class Release:
         return cv2.imencode(".tif", deep, (cv2.IMWRITE_TIFF_COMPRESSION, _LZW))[1].tobytes()
 
     def decode(self, image: np.ndarray, channel: int) -> np.ndarray:
-        """Return the image (H, W) uint8 of one that was read back from its file."""
+        """Return the image (H, W) uint8 of one that was read from its file."""
         if (levels := self.spec.levels(channel)) is None:
             return image
         low, high = levels
@@ -80,19 +80,19 @@ class Release:
 
 
 def _kaggle(wells: pd.DataFrame) -> ReleaseTables:
-    """Return the tables of the competition's first release; the labels of test treatments are left out."""
-    place, treatment = ["id_code", "experiment", "plate", "well"], wells["well_type"] == "treatment"
+    """Return the tables of the competition's first release; without the labels of test treatments."""
+    address, treatment = ["id_code", "experiment", "plate", "well"], wells["well_type"] == "treatment"
     tables = {}
     for split in ("train", "test"):
-        here = wells["split"] == split
+        in_split = wells["split"] == split
         labels = ["sirna"] if split == "train" else []
-        tables[f"{split}.csv"] = wells.loc[here & treatment, place + labels]
-        tables[f"{split}_controls.csv"] = wells.loc[here & ~treatment, [*place, "sirna", "well_type"]]
+        tables[f"{split}.csv"] = wells.loc[in_split & treatment, address + labels]
+        tables[f"{split}_controls.csv"] = wells.loc[in_split & ~treatment, [*address, "sirna", "well_type"]]
     test = wells.loc[(wells["split"] == "test") & treatment, ["id_code"]]
     return tables | {"sample_submission.csv": test.assign(sirna=0)}
 
 
-def _release(wells: pd.DataFrame) -> ReleaseTables:
+def _public(wells: pd.DataFrame) -> ReleaseTables:
     """Return the public release's table, a row a site, test labels included."""
     rows = wells.loc[wells.index.repeat(len(SITES))].assign(site=list(SITES) * len(wells))
     rows = rows.assign(site_id=rows["id_code"] + "_" + rows["site"].astype(str), dataset=rows["split"])
@@ -101,11 +101,11 @@ def _release(wells: pd.DataFrame) -> ReleaseTables:
     return {"metadata.csv": rows[[*facts, "sirna", "sirna_id"]]}
 
 
-def _of_ones_own(wells: pd.DataFrame) -> ReleaseTables:
-    """Return the table of the example: what test wells got is not told, and each plate has an empty well."""
-    told = (wells["split"] == "train") | (wells["well_type"] != "treatment")
+def _custom(wells: pd.DataFrame) -> ReleaseTables:
+    """Return the table of the custom screen: without test labels, and with an empty well on each plate."""
+    labelled = (wells["split"] == "train") | (wells["well_type"] != "treatment")
     use, role = wells["split"].map({"train": "known", "test": "unknown"}), wells["well_type"].map(_ROLES)
-    rows = wells.assign(use=use, role=role, compound=wells["name"].where(told, ""))
+    rows = wells.assign(use=use, role=role, compound=wells["name"].where(labelled, ""))
     empty = rows.drop_duplicates(["experiment", "plate"]).assign(well="H12", role="empty", compound="")
     rows = pd.concat([rows, empty]).sort_values(["experiment", "barcode", "well"])
     rows = rows.rename(columns={"experiment": "batch", "cell_type": "cells"})
@@ -115,9 +115,9 @@ def _of_ones_own(wells: pd.DataFrame) -> ReleaseTables:
 RELEASES = {
     release.name: release
     for release in (
-        Release("rcic", 0, int, _kaggle),
-        Release("rxrx1", 1, lambda label: f"s{label:05d}", _release),
-        Release("plate96", 0, lambda label: f"compound-{label:04d}", _of_ones_own),
+        Release(name="rcic", pattern_index=0, sirna=int, tables=_kaggle),
+        Release(name="rxrx1", pattern_index=1, sirna=lambda label: f"s{label:05d}", tables=_public),
+        Release(name="plate96", pattern_index=0, sirna=lambda label: f"compound-{label:04d}", tables=_custom),
     )
 }
 

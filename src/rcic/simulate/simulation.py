@@ -1,4 +1,4 @@
-"""The door of the workshop: a whole synthetic screen in a folder, in Kaggle's layout or another one."""
+"""Simulation of a complete screen in a folder, in Kaggle's layout or another one."""
 
 import json
 import logging
@@ -29,10 +29,10 @@ def simulate(
 ) -> None:
     """Draw the screen ``preset`` into ``out_dir``; the same preset, seed and layout give the same bytes.
 
-    layout: a name in `rcic.simulate.release`; wells and pictures are the same in all. workers: processes (default: one
-    a core, one for a small screen). A complete screen is left as it is, one that was interrupted is continued plate by
-    plate. Raises UserError for an unknown preset or layout, a seed
-    below 0, a folder that holds anything else, and a full disk.
+    layout: a name in `rcic.simulate.release`; wells and images are the same in all. workers: processes (default: one
+    a core, one for a small screen). A complete screen is left unchanged; an interrupted one is continued plate by
+    plate. Raises UserError for an unknown preset or layout, a seed below 0, a folder with other content, and a full
+    disk.
     """
     chosen, release, folder = find_preset(preset), find_release(layout), Path(out_dir)
     if seed < 0:
@@ -40,14 +40,14 @@ def simulate(
     identity = {"version": SIMULATOR_VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
     identity |= {} if layout == "rcic" else {"layout": layout}
     if _is_complete(folder, identity):
-        _log.info(f"{folder}: screen {preset!r} with seed {seed} is already there, nothing to draw")
+        _log.info(f"{folder}: screen {preset!r} with seed {seed} is already complete, nothing to draw")
         return
     _write_json(folder / BEGUN, identity)
     wells = release.named(plan(chosen, seed))
-    found = batches(experiments(chosen, seed), N_GROUPS, seed)
+    plate_batches = batches(experiments(chosen, seed), N_GROUPS, seed)
     changes = effects(chosen, seed)
     try:
-        statistics = draw_plates(_jobs(folder, release, chosen, seed, wells, found), workers, progress)
+        statistics = draw_plates(_jobs(folder, release, chosen, seed, wells, plate_batches), workers, progress)
     except OSError as error:
         raise write_error(folder, error) from error
     tables = release.tables(wells)
@@ -55,53 +55,60 @@ def simulate(
         tables["pixel_stats.csv"] = pd.DataFrame(statistics)
     for name, table in tables.items():
         _write_csv(folder / name, table)
-    _write_truth(folder / "truth", wells, effect_table(chosen, changes), batch_table(found))
+    _write_truth(folder / "truth", wells, effect_table(chosen, changes), batch_table(plate_batches))
     _write_json(folder / DONE_FILE, identity)
     (folder / BEGUN).unlink()
 
 
 def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
-    """Return whether the screen is there; UserError if the folder holds anything but (a part of) it."""
+    """Return whether the screen is complete; UserError if the folder holds anything but (a part of) it."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; name a folder for the screen")
-    marks = [folder / name for name in (DONE_FILE, BEGUN) if (folder / name).is_file()]
-    if not marks:
+    state_files = [folder / name for name in (DONE_FILE, BEGUN) if (folder / name).is_file()]
+    if not state_files:
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder")
         return False
-    found = _read_mark(marks[0])
+    found = _read_state(state_files[0])
     differs = [key for key, value in identity.items() if found.get(key) != value]
     if differs:
-        what = ", ".join(differs)
-        raise UserError(f"{marks[0]}: another screen is there ({what} differ); remove the folder or name another")
-    return marks[0].name == DONE_FILE
+        keys = ", ".join(differs)
+        raise UserError(
+            f"{state_files[0]}: another screen is there (different {keys}); remove the folder or name another"
+        )
+    return state_files[0].name == DONE_FILE
 
 
-def _read_mark(path: Path) -> dict[str, Any]:
-    """Return what a mark says; UserError if it is none."""
+def _read_state(path: Path) -> dict[str, Any]:
+    """Return the content of a state file; UserError if it is not one."""
     try:
         found = json.loads(path.read_text())
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise UserError(f"{path}: not the mark of a simulated screen; remove the folder or name another")
+        raise UserError(f"{path}: not the state file of a simulated screen; remove the folder or name another")
     return found
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` whole, with sorted keys."""
+    """Write ``content`` atomically, with sorted keys."""
     with whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def _jobs(
-    folder: Path, release: Release, preset: Preset, seed: int, wells: pd.DataFrame, found: dict[tuple[str, int], Batch]
+    folder: Path,
+    release: Release,
+    preset: Preset,
+    seed: int,
+    wells: pd.DataFrame,
+    plate_batches: dict[tuple[str, int], Batch],
 ) -> list[PlateJob]:
     """Return one job per plate."""
     changes = effects(preset, seed)
     units = {cell_type: unit_light(preset, cell_type) for cell_type in preset.cell_types}
     jobs = []
-    for (experiment, plate), batch in found.items():
+    for (experiment, plate), batch in plate_batches.items():
         rows = wells[(wells["experiment"] == experiment) & (wells["plate"] == plate)]
         cell_type, split = str(rows["cell_type"].iloc[0]), str(rows["split"].iloc[0])
         names = dict(zip(rows["drawn"], rows["well"], strict=True))
@@ -112,7 +119,7 @@ def _jobs(
             names=names,
             preset=preset,
             cell_type=cell_type,
-            place=(seed, experiment, plate),
+            address=(seed, experiment, plate),
             wells=tuple(zip(rows["drawn"], rows["sirna"], strict=True)),
             batch=batch,
             effects=changes[:, preset.cell_types.index(cell_type)],
@@ -123,7 +130,7 @@ def _jobs(
 
 
 def _write_truth(folder: Path, wells: pd.DataFrame, effect: pd.DataFrame, batch: pd.DataFrame) -> None:
-    """Write what only the simulator knows: hidden labels, groups of plates, effects of siRNAs, batches."""
+    """Write the simulator's hidden truth: test labels, groups of plates, effects of siRNAs, batches."""
     treatment = wells["well_type"] == "treatment"
     test = wells.loc[treatment & (wells["split"] == "test"), ["id_code", "name"]]
     _write_csv(folder / "test.csv", test.rename(columns={"name": "sirna"}))
@@ -134,6 +141,6 @@ def _write_truth(folder: Path, wells: pd.DataFrame, effect: pd.DataFrame, batch:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table whole, without its index, numbers to six digits."""
+    """Write a table atomically, without its index, numbers to six digits."""
     with whole(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,4 +1,4 @@
-"""One photographed site: cells grown, painted, blurred, lit and counted as grey levels of a camera."""
+"""One site: its cells, their light, blur, illumination, and the grey levels of a camera."""
 
 import cv2
 import numpy as np
@@ -19,13 +19,13 @@ _WELL_SPREAD = 0.06  # log brightness of a well
 _EDGE_DENSITY, _EDGE_BACKGROUND = (
     -0.10,
     1.12,
-)  # the outer wells of the used 14 x 22 block grow thinner and glow more
+)  # the outer wells of the used 14 x 22 block are sparser and have a brighter background
 _READ_NOISE, _SHOT_NOISE = 0.20, 0.015  # grey levels; variance per grey level
 _REFERENCE_FIELDS = 24
 
 
 def unit_light(preset: Preset, cell_type: str) -> np.ndarray:
-    """Return the mean light (6,) of untreated fields of a cell type: what `gain` grey levels stand for.
+    """Return the mean light (6,) of untreated fields of a cell type, the unit of `gain`.
 
     Independent of the screen's seed, so that two screens of a preset differ in their batches, not in their
     scale.
@@ -44,14 +44,14 @@ def draw_site(
     batch: Batch,
     effect: np.ndarray,
     unit: np.ndarray,
-    place: tuple[int, str, int, str, int],
+    address: tuple[int, str, int, str, int],
 ) -> np.ndarray:
     """Return the six images of one site, (6, pixels, pixels) uint8.
 
-    effect: (T,) of its siRNA. unit: `unit_light` of the cell type. place: seed, experiment, plate, well,
+    effect: (T,) of its siRNA. unit: `unit_light` of the cell type. address: seed, experiment, plate, well,
     site.
     """
-    seed, experiment, plate, well, site = place
+    seed, experiment, plate, well, site = address
     of_well = stream(seed, "well", experiment, plate, well)
     rng = stream(seed, "site", experiment, plate, well, site)
     gain, background, density = _position(well, batch)
@@ -59,15 +59,15 @@ def draw_site(
     shift = batch.shift.copy()
     shift[TRAIT["cell_density"]] += density + of_well.normal(0, 0.08)
     light = paint(grow(cell_type, shift, effect, preset.field, rng), preset.pixels, preset.field, rng)
-    seen = _optics(light * (1 / unit).astype(np.float32)[:, None, None], batch.blur, preset.pixels / preset.field)
+    image = _optics(light * (1 / unit).astype(np.float32)[:, None, None], batch.blur, preset.pixels / preset.field)
     gain, background = (values.astype(np.float32)[:, None, None] for values in (gain, background))
-    seen = seen * gain * _illumination(preset.pixels, rng) + background
-    noise = rng.standard_normal(seen.shape, dtype=np.float32) * np.sqrt(_READ_NOISE**2 + _SHOT_NOISE * seen)
-    return np.clip(np.rint(seen + noise), 0, 255).astype(np.uint8)
+    image = image * gain * _illumination(preset.pixels, rng) + background
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.sqrt(_READ_NOISE**2 + _SHOT_NOISE * image)
+    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
 
 
 def _position(well: str, batch: Batch) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return gain (6,), background (6,) and log density of a well where it stands on the plate."""
+    """Return gain (6,), background (6,) and log density of a well at its position on the plate."""
     row, column = well_position(well)
     tilt = batch.tilt[0] * (row - 7.5) / 6.5 + batch.tilt[1] * (column - 11.5) / 10.5
     at_edge = row in (1, 14) or column in (1, 22)
@@ -77,12 +77,12 @@ def _position(well: str, batch: Batch) -> tuple[np.ndarray, np.ndarray, float]:
 
 def _optics(light: np.ndarray, blur: np.ndarray, scale: float) -> np.ndarray:
     """Return ``light`` blurred by the lens, with haze, its border cut: (6, pixels, pixels) float32."""
-    seen = []
+    blurred = []
     for channel, layer in enumerate(light):
         sharp = cv2.GaussianBlur(layer, (0, 0), max(float(blur[channel]) * scale, 0.25))
         haze = cv2.GaussianBlur(layer, (0, 0), _HAZE_RADIUS * scale)
-        seen.append((1 - _HAZE[channel]) * sharp + _HAZE[channel] * haze)
-    return np.stack(seen)[:, PAD:-PAD, PAD:-PAD]
+        blurred.append((1 - _HAZE[channel]) * sharp + _HAZE[channel] * haze)
+    return np.stack(blurred)[:, PAD:-PAD, PAD:-PAD]
 
 
 def _illumination(pixels: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""The point-like organelles of cells: nucleoli, mitochondria, Golgi fragments, and dead cells that shine."""
+"""Point-like structures: nucleoli, mitochondria, Golgi fragments, and bright dead cells."""
 
 import cv2
 import numpy as np
 
 from rcic.simulate.cell import Population
 
-PAD = 12  # px painted around an image, so that blurring needs no border rule
+PAD = 12  # px painted around an image, so that blurring needs no border handling
 _DEBRIS_RATE = 0.01  # dead, rounded cells per living one
 _DEBRIS_LIGHT = np.array((0.8, 1.4, 1.2, 1.2, 0.6, 1.2), np.float32)  # peak light by channel
 
@@ -13,7 +13,7 @@ Points = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, light; (m,) each
 
 
 def paint_spots(cells: Population, pixels: int, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the light of all point-like things, (6, pixels + 2 PAD, pixels + 2 PAD) float32.
+    """Return the light of all point-like structures, (6, pixels + 2 PAD, pixels + 2 PAD) float32.
 
     scale: pixels per field unit. Channels 1-3 hold dead cells only.
     """
@@ -26,11 +26,11 @@ def paint_spots(cells: Population, pixels: int, scale: float, rng: np.random.Gen
 
 
 def _owners(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return for each spot the index of its cell, (m,); cell i has about counts[i] spots."""
+    """Return the cell index of each spot, (m,); cell i has about counts[i] spots."""
     return np.repeat(np.arange(len(counts)), np.floor(counts + rng.random(len(counts))).astype(np.int64))
 
 
-def _place(
+def _field_position(
     cells: Population, owner: np.ndarray, along: np.ndarray, across: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the field position x, y (m,) of points given in the frames of their cells."""
@@ -44,7 +44,7 @@ def _nucleoli(cells: Population, rng: np.random.Generator) -> Points:
     lean = np.sqrt(cells["nucleus_elongation"])[owner]
     radius = 0.65 * np.sqrt(rng.random(len(owner))) * cells["nucleus_size"][owner]
     turn = rng.uniform(0, 2 * np.pi, len(owner))
-    x, y = _place(cells, owner, radius * np.cos(turn) * lean, radius * np.sin(turn) / lean)
+    x, y = _field_position(cells, owner, radius * np.cos(turn) * lean, radius * np.sin(turn) / lean)
     light = 0.7 * cells["nucleoli_intensity"][owner] * cells["nucleoli_size"][owner] ** 2 * 2 * np.pi
     return x, y, light * rng.lognormal(0, 0.25, len(owner))
 
@@ -53,8 +53,8 @@ def _mitochondria(cells: Population, rng: np.random.Generator) -> Points:
     """Return x, y and light of the mitochondria: short curved threads of points around the nucleus."""
     owner = _owners(np.clip(cells["mitochondria_count"], 0, 120), rng)
     nucleus, reach = cells["nucleus_size"][owner], (cells["mitochondria_extent"] * cells["cell_size"])[owner]
-    room = np.maximum(reach - 0.3 * nucleus, 1.0)
-    distance = 1.05 * nucleus + np.abs(rng.normal(0, 0.6, len(owner))) * room
+    width = np.maximum(reach - 0.3 * nucleus, 1.0)
+    distance = 1.05 * nucleus + np.abs(rng.normal(0, 0.6, len(owner))) * width
     turn, bend = rng.uniform(0, 2 * np.pi, len(owner)), rng.normal(0, 0.5, len(owner))
     step = np.linspace(-0.5, 0.5, 5)[:, None] * cells["mitochondria_length"][owner]  # (5, m)
     heading = turn + np.pi / 2 + 0.7 * bend
@@ -62,7 +62,7 @@ def _mitochondria(cells: Population, rng: np.random.Generator) -> Points:
     along = (distance * np.cos(turn) + step * np.cos(heading + 0.1 * bend * step)) * stretch
     across = (distance * np.sin(turn) + step * np.sin(heading + 0.1 * bend * step)) / stretch
     owners = np.broadcast_to(owner, along.shape).ravel()
-    x, y = _place(cells, owners, along.ravel(), across.ravel())
+    x, y = _field_position(cells, owners, along.ravel(), across.ravel())
     return x, y, 0.9 * cells["mitochondria_intensity"][owners]
 
 
@@ -72,7 +72,7 @@ def _golgi(cells: Population, rng: np.random.Generator) -> Points:
     pole = rng.uniform(0, 2 * np.pi, len(cells))[owner]
     away = 1.15 * cells["nucleus_size"][owner]
     scatter = rng.standard_normal((2, len(owner))) * cells["golgi_spread"][owner]
-    x, y = _place(cells, owner, away * np.cos(pole) + scatter[0], away * np.sin(pole) + scatter[1])
+    x, y = _field_position(cells, owner, away * np.cos(pole) + scatter[0], away * np.sin(pole) + scatter[1])
     return x, y, 4.5 * cells["golgi_intensity"][owner] * rng.lognormal(0, 0.35, len(owner))
 
 
@@ -90,7 +90,7 @@ def _splat(points: Points, side: int, scale: float, size: float) -> np.ndarray:
     inside = (column >= 0) & (row >= 0) & (column < side - 1) & (row < side - 1)
     column, row, light = column[inside], row[inside], light[inside] * scale**2
     left, top = column.astype(np.int64), row.astype(np.int64)
-    right, low = column - left, row - top  # how the light falls on the four pixels around the point
+    right, low = column - left, row - top  # fractions that split the light between four pixels
     first = top * side + left
     index = np.concatenate([first, first + 1, first + side, first + side + 1])
     share = [(1 - right) * (1 - low), right * (1 - low), (1 - right) * low, right * low]

@@ -1,4 +1,4 @@
-"""Independent random streams, so that the order of the work does not change a byte."""
+"""Independent random streams, so the order of the work does not change the output."""
 
 import zlib
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def stream(seed: int, *address: str | int) -> np.random.Generator:
-    """Return the generator of one thing: (seed, what, experiment, plate, well, site).
+    """Return the generator of an address, such as (seed, purpose, experiment, plate, well, site).
 
-    The same address gives the same numbers whoever asks and in whatever order; texts are hashed with CRC-32.
+    The same address gives the same numbers, independent of the caller and the order; texts are hashed with CRC-32.
     """
     key = tuple(zlib.crc32(part.encode()) if isinstance(part, str) else part for part in address)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))

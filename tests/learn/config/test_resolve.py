@@ -86,10 +86,10 @@ def test_set_is_parsed_as_yaml():
 
 @pytest.mark.parametrize("second", ["1", "0"])
 def test_a_key_that_is_set_twice_is_refused(tmp_path, second):
-    with pytest.raises(UserError, match=rf"--set data\.fold: stands twice, as 0 and as '{second}'"):
+    with pytest.raises(UserError, match=rf"--set data\.fold: is given twice, as 0 and as '{second}'"):
         parse_overrides(f"data.fold=0,train.seed=1,data.fold={second}")
     (tmp_path / "c.yml").write_text("")
-    with pytest.raises(UserError, match=r"--set data\.fold: --fold sets it, too; give one of them"):
+    with pytest.raises(UserError, match=r"--set data\.fold: also set by --fold; give one of them"):
         resolve(tmp_path / "c.yml", f"data.fold={second}", {"fold": 0})
 
 
@@ -160,7 +160,7 @@ def test_a_weight_file_that_is_not_there_is_named(tmp_path, key):
     for name in (f"{tmp_path}/gone.pth", str(tmp_path), ""):
         with pytest.raises(UserError) as error:
             check_named_files(override(Config(), key, name))
-        assert str(error.value).startswith(f"{key} is ") and str(error.value).endswith(", but no such file is there")
+        assert str(error.value).startswith(f"{key} is ") and str(error.value).endswith(", but there is no such file")
 
 
 def test_the_flags_are_those_of_the_command():

@@ -15,7 +15,7 @@ from tests.learn.tiny import tiny_config
         ("model__name", "../tiny", "model.name is '../tiny', must be a name, not a path"),
         ("model__dropout", 1.0, "must lie in"),
         ("init__stage", "full", "init.stage is 'full', must be an earlier stage"),
-        ("data__channels", [], "must be numbers from 1 on, each once, one at least"),
+        ("data__channels", [], "must be numbers from 1 on, each once, at least one"),
         ("data__channels", [1, 1], "each once"),
         ("data__channels", [1, 0], "data.channels is [1, 0], must be numbers from 1 on, each once"),
         ("data__sites", [1, 1], "data.sites is [1, 1], must be numbers from 1 on, each once"),
@@ -80,7 +80,7 @@ from tests.learn.tiny import tiny_config
         ("predict__tta", ["identity", "crops"], "predict.tta is ['identity', 'crops'], has crops"),
         ("predict__tta", [], "predict.tta is [], must begin with identity"),
         ("predict__tta", ["hflip"], "predict.tta is ['hflip'], must begin with identity"),
-        ("predict__tta", ["hflip", "identity"], "must begin with identity (which the answers by site keep)"),
+        ("predict__tta", ["hflip", "identity"], "must begin with identity (whose logits by site are kept)"),
         ("predict__tta", ["identity", "hflip", "hflip"], "and name each view once"),
     ],
 )
@@ -104,7 +104,7 @@ def test_frozen_epochs_alone_are_a_schedule():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"data__stack_sites": True, "data__sites": [1]}, "data.stack_sites is True, needs two of data.sites"),
+        ({"data__stack_sites": True, "data__sites": [1]}, "data.stack_sites is True, needs at least two data.sites"),
         ({"augment__cutmix": 0.6, "augment__mixup": 0.5}, "augment.mixup is 0.5, must be at least 0 and, with augment"),
         ({"augment__crop": 32, "augment__crop_start": 48}, "augment.crop_start is 48, must be at least 16 and at most"),
         ({"augment__crop": 64, "data__size": 48}, "augment.crop is 64, must be at most data.size"),
@@ -126,7 +126,7 @@ def test_frozen_epochs_alone_are_a_schedule():
             {"stage": "pseudo", "progressive__start": 1},
             "progressive.start is 1, has no meaning in the pseudo stage: its",
         ),
-        ({"model__stem": "repeat"}, "model.stem is 'repeat', needs three, six or twelve channels"),
+        ({"model__stem": "repeat"}, "model.stem is 'repeat', needs a multiple of three channels"),
         (
             {"model__metadata": ["cell_type"], "model__head": "linear_bn", "model__bn": "plate"},
             "model.metadata is ['cell_type'], is cancelled by linear_bn's BatchNorm",
@@ -142,7 +142,7 @@ def test_values_that_do_not_go_together_are_refused(settings, message):
 @pytest.mark.parametrize("mixing", [{"augment__cutmix": 0.5}, {"augment__mixup": 0.5}])
 @pytest.mark.parametrize("margin", ["arcface", "cosface", "adacos"])
 def test_a_margin_refuses_mixed_labels_unless_told_how(margin, mixing):
-    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', must be larger or weighted if a margin loss, which"):
+    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', must be larger or weighted: a margin loss takes"):
         tiny_config(Path("csv"), loss__margin=margin, **mixing)
     for how in ("larger", "weighted"):
         assert tiny_config(Path("csv"), loss__margin=margin, loss__mixed=how, **mixing).loss.mixed == how

@@ -67,11 +67,11 @@ def test_dropped_sites_are_no_training_sites(damaged, wells, audited, capsys):
     told = list(zip(rows["id_code"], rows["site"], strict=True))
     codes = wells["id_code"].tolist()
     assert told == [(codes[0], 1), (codes[1], 1), (codes[3], 1), (codes[3], 2)] and TAKEN not in rows
-    said = "channels [1, 2, 3, 4, 5]: left out 4 of 8 sites with a bad image (1 wells have none left)\n"
+    said = "channels [1, 2, 3, 4, 5]: left out 4 of 8 sites with a bad image (1 wells have no site left)\n"
     assert capsys.readouterr().out == said
     assert len(usable_sites(store, wells, (1, 2), (4, 5), False, found)) == 8 and capsys.readouterr().out == ""
     assert len(usable_sites(store, wells, (1, 2), (6,), False, found)) == 7
-    with pytest.raises(UserError, match=r"none of 2 sites has sound images of the channels \[1\]"):
+    with pytest.raises(UserError, match=r"none of 2 sites has sound images of channels \[1\]"):
         usable_sites(store, wells[2:3], (1, 2), (1,), False, found)
 
 
@@ -81,8 +81,8 @@ def test_the_other_site_takes_a_bad_ones_place(damaged, wells, audited, capsys):
     rows = usable_sites(FileStore(damaged), wells, (1, 2), FIVE, False, found)
     assert rows["site"].tolist() == [1, 2] * 3 and rows[TAKEN].tolist() == [0, 1, 0, 1, 0, 0]
     assert capsys.readouterr().out.splitlines() == [
-        "channels [1, 2, 3, 4, 5]: left out 2 of 8 sites with a bad image (1 wells have none left)",
-        "channels [1, 2, 3, 4, 5]: 2 of 8 sites have the images of their well's other site",
+        "channels [1, 2, 3, 4, 5]: left out 2 of 8 sites with a bad image (1 wells have no site left)",
+        "channels [1, 2, 3, 4, 5]: 2 of 8 sites use images of another site of their well",
     ]
     six = usable_sites(FileStore(damaged), wells, (1, 2), (3, 6), False, found)  # well 1 has no sound site left
     assert six["id_code"].unique().tolist() == wells["id_code"].iloc[[0, 2, 3]].tolist()
@@ -99,7 +99,7 @@ def test_bad_company_is_left_out(damaged, screen, wells, audited, config, on_bad
     assert {pair for pair in there if pair[0] in codes} == {(codes[0], 1), (codes[1], 1)}
     assert len(both) == 2 * (len(company["id_code"].unique()) + 1) - 2
     assert (TAKEN in both) == (on_bad == "other-site") and both.isna().sum().sum() == 0
-    said = f"without 1 of its {company['id_code'].nunique() + 1} other wells, which lack a sound image\n"
+    said = f"leave out 1 of {company['id_code'].nunique() + 1} further wells, which lack a sound image\n"
     assert capsys.readouterr().out.endswith(said)
     own = stacked(rows, (1, 2))
     pairs = add_plate_context(store, screen, own, "experiment", config(data__stack_sites=True), found)

@@ -38,7 +38,7 @@ def test_incomplete_sites_are_refused_or_left_out_aloud(screen, own_screen, caps
         usable_sites(store, wells, (1, 2), (1, 2, 3, 4, 5), drop=False)
     rows = usable_sites(store, wells, (1, 2), (1, 2, 3, 4, 5), drop=True)
     assert rows["site"].tolist() == [1, 1, 2, 1, 2, 1, 2]
-    said = "channels [1, 2, 3, 4, 5]: left out 1 of 8 sites that lack a channel (0 wells have none left)\n"
+    said = "channels [1, 2, 3, 4, 5]: left out 1 of 8 sites that lack a channel (0 wells have no site left)\n"
     assert capsys.readouterr().out == said
     rows = usable_sites(store, wells, (1, 2), (3, 6), drop=True)
     assert rows["id_code"].nunique() == 3 and "left out 3 of 8 sites" in capsys.readouterr().out
@@ -141,7 +141,7 @@ def test_company_that_lacks_an_image_is_left_out_aloud(screen, own_screen, confi
         chosen = config(**settings)
         alone = stacked(rows, (1, 2)) if settings else rows
         assert add_plate_context(store, screen, alone, "plate", chosen)["id_code"].tolist() == alone["id_code"].tolist()
-        said = "statistics of each plate without 5 of its 5 other wells, which lack an image\n"
+        said = "plate statistics leave out 5 of 5 further wells, which lack an image\n"
         assert capsys.readouterr().out.endswith(said)
 
 
@@ -203,13 +203,15 @@ def test_ranks_share_whole_plates(screen, config, ranks, unit):
     assert places[0] and places[1] and not places[0] & places[1]
     assert sorted(np.concatenate(seen)) == list(range(len(rows)))
     ranks(0, 9)
-    with pytest.raises(UserError, match=rf"validation has \d {unit}s, too few for 9 processes that take whole ones"):
+    with pytest.raises(
+        UserError, match=rf"validation has \d {unit}s, too few for 9 processes, which need at least 1 each"
+    ):
         valid_loader(chosen, rows, store, unit)
 
 
 def test_plates_of_one_site_make_no_batch(screen, config):
     wells = screen.select("train", "treatment").drop_duplicates(["experiment", "plate"]).head(3)
-    with pytest.raises(UserError, match=r"3 training sites are too few for batches of one plate each"):
+    with pytest.raises(UserError, match=r"3 training sites are too few for batches from a single plate"):
         train_loader(config(model__bn="plate", data__sites=[1]), site_table(wells, (1,)), FileStore(screen.root))
     others = pd.concat([site_table(wells, (1,)), site_table(wells_of(screen, 9), (2,)).assign(label=-1)])
     with pytest.raises(UserError, match=r"^3 training sites are too few"):  # those without a label do not count

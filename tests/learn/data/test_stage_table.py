@@ -63,7 +63,7 @@ def test_a_missing_fold_says_which_are_there_and_how_to_make_it(screen, config, 
     with pytest.raises(UserError) as error:
         stage_table(screen, config(data__fold=7))
     message = str(error.value)
-    assert message.startswith(f"{folds_dir}/train_7.csv: no table of fold 7 (folds there: [0, 1])")
+    assert message.startswith(f"{folds_dir}/train_7.csv: no table of fold 7 (existing folds: [0, 1])")
     assert f"python src/data.py folds --data_root {screen.root} --out_dir {folds_dir}" in message
 
 
@@ -72,7 +72,7 @@ def test_a_fold_that_shares_an_experiment_is_refused(screen, config, folds_dir, 
         (tmp_path / path.name).write_bytes(path.read_bytes())
     stolen = pd.read_csv(tmp_path / "train_0.csv", dtype=str).iloc[:1]
     edit(tmp_path / "valid_0.csv", lambda table: pd.concat([table, stolen]))
-    with pytest.raises(UserError, match=f"experiment {stolen['experiment'][0]} is in train_0.csv too"):
+    with pytest.raises(UserError, match=f"experiment {stolen['experiment'][0]} is also in train_0.csv"):
         stage_table(screen, config(data__folds_dir=str(tmp_path)))
 
 
@@ -112,10 +112,10 @@ def test_a_pseudo_label_is_a_treatment(screen, config, pseudo_dir):
     chosen = config(stage="pseudo", data__pseudo_dir=str(pseudo_dir))
     control = str(screen.classes[-1])
     edit(pseudo_dir / "pseudo.csv", lambda table: table.assign(sirna=control))
-    with pytest.raises(UserError, match="has no treatment siRNA"):
+    with pytest.raises(UserError, match="has no treatment label"):
         stage_table(screen, chosen)
     edit(pseudo_dir / "pseudo.csv", lambda table: table.drop(columns="sirna"))
-    with pytest.raises(UserError, match="has no treatment siRNA"):
+    with pytest.raises(UserError, match="has no treatment label"):
         stage_table(screen, chosen)
     (pseudo_dir / "pseudo.csv").unlink()
     with pytest.raises(UserError, match=r"pseudo.csv: no pseudo-labels; write them with python src/inference.py"):
@@ -137,7 +137,7 @@ def test_controls_are_further_classes_of_training_alone(screen, config):
 
 def test_controls_as_classes_need_controls(screen, config):
     few = replace(screen, wells=screen.wells[screen.wells["well_type"] == "treatment"])
-    with pytest.raises(UserError, match=r"no control wells, but data.controls is classes; set it apart"):
+    with pytest.raises(UserError, match=r"no control wells, but data.controls is classes; set it to apart"):
         stage_table(few, config(data__controls="classes"))
 
 

@@ -21,15 +21,15 @@ def test_the_first_bad_batch_is_named(bad):
         watch.note(torch.tensor(loss, requires_grad=True), torch.arange(3 * number, 3 * number + 3))
     assert watch.bad_batch == 1
     named = "HUVEC-01_1_B03 site 2, HUVEC-01_1_B04 site 1, HUVEC-01_1_B05 site 2"
-    assert watch.told(TABLE) == f", batch 2 of 4 ({named})"
-    assert watch.told(TABLE, n_named=1) == ", batch 2 of 4 (HUVEC-01_1_B03 site 2 and 2 more)"
+    assert watch.description(TABLE) == f", batch 2 of 4 ({named})"
+    assert watch.description(TABLE, n_named=1) == ", batch 2 of 4 (HUVEC-01_1_B03 site 2 and 2 more)"
 
 
 def test_without_a_bad_batch_there_is_nothing_to_tell():
     watch = LossWatch("cpu")
-    assert (watch.bad_batch, watch.told(TABLE)) == (None, "")
+    assert (watch.bad_batch, watch.description(TABLE)) == (None, "")
     watch.note(torch.tensor(1e30), torch.arange(2))
-    assert (watch.bad_batch, watch.told(TABLE)) == (None, "")
+    assert (watch.bad_batch, watch.description(TABLE)) == (None, "")
 
 
 def test_every_rank_names_the_first_bad_batch_of_all(monkeypatch):
@@ -38,7 +38,7 @@ def test_every_rank_names_the_first_bad_batch_of_all(monkeypatch):
     for rank, losses in enumerate([(0.5, 0.1, 0.2), (0.5, float("nan"), 0.2), (0.5, 0.1, float("nan"))]):
         for number, loss in enumerate(losses):
             watches[rank].note(torch.tensor(loss), torch.tensor([3 * rank + number]))
-    gathered = [(watch.bad_batch, watch.told(TABLE)) for watch in watches]
+    gathered = [(watch.bad_batch, watch.description(TABLE)) for watch in watches]
     monkeypatch.setattr("rcic.learn.train.loss_watch.gather_object", lambda _own: gathered)
     for watch in watches:
         with pytest.raises(UserError, match=r"^epoch 4, batch 2 of 3 \(HUVEC-01_1_B04 site 1\): the training loss is"):
@@ -49,7 +49,7 @@ def test_a_finite_epoch_passes_and_a_sum_that_is_not_has_no_batch():
     watch = LossWatch("cpu")
     watch.note(torch.tensor(0.5), torch.arange(2))
     watch.check(0.5, 1, TABLE)
-    with pytest.raises(UserError, match=r"^epoch 1: the training loss is inf, so this run cannot recover"):
+    with pytest.raises(UserError, match=r"^epoch 1: the training loss is inf, and the run cannot recover"):
         watch.check(float("inf"), 1, TABLE)
 
 

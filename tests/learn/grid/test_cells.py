@@ -113,9 +113,9 @@ def test_every_stage_model_fold_and_channel_set_once(configs, screen, tmp_path):
 
 
 def test_a_training_that_stands_twice_is_refused(configs, screen, tmp_path):
-    with pytest.raises(UserError, match=r"full \[1,2\] fold 0 tiny stands twice in the grid"):
+    with pytest.raises(UserError, match=r"full \[1,2\] fold 0 tiny is listed twice in the grid"):
         cells_of(GridOptions(configs[1:2], (), (0, 0), SETS), screen, tmp_path)
-    with pytest.raises(UserError, match=r"--channels: data.channels is \[7\], but RCIC has 1, 2, 3, 4, 5, 6"):
+    with pytest.raises(UserError, match=r"--channels: data.channels is \[7\], but RCIC has only 1, 2, 3, 4, 5, 6"):
         cells_of(GridOptions(configs[1:2], (), (0,), "[7]"), screen, tmp_path)
 
 
@@ -152,7 +152,7 @@ def test_what_was_refused_at_its_start_is_not_tried_again_and_what_needs_it_not_
     best = tmp_path / "logs" / "control" / "[1,2]" / "tiny" / BEST
     for fold in (0, 1):
         reason = outcome.failed[f"full [1,2] fold {fold} tiny"]
-        assert reason == f"not begun: {best}: not there, but init.stage is control"
+        assert reason == f"not started: {best}: no such checkpoint, but init.stage is control"
 
 
 def test_what_was_trained_otherwise_is_not_touched(grid):
@@ -160,7 +160,7 @@ def test_what_was_trained_otherwise_is_not_touched(grid):
     finish(cells[0], tables)
     others, tables = grid(n_configs=1, settings="optim.clip=5.0")
     outcome, launcher = carry_out(others, tables)
-    assert outcome.failed == {cells[0].name: "was trained with another optim.clip; --force trains anew"}
+    assert outcome.failed == {cells[0].name: "was trained with another optim.clip; use --force to train anew"}
     assert launcher.started == [cells[1].name]
 
 
@@ -170,11 +170,11 @@ def test_what_another_process_trains_is_waited_for(grid):
     work = GridScheduler(cells, tables, launcher, lambda cell, again: cell.flags)
     with locked(cells[0].folder):
         work._begin()
-        assert launcher.started == [cells[1].name] and work._others()
+        assert launcher.started == [cells[1].name] and work._trained_elsewhere()
         finish(cells[0], tables)
     outcome = work.run(pause=0.001)
     assert sorted(outcome.done) == sorted(cell.name for cell in cells) and launcher.started == [cells[1].name]
-    assert not work._others()
+    assert not work._trained_elsewhere()
 
 
 def test_a_folder_that_was_taken_in_the_meantime_is_no_failure(grid):

@@ -68,7 +68,7 @@ def test_the_costs_of_all(cells, tmp_path):
     assert lines[0] == "control tiny: 6 epochs, 2.0 hours (500.0 ms a site in training, 250.0 in validation)"
     assert lines[1].startswith("full tiny: 12 epochs, 4.0 hours (")
     assert lines[2].startswith("in all 6.0 hours; 28.0 MB of checkpoints (")
-    assert "6.0 hours, 3.0 hours on 2 GPUs side by side; 32.0 MB" in cost_text(cells, left, costs, tmp_path, 2)
+    assert "6.0 hours, 3.0 hours on 2 GPUs in parallel; 32.0 MB" in cost_text(cells, left, costs, tmp_path, 2)
     huge = {cell.name: Remaining(1, 1.0, 10**17) for cell in cells}
     assert cost_text(cells, huge, costs, tmp_path, 1).splitlines()[-1].startswith("warning: the disk of ")
 

@@ -28,7 +28,7 @@ def batch(n=8, channels=2, classes=5):
 
 
 def test_a_loss_without_anything_to_learn_from_is_refused():
-    with pytest.raises(UserError, match=r"loss.ce is 0 with loss.margin none: nothing to learn from"):
+    with pytest.raises(UserError, match=r"loss.ce is 0 with loss.margin none: there is no loss"):
         tiny_model(2, 3, Loss(ce=0))
 
 

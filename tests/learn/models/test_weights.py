@@ -142,7 +142,7 @@ def test_without_network_the_error_says_which_file_to_put_where(no_network, tmp_
     with pytest.raises(UserError) as error:
         build_model(Model("se_resnext50_32x4d"), 5, 4)
     place = tmp_path / "torch" / "hub" / "checkpoints" / "se_resnext50_32x4d-a260b3a4.pth"
-    assert f"se_resnext50_32x4d-a260b3a4.pth at {place}, or" in str(error.value)
+    assert f"se_resnext50_32x4d-a260b3a4.pth as {place}, or" in str(error.value)
     assert "--set=model.weights_file=FILE" in str(error.value)
     assert not list(place.parent.iterdir())
 

@@ -59,7 +59,7 @@ def read(folder, split):
 def test_what_cannot_be_embedded_is_told(embed, members, screen):
     folder = members / FOLDER.format(0)
     (folder / HELD_OUT).unlink()
-    with pytest.raises(UserError, match=r"valid.csv: not there, so the held-out wells are unknown"):
+    with pytest.raises(UserError, match=r"valid.csv: no such file, so the held-out wells are unknown"):
         embed(splits=("train",))
     (folder / BEST).write_bytes((folder / BEST).read_bytes()[:2000])
     with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):

@@ -50,7 +50,7 @@ def test_each_network_sees_its_own_channels_whatever_the_batch(networks, rows, s
     answers = predict_sites(networks, SitePlan(rows, store), batch_size)
     assert [own.logits.shape for own in answers] == [(10, 4)] * 3 and answers[0].logits.dtype == np.float32
     for asked, own in zip(networks, answers, strict=True):
-        logits, embedding = one_by_one(asked, rows, store)
+        _, logits, embedding = one_by_one(asked, rows, store)
         np.testing.assert_allclose(own.logits, logits, atol=1e-5, rtol=0)
         np.testing.assert_allclose(own.embedding, embedding, atol=1e-5, rtol=0)
         np.testing.assert_array_equal(own.first, own.logits.astype(np.float16))
@@ -103,7 +103,7 @@ def test_only_what_is_kept_has_columns(networks, rows, store):
 
 
 def with_tta(asked, views):
-    return replace(asked, how=replace(asked.how, tta=views))
+    return replace(asked, settings=replace(asked.settings, tta=views))
 
 
 @pytest.mark.parametrize("unit", ["plate", "experiment"])
@@ -112,7 +112,7 @@ def test_only_wanted_sites_are_answered_and_neither_batch_nor_workers_change_a_b
     wells = screen.wells[screen.wells["split"] == "test"]
     wells = wells.sort_values(["experiment", "plate", "well"])
     rows = site_table(wells).assign(wanted=np.arange(2 * len(wells)) % 3 > 0)
-    asked = [replace(one, how=InferenceSettings(bn=unit)) for one in networks[:2]]
+    asked = [replace(one, settings=InferenceSettings(bn=unit)) for one in networks[:2]]
     answers = [
         predict_sites(asked, SitePlan(rows, store, unit=unit), batch_size, workers)
         for batch_size, workers in ((1, 0), (3, 1), (64, 0))

@@ -194,16 +194,18 @@ def test_a_training_that_is_not_done_is_left_out_aloud(predict, members, capsys)
 
 
 def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp_path):
-    with pytest.raises(UserError, match=r"no trained 'tiny' .*; models there: none\)"):
+    with pytest.raises(UserError, match=r"no trained 'tiny' .*; models found: none\)"):
         predict(model_root=tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no trained 'tinny'; did you mean 'tiny'\?"):
         predict_all(screen.root, members, ["tinny"], tmp_path / "out", SPLITS, PredictionOptions())
     trained(stage="control")
-    with pytest.raises(UserError, match=r"best.pth: trained for 3 classes, but the screen .* has 8"):
+    with pytest.raises(UserError, match=r"best.pth: trained on 3 classes, but the screen .* has 8"):
         predict(model_root=tmp_path / "logs" / "control")
     folder = members / "[1,2,3,4,5]" / "fold_0" / "tiny"
     (folder / HELD_OUT).unlink()
-    with pytest.raises(UserError, match=r"valid.csv: not there, so the held-out wells are unknown; use --splits=test"):
+    with pytest.raises(
+        UserError, match=r"valid.csv: no such file, so the held-out wells are unknown; use --splits=test"
+    ):
         predict(splits=("valid",))
     (folder / BEST).write_bytes((folder / BEST).read_bytes()[:2000])
     with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):

@@ -69,9 +69,9 @@ def test_a_deeper_network_does_not_start_a_shallower_one(tmp_path):
 def test_other_classes_are_refused(saved):
     _, checkpoint = saved
     check_classes(checkpoint, ("a", "b", "c"), "here")
-    with pytest.raises(UserError, match=r"best.pth: trained for 3 classes, but here has 2"):
+    with pytest.raises(UserError, match=r"best.pth: trained on 3 classes, but here has 2"):
         check_classes(checkpoint, ("a", "b"), "here")
-    with pytest.raises(UserError, match="other siRNA names than here has: class 1 is 'b' there and 'x' here"):
+    with pytest.raises(UserError, match="other classes than those of here: class 1 is 'b', not 'x'"):
         check_classes(checkpoint, ("a", "x", "c"), "here")
 
 

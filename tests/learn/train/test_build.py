@@ -189,7 +189,7 @@ def test_an_absent_class_is_reported(screen, config, folds_dir, tmp_path, traine
             table = table[table["sirna"] != lost]
         table.to_csv(tmp_path / f"{part}_0.csv", index=False)
     folder = trained(data__folds_dir=str(tmp_path))
-    said = f"warning: 1 of 8 siRNAs have no training well, so their wells cannot be told: {lost}\n"
+    said = f"warning: 1 of 8 classes have no training well and can never be predicted: {lost}\n"
     assert said in capsys.readouterr().out
     assert [str(name) for name in read_run_record(folder)["absent"]] == [lost]
 
@@ -202,7 +202,7 @@ def test_a_class_whose_images_are_missing_is_absent(screen, own_screen, folds_di
         for path in (own_screen / "train" / row.experiment / f"Plate{row.plate}").glob(f"{row.well}_*_w1.png"):
             path.unlink()
     folder = trained(root=own_screen, data__drop_incomplete=True)
-    assert f"warning: 1 of 8 siRNAs have no training well, so their wells cannot be told: {lost}\n" in (
+    assert f"warning: 1 of 8 classes have no training well and can never be predicted: {lost}\n" in (
         capsys.readouterr().out
     )
     assert [str(name) for name in read_run_record(folder)["absent"]] == [lost]

@@ -18,7 +18,7 @@ def test_a_device_is_cpu_or_cuda():
 
 def test_a_gpu_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(UserError, match="device cuda was asked for, but torch sees no GPU"):
+    with pytest.raises(UserError, match="device is cuda, but torch sees no GPU"):
         pick_device("cuda")
 
 

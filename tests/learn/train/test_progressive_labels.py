@@ -130,7 +130,7 @@ def test_a_cell_types_own_model_chooses_its_own_wells(run):
 def test_a_screen_without_test_wells_has_nothing_to_choose(screen, config, tmp_path):
     few = replace(screen, wells=screen.wells[screen.wells["split"] == "train"].reset_index(drop=True))
     chosen = config(progressive__start=1)
-    with pytest.raises(UserError, match=r"no test wells, but progressive.start is set; set it 0"):
+    with pytest.raises(UserError, match=r"no test wells, but progressive.start is set; set it to 0"):
         build_training(chosen, few, stage_table(few, chosen), tmp_path, tmp_path / "run")
 
 

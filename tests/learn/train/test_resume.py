@@ -105,7 +105,7 @@ def test_many_interruptions(trained, broken_off, capsys):
     whole = told(trained("whole", **EPOCHS))
     for _ in range(4):
         folder = broken_off(KeepBestAndLast, "on_epoch_end", 2, **EPOCHS)
-    said = f"{folder}: stopped; 4 of 5 epochs are kept, the same command goes on"
+    said = f"{folder}: stopped; 4 of 5 epochs are kept, the same command resumes"
     assert said in capsys.readouterr().out.splitlines()
     trained("broken", **EPOCHS)
     assert read_run_record(folder)["resumed"] == [1, 2, 3, 4] and same(told(folder), whole)
@@ -124,7 +124,7 @@ def test_a_damaged_last_epoch_is_named_and_the_one_before_it_used(trained, broke
     assert read_checkpoint(folder / PREVIOUS).meta["epoch"] == 2
     capsys.readouterr()
     trained("broken", **EPOCHS)
-    damaged = f"{folder / LAST}: not a readable checkpoint (BadZipFile); damaged, or was the copy cut short?"
+    damaged = f"{folder / LAST}: not a readable checkpoint (BadZipFile); the file is damaged or incomplete"
     assert sum(line.startswith(damaged) for line in capsys.readouterr().out.splitlines()) == 1
     assert read_run_record(folder)["resumed"] == [2] and same(told(folder), whole)
 
@@ -135,7 +135,7 @@ def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(trained, broken_
     del content["history"], content["scaler"]
     torch.save(content, folder / LAST)
     trained("broken", **EPOCHS)
-    assert f"{folder / LAST}: of an earlier version of this program" in capsys.readouterr().out
+    assert f"{folder / LAST}: written by an earlier version, which saved less" in capsys.readouterr().out
     assert "resumed" not in read_run_record(folder) and read_run_record(folder)["status"] == "done"
 
 
@@ -144,7 +144,7 @@ def test_without_the_best_epoch_it_begins_anew(trained, broken_off, capsys):
     folder = broken_off(WellValidation, "on_loader_end", 2 * 4, **EPOCHS)
     damage(folder / BEST)
     trained("broken", **EPOCHS)
-    assert f"{folder}: without {BEST} the training begins anew" in capsys.readouterr().out
+    assert f"{folder}: {BEST} is missing or damaged; the training begins anew" in capsys.readouterr().out
     assert "resumed" not in read_run_record(folder) and same(told(folder), whole)
 
 
@@ -182,9 +182,11 @@ def test_how_far_a_training_is(trained, broken_off, config, screen):
     (folder / CONFIG).unlink()
     assert (
         run_state(folder, chosen, data).kind == "stale"
-        and "config.yml is gone" in run_state(folder, chosen, data).words
+        and "config.yml is missing" in run_state(folder, chosen, data).words
     )
-    with pytest.raises(UserError, match=r"finished, but config.yml is gone, so nobody knows how; choose another"):
+    with pytest.raises(
+        UserError, match=r"finished, but config.yml is missing, so its config is unknown; choose another"
+    ):
         trained("broken", **EPOCHS)
     (folder / LAST).unlink()
     (folder / RUN).write_text(json.dumps({"status": "failed", "reason": "no room"}))

@@ -54,7 +54,7 @@ def test_other_views_are_no_other_training_but_are_said(trained, capsys):
     folder = trained()
     capsys.readouterr()
     assert trained(predict__tta=["identity", "hflip"]) == folder
-    said = "predict.tta was identity in training, and predict-all keeps to that; give it --tta=identity,hflip"
+    said = "predict-all uses predict.tta of the training, identity, unless given --tta=identity,hflip"
     assert capsys.readouterr().out.splitlines() == [f"{folder}: {said}", f"{folder}: done already, skipped"]
 
 
@@ -62,7 +62,7 @@ def test_a_finished_run_of_another_config_is_not_overwritten_unless_forced(train
     folder = trained()
     weights = weights_of(folder / LAST)
     with pytest.raises(
-        UserError, match=r"finished with another optim.clip, train.seed; choose .* or --force to train a"
+        UserError, match=r"finished with another optim.clip, train.seed; choose .* or train anew with --force"
     ):
         trained(train__seed=3, optim__clip=1.0)
     assert same_weights(weights_of(folder / LAST), weights) and read_run_record(folder)["status"] == "done"
@@ -100,7 +100,7 @@ def test_a_run_that_cannot_start_leaves_nothing(trained, own_screen, tmp_path):
         trained(init__stage="control")
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         trained(train__precision="fp16")
-    with pytest.raises(UserError, match=r"init.checkpoint is '.*/absent.pth', but no such file is there"):
+    with pytest.raises(UserError, match=r"init.checkpoint is '.*/absent.pth', but there is no such file"):
         trained(init__checkpoint=str(tmp_path / "absent.pth"))
     assert not (tmp_path / "logs").exists()
 
@@ -118,7 +118,7 @@ def test_a_damaged_image_stops_the_run_in_one_line(trained, own_screen, folds_di
 
 
 def test_a_loss_that_is_not_finite_is_recorded(trained, tmp_path):
-    message = r"^epoch 1, batch \d of 3 \(.* site \d and 4 more\): the training loss is nan, so this run cannot recover"
+    message = r"^epoch 1, batch \d of 3 \(.* site \d and 4 more\): the training loss is nan, and the run cannot recover"
     with pytest.raises(UserError, match=message) as error:
         trained(schedule__max_lr=1e30)
     (record,) = (tmp_path / "logs").rglob(RUN)

@@ -86,7 +86,7 @@ def test_a_frozen_trunk_keeps_its_weights_and_then_moves(config):
 def test_a_loss_that_is_not_finite_stops_the_run(config):
     runner = toy_runner(config(schedule__max_lr=1e30, schedule__min_lr=1e30), plain_network(), n=48)
     message = (
-        r"^epoch 1, batch 2 of 6 \(.* and 4 more\): the training loss is (nan|inf), so this run cannot recover; low"
+        r"^epoch 1, batch 2 of 6 \(.* and 4 more\): the training loss is (nan|inf), and the run cannot recover; low"
     )
     with pytest.raises(UserError, match=message):
         runner.run()
@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config):
 def test_bfloat16_trains_float32_weights(config, channels_last):
     chosen = config(train__precision="bf16", train__channels_last=channels_last)
     runner = toy_runner(chosen, tiny_network(2, 3)).run()
-    assert runner.answers.outputs[0][1].dtype == torch.float32  # logits
+    assert runner.validation_outputs.outputs[0][1].dtype == torch.float32  # logits
     assert np.isfinite(runner.experiment_metrics[1]["train"]["loss"])
     weight = runner.network.trunk[0].weight
     assert weight.dtype == torch.float32
@@ -242,7 +242,7 @@ def test_a_single_bad_batch_is_named(config, monkeypatch):
     runner = toy_runner(config(train__batch_size=4, train__accumulate=2, schedule__epochs=2), network)
     rows = _orders(runner)[4]
     named = ", ".join(f"toy_{row} site 1" for row in rows)
-    with pytest.raises(UserError, match=rf"^epoch 1, batch 5 of 6 \({named}\): the training loss is (nan|inf), so"):
+    with pytest.raises(UserError, match=rf"^epoch 1, batch 5 of 6 \({named}\): the training loss is (nan|inf), and"):
         runner.run()
 
 

@@ -29,8 +29,8 @@ def test_what_is_refused_is_what_the_network_cannot_take(config, name):
             check_sizes(chosen)
         told = str(error.value)
         assert told.startswith(f"data.size is {side}, but {name} cannot take images of {side} x {side} pixels; ")
-        other = int(told.split("; ")[1].split(" x ")[0])
-        assert told.endswith(f"{other} x {other} it can") and not fails(network, other)
+        other = int(told.split("; use ")[1].split(" x ")[0])
+        assert told.endswith(f"use {other} x {other}") and not fails(network, other)
 
 
 def test_some_networks_are_refused_and_some_are_not(config):
@@ -46,7 +46,7 @@ def test_some_networks_are_refused_and_some_are_not(config):
 
 def test_a_network_of_one_size_is_told_which(config):
     with pytest.raises(
-        UserError, match=r"^data\.size is 32, but tu-swin_tiny_patch4_window7_224 cannot .*; 224 x 224 it"
+        UserError, match=r"^data\.size is 32, but tu-swin_tiny_patch4_window7_224 cannot .*; use 224 x 224$"
     ):
         check_sizes(config(model__name="tu-swin_tiny_patch4_window7_224", data__size=32))
 

@@ -222,7 +222,7 @@ def test_a_prediction_goes_without_an_audit_aloud(program, screen, tmp_path):
         out = program.run("inference.py", command, *words, "--out_dir", tmp_path / "out")
         warned = [line for line in out.splitlines() if line.startswith("warning: ")]
         assert len(warned) == 1 and f"{tmp_path}/audit/audit.json: not there, so nobody has looked" in warned[0]
-        assert warned[0].endswith("(going on without an audit)")
+        assert warned[0].endswith("(continuing without an audit)")
     path = next((screen / "test").rglob("*_s1_w6.png"))
     path.unlink()  # a channel that is not read, but nothing is decided
     program.refuse("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "audit")

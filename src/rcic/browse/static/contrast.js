@@ -1,16 +1,16 @@
-// From grey values to what is seen: black and white points, a channel in grey, all of them as one in colours.
+// Contrast: black and white points, a channel in grey, the composite of channels in colours.
 
 const DARK = 0.02; // share of pixels that automatic contrast makes black
 const BRIGHT = 0.003; // and white
 
-/** Return how many pixels of the images have each value, (256). */
+/** Return the number of pixels of the images at each value, (256). */
 export function histogram(images) {
   const counts = new Uint32Array(256);
   for (const { data } of images) for (let i = 0; i < data.length; i++) counts[data[i]] += 1;
   return counts;
 }
 
-/** Return the [black, white] that make the darkest and brightest few pixels black and white. */
+/** Return the [black, white] points that clip the darkest and brightest few pixels. */
 export function autoLimits(counts) {
   const total = counts.reduce((sum, count) => sum + count, 0);
   if (!total) return [0, 255];

@@ -1,4 +1,4 @@
-// Making elements. Text from the tables goes in as text, never as markup.
+// Creation of elements. Text from the tables is inserted as text, never as markup.
 
 /** Return a new element with attributes (null: none; on...: a listener) and children (elements or text). */
 export function make(tag, attributes = {}, ...children) {
@@ -13,7 +13,7 @@ export function draw(tag, attributes = {}, ...children) {
 /** Return the element of the page with an id. */
 export const byId = (id) => document.getElementById(id);
 
-/** Return a share 0..1 as text, "93 %"; what is certain but for less than a half percent says so. */
+/** Return a share 0..1 as text, "93 %"; "> 99 %" from 99.5 % up to certainty. */
 export const percent = (share) => (share > 0.995 && share < 1 ? "> 99 %" : `${Math.round(100 * share)} %`);
 
 function filled(element, attributes, children) {

@@ -1,4 +1,4 @@
-// What is known of the well: its siRNA, the answer, the likeliest siRNAs, bad images.
+// The facts of the well: its treatment, the answer, the most probable treatments, bad images.
 
 import { make, percent } from "./dom.js";
 import { inWords } from "./states.js";
@@ -17,7 +17,7 @@ export function showFacts(card, well, screen) {
   card.replaceChildren(
     make("p", { class: `verdict ${well.state}` }, make("strong", {}, inWords(well))),
     make("dl", {}, ...rows.filter((row) => row[1]).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
-    well.top.length ? likeliest(well) : "",
+    well.top.length ? probable(well) : "",
     well.bad_images.length ? badImages(well, screen) : "",
   );
 }
@@ -27,22 +27,22 @@ function margin(well, screen) {
   return `${well.margin.toFixed(1)} nats${well.margin < screen.min_margin ? ` (unsure below ${screen.min_margin})` : ""}`;
 }
 
-/** Return the bars of the likeliest siRNAs of the plate's group. */
-function likeliest(well) {
+/** Return the bars of the most probable treatments of the plate's group. */
+function probable(well) {
   const rows = well.top.map(({ sirna, chance, is_answer, is_truth }) => {
     const bar = make("span", { class: "bar-fill" });
     bar.style.width = `${100 * chance}%`;
     const tags = [is_answer && "answer", is_truth && "truth"].filter(Boolean).map((tag) => make("span", { class: `tag ${tag}` }, tag));
     return make("li", {}, make("span", { class: "name" }, sirna, " ", ...tags), make("span", { class: "bar-box" }, bar), make("span", { class: "number" }, percent(chance)));
   });
-  const isElsewhere = well.answer != null && !well.top.some((one) => one.is_answer);
-  const note = isElsewhere ? make("p", { class: "quiet" }, "The answer is none of these: the plate's other wells are likelier to hold them.") : "";
-  return make("div", {}, make("h3", {}, "Likeliest answers"), make("ol", { class: "top" }, ...rows), note);
+  const isElsewhere = well.answer != null && !well.top.some((candidate) => candidate.is_answer);
+  const note = isElsewhere ? make("p", { class: "quiet" }, "The answer is none of these: they are more probable in other wells of the plate.") : "";
+  return make("div", {}, make("h3", {}, "Most probable answers"), make("ol", { class: "top" }, ...rows), note);
 }
 
 function badImages(well, screen) {
   const lines = well.bad_images.map(({ site, channel, kind, detail }) => {
-    const name = screen.channels.find((one) => one.number === channel)?.name ?? `channel ${channel}`;
+    const name = screen.channels.find(({ number }) => number === channel)?.name ?? `channel ${channel}`;
     return make("li", {}, `site ${site}, ${name}: ${kind}${detail ? ` (${detail})` : ""}`);
   });
   return make("div", {}, make("h3", {}, "Bad images"), make("ul", { class: "bad-images" }, ...lines));

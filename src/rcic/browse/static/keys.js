@@ -1,4 +1,4 @@
-// What keys do. A key that is typed into a slider or a list of choices stays there.
+// Keyboard shortcuts. Keys typed into a slider or a list of choices are left to it.
 
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 

@@ -1,6 +1,6 @@
-// The page: what the address says is shown, what the user does goes into the address.
+// The page: it shows the state in the address, and writes the user's actions into the address.
 
-import { ask, isSame, placeOf } from "./ask.js";
+import { ask, isSame, addressOf } from "./ask.js";
 import { byId, make } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { listen } from "./keys.js";
@@ -18,10 +18,10 @@ let plate = null; // what the map shows
 let well = null; // what the images show
 let going = 0;
 
-/** Show the place that the state names, its plate's first well if it names none. */
-async function go(place, push = true) {
+/** Go to the state with some `changes`; without a well, to the first of the plate. */
+async function go(changes, push = true) {
   const number = ++going;
-  Object.assign(state, place);
+  Object.assign(state, changes);
   try {
     if (plate?.experiment !== state.experiment || plate?.plate !== state.plate) {
       const found = await ask("/api/plate", { experiment: state.experiment, plate: state.plate });
@@ -31,14 +31,14 @@ async function go(place, push = true) {
     }
     state.well ??= plate.wells[0].well;
     map.choose(state.well);
-    const found = await ask("/api/well", { ...placeOf(state), show: state.show });
+    const found = await ask("/api/well", { ...addressOf(state), show: state.show });
     if (number !== going) return;
     well = found;
   } catch (error) {
     if (number === going) refuse(error);
     return;
   }
-  tell("");
+  showMessage("");
   writeState(state, push);
   showWell();
   await viewer.show(well);
@@ -59,11 +59,11 @@ function showPlate() {
 }
 
 function showWell() {
-  const { place, total, before, after } = well.filter;
+  const { place: position, total, before, after } = well.filter;
   document.title = `${well.experiment}, plate ${well.plate_name}, ${well.well}`;
   byId("well-title").textContent = well.well;
   const chosen = well.filter.name === "all" ? "wells" : `${FILTERS[well.filter.name].toLowerCase()} wells`;
-  byId("place").textContent = place ? `${place.toLocaleString("en")} of ${total.toLocaleString("en")} ${chosen}` : `not among the ${total.toLocaleString("en")} ${chosen}`;
+  byId("place").textContent = position ? `${position.toLocaleString("en")} of ${total.toLocaleString("en")} ${chosen}` : `not one of the ${total.toLocaleString("en")} ${chosen}`;
   byId("before").disabled = !before;
   byId("after").disabled = !after;
   showFacts(byId("facts"), well, screen);
@@ -77,7 +77,7 @@ function showFilters() {
   ]));
 }
 
-/** Fill a group of buttons: [key, content, is it pressed, what it does, is it disabled]. */
+/** Fill a group of buttons: [key, content, isPressed, press, isDisabled]. */
 function segments(id, items) {
   const hadFocus = byId(id).contains(document.activeElement) && document.activeElement.dataset.key;
   byId(id).replaceChildren(...items.map(([key, content, isPressed, press, isDisabled]) =>
@@ -89,26 +89,26 @@ function segments(id, items) {
 /** Go to the well before or after in the filter; nothing if there is none. */
 function step(way) {
   const next = well?.filter[way];
-  return next ? go(placeOf(next)) : null;
+  return next ? go(addressOf(next)) : null;
 }
 
 function stepPlate(by) {
   const plates = screen.experiments.flatMap(({ name, plates }) => plates.map(({ number }) => ({ experiment: name, plate: number })));
-  const next = plates[plates.findIndex((one) => one.experiment === state.experiment && one.plate === state.plate) + by];
+  const next = plates[plates.findIndex(({ experiment, plate }) => experiment === state.experiment && plate === state.plate) + by];
   if (next) go({ ...next, well: null });
 }
 
-/** Fetch the images of the wells that one key leads to. */
+/** Prefetch the images of the wells that one key press leads to. */
 function lookAhead() {
   const ways = [[0, 1], [0, -1], [1, 0], [-1, 0]].map((way) => map.toward(...way)).filter(Boolean);
-  const beside = ways.map((spot) => ({ ...placeOf(state), well: spot.well }));
-  const places = [well.filter.after, well.filter.before, ...beside].filter((place) => place && !isSame(place, well)).map(placeOf);
-  fetchAhead(places, screen.sites, screen.channels.map((channel) => channel.number), SIZE);
+  const beside = ways.map((spot) => ({ ...addressOf(state), well: spot.well }));
+  const wells = [well.filter.after, well.filter.before, ...beside].filter((other) => other && !isSame(other, well)).map(addressOf);
+  fetchAhead(wells, screen.sites, screen.channels.map((channel) => channel.number), SIZE);
 }
 
 function refuse(error) {
   well = null;
-  tell(error.message);
+  showMessage(error.message);
   if (!plate) byId("map").replaceChildren();
   byId("well-title").textContent = state.well ?? "";
   byId("place").textContent = "";
@@ -118,18 +118,18 @@ function refuse(error) {
   showFilters();
 }
 
-function tell(message) {
+function showMessage(message) {
   byId("message").textContent = message;
   byId("message").hidden = !message;
 }
 
 function showExperiments() {
   const kinds = [["train", "Train"], ["test", "Test"]];
-  const groups = kinds.map(([split, label]) => [label, screen.experiments.filter((one) => one.split === split)]);
+  const groups = kinds.map(([split, label]) => [label, screen.experiments.filter((experiment) => experiment.split === split)]);
   const shown = groups.filter(([, own]) => own.length);
   byId("experiment").replaceChildren(...shown.map(([label, own]) => make("optgroup", { label }, ...own.map(({ name }) => make("option", { value: name }, name)))));
   byId("experiment").addEventListener("change", (event) => {
-    const { name, plates } = screen.experiments.find((one) => one.name === event.target.value);
+    const { name, plates } = screen.experiments.find((experiment) => experiment.name === event.target.value);
     go({ experiment: name, plate: plates[0].number, well: null });
   });
 }
@@ -142,7 +142,7 @@ async function start() {
     row.redraw();
   });
   map = new PlateMap(byId("map"), byId("legend"), (name) => go({ well: name }));
-  row = new NearestRow(screen, viewer, (other) => go(placeOf(other)));
+  row = new NearestRow(screen, viewer, (other) => go(addressOf(other)));
   showExperiments();
   byId("before").addEventListener("click", () => step("before"));
   byId("after").addEventListener("click", () => step("after"));
@@ -168,4 +168,4 @@ async function start() {
   await go({ experiment: state.experiment ?? first.name, plate: state.plate ?? first.plates[0].number }, false);
 }
 
-start().catch((error) => tell(error.message));
+start().catch((error) => showMessage(error.message));

@@ -1,6 +1,6 @@
-// The wells nearest by embedding: a small composite of each, what it is, how near.
+// The nearest wells by embedding: a small composite of each, its state and its cosine.
 
-import { ask, isSame, placeOf } from "./ask.js";
+import { ask, isSame, addressOf } from "./ask.js";
 import { autoLimits, drawComposite, histogram } from "./contrast.js";
 import { byId, make } from "./dom.js";
 import { pixels } from "./pixels.js";
@@ -8,7 +8,7 @@ import { inWords } from "./states.js";
 
 const SMALL = 160; // pixels a side
 
-/** The row of nearest wells. `choose` is called with a well that is clicked, `viewer` tells channels and contrast. */
+/** The row of nearest wells. `choose` is called with a well that is clicked, `viewer` has channels and contrast. */
 export class NearestRow {
   constructor(screen, viewer, choose) {
     Object.assign(this, { screen, viewer, choose, shown: 0, cards: [] });
@@ -18,16 +18,16 @@ export class NearestRow {
   async show(well) {
     if (!this.screen.member) return;
     const number = ++this.shown;
-    const found = await ask("/api/nearest", placeOf(well)).catch((error) => ({ wells: null, error }));
+    const found = await ask("/api/nearest", addressOf(well)).catch((error) => ({ wells: null, error }));
     if (number !== this.shown) return;
     const unknown = found.error ? found.error.message : "this well was not embedded (controls are not)";
-    byId("nearest-note").textContent = found.wells ? `cosine, plate means taken off, same cell type, ${found.member}` : unknown;
+    byId("nearest-note").textContent = found.wells ? `cosine, plate means subtracted, same cell type, ${found.member}` : unknown;
     this.cards = (found.wells ?? []).map((other) => this.#card(other, well));
     byId("nearest").replaceChildren(...this.cards.map((card) => card.frame));
     await this.redraw();
   }
 
-  /** Draw the composites, of the channels and in the contrast that are chosen now. */
+  /** Draw the composites with the current channels and contrast. */
   async redraw() {
     await Promise.all(this.cards.map((card) => this.#draw(card, this.shown)));
   }
@@ -41,19 +41,19 @@ export class NearestRow {
 
   #card(other, well) {
     const canvas = make("canvas", { width: SMALL, height: SMALL, role: "img", "aria-label": `Composite of ${other.well}` });
-    const said = other.truth ?? (other.answer ? `${other.answer}?` : "unknown");
+    const label = other.truth ?? (other.answer ? `${other.answer}?` : "unknown");
     const isAlike = well.truth != null && other.truth === well.truth;
-    const where = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : `${other.experiment}, plate ${other.plate_name}`;
+    const plate = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : `${other.experiment}, plate ${other.plate_name}`;
     const frame = make("button", { type: "button", class: "near", title: inWords(other), onclick: () => this.choose(other) }, canvas,
-      make("span", { class: "near-name" }, make("b", {}, said), isAlike ? make("span", { class: "tag truth" }, "same truth") : null),
-      make("span", { class: "quiet" }, `${where}, ${other.well}`), make("span", { class: "quiet" }, `cosine ${other.cosine.toFixed(2)}`));
+      make("span", { class: "near-name" }, make("b", {}, label), isAlike ? make("span", { class: "tag truth" }, "same truth") : null),
+      make("span", { class: "quiet" }, `${plate}, ${other.well}`), make("span", { class: "quiet" }, `cosine ${other.cosine.toFixed(2)}`));
     return { frame, canvas, other };
   }
 
   async #draw({ canvas, other }, number) {
     const { channels, sites } = this.screen;
     const on = channels.filter((channel) => !this.viewer.state.off.has(channel.number));
-    const images = await Promise.all(on.map((channel) => pixels(placeOf(other), sites[0], channel.number, SMALL)));
+    const images = await Promise.all(on.map((channel) => pixels(addressOf(other), sites[0], channel.number, SMALL)));
     if (number !== this.shown) return;
     const held = this.viewer.state.contrast;
     const layers = on.map(({ number: own, colour }, i) => ({ image: images[i], colour, own })).filter(({ image }) => image.data);

@@ -1,56 +1,56 @@
-// Images as arrays of grey values, kept for a while, and fetched ahead of need.
+// Images as arrays of grey values, cached and prefetched.
 
 const MOST_BYTES = 192 * 2 ** 20;
-const AHEAD = 3; // requests at once for what may be needed next
+const AHEAD = 3; // concurrent prefetch requests
 
-const kept = new Map(); // question -> promise of an image, the longest unused first
-let waiting = []; // questions to ask ahead
+const kept = new Map(); // query -> promise of an image, least recently used first
+let waiting = []; // queries to prefetch
 let running = 0;
 
 /**
  * Return a promise of an image {width, height, data (Uint8Array)} or, if it cannot be shown, {error}.
  * Without `size` the image has its full size.
  */
-export function pixels(place, site, channel, size) {
-  const question = String(new URLSearchParams({ ...place, site, channel, ...(size ? { size } : {}) }));
-  return fetched(question);
+export function pixels(address, site, channel, size) {
+  const query = String(new URLSearchParams({ ...address, site, channel, ...(size ? { size } : {}) }));
+  return fetched(query);
 }
 
-/** Fetch the images of wells before they are asked for; what was to be fetched before is forgotten. */
-export function fetchAhead(places, sites, channels, size) {
-  waiting = places.flatMap((place) =>
-    sites.flatMap((site) => channels.map((channel) => String(new URLSearchParams({ ...place, site, channel, size })))),
+/** Prefetch the images of wells; earlier prefetches that have not begun are dropped. */
+export function fetchAhead(addresses, sites, channels, size) {
+  waiting = addresses.flatMap((address) =>
+    sites.flatMap((site) => channels.map((channel) => String(new URLSearchParams({ ...address, site, channel, size })))),
   );
   pump();
 }
 
 function pump() {
   while (running < AHEAD && waiting.length) {
-    const question = waiting.shift();
-    if (kept.has(question)) continue;
+    const query = waiting.shift();
+    if (kept.has(query)) continue;
     running += 1;
-    fetched(question).finally(() => {
+    fetched(query).finally(() => {
       running -= 1;
       pump();
     });
   }
 }
 
-function fetched(question) {
-  const image = kept.get(question) ?? load(question);
-  kept.delete(question);
-  kept.set(question, image);
+function fetched(query) {
+  const image = kept.get(query) ?? load(query);
+  kept.delete(query);
+  kept.set(query, image);
   return image;
 }
 
-async function load(question) {
+async function load(query) {
   let image;
   try {
-    const answer = await fetch(`/image?${question}`);
+    const answer = await fetch(`/image?${query}`);
     image = answer.ok ? await decode(await answer.blob()) : { error: (await answer.json()).error };
   } catch {
-    kept.delete(question); // to be asked again
-    return { error: "no answer: has the program been ended?" };
+    kept.delete(query); // to be requested again
+    return { error: "no response: was the program stopped?" };
   }
   queueMicrotask(forget);
   return image;
@@ -73,11 +73,11 @@ async function decode(blob) {
 const sizes = new WeakMap();
 let total = 0;
 
-/** Drop what has not been used for longest. */
+/** Drop the least recently used images. */
 async function forget() {
   while (total > MOST_BYTES && kept.size > 1) {
-    const [question, promise] = kept.entries().next().value;
-    kept.delete(question);
+    const [query, promise] = kept.entries().next().value;
+    kept.delete(query);
     const image = await promise;
     total -= image.data ? sizes.get(image.data) : 0;
   }

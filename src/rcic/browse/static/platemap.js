@@ -1,13 +1,13 @@
-// The plate in its own shape: a mark for each well, its shape and colour for what the well is.
+// The plate map: a mark for each well, its shape and colour for the well's state.
 
 import { byId, draw, make } from "./dom.js";
 import { STATES, inWords } from "./states.js";
 
-const MANY = 24; // columns; with more of them not each is named
+const MANY = 24; // columns; above this only some are labelled
 const STEP = 20; // from well to well
 const EDGE = 22; // for the names of rows and columns
 
-/** Return a mark's shape around (0, 0): filled if it is sure, hollow if not, with a corner if an image is bad. */
+/** Return a mark around (0, 0): filled if the answer is sure, else hollow, with a corner if an image is bad. */
 function mark({ state, unsure, bad }) {
   const shape = {
     right: () => draw("circle", { r: 6.5 }),
@@ -22,21 +22,21 @@ function mark({ state, unsure, bad }) {
 
 /** The map of one plate. `choose` is called with the name of a well that is clicked. */
 export class PlateMap {
-  constructor(place, legend, choose) {
-    Object.assign(this, { place, legend, wells: [] });
-    place.addEventListener("click", (event) => {
+  constructor(box, legend, choose) {
+    Object.assign(this, { box, legend, wells: [] });
+    box.addEventListener("click", (event) => {
       const name = event.target.closest("[data-well]")?.dataset.well;
       if (name) choose(name);
     });
   }
 
-  /** Draw a plate of so many rows and columns. */
+  /** Draw a plate of the given numbers of rows and columns. */
   show(plate, rows, columns) {
     this.wells = plate.wells;
     this.at = new Map(plate.wells.map((well) => [`${well.row} ${well.column}`, well]));
-    const box = [0, 0, EDGE + columns * STEP, EDGE + rows * STEP];
+    const frame = [0, 0, EDGE + columns * STEP, EDGE + rows * STEP];
     this.svg = draw("svg", {
-      viewBox: box.join(" "),
+      viewBox: frame.join(" "),
       class: columns > MANY ? "plate wide" : "plate",
       tabindex: 0,
       role: "listbox",
@@ -45,7 +45,7 @@ export class PlateMap {
     this.svg.append(...this.#names(rows, columns), draw("rect", { class: "ring", width: STEP, height: STEP, rx: 4 }));
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++) this.svg.append(this.#spot(row, column));
-    this.place.replaceChildren(this.svg);
+    this.box.replaceChildren(this.svg);
     this.#explain();
   }
 
@@ -79,7 +79,7 @@ export class PlateMap {
   }
 
   #names(rows, columns) {
-    const text = (x, y, said) => draw("text", { x, y, class: "edge", "aria-hidden": "true" }, said);
+    const text = (x, y, label) => draw("text", { x, y, class: "edge", "aria-hidden": "true" }, label);
     const every = columns > MANY ? 4 : 1;
     const numbers = (length) => Array.from({ length: Math.ceil(length / every) }, (_, i) => i * every);
     const top = numbers(columns).map((i) => text(EDGE + (i + 0.5) * STEP, 15, i + 1));
@@ -91,7 +91,7 @@ export class PlateMap {
     const well = this.at.get(`${row} ${column}`);
     const move = `translate(${EDGE + (column + 0.5) * STEP} ${EDGE + (row + 0.5) * STEP})`;
     if (!well) return draw("circle", { transform: move, r: 1, class: "empty", "aria-hidden": "true" });
-    const said = `${well.well}: ${inWords(well)}`;
+    const label = `${well.well}: ${inWords(well)}`;
     const half = STEP / 2;
     return draw(
       "g",
@@ -101,25 +101,25 @@ export class PlateMap {
         id: `spot-${row}-${column}`,
         role: "option",
         "aria-selected": "false",
-        "aria-label": said,
+        "aria-label": label,
         "data-well": well.well,
       },
-      draw("title", {}, said),
+      draw("title", {}, label),
       draw("rect", { x: -half, y: -half, width: STEP, height: STEP, fill: "transparent" }),
       mark(well),
     );
   }
 
-  /** Say what the marks of this plate mean, and how many there are of each. */
+  /** Show the legend of this plate's marks, with the number of each. */
   #explain() {
     const items = Object.keys(STATES).map((state) => [{ state }, STATES[state], (well) => well.state === state]);
     const answered = Object.keys(STATES).find((state) => this.wells.some((well) => well.unsure && well.state === state));
     items.push([{ state: answered ?? "right", unsure: true }, "unsure (hollow)", (well) => well.unsure]);
     items.push([{ state: "silent", bad: true }, "bad image", (well) => well.bad]);
-    const there = items.map(([how, name, is]) => [how, name, this.wells.filter(is).length]).filter((item) => item[2]);
+    const present = items.map(([kind, name, is]) => [kind, name, this.wells.filter(is).length]).filter((item) => item[2]);
     this.legend.replaceChildren(
-      ...there.map(([how, name, count]) =>
-        make("li", {}, draw("svg", { viewBox: "-10 -10 20 20", "aria-hidden": "true" }, mark(how)), `${name} `, make("b", {}, count)),
+      ...present.map(([kind, name, count]) =>
+        make("li", {}, draw("svg", { viewBox: "-10 -10 20 20", "aria-hidden": "true" }, mark(kind)), `${name} `, make("b", {}, count)),
       ),
     );
   }

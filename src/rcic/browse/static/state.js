@@ -1,22 +1,22 @@
-// What is looked at, and how: it lives in the page's address, so that a reload or a copied link shows the same.
+// The state of the page, kept in its address, so that a reload or a copied link shows the same.
 
 const ORDER = ["experiment", "plate", "well", "show", "site", "off", "contrast"];
 
-/** Return the state that an address holds; what it does not say is null, or as at the beginning. */
+/** Return the state of an address; absent values are null or the default. */
 export function readState(search = location.search) {
-  const said = new URLSearchParams(search);
+  const query = new URLSearchParams(search);
   return {
-    experiment: said.get("experiment"),
-    plate: said.has("plate") ? Number(said.get("plate")) : null,
-    well: said.get("well"),
-    show: said.get("show") ?? "all",
-    site: said.has("site") ? Number(said.get("site")) : null,
-    off: new Set((said.get("off") ?? "").split(",").filter(Boolean).map(Number)),
-    contrast: readContrast(said.get("contrast")),
+    experiment: query.get("experiment"),
+    plate: query.has("plate") ? Number(query.get("plate")) : null,
+    well: query.get("well"),
+    show: query.get("show") ?? "all",
+    site: query.has("site") ? Number(query.get("site")) : null,
+    off: new Set((query.get("off") ?? "").split(",").filter(Boolean).map(Number)),
+    contrast: readContrast(query.get("contrast")),
   };
 }
 
-/** Write the state into the address; `push` makes the browser's back button come back to what was there before. */
+/** Write the state into the address; `push` adds an entry to the browser's history. */
 export function writeState(state, push) {
   const values = {
     experiment: state.experiment,
@@ -27,13 +27,13 @@ export function writeState(state, push) {
     off: state.off.size ? [...state.off].sort().join(",") : null,
     contrast: state.contrast && [...state.contrast].map(([number, limits]) => [number, ...limits].join("-")).join(","),
   };
-  const said = new URLSearchParams(ORDER.filter((key) => values[key] != null).map((key) => [key, values[key]]));
-  const address = `${location.pathname}?${said}`;
+  const query = new URLSearchParams(ORDER.filter((key) => values[key] != null).map((key) => [key, values[key]]));
+  const address = `${location.pathname}?${query}`;
   if (address === location.pathname + location.search) return;
   history[push ? "pushState" : "replaceState"](null, "", address);
 }
 
-/** Return channel -> [black, white] as an address says them ("1-10-200,2-0-255"), null for automatic contrast. */
+/** Return channel -> [black, white] from an address ("1-10-200,2-0-255"), null for automatic contrast. */
 function readContrast(text) {
   if (!text) return null;
   const parts = text.split(",").map((part) => part.split("-").map(Number));

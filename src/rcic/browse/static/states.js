@@ -1,4 +1,4 @@
-// What a well can be, in words; its colour is in style.css, its shape in the plate map.
+// The texts of well states; the colours are in style.css, the shapes in the plate map.
 
 export const STATES = {
   right: "right",
@@ -8,7 +8,7 @@ export const STATES = {
   silent: "no prediction",
 };
 
-/** Return what a well is, as words: "wrong, unsure, bad image". */
+/** Return a well's state as text: "wrong, unsure, bad image". */
 export function inWords({ state, unsure, bad }) {
   return [STATES[state], unsure && "unsure", bad && "bad image"].filter(Boolean).join(", ");
 }

@@ -24,8 +24,8 @@ export function channelTile({ number, name, colour }, size, set, toggle) {
     if (low >= high) [low, high] = moved === black ? [Math.min(low, 254), Math.min(low, 254) + 1] : [Math.max(high, 1) - 1, Math.max(high, 1)];
     set([low, high]);
   };
-  for (const one of [black, white]) one.addEventListener("input", () => read(one));
-  const label = make("label", { title: `In the composite or not (${number})` }, box, swatch, make("span", { class: "name" }, name));
+  for (const handle of [black, white]) handle.addEventListener("input", () => read(handle));
+  const label = make("label", { title: `Show in the composite (${number})` }, box, swatch, make("span", { class: "name" }, name));
   const frame = make("figure", { class: "channel" }, make("div", { class: "picture" }, canvas, error),
     make("figcaption", {}, make("div", { class: "line" }, label, numbers), make("div", { class: "range" }, chart, black, white)));
 
@@ -47,7 +47,7 @@ function slider(name, kind) {
   return make("input", { type: "range", min: 0, max: 255, step: 1, class: kind, "aria-label": name });
 }
 
-/** Return the value at the right end: dark pictures get a short axis, as nothing is to be set beyond their values. */
+/** Return the value at the right end: dark images get a short axis, which ends above their largest values. */
 function axisEnd(counts, [, white]) {
   const few = 0.0005 * counts.reduce((sum, count) => sum + count, 0);
   let top = 255;
@@ -55,7 +55,7 @@ function axisEnd(counts, [, white]) {
   return AXES.find((end) => end >= Math.max(top, white));
 }
 
-/** Draw how often each value occurs, on a scale of square roots; what is between the two points is stronger. */
+/** Draw the histogram on a square-root scale; values between the two points are drawn stronger. */
 function drawHistogram(canvas, counts, [black, white], end) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;

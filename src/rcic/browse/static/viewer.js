@@ -1,13 +1,13 @@
-// The images of a well: a composite of each site, each channel of one site with its black and white points.
+// The images of a well: a composite of each site, and each channel of one site with its black and white points.
 
-import { placeOf } from "./ask.js";
+import { addressOf } from "./ask.js";
 import { autoLimits, drawComposite, drawGrey, histogram } from "./contrast.js";
 import { byId, make } from "./dom.js";
 import { pixels } from "./pixels.js";
 import { channelTile } from "./tile.js";
 
-const NARROWEST = { site: 170, channel: 165 }; // pixels of a box
-export const SIZE = 512; // pixels a side that the page shows of an image; the whole of it is shown enlarged
+const NARROWEST = { site: 170, channel: 165 }; // smallest width of a box, pixels
+export const SIZE = 512; // side of an image in the page, pixels; the enlarged view has the full size
 
 /** The images of one well. `changed` is called when the user changed site, channels or contrast in the state. */
 export class Viewer {
@@ -22,13 +22,13 @@ export class Viewer {
     inRows(byId("channels"), NARROWEST.channel);
   }
 
-  /** Show a well: what was asked for later wins. */
+  /** Show a well; a later request wins. */
   async show(well) {
     const number = ++this.shown;
     this.well = well;
     byId("images").setAttribute("aria-busy", "true");
     const wanted = this.screen.sites.flatMap((site) => this.screen.channels.map((channel) => [site, channel.number]));
-    const found = await Promise.all(wanted.map(([site, channel]) => pixels(placeOf(well), site, channel, SIZE)));
+    const found = await Promise.all(wanted.map(([site, channel]) => pixels(addressOf(well), site, channel, SIZE)));
     if (number !== this.shown) return;
     this.images = new Map(wanted.map((key, i) => [key.join(" "), found[i]]));
     byId("images").setAttribute("aria-busy", "false");
@@ -44,7 +44,7 @@ export class Viewer {
     for (const tile of this.tiles.values()) tile.canvas.hidden = true;
   }
 
-  /** Draw everything anew, once before the next frame. */
+  /** Redraw everything, once before the next frame. */
   redraw() {
     if (this.due) return;
     this.due = true;
@@ -54,14 +54,14 @@ export class Viewer {
     });
   }
 
-  /** Contrast: each well's own, or held at what is seen now. */
+  /** Set the contrast: automatic for each well, or held at the current points. */
   setAuto(auto) {
     this.state.contrast = auto ? null : new Map(this.limits);
     this.changed();
     this.redraw();
   }
 
-  /** Take a channel into the composite, or out of it. */
+  /** Add a channel to the composite, or remove it. */
   toggle(number) {
     if (!this.limits.has(number)) return;
     if (!this.state.off.delete(number)) this.state.off.add(number);
@@ -85,12 +85,12 @@ export class Viewer {
     return this.screen.sites.includes(this.state.site) ? this.state.site : this.screen.sites[0];
   }
 
-  /** Show the chosen site as large as it was photographed. */
+  /** Show the chosen site in its full size. */
   async enlarge() {
     const { well, site } = this;
     if (!well) return;
     const numbers = this.screen.channels.map((channel) => channel.number);
-    const images = await Promise.all(numbers.map((number) => pixels(placeOf(well), site, number)));
+    const images = await Promise.all(numbers.map((number) => pixels(addressOf(well), site, number)));
     byId("large-title").textContent = `${well.experiment}, plate ${well.plate_name}, ${well.well}, site ${site}`;
     const layers = this.#layers((number) => images[numbers.indexOf(number)]);
     if (!layers.length) return;
@@ -131,8 +131,8 @@ export class Viewer {
     box.canvas.hidden = !layers.length;
     if (layers.length) drawComposite(box.canvas, layers);
     const reason = failed.length && this.images.get(`${site} ${failed[0].number}`).error;
-    const missing = failed.length === this.screen.channels.length ? `No image: ${reason}` : `without ${failed.map((one) => one.name).join(", ")}`;
-    box.note.textContent = failed.length ? missing : layers.length ? "" : "no channel is chosen";
+    const missing = failed.length === this.screen.channels.length ? `No image: ${reason}` : `without ${failed.map(({ name }) => name).join(", ")}`;
+    box.note.textContent = failed.length ? missing : layers.length ? "" : "no channel selected";
   }
 
   #layers(imageOf) {
@@ -146,7 +146,7 @@ export class Viewer {
     const canvas = make("canvas", { width: SIZE, height: SIZE, role: "img", "aria-label": `Composite of site ${site}` });
     const note = make("span", { class: "note" });
     const press = () => (this.site === site && this.screen.sites.length > 1 ? this.enlarge() : this.chooseSite(site));
-    const frame = make("button", { type: "button", class: "site", title: "Its channels; once more: its full size (z)", onclick: press },
+    const frame = make("button", { type: "button", class: "site", title: "Show its channels; click again for full size (z)", onclick: press },
       canvas, make("span", { class: "caption" }, `Site ${site} `, note));
     return { frame, canvas, note };
   }
@@ -162,7 +162,7 @@ export class Viewer {
   }
 }
 
-/** Keep the children of an element in rows of about the same length, as wide as it ever is. */
+/** Keep the children of an element in rows of about equal length at any width. */
 function inRows(element, narrowest) {
   new ResizeObserver(([{ contentRect }]) => {
     const rows = Math.ceil(element.children.length / Math.max(1, Math.floor(contentRect.width / narrowest)));

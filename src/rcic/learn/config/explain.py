@@ -1,4 +1,4 @@
-"""What a config comes to and where each value came from; what a config can say at all. Text for people."""
+"""Readable listings: the values of one config with their origins, and every key that a config can have."""
 
 import typing
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ This file is what `python src/train.py explain --markdown` prints.
 
 
 class ConfigKey(NamedTuple):
-    """One key of a config, in words: dotted name, type, default, what it must be besides, meaning."""
+    """One key of a config, in words: dotted name, type, default, range, meaning."""
 
     name: str
     kind: str
@@ -31,45 +31,46 @@ class ConfigKey(NamedTuple):
 
     @property
     def section(self) -> str:
-        """The section that it stands in, "" for none."""
+        """The section of the key, "" at the top level."""
         return self.name.rpartition(".")[0]
 
 
 def explain_config(resolved: Resolved) -> str:
-    """Return every key of a config with its value and where that came from, section by section."""
+    """Return every key of a config with its value and the value's origin, section by section."""
     values = {key: as_yaml(value) for key, value in flat(to_plain(resolved.config)).items()}
-    first, second = max(len(key.rpartition(".")[2]) for key in values), max(map(len, values.values()))
+    name_width, value_width = max(len(key.rpartition(".")[2]) for key in values), max(map(len, values.values()))
     lines = []
     for section, keys in groupby(values, key=lambda key: key.rpartition(".")[0]):
         lines += [section] if section else []
         for key in keys:
-            name, place = key.rpartition(".")[2], resolved.places.get(key, "default")
-            lines.append(f"  {name:{first}} = {values[key]:{second}}  {place}")
+            name, origin = key.rpartition(".")[2], resolved.places.get(key, "default")
+            lines.append(f"  {name:{name_width}} = {values[key]:{value_width}}  {origin}")
     return "\n".join(lines)
 
 
 def explain_schema() -> str:
     """Return every key with its type, its default, its range and its meaning, section by section."""
     keys = list(known_keys())
-    name, kind = max(len(key.name) for key in keys), max(len(key.kind) for key in keys if len(key.kind) < 40)
+    name_width = max(len(key.name) for key in keys)
+    kind_width = max(len(key.kind) for key in keys if len(key.kind) < 40)
     lines = []
-    for section, own in groupby(keys, key=lambda key: key.section):
+    for section, section_keys in groupby(keys, key=lambda key: key.section):
         lines.append(f"\n{section}: {_section(section)}" if section else _section(section))
-        for key in own:
-            lines.append(f"  {key.name:{name}}  {key.kind:{kind}}  default {key.default}")
+        for key in section_keys:
+            lines.append(f"  {key.name:{name_width}}  {key.kind:{kind_width}}  default {key.default}")
             lines.append(f"      {key.meaning}")
             lines += [f"      {key.wanted}"] if key.wanted else []
     return "\n".join(lines)
 
 
 def schema_as_markdown() -> str:
-    """Return the same as the text of docs/config.md."""
+    """Return the listing of :func:`explain_schema` as Markdown, the text of docs/config.md."""
     parts = [_HEAD]
-    for section, own in groupby(known_keys(), key=lambda key: key.section):
+    for section, section_keys in groupby(known_keys(), key=lambda key: key.section):
         title = f"## {section}\n\n{_section(section)}\n" if section else "## At the top\n"
         rows = [
             f"| `{key.name}` | {key.kind.replace('|', 'or')} | `{key.default}` | {key.meaning} | {key.wanted} |"
-            for key in own
+            for key in section_keys
         ]
         head = ["| key | type | default | meaning | range |", "|---|---|---|---|---|"]
         parts.append("\n".join([title, *head, *rows]) + "\n")
@@ -77,7 +78,7 @@ def schema_as_markdown() -> str:
 
 
 def known_keys() -> Iterator[ConfigKey]:
-    """Yield every key that a config can have, in the order of settings.py."""
+    """Yield every known key in the order of settings.py."""
     config = Config()
     wanted: dict[str, list[str]] = {}
     for key, words, _ in rules(config):
@@ -88,7 +89,7 @@ def known_keys() -> Iterator[ConfigKey]:
 
 
 def hints(kind: Any, prefix: str = "") -> dict[str, Any]:
-    """Return dotted key -> annotation of a dataclass and of those in it."""
+    """Return dotted key -> annotation for a dataclass and the dataclasses nested in it."""
     found: dict[str, Any] = {}
     for name, hint in typing.get_type_hints(kind).items():
         found |= hints(hint, f"{prefix}{name}.") if is_dataclass(hint) else {prefix + name: hint}

@@ -1,4 +1,4 @@
-"""A config fitted to the screen that it is to be trained on: its channels, its sites, whether it has controls."""
+"""A config adapted to the channels, sites and controls of the screen to train on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,18 +8,18 @@ from rcic.learn.config.settings import Config
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
 
-_FEW = 3  # channels of which none is left out
+_FEW = 3  # a grid leaves out no channel of so few
 
 
 def for_screen(config: Config, screen: Screen) -> Config:
-    """Return the config with the screen's own sites where it names none, and no start from a stage that cannot be.
+    """Return the config with the screen's sites if it names none, and without a start from a stage I that cannot exist.
 
-    Without control wells there is no stage I, so a training that would start from it starts as if nothing were there.
-    Raises UserError, beginning with the key, for a channel or a site that the screen does not have.
+    A screen without control wells has no stage I, so a training that would start from it starts without it. Raises
+    UserError, beginning with the key, for a channel or a site that the screen does not have.
     """
     data, spec = config.data, screen.spec
-    _check_some_of("data.channels", data.channels, spec.channel_numbers, spec)
-    _check_some_of("data.sites", data.sites, spec.sites, spec)
+    _check_subset("data.channels", data.channels, spec.channel_numbers, spec)
+    _check_subset("data.sites", data.sites, spec.sites, spec)
     sites = data.sites or spec.sites
     if data.stack_sites and len(sites) < 2:
         raise UserError(f"data.stack_sites is true, but the wells of {spec.name} have one site")
@@ -30,19 +30,19 @@ def for_screen(config: Config, screen: Screen) -> Config:
 
 
 def has_controls(screen: Screen) -> bool:
-    """Return whether a screen has control wells, which stage I learns from."""
+    """Return whether a screen has control wells, the training wells of stage I."""
     return len(screen.classes) > screen.n_treatments
 
 
 def channel_sets(spec: ScreenSpec) -> tuple[tuple[int, ...], ...]:
-    """Return the channel sets of a grid: all but one channel each, the last left out first; of three or fewer, all."""
+    """Return the channel sets of a grid: all but one channel each, the last left out first; all for 1 to 3."""
     numbers = spec.channel_numbers
     if len(numbers) <= _FEW:
         return (numbers,)
     return tuple(tuple(number for number in numbers if number != absent) for absent in reversed(numbers))
 
 
-def _check_some_of(key: str, chosen: Sequence[int], known: Sequence[int], spec: ScreenSpec) -> None:
+def _check_subset(key: str, chosen: Sequence[int], known: Sequence[int], spec: ScreenSpec) -> None:
     """Raise UserError for a number that the screen does not have."""
     if not set(chosen) <= set(known):
-        raise UserError(f"{key} is {list(chosen)}, but {spec.name} has {', '.join(map(str, known))}")
+        raise UserError(f"{key} is {list(chosen)}, but {spec.name} has only {', '.join(map(str, known))}")

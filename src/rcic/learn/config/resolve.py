@@ -1,7 +1,7 @@
-"""An experiment's YAML: plain data, every key known, every default in sight.
+"""Reader of an experiment's YAML config: plain data, every key known, every default in sight.
 
-A key that is not here is an error that names the nearest one; so is a value of the wrong type, outside its choices or
-out of range. Each begins with where the value came from: the file's line, or the flag. A config can only name
+An unknown key is an error that names the nearest one. A value of the wrong type, outside its choices or out of range is
+an error, too. Each message begins with the origin of the value: the file's line, or the flag. A config can only name
 registered builders, never an import path.
 """
 
@@ -22,9 +22,8 @@ from rcic.learn.config.settings import Config
 from rcic.schema.convert import Places, flat, from_plain, to_plain
 from rcic.schema.document import read_document, read_yaml_value
 
-# flag of src/train.py -> the key that it sets
 CONFIGS = PACKAGE / "configs"  # shipped with the package
-CONFIG_FLAGS = {
+CONFIG_FLAGS = {  # flag of src/train.py -> the key that it sets
     "channels": "data.channels",
     "fold": "data.fold",
     "model": "model.name",
@@ -37,7 +36,7 @@ _KEY = re.compile(r"\w+(\.\w+)?")
 
 @dataclass(frozen=True)
 class Resolved:
-    """A config and, of each key that has not its default, where the value came from."""
+    """A config and the origin of each value that is not a default."""
 
     config: Config
     source: str
@@ -45,7 +44,7 @@ class Resolved:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Let a mistake that is found in the block and begins with a key begin with where its value came from."""
+        """Prefix a UserError raised in the block that begins with a key with the origin of the key's value."""
         try:
             yield
         except UserError as error:
@@ -56,7 +55,7 @@ class Resolved:
 
 
 def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Return the config of a YAML file with ``overrides`` (``{"train.batch_size": 8}``) laid over it.
+    """Return the config of a YAML file with ``overrides`` (``{"train.batch_size": 8}``) applied.
 
     Raises UserError for a missing or broken file, an unknown key (naming the nearest), a wrong type or value.
     """
@@ -71,7 +70,7 @@ def resolve(path: str | Path, settings: str = "", flags: Mapping[str, Any] | Non
     given = {CONFIG_FLAGS[flag]: (value, f"--{flag}") for flag, value in (flags or {}).items() if value is not None}
     for key, value in parse_overrides(settings).items():
         if key in given:
-            raise UserError(f"--set {key}: {given[key][1]} sets it, too; give one of them")
+            raise UserError(f"--set {key}: also set by {given[key][1]}; give one of them")
         given[key] = value, f"--set {key}"
     return _overridden(path, given)
 
@@ -83,10 +82,10 @@ def override(config: Config, key: str, value: Any, place: str | None = None) -> 
     *sections, last = key.split(".")
     node = plain
     for section in sections:
-        inner = node.get(section)
-        if not isinstance(inner, dict):
+        child = node.get(section)
+        if not isinstance(child, dict):
             raise UserError(f"{place}: unknown section in {brief(key)}{nearest(section, plain)}")
-        node = inner
+        node = child
     if isinstance(node.get(last), dict):
         raise UserError(f"{place}: {last} is a section; name a key of it, such as {key}.{next(iter(node[last]))}")
     node[last] = value
@@ -96,36 +95,36 @@ def override(config: Config, key: str, value: Any, place: str | None = None) -> 
 def parse_overrides(text: str) -> dict[str, Any]:
     """Return ``{"schedule.epochs": 3}`` from ``"schedule.epochs=3,model.name=tiny"``; values are read as YAML.
 
-    A comma parts two settings only where a ``key=`` follows, so that lists can be given. Raises UserError for text
-    that is not of this form, or a key that stands twice.
+    A comma separates two settings only where a ``key=`` follows, so that lists can be given. Raises UserError for text
+    that is not of this form, or a key that is given twice.
     """
     settings: dict[str, Any] = {}
-    for part in re.split(r",(?=[\w.]+=)", text) if text else []:
-        key, equals, value = part.partition("=")
+    for setting in re.split(r",(?=[\w.]+=)", text) if text else []:
+        key, equals, value = setting.partition("=")
         key = key.strip()
         if not equals or not re.fullmatch(r"[\w.]+", key):
-            raise UserError(f"--set: {brief(part)} is not of the form key=value")
+            raise UserError(f"--set: {brief(setting)} is not of the form key=value")
         if key in settings:
-            raise UserError(f"--set {key}: stands twice, as {brief(settings[key])} and as {brief(value)}")
+            raise UserError(f"--set {key}: is given twice, as {brief(settings[key])} and as {brief(value)}")
         settings[key] = read_yaml_value(value, f"--set {key}")
     return settings
 
 
 def check_named_files(config: Config) -> None:
-    """Raise UserError if a file of weights that the config names is not there."""
+    """Raise UserError if a weight file named in the config does not exist."""
     for key, name in (("model.weights_file", config.model.weights_file), ("init.checkpoint", config.init.checkpoint)):
         if name is not None and not Path(name).is_file():
-            raise UserError(f"{key} is {name!r}, but no such file is there")
+            raise UserError(f"{key} is {name!r}, but there is no such file")
 
 
 def write_config(config: Config, path: Path) -> None:
-    """Write the resolved config: reading it back gives an equal one."""
+    """Write the resolved config; reading it back gives an equal one."""
     with whole(path) as temporary:
         temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
 
 
 def _overridden(path: str | Path, given: Mapping[str, tuple[Any, str]]) -> Resolved:
-    """Return the config of a file overridden by ``given``: key -> value and where that came from."""
+    """Return the config of a file overridden by ``given``: key -> value and its origin."""
     path = shipped_path(CONFIGS, path)
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}

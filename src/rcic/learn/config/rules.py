@@ -1,4 +1,4 @@
-"""Values that no training can have, found before anything is opened."""
+"""Rules on the values of a config, checked before any file is opened."""
 
 from typing import TYPE_CHECKING
 
@@ -9,16 +9,16 @@ from rcic.screen.plate import is_folder_name
 if TYPE_CHECKING:
     from rcic.learn.config.settings import Config, Data, Loss, Model, Optim, Progressive, Schedule
 
-ConfigRule = tuple[str, str, bool]  # key, what it must be, whether it is
+ConfigRule = tuple[str, str, bool]  # key, requirement, whether it holds
 
-VIEWS = "must begin with identity (which the answers by site keep) and name each view once"
+VIEWS = "must begin with identity (whose logits by site are kept) and name each view once"
 STAGES = ("control", "full", "pseudo")  # each can start the later ones
 
 
 def check(config: "Config", source: str, places: Places | None = None) -> None:
     """Raise the UserError of the first rule that ``config`` breaks.
 
-    It begins with the place of the key, or with ``source`` where a key has its default or ``places`` are not given.
+    It begins with the key's place, or with ``source`` where the key has its default or ``places`` is not given.
     """
     for key, wanted, holds in rules(config):
         if not holds:
@@ -46,8 +46,9 @@ def rules(config: "Config") -> list[ConfigRule]:
 
 
 def _init(config: "Config") -> list[ConfigRule]:
+    """Rule on the stage to start from."""
     earlier = STAGES[: STAGES.index(config.stage)]
-    same = (config.stage,) if config.data.cell_types else ()  # a cell type's own model starts from the common one
+    same = (config.stage,) if config.data.cell_types else ()  # a cell type's model starts from the common one
     wanted = "must be an earlier stage or none (or, with data.cell_types, the same stage)"
     return [("init.stage", wanted, config.init.stage in ("none", *earlier, *same))]
 
@@ -58,8 +59,12 @@ def _together(config: "Config") -> list[ConfigRule]:
     cancelled = model.head == "linear_bn" and model.metadata and model.bn != "running"
     tiled = model.stem != "repeat" or len(config.data.channels) % 3 == 0
     return [
-        ("model.stem", "needs three, six or twelve channels: RGB filters are repeated whole", tiled),
-        ("model.metadata", "is cancelled by linear_bn's BatchNorm, as a plate has but one; use neck", not cancelled),
+        ("model.stem", "needs a multiple of three channels: whole sets of RGB filters are repeated", tiled),
+        (
+            "model.metadata",
+            "is cancelled by linear_bn's BatchNorm, as it is constant within a plate; use neck",
+            not cancelled,
+        ),
         ("predict.tta", VIEWS, are_views(config.predict.tta)),
         ("predict.tta", "has crops, which need augment.crop", not crops or config.augment.crop is not None),
     ]
@@ -96,11 +101,11 @@ def _data(data: "Data") -> list[ConfigRule]:
     return [
         (
             "data.channels",
-            "must be numbers from 1 on, each once, one at least",
+            "must be numbers from 1 on, each once, at least one",
             bool(data.channels) and _are_numbers(data.channels),
         ),
         ("data.sites", "must be numbers from 1 on, each once", _are_numbers(data.sites)),
-        ("data.stack_sites", "needs two of data.sites", not data.stack_sites or len(data.sites) != 1),
+        ("data.stack_sites", "needs at least two data.sites", not data.stack_sites or len(data.sites) != 1),
         ("data.fold", "must be at least 0", data.fold >= 0),
         ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
         ("data.cell_types", "must be names, without /, @ and +", all(map(_is_name, data.cell_types))),
@@ -131,14 +136,16 @@ def _augment(config: "Config") -> list[ConfigRule]:
 def _mixing(config: "Config") -> list[ConfigRule]:
     augment, loss = config.augment, config.loss
     mixup = augment.mixup
-    told = loss.margin == "none" or loss.mixed != "refuse" or augment.cutmix + mixup == 0
-    one = "must be larger or weighted if a margin loss, which takes one label a sample, meets augment.cutmix or mixup"
+    compatible = loss.margin == "none" or loss.mixed != "refuse" or augment.cutmix + mixup == 0
+    needs_mixed = (
+        "must be larger or weighted: a margin loss takes one label a sample, augment.cutmix and mixup give two"
+    )
     return [
         ("augment.cutmix", "must lie in [0, 1]", 0 <= augment.cutmix <= 1),
         ("augment.mixup", "must be at least 0 and, with augment.cutmix, at most 1", 0 <= mixup <= 1 - augment.cutmix),
         ("augment.mix_alpha", "must be above 0", augment.mix_alpha > 0),
         ("augment.mix_from", "must lie in [0, 1)", 0 <= augment.mix_from < 1),
-        ("loss.mixed", one, told),
+        ("loss.mixed", needs_mixed, compatible),
     ]
 
 
@@ -152,20 +159,20 @@ def _optim(optim: "Optim") -> list[ConfigRule]:
 
 
 def _schedule(schedule: "Schedule") -> list[ConfigRule]:
-    some = schedule.epochs + schedule.frozen_epochs > 0
+    any_epoch = schedule.epochs + schedule.frozen_epochs > 0
     warm = schedule.epochs == 0 or 0 <= schedule.warmup_epochs < schedule.epochs
     momentum = all(0 <= value < 1 for value in schedule.momentum)
     steps = list(schedule.steps) == sorted(schedule.steps) and all(0 < share < 1 for share in schedule.steps)
     late = not schedule.steps or schedule.epochs == 0 or schedule.steps[0] * schedule.epochs >= schedule.warmup_epochs
     return [
         ("schedule.frozen_epochs", "must be at least 0", schedule.frozen_epochs >= 0),
-        ("schedule.epochs", "must be at least 0, and 1 without frozen_epochs", schedule.epochs >= 0 and some),
+        ("schedule.epochs", "must be at least 0, and 1 without frozen_epochs", schedule.epochs >= 0 and any_epoch),
         ("schedule.warmup_epochs", "must be at least 0 and below schedule.epochs", warm),
         ("schedule.frozen_lr", "must be above 0", schedule.frozen_lr > 0),
         ("schedule.max_lr", "must be above 0", schedule.max_lr > 0),
         ("schedule.min_lr", "must be at least 0 and at most schedule.max_lr", 0 <= schedule.min_lr <= schedule.max_lr),
         ("schedule.momentum", "must lie in [0, 1)", momentum),
-        ("schedule.steps", "must be shares of the cycle between 0 and 1, rising", steps),
+        ("schedule.steps", "must be ascending shares of the cycle between 0 and 1", steps),
         ("schedule.steps", "must come after schedule.warmup_epochs", not steps or late),
     ]
 
@@ -198,12 +205,12 @@ def _progressive(config: "Config") -> list[ConfigRule]:
 
 
 def are_views(names: tuple[str, ...]) -> bool:
-    """Return whether predictions can be averaged over these views: first the image as it is, each once."""
+    """Return whether predictions can be averaged over these views: identity first, each view once."""
     return names[:1] == ("identity",) and len(set(names)) == len(names)
 
 
 def _is_name(name: str) -> bool:
-    """Tell whether a name can be (a part of) a run folder's: ``MODEL@HUVEC+RPE``."""
+    """Return whether a name can be part of a run folder's name, ``MODEL@HUVEC+RPE``."""
     return is_folder_name(name) and not set("@+") & set(name)
 
 

@@ -1,7 +1,7 @@
 """The sections of an experiment's YAML as dataclasses: every key, its meaning, its type and its default.
 
-:mod:`rcic.learn.config.rules` says what values they may have, :mod:`rcic.learn.config.resolve` reads them. The lines
-under ``Attributes`` are what ``python src/train.py explain`` and docs/config.md say of a key.
+:mod:`rcic.learn.config.rules` limits the values, :mod:`rcic.learn.config.resolve` reads them. ``python src/train.py
+explain`` and docs/config.md quote the lines under ``Attributes``.
 """
 
 from dataclasses import dataclass, field
@@ -13,23 +13,23 @@ ViewName = Literal["identity", "hflip", "vflip", "rot180", "transpose", "rot90",
 
 @dataclass(frozen=True)
 class Model:
-    """Which network.
+    """The network.
 
     Attributes:
         name: the network: a registered name or any encoder of segmentation-models-pytorch.
-        pretrained: the weights to start from where no earlier training is.
+        pretrained: the initial weights if there is no earlier training to start from.
         weights_file: a state_dict of the 3-channel ImageNet network, used instead of a download.
-        dropout: the share of the embedding's numbers that are dropped in training.
-        stem: how the filters of RGB become those of more channels.
-        pool: what is kept of the feature map: its mean, or mean and maximum.
-        head: from pooled features to the embedding: nothing, BN-FC-ReLU-BN-FC-BN, or FC-BN-ReLU.
-        width: the numbers of an embedding made by neck or linear_bn.
-        bn: whose statistics BatchNorm uses; with plate or experiment a batch comes from one of them, too.
-        bn_momentum: how fast running averages follow; null is as the network has it.
-        metadata: what is told to the network besides the image, joined to its features.
-        metadata_form: told as one number for each known value, or as a learned vector.
-        metadata_width: the numbers of a learned vector.
-        metadata_dropout: the chance that a training sample's is "unknown", which is what a new experiment's is.
+        dropout: the dropout rate of the embedding.
+        stem: how the RGB filters of the first convolution are widened to more channels.
+        pool: the pooling of the feature map: mean, or mean and maximum concatenated.
+        head: the layers from pooled features to the embedding: none, BN-FC-ReLU-BN-FC-BN, or FC-BN-ReLU.
+        width: the dimension of an embedding made by neck or linear_bn.
+        bn: whose statistics BatchNorm uses; with plate or experiment each batch comes from a single one.
+        bn_momentum: the momentum of the running averages; null keeps the network's.
+        metadata: the metadata of a well that are concatenated to the image features.
+        metadata_form: the encoding of metadata: one-hot, or a learned vector.
+        metadata_width: the dimension of a learned vector.
+        metadata_dropout: the chance that a training sample's metadata are set to "unknown", as in a new experiment.
     """
 
     name: str = "se_resnext50_32x4d"
@@ -54,12 +54,12 @@ class Loss:
 
     Attributes:
         ce: the weight of cross entropy; at 0 the cosines times the scale are the logits.
-        label_smoothing: of cross entropy alone, a margin loss has none.
-        margin: the margin loss; adacos has no margin and finds its own scale.
+        label_smoothing: the label smoothing of cross entropy; a margin loss has none.
+        margin: the margin loss; adacos has no margin and adapts its scale.
         margin_weight: the weight of the margin loss.
-        scale: what cosines are multiplied by.
-        angle: the margin of arcface in radians, of cosface in cosine.
-        mixed: what a margin loss does with a sample of two labels: refuse, take the larger share's, or weight both.
+        scale: the factor of the cosines.
+        angle: the margin, for arcface in radians, for cosface in cosine.
+        mixed: how a margin loss treats a mixed sample: refuse, take the label of the larger share, or weight both.
     """
 
     ce: float = 1.0
@@ -73,10 +73,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Init:
-    """Weights laid over the network before training.
+    """Weights loaded into the network before training.
 
     Attributes:
-        stage: start from this stage's best of the same model and channel set.
+        stage: start from the best checkpoint of this stage, with the same model and channel set.
         checkpoint: start from this file instead.
     """
 
@@ -90,20 +90,20 @@ class Data:
 
     Attributes:
         channels: the channels of an image that the network sees.
-        fold: the fold that is held out; without meaning in stage control.
-        sites: the sites of a well that are used; [] is all that the screen has.
-        stack_sites: make one sample of all sites of a well, 12 channels of 6 with two.
-        controls: leave control wells to stage control, or learn them as further classes (1,139 siRNAs).
-        cell_types: keep these alone, for a model of their own in a run folder MODEL@HUVEC; [] keeps all.
+        fold: the held-out fold; ignored in stage control.
+        sites: the sites of a well that are used; [] uses all sites of the screen.
+        stack_sites: stack all sites of a well into one sample: two sites of 6 channels make 12 channels.
+        controls: leave control wells to stage control, or add them as classes (1,139 in all for RxRx1).
+        cell_types: train on these cell types only, in a run folder such as MODEL@HUVEC; [] uses all.
         size: the side in pixels that images are resized to; null keeps the stored size.
-        norm: the pixels over which mean and variance of a channel become 0 and 1.
-        folds_dir: the folder of the tables that data.py folds wrote.
-        pseudo_dir: the folder of the tables that inference.py pseudo-label wrote.
-        drop_incomplete: leave out a site that lacks an image instead of stopping.
+        norm: the pixels over which each channel is normalised to mean 0 and variance 1.
+        folds_dir: the folder of the tables written by data.py folds.
+        pseudo_dir: the folder of the tables written by inference.py pseudo-label.
+        drop_incomplete: leave out sites that lack an image instead of stopping.
         cache: keep decoded sites in memory.
-        workers: the number of threads that read ahead; 0 reads when it is needed.
-        audit: learn only from images that data.py audit has looked at, or from any.
-        audit_dir: the folder that data.py audit wrote into; what is decided there replaces drop_incomplete.
+        workers: the number of threads that read ahead; 0 reads on demand.
+        audit: train only on images that data.py audit has checked, or on any.
+        audit_dir: the folder written by data.py audit; its decisions replace drop_incomplete.
     """
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -127,25 +127,25 @@ class Data:
 class Augment:
     """Random views of a training sample.
 
-    The keys from d4 to extra are of one sample (:func:`rcic.pixels.batches.augment.build`), the others of the
+    The keys from d4 to extra apply to one sample (:func:`rcic.pixels.batches.augment.build`), the others to the
     normalised batch on its device (:mod:`rcic.pixels.batches.batch`).
 
     Attributes:
-        d4: one of the eight flips and turns.
+        d4: one of the eight flips and rotations.
         shear: the largest shear in degrees.
         scale: the least and the largest zoom; above 1 magnifies.
         crop: the side in pixels of a random window; null is the whole image.
-        crop_start: the window's side in the first epoch, from where it grows to crop.
+        crop_start: the window's side in the first epoch; it grows to crop.
         extra: transforms of pixel values by name, in this order.
-        scale_crop: the least side, as a share, of a random square that is enlarged to the whole; 0 is off.
-        gain: the standard deviation of a factor for each image and channel.
-        bias: the standard deviation of a number added to each image and channel.
+        scale_crop: the least side, as a share of the image, of a random square that is enlarged to the image; 0 is off.
+        gain: the standard deviation of a random factor for each image and channel.
+        bias: the standard deviation of a random offset for each image and channel.
         erase: the chance that a rectangle of an image is erased.
-        channel_dropout: the chance that an image loses a channel.
+        channel_dropout: the chance that one channel of an image is dropped.
         cutmix: the chance that a batch is mixed by rectangles.
         mixup: the chance that a batch is mixed by blending.
-        mix_alpha: the shares of a mix are drawn from Beta(mix_alpha, mix_alpha).
-        mix_from: the first part of the epochs in which nothing is mixed.
+        mix_alpha: the alpha of Beta(alpha, alpha), from which the shares of a mix are drawn.
+        mix_from: the share of epochs, from the first on, without mixing.
     """
 
     d4: bool = True
@@ -171,10 +171,10 @@ class Optim:
 
     Attributes:
         name: the optimiser.
-        weight_decay: its weight decay.
+        weight_decay: the weight decay.
         clip: the largest norm of the gradient over all parameters; null is no clipping.
-        trunk_rate: the trunk's rate as a multiple of the head's.
-        stem_rate: the first convolution's rate as a multiple of the head's.
+        trunk_rate: the trunk's learning rate as a multiple of the head's.
+        stem_rate: the first convolution's learning rate as a multiple of the head's.
     """
 
     name: Literal["nadam", "adamw", "radam", "adam"] = "nadam"
@@ -186,11 +186,11 @@ class Optim:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Epochs with a frozen trunk at a constant rate, then a cycle: up to the highest rate and down.
+    """Epochs with a frozen trunk at a constant learning rate, then one cycle: up to the highest rate and down.
 
     Attributes:
-        frozen_epochs: epochs in which the head alone learns.
-        frozen_lr: their learning rate.
+        frozen_epochs: epochs in which only the head learns.
+        frozen_lr: the learning rate of the frozen epochs.
         epochs: epochs of the cycle.
         warmup_epochs: epochs of the cycle in which the rate rises.
         max_lr: the highest rate.
@@ -211,17 +211,17 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Train:
-    """How a step is computed, and which weights are kept.
+    """The computation of a step, and the choice of the weights to keep.
 
     Attributes:
-        batch_size: sites (or stacked wells) of a batch on each process.
-        accumulate: batches of an optimiser step.
-        valid_batch_size: sites of a batch in validation.
-        precision: of the arithmetic.
-        channels_last: lay images out with the channels last, which GPUs prefer.
-        compile: compile the network with torch.
-        device: where it is computed; auto takes a GPU if there is one.
-        seed: of weights, order and augmentation.
+        batch_size: sites (or stacked wells) a batch on each process.
+        accumulate: batches an optimiser step.
+        valid_batch_size: sites a batch in validation.
+        precision: the floating-point format of the arithmetic.
+        channels_last: use the channels-last memory format, which GPUs prefer.
+        compile: compile the network with torch.compile.
+        device: the device; auto takes a GPU if there is one.
+        seed: the seed of initial weights, sample order and augmentation.
         monitor: the validation metric by which the best epoch is chosen.
         ema: the decay of a running average of the weights, which is then validated and kept; 0 is off.
         swa_epochs: the number of last epochs whose mean weights are validated and kept; 0 is off.
@@ -242,7 +242,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Progressive:
-    """Pseudo-labels chosen anew each epoch while training (recipe F).
+    """Pseudo-labels chosen anew in each epoch of the training (recipe F).
 
     Attributes:
         start: the first epoch with pseudo-labels, counted from 1; 0 is never.
@@ -259,10 +259,10 @@ class Progressive:
 
 @dataclass(frozen=True)
 class Predict:
-    """What predict-all averages.
+    """Test-time augmentation of predict-all.
 
     Attributes:
-        tta: views of an image; crops are the four corners and the middle, of the training crop's side.
+        tta: the averaged views of an image; crops are its four corners and centre, of the training crop's side.
     """
 
     tta: tuple[ViewName, ...] = ("identity",)
@@ -270,11 +270,11 @@ class Predict:
 
 @dataclass(frozen=True)
 class Log:
-    """Where the metrics go besides metrics.csv and the console.
+    """Destinations of the metrics besides metrics.csv and the console.
 
     Attributes:
-        every: the bar on the console shows the loss every so many batches.
-        tensorboard: write TensorBoard's files.
+        every: the number of batches between two updates of the loss on the console's progress bar.
+        tensorboard: write TensorBoard event files.
         wandb: log to Weights & Biases.
     """
 
@@ -288,7 +288,7 @@ class Config:
     """One experiment.
 
     Attributes:
-        stage: which table is learnt, and which classes.
+        stage: the training stage, which sets the training wells and the classes.
     """
 
     stage: Literal["control", "full", "pseudo"] = "full"
@@ -306,20 +306,20 @@ class Config:
 
     @property
     def n_epochs(self) -> int:
-        """All epochs of a training: the frozen ones and those of the cycle."""
+        """The number of epochs, frozen ones and those of the cycle."""
         return self.schedule.frozen_epochs + self.schedule.epochs
 
     @property
     def in_channels(self) -> int:
-        """The number of the network's input channels: with stacked sites, those of all."""
+        """The number of input channels of the network, over all sites if they are stacked."""
         return len(self.data.channels) * (len(self.data.sites) if self.data.stack_sites else 1)
 
     @property
     def statistics_unit(self) -> str | None:
-        """Whose sites the network must read together: ``"plate"``, ``"experiment"``, None if each site is its own."""
+        """The unit whose sites the network must read together: ``"plate"``, ``"experiment"`` or None."""
         return largest_unit(self.model.bn, self.data.norm)
 
 
 def largest_unit(*units: str) -> str | None:
-    """Return the larger of the units whose statistics are taken, an experiment or a plate; None if neither is."""
+    """Return the largest unit of ``units``, ``"experiment"`` before ``"plate"``; None without either."""
     return next((unit for unit in ("experiment", "plate") if unit in units), None)

@@ -1,4 +1,4 @@
-"""What the command line lays over a config: the flags that run and explain share."""
+"""Flags that override a config, shared by the commands run and explain."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,9 +10,9 @@ class TrainingOptions:
 
     Attributes:
         channels: the channel set, e.g. [1,2,3,4,5].
-        fold: the fold to hold out (no meaning in the control stage).
+        fold: the fold to hold out (ignored in the control stage).
         model: the network's name.
-        seed: the seed of weights, order and augmentation.
+        seed: the seed of initial weights, sample order and augmentation.
         device: auto, cpu or cuda.
         set: further config values, e.g. train.batch_size=8,optim.weight_decay=1e-4.
     """
@@ -26,5 +26,5 @@ class TrainingOptions:
 
     @property
     def flags(self) -> dict[str, Any]:
-        """The values of the flags that stand for one config key each, None if not given."""
+        """The values of the flags that set one config key each, None if not given."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "set"}

@@ -1,4 +1,4 @@
-"""The audit of a data root, as a training and a prediction ask for it. Known before torch is imported."""
+"""The audit of a data root for a training or a prediction. Does not import torch."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from rcic.screen.table import Screen
 
 
 def audit_of_training(config: Config, screen: Screen) -> Audit | None:
-    """Return the audit that a training needs, None with ``data.audit`` off.
+    """Return the audit required by a training, None with ``data.audit`` off.
 
-    Raises UserError, naming the command to run, if this very data root was not audited or the audit says stop.
+    Raises UserError, naming the command to run, if this data root was not audited or the audit decided to stop.
     """
     if config.data.audit == "off":
         return None
@@ -23,14 +23,14 @@ def audit_of_training(config: Config, screen: Screen) -> Audit | None:
 
 
 def audit_of_prediction(audit_dir: str | Path | None, screen: Screen) -> Audit | None:
-    """Return the audit of the data root that is predicted; None, and a warning, if there is none.
+    """Return the audit of the data root to predict; None, with a warning, if there is none.
 
-    Raises UserError if the audit says stop. Without an ``audit_dir`` nobody asks.
+    Raises UserError if the audit decided to stop. Without an ``audit_dir`` there is no warning.
     """
     if audit_dir is None:
         return None
     try:
         return read_audit(audit_dir, screen)
     except Unaudited as error:
-        log_main(f"warning: {error} (going on without an audit)")
+        log_main(f"warning: {error} (continuing without an audit)")
         return None

@@ -1,4 +1,4 @@
-"""Loaders of sites: shuffled and cut by rank for learning, whole plates in order and unpadded for evaluation."""
+"""Loaders of sites: shuffled and split by rank for training, whole plates in order and unpadded for evaluation."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -31,10 +31,10 @@ def usable_sites(
     drop: bool,
     audit: Audit | None = None,
 ) -> pd.DataFrame:
-    """Return the site table of ``wells``, without the incomplete sites if ``drop`` (and says how many).
+    """Return the site table of ``wells``, without the incomplete sites if ``drop`` (their number is logged).
 
-    With an ``audit`` that decides, and no file is looked for. Raises UserError, naming files, for an incomplete site
-    otherwise, or if no site is complete.
+    With an ``audit`` its decisions apply, and no file is checked. Otherwise raises UserError, naming files, for an
+    incomplete site, or if no site is complete.
     """
     if audit is not None:
         return _audited_sites(store, site_table(wells, sites), channels, audit)
@@ -44,30 +44,28 @@ def usable_sites(
     if len(dropped):
         lost = len(wells) - rows["id_code"].nunique()
         total = len(rows) + len(dropped)
-        said = f"left out {len(dropped)} of {total} sites that lack a channel ({lost} wells have none left)"
-        log_main(f"channels {list(channels)}: {said}")
+        note = f"left out {len(dropped)} of {total} sites that lack a channel ({lost} wells have no site left)"
+        log_main(f"channels {list(channels)}: {note}")
     return rows
 
 
 def _audited_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int], audit: Audit) -> pd.DataFrame:
-    """Return the site table as the audit leaves it, saying what was changed. Raises UserError if no site is left."""
+    """Return the site table with the audit's decisions applied and logged. Raises UserError if no site is left."""
     kept = audit.settled(rows, channels)
     if kept.empty:
-        raise UserError(f"{store.root}: none of {len(rows):,} sites has sound images of the channels {list(channels)}")
+        raise UserError(f"{store.root}: none of {len(rows):,} sites has sound images of channels {list(channels)}")
     n_taken = int((kept[TAKEN] > 0).sum()) if TAKEN in kept else 0
     if n_left_out := len(rows) - len(kept):
         lost = rows["id_code"].nunique() - kept["id_code"].nunique()
-        said = f"left out {n_left_out} of {len(rows)} sites with a bad image ({lost} wells have none left)"
-        log_main(f"channels {list(channels)}: {said}")
+        note = f"left out {n_left_out} of {len(rows)} sites with a bad image ({lost} wells have no site left)"
+        log_main(f"channels {list(channels)}: {note}")
     if n_taken:
-        log_main(
-            f"channels {list(channels)}: {n_taken} of {len(rows)} sites have the images of their well's other site"
-        )
+        log_main(f"channels {list(channels)}: {n_taken} of {len(rows)} sites use images of another site of their well")
     return kept
 
 
 def stacked(rows: pd.DataFrame, sites: Sequence[int]) -> pd.DataFrame:
-    """Return one row for each well that has all ``sites``, saying which have not. Raises UserError if none has."""
+    """Return one row for each well that has all ``sites``; log the others. Raises UserError if no well has all."""
     wells, lacking = stack_rows(rows, sites)
     if len(lacking):
         first = f"{lacking['id_code'].iloc[0]} site {lacking['site'].iloc[0]}"
@@ -80,77 +78,77 @@ def add_plate_context(
 ) -> pd.DataFrame:
     """Return the site table ``rows`` with the other wells of its plates (or experiments), if ``unit`` needs them.
 
-    The column ``wanted`` (bool) tells the two kinds apart. Company are controls and treatments of whatever label; those
-    that lack an image, or have a bad one by the ``audit``, are left out aloud. Rows stand by experiment, plate, well
-    and site.
+    The column ``wanted`` (bool) is True for ``rows``. The context wells are controls and treatments with any label;
+    those that lack an image, or have a bad one by the ``audit``, are left out with a message. Rows are sorted by
+    experiment, plate, well and site.
     """
     if unit is None:
         return rows.assign(wanted=True)
     keys = ["experiment"] if unit == "experiment" else ["experiment", "plate"]
-    theirs = screen.wells.merge(rows[keys].drop_duplicates(), on=keys)
-    others = theirs[~theirs["id_code"].isin(rows["id_code"])].assign(label=-1)
-    company = site_table(others, config.data.sites)
+    unit_wells = screen.wells.merge(rows[keys].drop_duplicates(), on=keys)
+    wells = unit_wells[~unit_wells["id_code"].isin(rows["id_code"])].assign(label=-1)
+    context = site_table(wells, config.data.sites)
     channels = config.data.channels
-    company = company[complete_sites(store, company, channels) if audit is None else audit.sound(company, channels)]
+    context = context[complete_sites(store, context, channels) if audit is None else audit.sound(context, channels)]
     if TAKEN in rows:
-        company = company.assign(**{TAKEN: 0})
+        context = context.assign(**{TAKEN: 0})
     if config.data.stack_sites:
-        n_sites = company.groupby("id_code")["site"].transform("size")
-        company = company[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
-    if lost := len(others) - company["id_code"].nunique():
+        n_sites = context.groupby("id_code")["site"].transform("size")
+        context = context[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
+    if lost := len(wells) - context["id_code"].nunique():
         lack = "an image" if audit is None else "a sound image"
-        log_main(f"statistics of each {unit} without {lost} of its {len(others)} other wells, which lack {lack}")
-    both = pd.concat([rows.assign(wanted=True), company.assign(wanted=False)], ignore_index=True)
-    return both.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
+        log_main(f"{unit} statistics leave out {lost} of {len(wells)} further wells, which lack {lack}")
+    table = pd.concat([rows.assign(wanted=True), context.assign(wanted=False)], ignore_index=True)
+    return table.sort_values(["experiment", "plate", "well", "site"], kind="stable", ignore_index=True)
 
 
 def train_loader(config: Config, rows: pd.DataFrame, store: Store) -> BatchLoader:
-    """Return the shuffled, augmented loader of this rank: random batches or, for the ``bn`` of a plate, a plate's each.
+    """Return the shuffled, augmented loader of this rank: random batches or, with ``bn`` by plate, one plate each.
 
-    Sites without a label sit out. Raises UserError for fewer than two sites a process.
+    Sites without a label are skipped. Raises UserError for fewer than two sites a process.
     """
     rank, world = rank_and_world()
     transform = build(to_plain(config.augment), config.train.seed, config.n_epochs)
     dataset = _dataset(config, rows, store, transform)
-    labelled = np.flatnonzero(rows["label"].to_numpy() >= 0)  # others wait for a pseudo-label
+    labelled = np.flatnonzero(rows["label"].to_numpy() >= 0)  # the others may get a pseudo-label later
     if config.model.bn != "running":
         groups = group_codes(rows, config.model.bn)
         batches = GroupBatches(groups, config.train.batch_size, config.train.seed, rank, world)
         batches.rows = labelled
         if len(batches) == 0:
-            raise UserError(f"{len(labelled)} training sites are too few for batches of one {config.model.bn} each")
+            raise UserError(f"{len(labelled)} training sites are too few for batches from a single {config.model.bn}")
         return _loader(dataset, config, batches)
     sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
     sampler.rows = labelled
     if len(sampler) < 2:
-        raise UserError(f"{len(labelled)} training sites are too few for {world} processes, each needs two at least")
-    # A last batch smaller than the others would upset BatchNorm, so it is left out unless it is the only one.
+        raise UserError(f"{len(labelled)} training sites are too few for {world} processes, which need at least 2 each")
+    # A smaller last batch would distort BatchNorm's statistics, so it is dropped unless it is the only one.
     drop_last = len(sampler) >= config.train.batch_size
     return _loader(dataset, config, BatchSampler(cast(Any, sampler), config.train.batch_size, drop_last))
 
 
 def order_of(loader: BatchLoader) -> EpochSampler | GroupBatches:
-    """Return what decides the order of a training loader."""
-    own = loader.batch_sampler
-    return own if isinstance(own, GroupBatches) else cast(EpochSampler, own.sampler)
+    """Return the sampler that sets the order of a training loader."""
+    batches = loader.batch_sampler
+    return batches if isinstance(batches, GroupBatches) else cast(EpochSampler, batches.sampler)
 
 
 def valid_loader(config: Config, rows: pd.DataFrame, store: Store, unit: str | None) -> BatchLoader:
     """Return the loader of this rank's share of the rows, in order, without augmentation.
 
-    The share is every ``world``-th row or, where ``unit`` (plate, experiment) must be read whole, every ``world``-th of
-    those. Raises UserError if there are fewer than processes.
+    The share is every ``world``-th row or, if ``unit`` (plate, experiment) must be read whole, every ``world``-th unit.
+    Raises UserError if there are fewer rows or units than processes.
     """
     rank, world = rank_and_world()
     dataset = _dataset(config, rows, store, None)
     if unit is None:
         if len(rows) < world:
             raise UserError(f"{len(rows)} validation sites are too few for {world} processes")
-        own = range(rank, len(dataset), world)
-        return _loader(dataset, config, BatchSampler(own, config.train.valid_batch_size, drop_last=False))
+        row_numbers = range(rank, len(dataset), world)
+        return _loader(dataset, config, BatchSampler(row_numbers, config.train.valid_batch_size, drop_last=False))
     groups = group_codes(rows, unit)
     if (n_groups := len(np.unique(groups))) < world:
-        raise UserError(f"validation has {n_groups} {unit}s, too few for {world} processes that take whole ones")
+        raise UserError(f"validation has {n_groups} {unit}s, too few for {world} processes, which need at least 1 each")
     return _loader(dataset, config, WholeGroups(groups, config.train.valid_batch_size, rank, world))
 
 
@@ -160,7 +158,7 @@ def _dataset(config: Config, rows: pd.DataFrame, store: Store, transform: Any) -
     dataset = SiteDataset(rows, store, data.channels, transform, data.size, sites)
     if data.cache and not dataset.preload():
         log_main(
-            f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk each time"
+            f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk in each epoch"
         )
     return dataset
 

@@ -1,8 +1,8 @@
-"""Over which pixels the mean and variance of a channel become 0 and 1: an image, a plate, ... or all of training.
+"""Normalisation of pixels: each channel has mean 0 and variance 1 over an image, a plate, ... or the training table.
 
-A plate's and an experiment's statistics are their own: at evaluation those of all its wells, in training those of its
-sites in the training table, which are the wells learnt from and, with progressive pseudo-labels, all test wells. Those
-of a cell type and the global ones are of that table, too: they travel in the checkpoint.
+The statistics of a plate or an experiment cover, at evaluation, all its wells and, in training, its sites in the
+training table: the training wells and, with progressive pseudo-labels, all test wells. The statistics of a cell type
+and the global ones cover the training table, too; they are saved in the checkpoint.
 """
 
 from collections.abc import Iterable
@@ -22,16 +22,16 @@ GLOBAL = "global"
 
 @dataclass(frozen=True)
 class PixelNorm:
-    """How images are normalised at evaluation. ``known``: cell type or ``"global"`` -> (C, 2) mean and deviation."""
+    """Normalisation at evaluation. ``known``: cell type or ``"global"`` -> (C, 2) mean and standard deviation."""
 
     by: str = "image"
     known: dict[str, list[list[float]]] = field(default_factory=dict)
 
     def of(self, rows: pd.DataFrame, images: Iterable[Tensor]) -> Tensor | None:
-        """Return (n, C, 2) float32 statistics for the sites ``rows``, None if each image has its own.
+        """Return (n, C, 2) float32 statistics for the sites ``rows``, None if each image is normalised by itself.
 
         ``images``, n of (C, H, W) uint8, must hold whole plates (or experiments) if those are the unit. A cell type
-        that training did not have gets the global statistics.
+        that is not in the training table gets the global statistics.
         """
         if self.by == "image":
             return None
@@ -42,21 +42,21 @@ class PixelNorm:
 
 
 def learn_pixel_norm(by: str, dataset: SiteDataset, rows: pd.DataFrame, workers: int = 0) -> PixelNorm:
-    """Read all training images once if ``by`` needs it; give each sample its statistics; return those to keep.
+    """Read all training images once if ``by`` needs it, set the statistics of each sample, return those to keep.
 
-    ``rows`` (R,) are all rows of the dataset, whether they have a label yet or not.
+    ``rows`` (R,) are all rows of the dataset, with or without a label.
     """
     if by == "image":
         return PixelNorm()
     stats = site_stats(dataset, workers)  # (R, C, 2)
-    own = group_stats(stats, rows, by)
-    dataset.set_stats(own)
+    sample_stats = group_stats(stats, rows, by)
+    dataset.set_stats(sample_stats)
     if by in ("plate", "experiment"):
         return PixelNorm(by)
     known = {GLOBAL: group_stats(stats, rows, "global")[0].tolist()}
     if by == "cell_type":
         firsts = rows.reset_index(drop=True).drop_duplicates("cell_type")
-        known |= dict(zip(firsts["cell_type"], own[firsts.index].tolist(), strict=True))
+        known |= dict(zip(firsts["cell_type"], sample_stats[firsts.index].tolist(), strict=True))
     return PixelNorm(by, known)
 
 

@@ -1,4 +1,4 @@
-"""The site tables of a training: what it learns from and is validated on, besides the pixels."""
+"""The site tables of a training: training and validation sites with their metadata and labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from rcic.learn.data.site_groups import GroupCollator
 
 @dataclass
 class TrainingSites:
-    """The site tables behind the two loaders; metadata (R, M) int64 of each, None without.
+    """The site tables behind the two loaders; metadata (R, M) int64 of each, or None.
 
-    ``valid`` has a column ``wanted``: its other rows are company, there for the statistics of their plate (``unit``).
+    ``valid`` has a column ``wanted``: its other rows are context for the statistics of their plate (``unit``).
     ``new_labels`` (R,) int64, if given, replace the labels of the training rows.
     """
 
@@ -36,9 +36,9 @@ class TrainingSites:
         return batch["target"] if self.new_labels is None else self.new_labels[batch["row"]]
 
     def metadata(self, rows: Tensor, device: torch.device | str) -> Tensor | None:
-        """Return the metadata (B, M) of training rows, None without."""
+        """Return the metadata (B, M) of training rows, or None."""
         return None if self.train_metadata is None else self.train_metadata[rows].to(device, non_blocking=True)
 
     def collator(self) -> GroupCollator:
-        """Return what puts validation batches together to whole groups."""
+        """Return the collator of validation batches."""
         return GroupCollator(self.valid, self.unit, self.valid_metadata)

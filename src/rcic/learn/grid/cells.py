@@ -1,4 +1,4 @@
-"""The trainings of one stage or of all: channel sets x folds x models, each with how far it is and what it needs."""
+"""The trainings of a grid: stages x channel sets x folds x models, each with its state and its requirements."""
 
 import itertools
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from rcic.screen.table import Screen
 
 @dataclass(frozen=True)
 class GridCell:
-    """One training of a grid, of ``config`` as resolved from the file ``source``."""
+    """One training of a grid, with ``config`` resolved from the file ``source``."""
 
     config: Config
     source: str
@@ -31,7 +31,7 @@ class GridCell:
 
     @property
     def name(self) -> str:
-        """E.g. ``full [1,2,3,4,5] fold 0 densenet121``."""
+        """The name in messages, e.g. ``full [1,2,3,4,5] fold 0 densenet121``."""
         data, stage = self.config.data, self.config.stage
         fold = "" if stage == "control" else f" fold {data.fold}"
         return f"{stage} {channel_name(data.channels)}{fold} {self.folder.name}"
@@ -40,15 +40,17 @@ class GridCell:
 def cells_of(options: GridOptions, screen: Screen, log_root: Path) -> list[GridCell]:
     """Return the trainings of a grid in the order of stages, models, folds and channel sets.
 
-    A screen without controls has none of stage I. Raises UserError for a config that cannot be used, or a training that
-    stands twice.
+    A screen without controls has no trainings of stage I. Raises UserError for a config that cannot be used, or a
+    training that is listed twice.
     """
     cells = [cell for path in options.config for cell in _cells(path, options, screen, log_root)]
     cells.sort(key=lambda cell: STAGES.index(cell.config.stage))
     folders = [cell.folder for cell in cells]
     for cell in cells:
         if folders.count(cell.folder) > 1:
-            raise UserError(f"{cell.name} stands twice in the grid; name each config, model, fold and channel set once")
+            raise UserError(
+                f"{cell.name} is listed twice in the grid; name each config, model, fold and channel set once"
+            )
     return cells
 
 
@@ -61,8 +63,8 @@ def _cells(path: str, options: GridOptions, screen: Screen, log_root: Path) -> l
     models = options.model or (given.model.name,)
     cells = []
     for model, fold, channels in itertools.product(models, folds, options.parsed_sets or channel_sets(screen.spec)):
-        own = {"model": model, "channels": list(channels)} | ({} if given.stage == "control" else {"fold": fold})
-        resolved = resolve(path, options.set, own)
+        overrides = {"model": model, "channels": list(channels)} | ({} if given.stage == "control" else {"fold": fold})
+        resolved = resolve(path, options.set, overrides)
         with resolved.told():
             config = for_screen(resolved.config, screen)
         flags = [f"--model={model}", f"--channels={channel_name(channels)}"]
@@ -72,7 +74,7 @@ def _cells(path: str, options: GridOptions, screen: Screen, log_root: Path) -> l
 
 
 class GridTables:
-    """What the trainings of a screen read, tables and audit, each made once; with it, how far a training is."""
+    """The input of a screen's trainings, tables and audit, each read once, and the state of each training."""
 
     def __init__(self, screen: Screen, log_root: Path):
         self.screen, self.log_root = screen, log_root
@@ -89,18 +91,18 @@ class GridTables:
         return self.made[plain]
 
     def nearest(self, config: Config) -> StageTable:
-        """Return the table of a training or, where stage III's cannot be made yet, that of stage II."""
+        """Return the table of a training or, if stage III has no pseudo-labels yet, that of stage II."""
         return self.of(replace(config, stage="full") if lacks_labels(config) else config)[0]
 
     def audit(self, config: Config) -> Audit | None:
-        """Return the audit that a training goes by. Raises UserError if it needs one and there is none."""
+        """Return the audit of a training. Raises UserError if it needs one and there is none."""
         key = config.data.audit, config.data.audit_dir
         if key not in self.audits:
             self.audits[key] = audit_of_training(config, self.screen)
         return self.audits[key]
 
     def state(self, cell: GridCell) -> RunState:
-        """Return how far a training is; one whose table cannot be made yet is missing."""
+        """Return the state of a training. Without pseudo-labels the tables of stage III are not compared."""
         audit = self.audit(cell.config)
         data = {"screen": self.fingerprint, "audit": "" if audit is None else audit.digest(cell.config.data.channels)}
         if not lacks_labels(cell.config):
@@ -108,7 +110,7 @@ class GridTables:
         return run_state(cell.folder, cell.config, data)
 
     def lacks(self, cell: GridCell) -> str:
-        """Return what a training needs that is not there, '' if it can begin."""
+        """Return the missing requirement of a training, '' if it can begin."""
         if lacks_labels(cell.config):
             return f"{Path(cell.config.data.pseudo_dir) / PSEUDO_TABLE}: no pseudo-labels (predict-all, pseudo-label)"
         return lacks_start(cell.config, self.log_root)
@@ -122,4 +124,4 @@ def lacks_labels(config: Config) -> bool:
 def maker_of(cell: GridCell, cells: Sequence[GridCell], log_root: Path) -> GridCell | None:
     """Return the training of the grid whose best weights ``cell`` starts from, None if there is none."""
     start = init_path(cell.config, log_root)
-    return next((other for other in cells if start == other.folder / BEST), None)
+    return next((maker for maker in cells if start == maker.folder / BEST), None)

@@ -1,4 +1,4 @@
-"""Which trainings a grid has: the flags that plan and run-grid share."""
+"""Flags that select the trainings of a grid, shared by the commands plan and run-grid."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class GridOptions:
 
     Attributes:
         config: YAML files or names of shipped configs, separated by commas, e.g. control,full,pseudo.
-        model: networks' names, separated by commas; that of each config if not given.
+        model: network names, separated by commas; that of each config if not given.
         folds: the folds, separated by commas.
-        channel_sets: channel sets, separated by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; else all but one channel each.
+        channel_sets: channel sets, separated by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; default: each leaves one out.
         set: further config values, e.g. train.batch_size=8,optim.weight_decay=1e-4.
     """
 
@@ -26,7 +26,7 @@ class GridOptions:
 
     @property
     def parsed_sets(self) -> tuple[tuple[int, ...], ...]:
-        """The channel sets; UserError for what is no list of numbers."""
+        """The channel sets. Raises UserError for text that is not a list of numbers."""
         return tuple(self._parsed(text) for text in self.channel_sets.split())
 
     def _parsed(self, text: str) -> tuple[int, ...]:

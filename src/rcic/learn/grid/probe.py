@@ -1,4 +1,4 @@
-"""What a training will cost on this machine: a few of its batches are trained and validated in a process apart."""
+"""The cost of a training on this machine, measured on a few batches in a separate process."""
 
 import contextlib
 import time
@@ -16,8 +16,8 @@ from rcic.screen.source import DataRoot
 if TYPE_CHECKING:
     from catalyst import dl
 
-_BATCHES = 5  # looked at; the first of them, which is slower, is not counted
-_SMALL = 8  # sites a batch on a CPU, where the time of a site hardly depends on it
+_BATCHES = 5  # measured; the first one, which is slower, is not counted
+_SMALL = 8  # sites a batch on a CPU, where the time a site hardly depends on the batch size
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Cost:
 
 
 def measure_cost(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
-    """Return what a site of this training costs here. Nothing is written.
+    """Return the cost of this training on this machine. Nothing is written.
 
-    The network has random weights and no frozen part. Raises UserError for images or a device that it cannot use.
+    The network has random weights and no frozen trunk. Raises UserError for images or a device that it cannot use.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # one process, one training (accelerate)
         return pool.submit(_measure, config, data_root, log_root).result()
@@ -50,9 +50,9 @@ def _measure(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
     screen = read_screen(data_root)
     table = stage_table(screen, config)
     n_wells = -(-_BATCHES * config.train.batch_size // len(config.data.sites))
-    some = replace(table, train=table.train.head(n_wells), valid=table.valid.head(max(n_wells // 2, 1)))
-    with contextlib.redirect_stdout(None):  # what it says of its sites is not true of the training
-        runner, facts = build_training(config, screen, some, log_root, Path(), audit_of_training(config, screen))
+    subset = replace(table, train=table.train.head(n_wells), valid=table.valid.head(max(n_wells // 2, 1)))
+    with contextlib.redirect_stdout(None):  # its messages describe the subset, not the training
+        runner, facts = build_training(config, screen, subset, log_root, Path(), audit_of_training(config, screen))
         clock = _clock()
         runner.given_callbacks, runner.make_loggers = {"frozen": runner.given_callbacks["frozen"], "clock": clock}, dict
         runner.run()
@@ -60,7 +60,7 @@ def _measure(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
 
 
 def _shortened(config: Config, device: Literal["cpu", "cuda"]) -> Config:
-    """Return the config of one epoch from random weights, of small batches on a CPU."""
+    """Return the config with one epoch, random weights and, on a CPU, small batches."""
     size = min(config.train.batch_size, _SMALL) if device == "cpu" else config.train.batch_size
     return replace(
         config,
@@ -74,7 +74,7 @@ def _shortened(config: Config, device: Literal["cpu", "cuda"]) -> Config:
 
 
 def _clock() -> "dl.Callback":
-    """Return a callback that notes when each batch ended and how many sites it had. Catalyst is imported only now."""
+    """Return a callback that records the end time and the number of sites of each batch. Imports Catalyst."""
     from catalyst import dl
 
     class Clock(dl.Callback):
@@ -92,8 +92,8 @@ def _clock() -> "dl.Callback":
 
         def per_site(self, loader: str) -> float:
             """Return the seconds a site, without the first batch if there are more."""
-            own = pd.DataFrame([one[1:] for one in self.batches if one[0] == loader], columns=["at", "n"])
-            own = own.iloc[1:] if len(own) > 2 else own
-            return float((own["at"].iloc[-1] - own["at"].iloc[0]) / own["n"].iloc[1:].sum())
+            batches = pd.DataFrame([batch[1:] for batch in self.batches if batch[0] == loader], columns=["at", "n"])
+            batches = batches.iloc[1:] if len(batches) > 2 else batches
+            return float((batches["at"].iloc[-1] - batches["at"].iloc[0]) / batches["n"].iloc[1:].sum())
 
     return Clock()

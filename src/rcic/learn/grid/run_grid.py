@@ -1,4 +1,4 @@
-"""``train.py plan`` and ``run-grid``: from the flags to a table on the screen, or to trained models."""
+"""The commands ``train.py plan`` and ``run-grid``: the plan of a grid as a table, and its trainings."""
 
 import logging
 import shlex
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def show_plan(options: GridOptions, data_root: DataRoot, log_root: str, jobs: int | None, probe: bool) -> None:
-    """Print the commands that are left, how far every training is, and what is left of time and disk."""
+    """Log the remaining commands, the state of every training, and the remaining time and disk space."""
     cells, tables = _grid(options, data_root, log_root)
     states = {cell.name: tables.state(cell) for cell in cells}
     todo = [cell for cell in cells if states[cell.name].kind in ("missing", "partial", "failed")]
@@ -40,32 +40,34 @@ def show_plan(options: GridOptions, data_root: DataRoot, log_root: str, jobs: in
 
 
 def run_grid(options: GridOptions, data_root: DataRoot, log_root: str, launch: LaunchOptions, force: bool) -> None:
-    """Train what is left of a grid. Raises UserError, with a line for each, if trainings are not done in the end."""
+    """Run the remaining trainings of a grid. Raises UserError, after a line for each, if some are not done."""
     cells, tables = _grid(options, data_root, log_root)
     _check_models({cell.config.model.name for cell in cells})
     logs = Path(log_root) / JOBS
     launcher = launch.open(logs, with_gpus=True)
     if launch.launcher != "local":
-        _log.info(f"{launch.launcher}: what trainings say goes to {logs}")
+        _log.info(f"{launch.launcher}: the logs of the trainings are in {logs}")
     _log.info(count_text({cell.name: tables.state(cell) for cell in cells}))
 
     def command(cell: GridCell, again: bool) -> list[str]:
-        flags = _set(options) + (["--force"] if force and not again else [])  # the second try goes on with the first
+        flags = _set(options) + (["--force"] if force and not again else [])  # the second attempt resumes the first
         return train_command(cell, data_root, Path(log_root), flags)
 
     outcome = GridScheduler(cells, tables, launcher, command, force).run()
     _log.info(outcome.text(len(cells)))
     if outcome.failed:
-        raise UserError(f"{len(outcome.failed)} of {len(cells)} trainings are not done; start again to go on")
+        raise UserError(
+            f"{len(outcome.failed)} of {len(cells)} trainings are not done; run the same command again to resume"
+        )
 
 
 def _set(options: GridOptions) -> list[str]:
-    """Return the flag that passes further config values on."""
+    """Return the flag that passes on further config values."""
     return [f"--set={options.set}"] if options.set else []
 
 
 def _grid(options: GridOptions, data_root: DataRoot, log_root: str) -> tuple[list[GridCell], GridTables]:
-    """Return the trainings and what they read, which is looked at now: what is wrong is told before any begins."""
+    """Return the trainings and their tables, which are checked now: errors are raised before any training begins."""
     screen = read_screen(data_root)
     cells, tables = cells_of(options, screen, Path(log_root)), GridTables(screen, Path(log_root))
     for cell in cells:
@@ -75,7 +77,7 @@ def _grid(options: GridOptions, data_root: DataRoot, log_root: str) -> tuple[lis
 
 
 def _check_models(names: Collection[str]) -> None:
-    """Raise UserError for a network that cannot be built: once here, not once in every training."""
+    """Raise UserError for a network that cannot be built, once here instead of once in every training."""
     from rcic.learn.models.backbone import build_backbone
 
     for name in sorted(names):

@@ -1,4 +1,4 @@
-"""The trainings of a grid, one process each: what can begin begins, what fails is tried once more, the rest goes on."""
+"""Scheduler of a grid's trainings, one process each: it starts what can begin and retries what failed once."""
 
 import logging
 import time
@@ -21,21 +21,21 @@ _TRIES = 2
 
 @dataclass
 class GridOutcome:
-    """What became of the trainings of a grid, by name: done, now or before, and those that are not, with the reason."""
+    """The outcome of a grid by training name: those done, now or before, and those failed, with the reason."""
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
     def text(self, n_cells: int) -> str:
-        """Return the summary: a line on all and one for each training that is not done."""
+        """Return the summary: a line for the grid and one for each training that is not done."""
         lines = [f"{len(self.done)} of {n_cells} trainings are done"]
         return "\n".join(lines + [f"  {name}: {reason}" for name, reason in self.failed.items()])
 
 
 class GridScheduler:
-    """Carries out a grid; cells that others train are waited for.
+    """Run a grid, waiting for cells that other processes train.
 
-    ``command`` makes the words that start a cell, whether for the first time or again.
+    ``command`` returns the command line of a cell; its second argument says whether this is another attempt.
     """
 
     def __init__(
@@ -52,24 +52,24 @@ class GridScheduler:
         self.outcome = GridOutcome()
 
     def run(self, pause: float = 0.2) -> GridOutcome:
-        """Return what became of all trainings; if this is broken off, those that run are ended and waited for."""
+        """Run all trainings and return their outcome; if interrupted, stop those that run and wait for them."""
         by_name = {cell.name: cell for cell in self.cells}
         try:
             while self.waiting or self.launcher.running:
                 for name, code in self.launcher.ended().items():
                     self._settle(by_name[name], code)
-                if not self._begin() and not self.launcher.running and not self._others():
+                if not self._begin() and not self.launcher.running and not self._trained_elsewhere():
                     break
                 time.sleep(pause)
         except BaseException:
             self.launcher.stop()
             raise
         for cell in self.waiting:
-            self.outcome.failed[cell.name] = f"not begun: {self.tables.lacks(cell)}"
+            self.outcome.failed[cell.name] = f"not started: {self.tables.lacks(cell)}"
         return self.outcome
 
     def _begin(self) -> bool:
-        """Start what can begin now, as far as there are slots; return whether the queue changed."""
+        """Start the cells that can begin now while there are free slots; return whether the queue changed."""
         changed = False
         for cell in list(self.waiting):
             if not self.launcher.free:
@@ -82,7 +82,7 @@ class GridScheduler:
             if state.kind == "done" and not self.force:
                 self.outcome.done.append(cell.name)
             elif state.kind == "stale" and not self.force:
-                self.outcome.failed[cell.name] = f"was trained with {state.words}; --force trains anew"
+                self.outcome.failed[cell.name] = f"was trained with {state.words}; use --force to train anew"
             else:
                 self.tries[cell.name] += 1
                 self.launcher.start(cell.name, self.command(cell, self.tries[cell.name] > 1))
@@ -93,12 +93,12 @@ class GridScheduler:
         maker = maker_of(cell, self.cells, self.tables.log_root)
         return maker is not None and (maker in self.waiting or maker.name in self.launcher.running)
 
-    def _others(self) -> bool:
+    def _trained_elsewhere(self) -> bool:
         """Return whether another process trains one of the waiting cells."""
         return any(owner(cell.folder) is not None for cell in self.waiting)
 
     def _settle(self, cell: GridCell, code: int) -> None:
-        """Note a training that ended: done, to be tried again at the end of the queue, or failed."""
+        """Record a training that ended: done, to be retried at the end of the queue, or failed."""
         state = self.tables.state(cell)
         if code == 0:
             self.outcome.done.append(cell.name)
@@ -113,19 +113,19 @@ class GridScheduler:
             self.outcome.failed[cell.name] = self._reason(cell, state, code)
 
     def _reason(self, cell: GridCell, state: RunState, code: int) -> str:
-        """Return in words why a training ended."""
-        said = self.launcher.said(cell.name)
+        """Return the reason why a training ended."""
+        message = self.launcher.said(cell.name)
         if code < 0:
-            return f"killed by signal {-code} after {state.epochs} whole epochs" + (f", {said}" if said else "")
-        return said or state.words or f"ended with code {code}, see its line above"
+            return f"killed by signal {-code} after {state.epochs} whole epochs" + (f", {message}" if message else "")
+        return message or state.words or f"ended with code {code}, see its line above"
 
 
 def _had_begun(state: RunState, code: int) -> bool:
-    """Return whether a training failed on its way. One that was refused at its start would be refused again."""
+    """Return whether a training failed after its start. One refused at its start would be refused again."""
     return code != 2 or state.kind in ("failed", "partial")
 
 
 def train_command(cell: GridCell, data_root: DataRoot, log_root: Path, more: Sequence[str]) -> list[str]:
-    """Return the words that run a cell's training; ``more`` flags are passed on."""
+    """Return the command line of a cell's training; ``more`` flags are passed on."""
     files = [f"--config={cell.source}", *as_source(data_root).flags, f"--log_root={log_root}"]
     return package_command("train", "run", *files, *more, *cell.flags)

@@ -13,7 +13,7 @@ from rcic.learn.models import weights as imagenet
 
 @dataclass(frozen=True)
 class Backbone:
-    """A trunk, its output channels D, and what loads ImageNet weights into it (from a file if one is named)."""
+    """A trunk, its number of output channels D, and the function that loads ImageNet weights (from a file if given)."""
 
     trunk: nn.Module
     width: int
@@ -24,7 +24,7 @@ _BUILDERS: dict[str, Callable[[], Backbone]] = {}
 
 
 def register(name: str) -> Callable[[Callable[[], Backbone]], Callable[[], Backbone]]:
-    """Enter a builder into the registry under ``name``."""
+    """Register a builder under ``name``."""
 
     def enter(builder: Callable[[], Backbone]) -> Callable[[], Backbone]:
         _BUILDERS[name] = builder
@@ -79,16 +79,16 @@ class EfficientNetFeatures(DeepestFeatures):
 def _pretrainedmodels(name: str) -> Backbone:
     import pretrainedmodels
 
-    with warnings.catch_warnings():  # it calls torchvision in the manner of 2018
+    with warnings.catch_warnings():  # the package uses torchvision's API of 2018
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
         network = pretrainedmodels.__dict__[name](num_classes=1000, pretrained=None)
     width = network.last_linear.in_features
-    network.last_linear = nn.Identity()  # the project's own head sits on the pooled features
+    network.last_linear = nn.Identity()  # replaced by this package's head on the pooled features
     return Backbone(Features(network), width, partial(imagenet.load_pretrainedmodels, name, network))
 
 
 def _densenet(name: str) -> Backbone:
-    """Return a DenseNet of the package pretrainedmodels; its last BN is followed by ReLU here."""
+    """Return a DenseNet of the package pretrainedmodels, with a ReLU added after its last BN."""
     backbone = _pretrainedmodels(name)
     return Backbone(nn.Sequential(backbone.trunk, nn.ReLU(inplace=True)), backbone.width, backbone.load)
 
@@ -135,7 +135,7 @@ def tiny() -> Backbone:
 
 
 def _encoder(name: str) -> Backbone:
-    """Return an encoder of segmentation-models-pytorch (``tu-NAME``: any of timm's that it can take apart)."""
+    """Return an encoder of segmentation-models-pytorch (``tu-NAME``: a timm model with feature extraction)."""
     from segmentation_models_pytorch.encoders import encoders, get_encoder
 
     if name not in encoders and not name.startswith("tu-"):

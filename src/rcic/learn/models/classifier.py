@@ -1,4 +1,4 @@
-"""The classifier of a site: trunk, pooling, head, and the loss that they are trained with."""
+"""The classifier of a site: trunk, pooling, head and loss."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,9 @@ from rcic.learn.models.stem import widen_stem
 class WellClassifier(nn.Module):
     """(B, C, H, W) normalised float images -> :class:`SiteOutputs`. Any H and W that the trunk can halve.
 
-    ``width``: the trunk's output channels D. ``n_values``: how many values of each of ``model.metadata`` are known.
-    While ``trunk_frozen`` only the head learns. Raises UserError for a loss without anything to learn from.
+    ``width``: the trunk's output channels D. ``n_values``: the number of known values of each of ``model.metadata``.
+    While ``trunk_frozen`` is set, only the head learns. Raises UserError for a loss with neither cross entropy nor a
+    margin.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class WellClassifier(nn.Module):
     ) -> Tensor:
         """Return the embedding (B, E) of images and their metadata (B, M) int64; None: all unknown.
 
-        ``order`` (B,) and ``share`` say how the images were mixed: metadata is mixed in the same ratio.
+        ``order`` (B,) and ``share`` describe the mixing of the images: metadata is mixed in the same ratio.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_frozen):
             features = pool(self.trunk(image), self.pooling)
@@ -58,7 +59,7 @@ class WellClassifier(nn.Module):
         """Return logits and embedding from one pass; the arguments are those of :meth:`forward_features`."""
         embedding = self.forward_features(image, metadata, order, share)
         if self.training and self.head.weight is not None and self.head.margin is not None:
-            # only the loss reads the margin's classes, but DDP looks for them behind what forward returns
+            # only the loss uses the margin's classes, but DDP expects each parameter in the graph of forward's output
             embedding = embedding + 0 * self.head.margin.weight.sum().to(embedding.dtype)
         logits = self.forward_head(embedding)
         return SiteOutputs(logits, logits, embedding)
@@ -66,7 +67,7 @@ class WellClassifier(nn.Module):
     def loss(self, output: SiteOutputs[Tensor], targets: Targets) -> Tensor:
         """Return the batch's loss: ``ce`` times cross entropy plus ``margin_weight`` times the margin loss.
 
-        In training mode AdaCos' scale moves on first. Raises UserError for mixed labels that the margin refuses.
+        In training mode the scale of AdaCos is updated first. Raises UserError for mixed labels if ``mixed`` is refuse.
         """
         settings, margin = self.loss_settings, self.head.margin
         if margin is None:
@@ -89,11 +90,11 @@ def build_model(
     *,
     load: bool = True,
 ) -> WellClassifier:
-    """Return the classifier that ``settings`` and ``loss`` describe, with ImageNet weights if they ask for them.
+    """Return the classifier of ``settings`` and ``loss``, with ImageNet weights if ``settings`` request them.
 
-    ``n_values[i]``: how many values of ``settings.metadata[i]`` are known. ``load`` False: shapes only, for weights
-    that come from a checkpoint. Raises UserError for an unknown name, weights that do not fit or cannot be had, a stem
-    that cannot be widened so, metadata without values, or a loss without anything to learn from.
+    ``n_values[i]``: the number of known values of ``settings.metadata[i]``. ``load`` False: shapes only, for weights
+    from a checkpoint. Raises UserError for an unknown name, weights that do not fit or are not available, a stem that
+    cannot be widened, metadata without values, or a loss with neither cross entropy nor a margin.
     """
     if in_channels < 1 or n_classes < 2:
         raise UserError(f"a model needs at least 1 channel and 2 classes, not {in_channels} and {n_classes}")

@@ -1,7 +1,7 @@
-"""From feature map to logits: pooling, metadata joined to the features, what makes the embedding, classifiers.
+"""From feature map to logits: pooling, concatenated metadata, embedding layers, classifiers.
 
-All of it but the pooling, which has no parameters, sits under ``head`` of the network: the names that may differ
-between a checkpoint and the network it starts.
+All parameters are below ``head`` of the network: only these may differ between a checkpoint and the network that starts
+from it.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from rcic.learn.models.loss import check_loss
 from rcic.learn.models.margin import build_margin
 
 
-def pool(features: Tensor, how: str) -> Tensor:
-    """Return (B, D, h, w) averaged over its pixels, (B, D); ``concat`` joins the maximum to it, (B, 2 D)."""
+def pool(features: Tensor, mode: str) -> Tensor:
+    """Return the mean over the pixels of (B, D, h, w), (B, D); ``concat`` appends the maximum, (B, 2 D)."""
     mean = features.mean(dim=(2, 3))
-    return torch.cat([mean, features.amax(dim=(2, 3))], dim=1) if how == "concat" else mean
+    return torch.cat([mean, features.amax(dim=(2, 3))], dim=1) if mode == "concat" else mean
 
 
 class Metadata(nn.Module):
     """(B, M) int64, 0 = unknown and i = the i-th known value + 1, -> (B, ``width``), one block for each of the M kinds.
 
-    ``onehot``: as many numbers as known values, all zero for an unknown one (or one out of range). ``learned``: a
-    vector of ``model.metadata_width`` for each value and one for unknown (recipe C). While training each value is
-    forgotten with the chance ``model.metadata_dropout``, so that "unknown" is learnt, too.
+    ``onehot``: one number for each known value, all zero for an unknown value (or one out of range). ``learned``: a
+    vector of ``model.metadata_width`` for each value and one for unknown (recipe C). In training each value is set to
+    unknown with the chance ``model.metadata_dropout``, so that "unknown" is learnt, too.
     """
 
     def __init__(self, settings: Model, n_values: Sequence[int]):
@@ -42,22 +42,23 @@ class Metadata(nn.Module):
             self.width = len(self.n_values) * settings.metadata_width
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return the blocks side by side, (B, ``width``) float."""
+        """Return the concatenated blocks, (B, ``width``) float."""
         if self.training and self.dropout > 0:
             values = values * (torch.rand(values.shape, device=values.device) >= self.dropout)
         if self.tables is not None:
             return torch.cat([table(column) for table, column in zip(self.tables, values.T, strict=True)], dim=1)
-        known = [torch.arange(1, n + 1, device=values.device) for n in self.n_values]
-        return torch.cat([column[:, None] == own for column, own in zip(values.T, known, strict=True)], dim=1).float()
+        ranges = [torch.arange(1, n + 1, device=values.device) for n in self.n_values]
+        blocks = [column[:, None] == known for column, known in zip(values.T, ranges, strict=True)]
+        return torch.cat(blocks, dim=1).float()
 
 
 class Head(nn.Module):
     """Pooled features (B, D) and metadata (B, M) -> embedding (B, E) -> logits (B, K).
 
     ``linear``: the embedding is the features themselves. ``neck``: BN-FC-ReLU-BN-FC-BN (recipe F). ``linear_bn``:
-    FC-BN-ReLU (recipe B). Metadata joins after the neck's first BN: in a batch from one plate it is constant, and BN
-    would make it 0. Dropout comes last. ``weight`` and ``bias`` are those of the linear classifier, None where
-    ``loss.ce`` is 0; ``margin`` is the classifier by angles, None without.
+    FC-BN-ReLU (recipe B). Metadata is concatenated after the neck's first BN: in a batch from one plate it is constant,
+    and BN would make it 0. Dropout comes last. ``weight`` and ``bias`` are those of the linear classifier, None if
+    ``loss.ce`` is 0; ``margin`` is the classifier by angles or None.
     """
 
     weight: nn.Parameter | None
@@ -79,10 +80,9 @@ class Head(nn.Module):
     def embedding(
         self, features: Tensor, metadata: Tensor | None = None, order: Tensor | None = None, share: float = 1.0
     ) -> Tensor:
-        """Return what the classifiers read (B, E). Metadata that is configured but not given is unknown.
+        """Return the embedding (B, E). Metadata that is configured but not given is unknown.
 
-        Of images that were mixed, each with number ``order`` (B,), metadata is mixed in the same ratio: ``share`` of
-        its own.
+        If image i was mixed with image ``order[i]`` (B,), metadata is mixed in the same ratio: ``share`` of image i.
         """
         x = self.norm(features)
         if self.metadata is not None:
@@ -95,15 +95,15 @@ class Head(nn.Module):
         return self.dropout(self.embed(x))
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Return the logits (B, K): linear, or scale times cosine where there is no linear classifier."""
+        """Return the logits (B, K): linear, or scale times cosine without a linear classifier."""
         if self.weight is not None:
             return F.linear(embedding, self.weight, self.bias)
-        assert self.margin is not None  # nosec B101 # for mypy: check_loss has looked
+        assert self.margin is not None  # nosec B101 # for mypy: check_loss made sure
         return self.margin.logits(embedding)
 
 
 def _embedding(settings: Model, width_in: int) -> tuple[nn.Module, int]:
-    """Return the layers between the joined features and the classifiers, and their number of outputs."""
+    """Return the layers between the concatenated features and the classifiers, and their number of outputs."""
     width = settings.width
     if settings.head == "linear":
         return nn.Identity(), width_in

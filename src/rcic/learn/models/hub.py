@@ -1,4 +1,4 @@
-"""Weights of timm's networks and segmentation-models-pytorch's encoders, from the hub where they are kept."""
+"""ImageNet weights of timm networks and segmentation-models-pytorch encoders, from the Hugging Face hub."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _PATIENCE = 5.0  # seconds to wait for the hub's first answer
 def encoder_from_hub(name: str) -> dict[str, Tensor]:
     """Return the ImageNet state_dict of the 3-channel encoder ``name``, from the hub's cache or the hub.
 
-    Raises UserError if it has none, or without network: then the message says which file is wanted.
+    Raises UserError if there are none, or without network; the message then names the file to fetch.
     """
     from segmentation_models_pytorch.encoders import get_encoder
 
@@ -24,7 +24,7 @@ def encoder_from_hub(name: str) -> dict[str, Tensor]:
 
 
 def timm_from_hub(name: str) -> dict[str, Tensor]:
-    """Return the ImageNet state_dict of timm's network ``name``. Raises UserError as :func:`encoder_from_hub` does."""
+    """Return the ImageNet state_dict of timm's network ``name``. Raises UserError like :func:`encoder_from_hub`."""
     import timm
 
     return _fetch(name, _repository(f"tu-{name}"), lambda: timm.create_model(name, pretrained=True))
@@ -38,9 +38,9 @@ def _fetch(name: str, repository: str | None, make: Callable[[], nn.Module]) -> 
         raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none")
     try:
         with warnings.catch_warnings(), _quick_hub():
-            warnings.simplefilter("ignore")  # on how `weights` is spelt for encoders of timm
+            warnings.simplefilter("ignore")  # about the spelling of `weights` for timm encoders
             return make().state_dict()
-    except Exception as error:  # the hub's client has many kinds of "no network"
+    except Exception as error:  # the hub's client raises many exceptions without network
         raise UserError(
             f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Fetch model.safetensors of "
             f"{constants.ENDPOINT}/{repository} and name it with --set=model.weights_file=FILE, or start without: "
@@ -62,7 +62,7 @@ def _repository(name: str) -> str | None:
 
 @contextmanager
 def _quick_hub() -> Iterator[None]:
-    """Where the hub cannot be reached, let its client look into its cache only: else it retries for half a minute."""
+    """Make the hub's client use only its cache if the hub is out of reach; it would retry for half a minute."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
@@ -78,6 +78,6 @@ def _answers(url: str) -> bool:
         with urlopen(Request(url, method="HEAD"), timeout=_PATIENCE):  # nosec B310 # the hub's own address
             return True
     except HTTPError:
-        return True  # an answer, if not a welcome
+        return True  # the hub responds, though with an error
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""What a training minimises: cross entropy, a margin loss, or both; the labels may be mixed (CutMix, mixup)."""
+"""Losses: cross entropy, a margin loss, or both; the labels may be mixed (CutMix, mixup)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from torch.nn import functional as F
 from rcic.errors import UserError
 from rcic.learn.config.settings import Loss
 
-PerSample = Callable[[Tensor], Tensor]  # labels (B,) -> the loss of each sample (B,)
+PerSample = Callable[[Tensor], Tensor]  # labels (B,) -> losses of the samples (B,)
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The labels (B,) int64 of a batch; where images were mixed the other image's, too.
+    """The labels (B,) int64 of a batch and, for mixed images, those of the other image.
 
-    ``share``, a number or (B,), is the part of ``labels`` in 0..1; ``other`` has the rest. None: nothing is mixed.
+    ``share``, a number or (B,), is the weight of ``labels`` in 0..1; ``other`` has the rest. None: nothing is mixed.
     """
 
     labels: Tensor
@@ -28,7 +28,7 @@ class Targets:
 def check_loss(loss: Loss) -> None:
     """Raise UserError for a loss with neither cross entropy nor a margin."""
     if loss.ce < 0 or (loss.ce == 0 and loss.margin == "none"):
-        raise UserError(f"loss.ce is {loss.ce:g} with loss.margin {loss.margin}: nothing to learn from; set loss.ce 1")
+        raise UserError(f"loss.ce is {loss.ce:g} with loss.margin {loss.margin}: there is no loss; set loss.ce to 1")
 
 
 def cross_entropy(logits: Tensor, targets: Targets, smoothing: float = 0.0) -> Tensor:
@@ -41,31 +41,31 @@ def cross_entropy(logits: Tensor, targets: Targets, smoothing: float = 0.0) -> T
     if targets.other is None:
         return F.cross_entropy(logits, targets.labels, label_smoothing=smoothing)
 
-    def of_each(labels: Tensor) -> Tensor:
+    def loss_of(labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
 
-    return _by_share(of_each, targets).mean()
+    return _by_share(loss_of, targets).mean()
 
 
-def margin_loss(of_each: PerSample, targets: Targets, loss: Loss) -> Tensor:
-    """Return the batch's mean of a margin loss; ``loss.mixed`` says how it takes mixed labels.
+def margin_loss(loss_of: PerSample, targets: Targets, loss: Loss) -> Tensor:
+    """Return the batch's mean margin loss; ``loss.mixed`` sets the treatment of mixed labels.
 
-    Raises UserError for mixed labels where they are refused.
+    Raises UserError for mixed labels if ``loss.mixed`` is refuse.
     """
     if targets.other is None:
-        return of_each(targets.labels).mean()
+        return loss_of(targets.labels).mean()
     if loss.mixed == "weighted":
-        return _by_share(of_each, targets).mean()
+        return _by_share(loss_of, targets).mean()
     if loss.mixed == "larger":
-        return of_each(larger(targets)).mean()
+        return loss_of(larger(targets)).mean()
     raise UserError(
-        f"loss.margin {loss.margin} is not made for mixed labels (augment.cutmix, augment.mixup): set loss.mixed to "
-        "larger or weighted, or switch the mixing off"
+        f"loss.margin {loss.margin} does not support mixed labels (augment.cutmix, augment.mixup): set loss.mixed to "
+        "larger or weighted, or switch mixing off"
     )
 
 
 def larger(targets: Targets) -> Tensor:
-    """Return the labels (B,) of the larger share; halves keep their own."""
+    """Return the labels (B,) of the larger share; at equal shares, ``targets.labels``."""
     if targets.other is None:
         return targets.labels
     if isinstance(targets.share, Tensor):
@@ -78,6 +78,6 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def _by_share(of_each: PerSample, targets: Targets) -> Tensor:
-    assert targets.other is not None  # nosec B101 # for mypy: the caller has looked
-    return targets.share * of_each(targets.labels) + (1 - targets.share) * of_each(targets.other)
+def _by_share(loss_of: PerSample, targets: Targets) -> Tensor:
+    assert targets.other is not None  # nosec B101 # for mypy: the caller made sure
+    return targets.share * loss_of(targets.labels) + (1 - targets.share) * loss_of(targets.other)

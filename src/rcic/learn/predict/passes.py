@@ -1,4 +1,4 @@
-"""Many networks in few passes: those that read the same sites share one, as many as fit in memory."""
+"""Passes over the images: networks that read the same sites share a pass, as many as fit in memory."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,9 +20,9 @@ from rcic.pixels.images.sites import TAKEN
 from rcic.pixels.images.store import Store
 from rcic.screen.table import Screen
 
-PREDICTED, EMBEDDED = ("first", "logits"), ("embedding",)  # what is kept of SiteOutputs
-_FREE_SHARE = 1 / 3  # of the free memory, for networks and answers
-_WIDEST = 4096  # dimensions of an embedding, at most
+PREDICTED, EMBEDDED = ("first", "logits"), ("embedding",)  # kept fields of SiteOutputs
+_FREE_SHARE = 1 / 3  # of the free memory, for networks and outputs
+_WIDEST = 4096  # the largest dimension of an embedding
 
 
 def outputs_of(
@@ -33,32 +33,30 @@ def outputs_of(
     options: PredictionOptions,
     keep: Sequence[str] = PREDICTED,
 ) -> Iterator[tuple[Sequence[PredictionJob], list[Outputs], pd.DataFrame]]:
-    """Yield some jobs at a time, what each one's network says, and the site table (W rows) that it says it of."""
-    for some, reading in _passes(jobs, _readings(store, screen, jobs, options)):
-        for group in together(some, int(reading.rows["wanted"].sum()), options, keep):
-            asked = [member_network(job, options) for job in group]
-            said = f"{title} x {len(group)} models"
-            answers = predict_sites(asked, reading, options.batch_size, options.workers, said, keep)
-            rows = reading.rows[reading.rows["wanted"]].reset_index(drop=True)
-            yield group, answers, rows
+    """Yield the jobs in groups, with the outputs of each job and their site table (W rows)."""
+    for pass_jobs, plan in _passes(jobs, _site_plans(store, screen, jobs, options)):
+        for group in together(pass_jobs, int(plan.rows["wanted"].sum()), options, keep):
+            members = [member_network(job, options) for job in group]
+            bar_title = f"{title} x {len(group)} models"
+            outputs = predict_sites(members, plan, options.batch_size, options.workers, bar_title, keep)
+            rows = plan.rows[plan.rows["wanted"]].reset_index(drop=True)
+            yield group, outputs, rows
 
 
 def together(
     jobs: Sequence[PredictionJob], n_sites: int, options: PredictionOptions, keep: Sequence[str]
 ) -> Iterator[list[PredictionJob]]:
-    """Yield the jobs in groups whose networks, and their answers on ``n_sites`` sites, are in memory together.
+    """Yield the jobs in groups whose networks and outputs for ``n_sites`` sites are in memory together.
 
-    ``options.at_once`` of them or, without it, as many as need a third of the memory that is free, one at least.
+    A group has ``options.at_once`` jobs or, without it, as many as fit in a third of the free memory, at least one.
     """
     group: list[PredictionJob] = []
-    room = _FREE_SHARE * free_memory(options.device)
+    budget = _FREE_SHARE * free_memory(options.device)
     needed = 0.0
     for job in jobs:
-        n_bytes = (
-            4 * _WIDEST if keep == EMBEDDED else 6 * len(job.checkpoint.meta["classes"])
-        )  # a site: see SiteOutputs
-        size = job.checkpoint.path.stat().st_size + n_sites * n_bytes
-        if group and (len(group) == options.at_once or (options.at_once is None and needed + size > room)):
+        site_bytes = 4 * _WIDEST if keep == EMBEDDED else 6 * len(job.checkpoint.meta["classes"])  # see SiteOutputs
+        size = job.checkpoint.path.stat().st_size + n_sites * site_bytes
+        if group and (len(group) == options.at_once or (options.at_once is None and needed + size > budget)):
             yield group
             group, needed = [], 0.0
         group, needed = [*group, job], needed + size
@@ -67,28 +65,28 @@ def together(
 
 
 def free_memory(device: str) -> int:
-    """Return the bytes that are free: of the main memory or, if it has less, of the GPU."""
+    """Return the free bytes of the main memory or, if it has less, of the GPU."""
     free = int(psutil.virtual_memory().available)
     return min(free, torch.cuda.mem_get_info()[0]) if device == "cuda" else free
 
 
-def _readings(
+def _site_plans(
     store: Store, screen: Screen, jobs: Sequence[PredictionJob], options: PredictionOptions
 ) -> list[SitePlan]:
-    """Return what each job reads. The files are looked at once for jobs that read the same channels of the same wells.
+    """Return the site plan of each job. Jobs that read the same channels of the same wells share one.
 
-    Which sites are complete depends on a job's own channels, not on who shares a pass.
+    The set of complete sites depends on the channels of a job, not on the other jobs of its pass.
     """
-    made: dict[tuple[object, ...], SitePlan] = {}
-    keys = [_read_with(job) for job in jobs]
+    plans: dict[tuple[object, ...], SitePlan] = {}
+    keys = [_input_key(job) for job in jobs]
     for key, job in zip(keys, jobs, strict=True):
-        if key not in made:
-            made[key] = _reading(store, screen, job, options.drop_incomplete)
-    return [made[key] for key in keys]
+        if key not in plans:
+            plans[key] = _site_plan(store, screen, job, options.drop_incomplete)
+    return [plans[key] for key in keys]
 
 
-def _read_with(job: PredictionJob) -> tuple[object, ...]:
-    """Return all that decides what a job reads."""
+def _input_key(job: PredictionJob) -> tuple[object, ...]:
+    """Return all values that determine the site plan of a job."""
     data = job.config.data
     return (
         data.channels,
@@ -100,50 +98,56 @@ def _read_with(job: PredictionJob) -> tuple[object, ...]:
     )
 
 
-def _reading(store: Store, screen: Screen, job: PredictionJob, drop: bool) -> SitePlan:
-    """Return what a job reads, and says which sites are left out."""
+def _site_plan(store: Store, screen: Screen, job: PredictionJob, drop: bool) -> SitePlan:
+    """Return the site plan of a job; log the sites that are left out."""
     data, unit = job.config.data, job.config.statistics_unit
     rows = usable_sites(store, job.wells, data.sites, data.channels, drop, job.audit)
     rows = stacked(rows, data.sites) if data.stack_sites else rows
     rows = add_plate_context(store, screen, rows, unit, job.config, job.audit)
-    return SitePlan(rows, store, data.size, unit, data.sites if data.stack_sites else ())
+    stacked_sites = data.sites if data.stack_sites else ()
+    return SitePlan(rows=rows, store=store, size=data.size, unit=unit, stacked=stacked_sites)
 
 
-def _passes(jobs: Sequence[PredictionJob], readings: Sequence[SitePlan]) -> list[tuple[list[PredictionJob], SitePlan]]:
-    """Return the jobs in groups that read the same sites in the same way, each with its reading."""
-    keys = {number: _reads(reading) for number, reading in {id(reading): reading for reading in readings}.items()}
+def _passes(jobs: Sequence[PredictionJob], plans: Sequence[SitePlan]) -> list[tuple[list[PredictionJob], SitePlan]]:
+    """Return the jobs grouped by equal site plans, each group with its plan."""
+    keys = {number: _plan_key(plan) for number, plan in {id(plan): plan for plan in plans}.items()}
     groups: dict[tuple[object, ...], tuple[list[PredictionJob], SitePlan]] = {}
-    for job, reading in zip(jobs, readings, strict=True):
-        groups.setdefault(keys[id(reading)], ([], reading))[0].append(job)
+    for job, plan in zip(jobs, plans, strict=True):
+        groups.setdefault(keys[id(plan)], ([], plan))[0].append(job)
     return list(groups.values())
 
 
-def _reads(reading: SitePlan) -> tuple[object, ...]:
-    """Return all that decides whether two readings are of the same sites in the same way."""
-    rows = reading.rows
+def _plan_key(plan: SitePlan) -> tuple[object, ...]:
+    """Return a key that is equal for plans that read the same sites in the same way."""
+    rows = plan.rows
     columns = [column for column in ("id_code", "site", "wanted", TAKEN) if column in rows]
-    return reading.size, reading.unit, reading.stacked, rows[columns].to_csv(index=False)
+    return plan.size, plan.unit, plan.stacked, rows[columns].to_csv(index=False)
 
 
 def member_network(job: PredictionJob, options: PredictionOptions) -> MemberNetwork:
-    """Return the network of a job and how it is asked."""
+    """Return the network of a job with its inference settings."""
     config, meta = job.config, job.checkpoint.meta
-    how = InferenceSettings(
-        config.model.bn,
-        PixelNorm(**meta["pixels"]),
-        options.tta or config.predict.tta,
-        config.augment.crop,
-        options.device,
-        options.batch_size,
+    settings = InferenceSettings(
+        bn=config.model.bn,
+        pixels=PixelNorm(**meta["pixels"]),
+        tta=options.tta or config.predict.tta,
+        crop=config.augment.crop,
+        device=options.device,
+        batch_size=options.batch_size,
     )
-    return MemberNetwork(_network(job.checkpoint, config), config.data.channels, how, meta["metadata"])
+    return MemberNetwork(
+        network=_network(job.checkpoint, config),
+        channels=config.data.channels,
+        settings=settings,
+        known=meta["metadata"],
+    )
 
 
 def _network(checkpoint: Checkpoint, config: Config) -> WellClassifier:
-    """Return the network of a checkpoint. Raises UserError if a tensor of it is not in the file."""
+    """Return the network of a checkpoint. Raises UserError if the file lacks one of its tensors."""
     meta = checkpoint.meta
     n_values = [len(values) for values in meta["metadata"].values()]
     network = build_model(config.model, config.in_channels, len(meta["classes"]), config.loss, n_values, load=False)
     if fresh := load_matching(network, checkpoint):
-        raise UserError(f"{checkpoint.path}: lacks {fresh[0]}, or has it in another shape")
+        raise UserError(f"{checkpoint.path}: lacks tensor {fresh[0]}, or has it in another shape")
     return network

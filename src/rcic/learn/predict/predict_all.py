@@ -1,4 +1,4 @@
-"""Predict test wells and held-out wells with every trained member, and leave the answers as plain files."""
+"""The command predict-all: logits of the test and held-out wells by every trained member, as plain files."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,12 +40,12 @@ def predict_all(
     part: Shard | None = None,
     jobs: RunShards = run_nothing,
 ) -> None:
-    """Write the predictions of every member of ``model_names`` below ``model_root`` that are not there yet.
+    """Write the missing predictions of every member of ``model_names`` below ``model_root``.
 
-    ``NAME@`` are all of ``NAME``'s cell types' own models, each of which predicts the wells of its cell type. They are
-    there if they were made from the same checkpoint, screen, sites and views. Members that read the same sites share
-    one pass, as many as fit in memory (or ``at_once``), and their files are written after each pass: a killed run goes
-    on where it was. A ``part`` is a share of the members; ``jobs`` may have such parts predicted elsewhere. Raises
+    ``NAME@`` are all models of ``NAME`` for one cell type, each of which predicts the wells of its cell type. Existing
+    predictions are kept if they were made from the same checkpoint, screen, sites and views. Members that read the same
+    sites share one pass, as many as fit in memory (or ``at_once``), and their files are written after each pass: a
+    killed run resumes where it was. A ``part`` is a share of the members; ``jobs`` may run such parts elsewhere. Raises
     UserError if there is no finished member, or a checkpoint or an image cannot be used.
     """
     options = replace(options, device=pick_device(options.device))
@@ -54,31 +54,31 @@ def predict_all(
     audit = audit_of_prediction(options.audit_dir, screen)
     jobs()
     for split in splits:
-        places = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
-        for job, answers, rows in run_missing(screen, places, split, options, audit):
-            write_predictions(job, answers, rows, screen.n_treatments)
+        files = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
+        for job, outputs, rows in run_missing(screen, files, split, options, audit):
+            write_predictions(job, outputs, rows, screen.n_treatments)
 
 
 def run_missing(
     screen: Screen,
-    places: Mapping[Path, dict[str, Path]],
+    files_of: Mapping[Path, dict[str, Path]],
     split: str,
     options: PredictionOptions,
     audit: Audit | None,
     keep: Sequence[str] = PREDICTED,
 ) -> Iterator[tuple[PredictionJob, Outputs, pd.DataFrame]]:
-    """Yield each job of ``split`` that is still to do, what its network says, and the site table that it says it of.
+    """Yield each unfinished job of ``split`` with its outputs and their site table.
 
-    ``places`` maps run folders to the files that the answers belong in; whoever takes an answer writes it before the
-    next. ``keep`` says what of it is wanted. Says how many are done already. Raises UserError as `predict_all`.
+    ``files_of`` maps run folders to the output files; the caller writes them before it takes the next job. ``keep``
+    names the fields of the outputs to keep. Logs the number of finished jobs. Raises UserError like `predict_all`.
     """
     jobs = [
         plan_job(screen, folder, files, split, options.tta, options.drop_incomplete, audit)
-        for folder, files in places.items()
+        for folder, files in files_of.items()
     ]
     todo = [job for job in jobs if not is_predicted(job)]
     verb = "embedded" if keep == EMBEDDED else "predicted"
     _log.info(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are {verb} already, {len(todo)} to go")
-    for some, answers, rows in outputs_of(open_store(screen), screen, todo, split, options, keep):
-        for job, own in zip(some, answers, strict=True):
-            yield job, own, rows
+    for group, group_outputs, rows in outputs_of(open_store(screen), screen, todo, split, options, keep):
+        for job, outputs in zip(group, group_outputs, strict=True):
+            yield job, outputs, rows

@@ -1,4 +1,4 @@
-"""How networks predict: the flags that predict-all and embed-all share."""
+"""Flags of a prediction, shared by the commands predict-all and embed-all."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,16 +13,16 @@ from rcic.schema.convert import from_plain
 class PredictionOptions:
     """Prediction.
 
-    Raises UserError for a number that is too small, or views that a config could not have.
+    Raises UserError for a number that is too small, or views that a config does not allow.
 
     Attributes:
         device: auto takes a GPU if there is one.
-        batch_size: sites at once.
+        batch_size: sites a batch.
         workers: threads that read images ahead.
-        at_once: networks in memory at once, which share one pass over the images; as many as fit if not given.
+        at_once: networks in memory at the same time, which share one pass over the images; as many as fit if not given.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90, instead of those of each training's config.
-        audit_dir: where the audit is: bad images are not read. Without an audit all are, and a line says so.
+        audit_dir: the folder of the audit, whose bad images are not read; without an audit a warning is logged.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -10,7 +10,7 @@ Float = TypeVar("Float", np.float16, np.float32)
 
 
 def stack_sites(logits: NDArray[Float], sites: pd.DataFrame) -> tuple[NDArray[Float], pd.DataFrame]:
-    """Return (N, S, K) logits, one slot a site number, and the table of the N wells in order of appearance.
+    """Return (N, S, K) logits by well and site number, and the table of the N wells in order of appearance.
 
     ``logits`` (R, K) has one row for each of the R rows of ``sites`` (columns id_code, site, ...). A site that is not
     in the table is NaN.
@@ -24,7 +24,7 @@ def stack_sites(logits: NDArray[Float], sites: pd.DataFrame) -> tuple[NDArray[Fl
 
 
 def average_sites(logits: NDArray[np.float32], sites: pd.DataFrame) -> tuple[NDArray[np.float32], pd.DataFrame]:
-    """Return (N, K) logits, the mean over the sites a well has, and the table of the N wells."""
+    """Return (N, K) logits, the mean over the sites of each well, and the table of the N wells."""
     stacked, wells = stack_sites(logits, sites)
     return mean_of_sites(stacked), wells
 
@@ -33,7 +33,7 @@ def mean_of_sites(stacked: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (N, K), the mean of (N, S, K) over the sites that are not NaN, summed in float64."""
     means = np.asarray(np.mean(stacked, axis=1, dtype=np.float64))
     lacking = np.isnan(means).any(axis=1)
-    some = stacked[lacking].astype(np.float64)
-    there = (~np.isnan(some)).sum(axis=1)
-    means[lacking] = np.where(there > 0, np.nansum(some, axis=1) / np.maximum(there, 1), np.nan)
+    partial = stacked[lacking].astype(np.float64)
+    n_sites = (~np.isnan(partial)).sum(axis=1)
+    means[lacking] = np.where(n_sites > 0, np.nansum(partial, axis=1) / np.maximum(n_sites, 1), np.nan)
     return np.asarray(means, np.float32)

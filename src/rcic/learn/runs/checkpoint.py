@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read without running code, and laid over a network with a word on what did not fit."""
+"""Checkpoints: written atomically, read without executing code, loaded into networks that may differ in their head."""
 
 import io
 import zipfile
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from rcic.errors import UserError
 from rcic.files.atomic import whole
 
-FORMAT = 2  # 2: the config within has the sections of settings.py
+FORMAT = 2  # 2: the stored config has the sections of settings.py
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights and what they are weights of (model, channels, classes, size, stage, epoch, metrics, config).
+    """Weights and their description (model, channels, classes, size, stage, epoch, metrics, config).
 
-    ``extra`` is what else a training needs to go on.
+    ``extra`` is the further state that a training needs to resume.
     """
 
     weights: dict[str, Tensor]
@@ -38,9 +38,9 @@ def save_checkpoint(
 ) -> None:
     """Write ``model``'s weights with ``meta`` (plain values) and ``extra`` (optimiser state and the like).
 
-    The file that was there is kept as ``earlier``, if given: at no instant is there neither.
-    Raises UserError if the file cannot be written. It is made in memory first: torch's own writer would report a full
-    disk as a RuntimeError that does not say so.
+    An existing file is kept as ``earlier``, if given; at any moment one of the two exists. Raises UserError if the file
+    cannot be written. The content is serialised in memory first: torch's writer would report a full disk as a
+    RuntimeError without the reason.
     """
     content = io.BytesIO()
     torch.save({"format": FORMAT, "meta": dict(meta), "model": model.state_dict(), **(extra or {})}, content)
@@ -51,10 +51,10 @@ def save_checkpoint(
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Return a checkpoint's weights (on the CPU, read when they are used) and facts.
+    """Return the checkpoint in a file; its weights are on the CPU and memory-mapped.
 
-    Every byte is looked at first: the file is a zip archive, whose records have checksums that torch itself does not
-    compare. Raises UserError if the file is missing, damaged, foreign, or holds anything but tensors and plain values.
+    Every byte is checked first: the file is a zip archive, whose records have checksums that torch does not verify.
+    Raises UserError if the file is missing, damaged, foreign, or holds anything but tensors and plain values.
     """
     try:
         _check_bytes(path)
@@ -63,7 +63,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise UserError(f"{path}: no such checkpoint") from None
     except Exception as error:
         raise UserError(
-            f"{path}: not a readable checkpoint ({type(error).__name__}); damaged, or was the copy cut short?"
+            f"{path}: not a readable checkpoint ({type(error).__name__}); the file is damaged or incomplete"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not {"model", "meta"} <= content.keys():
         raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT})")
@@ -72,21 +72,21 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _check_bytes(path: str | Path) -> None:
-    """Raise BadZipFile if a record of the archive has another checksum than its directory says."""
+    """Raise BadZipFile if the checksum of a record differs from that in the archive's directory."""
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(damaged)
 
 
 def load_matching(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
-    """Copy the checkpoint's weights into ``model``; return the names of the head's tensors that were left as they were.
+    """Copy the checkpoint's weights into ``model``; return the names of the head's tensors that do not match.
 
-    Only the head may differ (a 31-class model starts a 1,108-class one). Raises UserError when the trunk differs:
-    another architecture or another number of channels.
+    Only the head may differ (a 31-class model starts a 1,108-class one). Raises UserError if the trunk differs: another
+    architecture or another number of channels.
     """
-    own, weights = model.state_dict(), checkpoint.weights
-    fitting = {key: value for key, value in weights.items() if key in own and value.shape == own[key].shape}
-    differing = sorted((own.keys() | weights.keys()) - fitting.keys())
+    target, weights = model.state_dict(), checkpoint.weights
+    fitting = {key: value for key, value in weights.items() if key in target and value.shape == target[key].shape}
+    differing = sorted((target.keys() | weights.keys()) - fitting.keys())
     if trunk := [key for key in differing if not key.startswith("head.")]:
         raise UserError(
             f"{checkpoint.path}: does not fit: it is {checkpoint.meta['model']} on channels "
@@ -102,14 +102,17 @@ def trunk_of(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, weights=weights)
 
 
-def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], where: str) -> None:
-    """Raise UserError unless the checkpoint was trained on exactly these siRNAs, in this order."""
+def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], owner: str) -> None:
+    """Raise UserError unless the checkpoint was trained on exactly these classes, in this order.
+
+    ``owner`` names the source of ``classes`` in the message.
+    """
     trained = tuple(checkpoint.meta["classes"])
     if len(trained) != len(classes):
-        raise UserError(f"{checkpoint.path}: trained for {len(trained)} classes, but {where} has {len(classes)}")
+        raise UserError(f"{checkpoint.path}: trained on {len(trained)} classes, but {owner} has {len(classes)}")
     if trained != classes:
         first = next(index for index, pair in enumerate(zip(trained, classes, strict=True)) if pair[0] != pair[1])
         raise UserError(
-            f"{checkpoint.path}: trained on other siRNA names than {where} has: class {first} is {trained[first]!r} "
-            f"there and {classes[first]!r} here"
+            f"{checkpoint.path}: trained on other classes than those of {owner}: class {first} is {trained[first]!r}, "
+            f"not {classes[first]!r}"
         )

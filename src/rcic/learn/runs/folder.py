@@ -1,4 +1,4 @@
-"""What a run folder holds: a finished training, the epochs of a broken-off one, and of which config and data."""
+"""The state of a run folder: a finished or interrupted training, its config and its data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,33 +15,33 @@ from rcic.learn.runs.ranks import log_main
 from rcic.learn.runs.run_record import read_run_record
 from rcic.schema.convert import flat, read_yaml, to_plain
 
-HARMLESS = (  # keys that do not decide what is learnt
+HARMLESS = (  # keys that do not change the trained weights
     "log.every",
     "log.tensorboard",
     "log.wandb",
     "data.workers",
     "data.cache",
-    "data.folds_dir",  # what the tables in them say is compared
+    "data.folds_dir",  # the content of the tables is compared
     "data.pseudo_dir",
-    "data.audit",  # so is which sites are bad
+    "data.audit",  # the set of bad sites is compared
     "data.audit_dir",
     "train.device",
     "train.valid_batch_size",
-    "predict.tta",  # but said
+    "predict.tta",  # a difference is logged
 )
 DATA = {
     "screen": "screen (wells)",
     "tables": "tables (wells or labels)",
-    "audit": "audit (the bad images, or what is done about them)",
+    "audit": "audit (the bad images, or their treatment)",
 }
-_CHOOSE = "choose another --log_root, or --force to train anew"
+_CHOOSE = "choose another --log_root, or train anew with --force"
 
 RunStateName = Literal["missing", "partial", "running", "done", "stale", "failed"]
 
 
 @dataclass(frozen=True)
 class RunState:
-    """How far a training is: whole ``epochs`` of all, and in words what else there is to know of it."""
+    """The progress of a training: the number of whole ``epochs``, and in ``words`` the reason or the difference."""
 
     kind: RunStateName
     epochs: int = 0
@@ -49,14 +49,14 @@ class RunState:
 
 
 def run_folder(log_root: str | Path, config: Config) -> Path:
-    """Return ``LOG/{stage}/[1,2,3,4,5]/fold_K/MODEL`` (``MODEL@HUVEC`` for a cell type's own); stage I has no fold."""
+    """Return ``LOG/{stage}/[1,2,3,4,5]/fold_K/MODEL`` (``MODEL@HUVEC`` for one cell type); stage I has no fold."""
     fold = None if config.stage == "control" else config.data.fold
     name = model_name(config.model.name, config.data.cell_types)
     return Path(log_root) / config.stage / Member(config.data.channels, fold, name).folder
 
 
 def init_path(config: Config, log_root: Path) -> Path | None:
-    """Return the checkpoint that a training is to start from, whether it is there or not; None if from none."""
+    """Return the path of the checkpoint that a training starts from, existing or not; None without one."""
     if config.init.checkpoint is not None:
         return Path(config.init.checkpoint)
     if config.init.stage == "none":
@@ -66,32 +66,32 @@ def init_path(config: Config, log_root: Path) -> Path | None:
 
 
 def lacks_start(config: Config, log_root: Path) -> str:
-    """Return what is wrong with the checkpoint that a training is to start from, '' if nothing is or it needs none."""
+    """Return the problem with the checkpoint that a training starts from, '' if there is none or no checkpoint."""
     path = init_path(config, log_root)
     if path is None or config.init.checkpoint is not None:
         return "" if path is None or path.exists() else f"{path}: no such checkpoint"
     status = read_run_record(path.parents[1]).get("status", "done")
     if path.exists() and status == "done":
         return ""
-    reason = f"its training is {status}, not done" if path.exists() else "not there"
+    reason = f"its training is {status}, not done" if path.exists() else "no such checkpoint"
     return f"{path}: {reason}, but init.stage is {config.init.stage}"
 
 
 def run_state(folder: Path, config: Config, data: Mapping[str, str]) -> RunState:
-    """Return how far the training of ``config`` is in its folder; ``data`` are the fingerprints of what it reads.
+    """Return the state of the training of ``config`` in its folder; ``data`` are the fingerprints of its input.
 
-    Stale: what is there, finished or not, was trained with another config or other data (the words say which).
+    Stale: the folder holds a training, finished or not, with another config or other data (named in the words).
     """
     record, epochs = read_run_record(folder), _epochs(folder)
-    if (who := owner(folder)) is not None:
-        return RunState("running", epochs, who)
+    if (process := owner(folder)) is not None:
+        return RunState("running", epochs, process)
     done = record.get("status") == "done"
     begun = any((folder / name).exists() for name in (LAST, PREVIOUS))
     if not done and not begun:
         failed = record.get("status") == "failed"
         return RunState("failed", 0, str(record.get("reason", ""))) if failed else RunState("missing")
     if not (folder / CONFIG).exists():
-        return RunState("stale", epochs, f"a config that is not known: {CONFIG} is gone")
+        return RunState("stale", epochs, f"an unknown config: {CONFIG} is missing")
     if differs := changed_settings(flat(read_yaml(folder / CONFIG)), config, record, data):
         return RunState("stale", epochs, f"another {differs}")
     failed = record.get("status") == "failed"
@@ -99,29 +99,27 @@ def run_state(folder: Path, config: Config, data: Mapping[str, str]) -> RunState
 
 
 def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
-    """Return whether this very training is finished there.
+    """Return whether this training is finished in ``folder``.
 
-    ``data`` are the fingerprints of what it reads. Raises UserError if what is finished there had another config or
-    other data.
+    ``data`` are the fingerprints of its input. Raises UserError if a training with another config or other data is
+    finished there.
     """
     record = read_run_record(folder)
     if record.get("status") != "done":
         return False
     if not (folder / CONFIG).exists():
-        raise UserError(f"{folder}: finished, but {CONFIG} is gone, so nobody knows how; {_CHOOSE}")
+        raise UserError(f"{folder}: finished, but {CONFIG} is missing, so its config is unknown; {_CHOOSE}")
     kept = flat(read_yaml(folder / CONFIG))
     if differs := changed_settings(kept, config, record, data):
         raise UserError(f"{folder}: finished with another {differs}; {_CHOOSE}")
     if kept["predict.tta"] != list(config.predict.tta):
-        trained, asked = (",".join(views) for views in (kept["predict.tta"], config.predict.tta))
-        log_main(
-            f"{folder}: predict.tta was {trained} in training, and predict-all keeps to that; give it --tta={asked}"
-        )
+        trained, given = (",".join(views) for views in (kept["predict.tta"], config.predict.tta))
+        log_main(f"{folder}: predict-all uses predict.tta of the training, {trained}, unless given --tta={given}")
     return True
 
 
 def check_begun(folder: Path, config: Config, data: Mapping[str, str], begun: Mapping[str, Any]) -> None:
-    """Raise UserError unless a broken-off training is this one; ``begun`` is what its last checkpoint says."""
+    """Raise UserError unless an interrupted training is this one; ``begun`` is the meta of its last checkpoint."""
     if differs := changed_settings(flat(begun["config"]), config, read_run_record(folder), data):
         raise UserError(f"{folder}: {begun['epoch']} epochs were trained with another {differs}; {_CHOOSE}")
 
@@ -129,7 +127,7 @@ def check_begun(folder: Path, config: Config, data: Mapping[str, str], begun: Ma
 def changed_settings(
     kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], data: Mapping[str, str]
 ) -> str:
-    """Return which values that decide the result are others than those ``kept`` (dotted keys), '' if none is."""
+    """Return the names of values that change the result and differ from those ``kept`` (dotted keys), or ''."""
     wanted = flat(to_plain(config))
     names = [key for key, value in wanted.items() if key not in HARMLESS and kept.get(key) != value]
     names += [DATA[name] for name, value in data.items() if record.get(name, value) != value]
@@ -137,7 +135,7 @@ def changed_settings(
 
 
 def _epochs(folder: Path) -> int:
-    """Return the number of whole epochs that metrics.csv tells, 0 if it cannot be read."""
+    """Return the number of whole epochs in metrics.csv, 0 if it cannot be read."""
     try:
         return len(pd.read_csv(folder / METRICS))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""run.json, what a run folder says of itself: running, failed or done, and everything the result depended on."""
+"""run.json, the record of a run folder: its status (running, failed, done, ...) and all that the result depends on."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ _PACKAGES = (
 
 
 def read_run_record(folder: Path) -> dict[str, Any]:
-    """Return run.json of a run folder; empty if there is none that can be read."""
+    """Return run.json of a run folder; empty if it is missing or unreadable."""
     try:
         return dict(json.loads((folder / RUN).read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -37,7 +37,7 @@ def read_run_record(folder: Path) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Return when and how this process was started, and with which versions."""
+    """Return the start time, the command line and the versions of this process."""
     return {
         "started": _now(),
         "command": sys.argv,
@@ -49,9 +49,9 @@ def environment() -> dict[str, Any]:
 
 @contextmanager
 def recorded(folder: Path, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Keep run.json at "running" within the block, then at "done", "stopped" (Ctrl-C, SIGTERM) or "failed".
+    """Set the status in run.json to "running" in the block, then to "done", "stopped" (Ctrl-C, SIGTERM) or "failed".
 
-    What the block puts into the yielded dict is added at the end. Only the main process writes.
+    The content of the yielded dict is added at the end. Only the main process writes.
     """
     outcome: dict[str, Any] = {}
     _write(folder, record | {"status": "running"})
@@ -59,7 +59,7 @@ def recorded(folder: Path, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield outcome
         _write(folder, record | outcome | {"status": "done", "finished": _now()})
     except BaseException as error:
-        with contextlib.suppress(Exception):  # the disk may be full: the error is what counts
+        with contextlib.suppress(Exception):  # the disk may be full: the first error matters
             reason = str(error) or type(error).__name__
             status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
             _write(folder, record | outcome | {"status": status, "finished": _now(), "reason": reason})
@@ -93,7 +93,7 @@ def _commit() -> str | None:
         return os.environ.get("RCIC_COMMIT") or None
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603 # a list, no shell
-        return done.stdout.strip()
+        result = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603 # a list, no shell
+        return result.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return os.environ.get("RCIC_COMMIT") or None

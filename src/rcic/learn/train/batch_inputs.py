@@ -1,4 +1,4 @@
-"""From a training batch to what goes into the network, on its device, and what should come out of it."""
+"""From a training batch to the network's arguments, on its device, and the targets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ Arguments = tuple[Tensor, Tensor | None, Tensor | None, float]  # images, metada
 
 
 class Inputs:
-    """Normalises, augments and perhaps mixes a batch. All chance derives from (seed, epoch, rank)."""
+    """Normalise, augment and optionally mix a batch. All random numbers derive from (seed, epoch, rank)."""
 
     def __init__(self, config: Config, sites: TrainingSites):
         self.settings, self.channels_last, self.seed = config.augment, config.train.channels_last, config.train.seed
@@ -28,7 +28,7 @@ class Inputs:
         self.sites = sites
 
     def begin(self, epoch: int, rank: int, device: torch.device | str) -> None:
-        """Draw the chance of an epoch, counted from 1, anew."""
+        """Seed the random generators for an epoch, counted from 1."""
         seeds = np.random.SeedSequence((self.seed, epoch, rank)).generate_state(1)
         self.device, self.mixes = device, epoch >= self.first_mixed
         self.chance = torch.Generator(device).manual_seed(int(seeds[0]))
@@ -42,8 +42,8 @@ class Inputs:
         labels = self.sites.labels(batch).to(self.device, non_blocking=True)  # (B,)
         metadata, order, share = self.sites.metadata(batch["row"], self.device), None, 1.0
         if self.mixes:
-            some = self.settings
-            x, order, share = mix_batch(x, self.coin, some.cutmix, some.mixup, some.mix_alpha)
+            augment = self.settings
+            x, order, share = mix_batch(x, self.coin, augment.cutmix, augment.mixup, augment.mix_alpha)
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         targets = Targets(labels) if order is None else Targets(labels, labels[order], share)

@@ -1,4 +1,4 @@
-"""From a config and its tables to a runner that is ready to go: images, loaders, network, callbacks, loggers."""
+"""From a config and its tables to a runner: images, loaders, network, callbacks, loggers."""
 
 import dataclasses
 from functools import partial
@@ -44,11 +44,10 @@ def build_training(
     audit: Audit | None = None,
     begun: Checkpoint | None = None,
 ) -> tuple[WellRunner, dict[str, Any]]:
-    """Return the runner of one training, which will write into ``folder``, and the facts of it for run.json.
+    """Return the runner of one training, which will write into ``folder``, and the facts for run.json.
 
-    ``audit`` says which images are bad. The training goes on from ``begun``, the last whole epoch of the same one, if
-    that is given. Writes nothing. Raises UserError for images, weights, a device or a precision that the training could
-    not use.
+    ``audit`` names the bad images. The training resumes from ``begun``, its last whole epoch, if given. Writes nothing.
+    Raises UserError for images, weights, a device or a precision that the training cannot use.
     """
     device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
     check_precision(config.train.precision, device)
@@ -82,7 +81,7 @@ def build_training(
     facts |= {"n_train_sites": int((labels >= 0).sum()), "n_valid_sites": n_valid, "absent": absent}
     facts["disk_bytes"] = disk_bytes(model, config.train)
     log_main(_headline(config, table, facts))
-    _tell_absent(absent, len(table.classes))
+    _warn_absent(absent, len(table.classes))
     return runner, facts
 
 
@@ -94,11 +93,11 @@ def find_sites(
     start: Checkpoint | None = None,
     audit: Audit | None = None,
 ) -> tuple[TrainingSites, dict[str, list[str]]]:
-    """Return the site tables of a stage with their metadata, and the metadata values that training knows.
+    """Return the site tables of a stage with their metadata, and the known metadata values.
 
-    They are those of the wells that are learnt for the answers: a held-out or a test experiment does not become known
-    through its control wells. ``start`` is the checkpoint that the weights come from, if they do. Raises UserError for
-    missing images, or a screen without the metadata that the config wants.
+    The known values are those of the wells whose classes can be predicted: a held-out or a test experiment does not
+    become known through its control wells. ``start`` is the checkpoint of the initial weights, if any. Raises UserError
+    for missing images, or a screen without the metadata that the config names.
     """
     data, unit = config.data, config.statistics_unit
     train, valid = (
@@ -108,8 +107,8 @@ def find_sites(
     if data.stack_sites:
         train, valid = stacked(train, data.sites), stacked(valid, data.sites)
     groups = _plate_groups(config, screen)
-    answers = train[train["label"] < table.n_answers]
-    known = align_metadata(known_values(config.model.metadata, answers, groups), config, start)
+    predictable = train[train["label"] < table.n_answers]
+    known = align_metadata(known_values(config.model.metadata, predictable, groups), config, start)
     valid = add_plate_context(store, screen, valid, unit, config, audit)
     if config.progressive.start:
         train = with_test_sites(config, screen, store, train, audit)
@@ -122,7 +121,7 @@ def _plate_groups(config: Config, screen: Screen) -> Groups | None:
 
 
 def _loaders(config: Config, sites: TrainingSites, store: Store) -> tuple[dict[str, BatchLoader], PixelNorm]:
-    """Return the two loaders and how pixels are normalised."""
+    """Return the two loaders and the pixel normalisation."""
     train = train_loader(config, sites.train, store)
     loaders = {"train": train, "valid": valid_loader(config, sites.valid, store, sites.unit)}
     return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)
@@ -130,8 +129,8 @@ def _loaders(config: Config, sites: TrainingSites, store: Store) -> tuple[dict[s
 
 def _title(config: Config) -> str:
     fold = "" if config.stage == "control" else f" fold {config.data.fold}"
-    own = f" {'+'.join(config.data.cell_types)}" if config.data.cell_types else ""
-    return f"{config.stage} {channel_name(config.data.channels)}{fold}{own}"
+    cell_types = f" {'+'.join(config.data.cell_types)}" if config.data.cell_types else ""
+    return f"{config.stage} {channel_name(config.data.channels)}{fold}{cell_types}"
 
 
 def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
@@ -142,17 +141,17 @@ def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
     )
 
 
-def _tell_absent(absent: list[str | int], n_classes: int, n_named: int = 8) -> None:
-    """Say which siRNAs this training will never see."""
+def _warn_absent(absent: list[str | int], n_classes: int, n_named: int = 8) -> None:
+    """Log a warning that names the classes without training wells."""
     if not absent:
         return
     named = ", ".join(map(str, absent[:n_named])) + (" ..." if len(absent) > n_named else "")
-    says = "have no training well, so their wells cannot be told"
-    log_main(f"warning: {len(absent)} of {n_classes} siRNAs {says}: {named}")
+    note = "have no training well and can never be predicted"
+    log_main(f"warning: {len(absent)} of {n_classes} classes {note}: {named}")
 
 
 def _meta(config: Config, table: StageTable, screen: Screen) -> dict[str, Any]:
-    """Return what a checkpoint says of itself, in plain values."""
+    """Return the description of the training that is saved in its checkpoints, as plain values."""
     return {
         "stage": config.stage,
         "model": model_name(config.model.name, config.data.cell_types),

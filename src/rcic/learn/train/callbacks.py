@@ -1,4 +1,4 @@
-"""What happens at one moment of a training: validation at the end of its loader, checkpoints at the end of an epoch."""
+"""Catalyst callbacks: frozen trunk, validation metrics, checkpoints, progress bar."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class FrozenTrunk(dl.Callback):
-    """Keeps the trunk's weights out of the gradient for the first epochs.
+    """Exclude the trunk's weights from the gradient in the first epochs.
 
-    It stays in training mode, so the running statistics of its BatchNorms go over to the screen's images meanwhile.
+    The trunk stays in training mode, so the running statistics of its BatchNorms adapt to the screen's images.
     """
 
     def __init__(self, epochs: int):
@@ -27,14 +27,14 @@ class FrozenTrunk(dl.Callback):
         self.epochs = epochs
 
     def on_epoch_start(self, runner: "WellRunner") -> None:
-        """Freeze or thaw."""
+        """Freeze or unfreeze the trunk."""
         runner.network.trunk_frozen = runner.epoch_step <= self.epochs
 
 
 class WellValidation(dl.Callback):
-    """Scores the validation wells: all sites of a well averaged, overall, by cell type and by experiment.
+    """Metrics of the validation wells, averaged over their sites: overall, by cell type and by experiment.
 
-    Of the classes only the first ``n_answers`` are answers.
+    Only the first ``n_answers`` classes can be predicted.
     """
 
     def __init__(self, sites: pd.DataFrame, n_answers: int):
@@ -42,11 +42,11 @@ class WellValidation(dl.Callback):
         self.sites, self.n_answers = sites, n_answers
 
     def on_loader_end(self, runner: "WellRunner") -> None:
-        """Put map3, top1 and top3, and map3 and top1 of each group, among the loader's metrics."""
+        """Add map3, top1 and top3, and map3 and top1 of each group, to the loader's metrics."""
         if not runner.is_valid_loader:
             return
         wanted = self.sites["wanted"].to_numpy(bool)
-        logits = runner.answers.logits()[wanted, : self.n_answers]
+        logits = runner.validation_outputs.logits()[wanted, : self.n_answers]
         logits, wells = average_sites(logits, self.sites[wanted].reset_index(drop=True))  # (N, K)
         labels = wells["label"].to_numpy()
         runner.loader_metrics.update(well_metrics(logits, labels))
@@ -56,19 +56,19 @@ class WellValidation(dl.Callback):
 
 
 class KeepBestAndLast(dl.Callback):
-    """Writes ``last.pth`` every epoch and ``best.pth`` when the monitored metric rises; ties keep the earlier epoch.
+    """Write ``last.pth`` every epoch and ``best.pth`` when the monitored metric rises; ties keep the earlier epoch.
 
-    The epoch before the last is kept as ``previous.pth`` until the training ends. ``best`` goes on from ``earlier``.
+    The epoch before the last is kept as ``previous.pth`` until the training ends. ``earlier``: the checkpoint resumed.
     """
 
     def __init__(self, folder: Path, monitor: str, meta: dict[str, Any], earlier: Checkpoint | None = None):
         super().__init__(order=dl.CallbackOrder.Checkpoint)
         self.folder, self.monitor, self.meta = folder, monitor, meta
         self.best: dict[str, Any] = {"epoch": 0, "value": float("-inf")} if earlier is None else earlier.extra["best"]
-        self.kept: int = 0 if earlier is None else earlier.meta["epoch"]  # the last epoch that is on the disk
+        self.kept: int = 0 if earlier is None else earlier.meta["epoch"]  # the last epoch on disk
 
     def on_epoch_end(self, runner: "WellRunner") -> None:
-        """Compare, then write on the main process only."""
+        """Compare the metric, then write the checkpoints on the main process."""
         metrics = runner.epoch_metrics["valid"]
         is_best = metrics[self.monitor] > self.best["value"]
         if is_best:
@@ -84,15 +84,15 @@ class KeepBestAndLast(dl.Callback):
         self.kept = runner.epoch_step
 
     def on_experiment_end(self, runner: "WellRunner") -> None:
-        """Remove what only going on would have needed."""
+        """Remove ``previous.pth``, which is only needed to resume."""
         if runner.engine.is_main_process:
             (self.folder / PREVIOUS).unlink(missing_ok=True)
 
 
 class Progress(dl.Callback):
-    """One bar over all batches of the training, on a terminal; elsewhere nothing.
+    """One progress bar over all batches of the training, shown on a terminal only.
 
-    It shows the epoch's mean loss so far. Only ``every`` so many batches: to look at it is to wait for the device.
+    It shows the epoch's mean loss so far, updated after ``every`` batches, since to read the loss waits for the device.
     """
 
     def __init__(self, title: str, every: int = 50):
@@ -105,11 +105,11 @@ class Progress(dl.Callback):
         total = runner.num_epochs * sum(len(loader) for loader in runner.loaders.values())
         hidden = None if runner.engine.is_main_process else True
         done = total * runner.epoch_step // runner.num_epochs
-        words: dict[str, Any] = {"desc": self.title, "unit": "batch", "dynamic_ncols": True, "leave": False}
-        self.bar = tqdm(total=total, initial=done, disable=hidden, **words)
+        options: dict[str, Any] = {"desc": self.title, "unit": "batch", "dynamic_ncols": True, "leave": False}
+        self.bar = tqdm(total=total, initial=done, disable=hidden, **options)
 
     def on_batch_end(self, runner: "WellRunner") -> None:
-        """Move the bar."""
+        """Advance the bar."""
         if self.bar is None:
             return
         self.bar.update()

@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: Catalyst's engines over accelerate, made to fit this program."""
+"""Catalyst's engines over accelerate, adapted to this package."""
 
 import os
 
@@ -12,12 +12,12 @@ from rcic.learn.predict.device import pick_device
 
 
 class _Engine:
-    """What both engines do otherwise than Catalyst's."""
+    """Overrides of Catalyst's engines for CPU and GPU."""
 
     def mean_reduce_ddp_metrics(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Return metrics as they are: every rank computes them on all gathered wells.
+        """Return the metrics unchanged: every rank computes them on all gathered wells.
 
-        Catalyst's own works with accelerate 0.34 only (``AttributeError: TPU`` since 1.0).
+        Catalyst's version works with accelerate 0.34 only (``AttributeError: TPU`` since 1.0).
         """
         return metrics
 
@@ -41,15 +41,15 @@ class GpuEngine(_Engine, dl.GPUEngine):
 
 
 def check_precision(precision: str, device: str) -> None:
-    """Raise UserError for fp16 on a CPU, where accelerate would compute in fp32 without a word."""
+    """Raise UserError for fp16 on a CPU, where accelerate would silently compute in fp32."""
     if precision == "fp16" and device == "cpu":
         raise UserError("train.precision fp16 needs a GPU; on a CPU use bf16 or fp32")
 
 
 def build_engine(train: Train, some_frozen: bool) -> dl.Engine:
-    """Return the engine for the config's device and precision, alone or under ``torchrun``.
+    """Return the engine for the config's device and precision, with or without ``torchrun``.
 
-    ``some_frozen`` says that at times not every parameter has a gradient, which DDP must look for. accelerate keeps
+    ``some_frozen``: in some epochs not every parameter has a gradient, so DDP must detect unused ones. accelerate keeps
     the first engine's precision for the whole process: one process, one training.
     """
     precision = {"fp32": "no"}.get(train.precision, train.precision)

@@ -1,4 +1,4 @@
-"""Where an epoch's metrics go: metrics.csv and the console always, TensorBoard and Weights & Biases as configured."""
+"""Loggers of epoch metrics: metrics.csv and the console, TensorBoard and Weights & Biases if configured."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 class MetricsFile(dl.ILogger):
-    """``metrics.csv``, one row an epoch, rewritten whole; and the same in one line of the console."""
+    """``metrics.csv``, one row an epoch, rewritten after each epoch, and one line an epoch on the console."""
 
     def __init__(self, folder: Path, title: str):
         super().__init__(log_batch_metrics=False, log_epoch_metrics=True)
         self.folder, self.title = folder, title
 
     def log_metrics(self, metrics: dict[str, Any], scope: str, runner: "WellRunner") -> None:  # noqa: ARG002
-        """Write the runner's epochs so far; what Catalyst offers more often is left to other loggers."""
+        """Write the runner's epochs so far; ignore metrics of other scopes."""
         if scope != "epoch":
             return
         write_metrics(self.folder, runner.history)
@@ -36,13 +36,13 @@ class MetricsFile(dl.ILogger):
 
 
 def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write ``metrics.csv``, whole or not at all."""
+    """Write ``metrics.csv`` atomically."""
     with whole(folder / METRICS) as temporary:
         pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.6g")
 
 
 def build_loggers(config: Log, folder: Path, title: str) -> dict[str, dl.ILogger]:
-    """Return the loggers of a run; their files go below ``folder``, which must be there."""
+    """Return the loggers of a run; they write below ``folder``, which must exist."""
     loggers: dict[str, dl.ILogger] = {"metrics": MetricsFile(folder, title)}
     if config.tensorboard:
         loggers["tensorboard"] = TensorBoard(folder / "tensorboard")
@@ -54,7 +54,7 @@ def build_loggers(config: Log, folder: Path, title: str) -> dict[str, dl.ILogger
 
 
 def _line(row: dict[str, float], n_epochs: int) -> str:
-    """Return an epoch's row as text for the console."""
+    """Return the console line of an epoch."""
     text = f"epoch {row['epoch']:>{len(str(n_epochs))}.0f}/{n_epochs}  lr {row['lr']:.1e}"
     text += f"  loss {row['train_loss']:.3f} train, {row['valid_loss']:.3f} valid"
     return text + f"  map3 {row['map3']:.3f}  top1 {row['top1']:.3f}  top3 {row['top3']:.3f}  {row['seconds']:.0f} s"

@@ -1,4 +1,4 @@
-"""Whether a training loss is still finite, and which batch was the first whose loss was not."""
+"""Detection of a loss that is not finite, and of the first batch with one."""
 
 import math
 
@@ -14,20 +14,20 @@ def check_finite(loss: float, name: str) -> None:
     """Raise UserError if a loss is not finite; ``name`` begins the message."""
     if not math.isfinite(loss):
         raise UserError(
-            f"{name} is {loss}, so this run cannot recover; lower schedule.max_lr and schedule.frozen_lr, set "
+            f"{name} is {loss}, and the run cannot recover; lower schedule.max_lr and schedule.frozen_lr, set "
             "optim.clip, or use train.precision fp32 or bf16"
         )
 
 
 class LossWatch:
-    """Notices the first batch of an epoch whose loss is not finite, without waiting for the device."""
+    """Record the first batch of an epoch whose loss is not finite, without waiting for the device."""
 
     def __init__(self, device: torch.device | str):
         self.first = torch.full((), -1, device=device)
         self.rows: list[Tensor] = []  # of each batch
 
     def note(self, loss: Tensor, rows: Tensor) -> None:
-        """Look at the loss of the next batch."""
+        """Record the loss of the next batch."""
         number = torch.full_like(self.first, len(self.rows))
         bad = ~torch.isfinite(loss.detach()) & (self.first < 0)
         self.first = torch.where(bad, number, self.first)
@@ -42,17 +42,20 @@ class LossWatch:
     def check(self, loss: float, epoch: int, table: pd.DataFrame) -> None:
         """Raise UserError, naming the first bad batch, if an epoch's mean ``loss`` or that of any batch is not finite.
 
-        ``table`` is the training rows'. Every rank must call it: the first bad batch of all of them is named on each.
+        ``table`` is the training site table. Every rank must call it; each one names the first bad batch of all ranks.
         """
-        gathered = gather_object([(self.bad_batch, self.told(table))])
-        bad = [one for one in gathered if one[0] is not None]
+        gathered = gather_object([(self.bad_batch, self.description(table))])
+        bad = [batch for batch in gathered if batch[0] is not None]
         if math.isfinite(loss) and not bad:
             return
-        told = min(bad)[1] if bad else ""
-        check_finite(math.nan if bad else loss, f"epoch {epoch}{told}: the training loss")
+        description = min(bad)[1] if bad else ""
+        check_finite(math.nan if bad else loss, f"epoch {epoch}{description}: the training loss")
 
-    def told(self, table: pd.DataFrame, n_named: int = 4) -> str:
-        """Return words on the bad batch and its first sites, empty without one; ``table`` is the training rows'."""
+    def description(self, table: pd.DataFrame, n_named: int = 4) -> str:
+        """Return the number of the bad batch and its first sites as text, '' without one.
+
+        ``table`` is the training site table.
+        """
         number = self.bad_batch
         if number is None:
             return ""

@@ -1,4 +1,4 @@
-"""The optimiser, and what each of its steps is made of: a group of batches, a learning rate and a momentum."""
+"""The optimiser and its steps: accumulated batches, learning rate and momentum."""
 
 import math
 from collections.abc import Callable
@@ -22,44 +22,45 @@ _FUSED = ("adam", "adamw")  # one kernel for all parameters, on CPU and GPU; tor
 
 
 def build_optimizer(config: Optim, model: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """Return the optimiser over all parameters of ``model``; a parameter without a gradient is left alone.
+    """Return the optimiser over all parameters of ``model``; a parameter without a gradient is not updated.
 
-    One group, or three where trunk or stem (its first convolution) have a rate of their own: each group's factor is
-    kept in it under ``rate``, so that :func:`set_step` finds it. Such a model must have a ``trunk``.
+    There is one parameter group, or three if ``trunk_rate`` or ``stem_rate`` (first convolution) is not 1. Each group
+    stores its factor under ``rate`` for :func:`set_step`. A model with three groups must have a ``trunk``.
     """
     options = {"fused": True} if config.name in _FUSED else {}
-    one = config.trunk_rate == config.stem_rate == 1
-    parameters = model.parameters() if one else _groups(config, model, lr)
+    single_group = config.trunk_rate == config.stem_rate == 1
+    parameters = model.parameters() if single_group else _groups(config, model, lr)
     return _OPTIMIZERS[config.name](parameters, lr=lr, weight_decay=config.weight_decay, **options)
 
 
 def _groups(config: Optim, model: nn.Module, lr: float) -> list[dict[str, Any]]:
-    """Return head, trunk and stem, each with its factor and its first rate."""
+    """Return the parameter groups of head, trunk and stem, each with its factor and initial rate."""
     trunk = model.get_submodule("trunk")
     stem = list(first_convolution(trunk).parameters())
-    below = [parameter for parameter in trunk.parameters() if all(parameter is not own for own in stem)]
-    inside = {id(parameter) for parameter in trunk.parameters()}
-    head = [parameter for parameter in model.parameters() if id(parameter) not in inside]
-    parts = ((head, 1.0), (below, config.trunk_rate), (stem, config.stem_rate))
-    return [{"params": params, "lr": lr * rate, "rate": float(rate)} for params, rate in parts]
+    trunk_ids = {id(parameter) for parameter in trunk.parameters()}
+    stem_ids = {id(parameter) for parameter in stem}
+    head = [parameter for parameter in model.parameters() if id(parameter) not in trunk_ids]
+    body = [parameter for parameter in trunk.parameters() if id(parameter) not in stem_ids]
+    groups = ((head, 1.0), (body, config.trunk_rate), (stem, config.stem_rate))
+    return [{"params": params, "lr": lr * rate, "rate": float(rate)} for params, rate in groups]
 
 
 def accumulation(n_batches: int, accumulate: int) -> list[tuple[int, bool]]:
-    """Return for each batch of an epoch the size of its group and whether the optimiser steps after it.
+    """Return, for each batch of an epoch, the size of its group and whether the optimiser steps after it.
 
     Gradients are averaged over a group of ``accumulate`` batches; the last group may be smaller:
     ``accumulation(3, 2)`` -> ``[(2, False), (2, True), (1, True)]``.
     """
     sizes = [min(accumulate, n_batches - start) for start in range(0, n_batches, accumulate)]
-    return [(size, place == size - 1) for size in sizes for place in range(size)]
+    return [(size, index == size - 1) for size in sizes for index in range(size)]
 
 
 def schedule_table(config: Schedule, n_steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return learning rate and momentum (beta 1) of every optimiser step, each of shape (T,).
 
-    ``n_steps`` optimiser steps an epoch. ``frozen_epochs`` at the constant ``frozen_lr``, then one cycle (Smith,
-    "Super-convergence", 2018): cosine from ``max_lr`` / 25 up to ``max_lr`` in ``warmup_epochs``, cosine down to
-    ``min_lr``, the momentum in mirror image. The cycle equals ``torch.optim.lr_scheduler.OneCycleLR`` (tested).
+    ``n_steps``: optimiser steps an epoch. ``frozen_epochs`` have the constant rate ``frozen_lr``. Then comes one cycle
+    (Smith, "Super-convergence", 2018): cosine from ``max_lr`` / 25 up to ``max_lr`` in ``warmup_epochs``, cosine down
+    to ``min_lr``, the momentum mirrored. The cycle equals ``torch.optim.lr_scheduler.OneCycleLR`` (tested).
 
     With ``steps`` the rate falls to a tenth at each of these shares of the cycle (He et al., "Deep residual learning",
     2016), never below ``min_lr``, and the momentum stays at its higher value.
@@ -81,23 +82,23 @@ def schedule_table(config: Schedule, n_steps: int) -> tuple[NDArray[np.float64],
 
 
 def rate_index(epoch: int, step: int, n_steps: int, planned: int) -> int:
-    """Return the place in the schedule's table of step ``step`` (from 0) of ``n_steps`` in ``epoch`` (from 1).
+    """Return the index into the schedule's table for step ``step`` (from 0) of ``n_steps`` in ``epoch`` (from 1).
 
-    The table has ``planned`` steps an epoch. An epoch with more or fewer (pseudo-labels join) passes through its part
-    faster or slower, so that every epoch begins and ends where the schedule says.
+    The table has ``planned`` steps an epoch. An epoch with more or fewer steps (through pseudo-labels) is stretched or
+    compressed, so that every epoch begins and ends at its planned rate.
     """
     return (epoch - 1) * planned + step * planned // n_steps
 
 
 def set_step(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> None:
-    """Give every parameter group this learning rate, times its own factor, and momentum (beta 1), as plain floats.
+    """Set the learning rate, times the group's factor, and the momentum (beta 1) of every parameter group.
 
-    A numpy number would make the optimiser's state unreadable for ``torch.load(weights_only=True)``.
+    They are plain floats: ``torch.load(weights_only=True)`` cannot read numpy numbers in the optimiser's state.
     """
     for group in optimizer.param_groups:
         group["lr"], group["betas"] = float(lr) * group.get("rate", 1.0), (float(momentum), group["betas"][1])
 
 
 def _cosine(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return half a cosine wave from ``start`` to ``end``; ``share`` in 0..1 says how far along."""
+    """Return half a cosine wave from ``start`` to ``end`` at the positions ``share`` in 0..1."""
     return end + (start - end) / 2 * (1 + np.cos(math.pi * share))

@@ -1,7 +1,7 @@
-"""Pseudo-labels that are chosen anew each epoch by the network that learns from them.
+"""Pseudo-labels chosen anew in each epoch by the network in training.
 
-Source: the winner of RCIC (recipe F): late in training the test wells of the widest margins, one a siRNA and plate,
-become training wells, more of them each epoch. Which ones is :mod:`rcic.decide.progressive`'s affair.
+Source: the winner of RCIC (recipe F): late in training the test wells with the widest margins, one a treatment and
+plate, become training wells, more of them in each epoch. :mod:`rcic.decide.progressive` chooses them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 
 def test_sites(config: Config, screen: Screen, store: Store, audit: Audit | None = None) -> pd.DataFrame:
-    """Return the site table of the test treatments, label -1. Raises UserError if the screen has none."""
+    """Return the site table of the test treatments, with label -1. Raises UserError if the screen has none."""
     wells, data = screen.select("test", "treatment"), config.data
     if data.cell_types:
         wells = wells[wells["cell_type"].isin(data.cell_types)].reset_index(drop=True)
     if wells.empty:
-        raise UserError(f"{screen.root}: no test wells, but progressive.start is set; set it 0")
+        raise UserError(f"{screen.root}: no test wells, but progressive.start is set; set it to 0")
     rows = usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit)
     return stacked(rows, data.sites) if data.stack_sites else rows
 
@@ -50,15 +50,15 @@ def test_sites(config: Config, screen: Screen, store: Store, audit: Audit | None
 def with_test_sites(
     config: Config, screen: Screen, store: Store, train: pd.DataFrame, audit: Audit | None = None
 ) -> pd.DataFrame:
-    """Return the training site table and, below it, the test sites, which have label -1 until they are chosen."""
+    """Return the training site table followed by the test sites, which have label -1 until they are chosen."""
     return pd.concat([train, test_sites(config, screen, store, audit)], ignore_index=True)
 
 
 class ProgressiveLabels(dl.Callback):
-    """From epoch ``progressive.start`` on chooses, before each epoch, the test wells that are learnt from.
+    """Choose, before each epoch from ``progressive.start`` on, the test wells to train on.
 
-    They are those of ``sites`` that have no label. Writes ``pseudo/epoch_NNN.csv`` in the run folder: every test well,
-    whether it was kept, and why.
+    The candidates are the sites of ``sites`` without a label. Writes ``pseudo/epoch_NNN.csv`` in the run folder: every
+    test well, whether it was kept, and the reason.
     """
 
     def __init__(
@@ -79,20 +79,20 @@ class ProgressiveLabels(dl.Callback):
         self.collator = GroupCollator(self.rows, sites.unit, metadata_of(self.rows, known))
 
     def on_epoch_start(self, runner: "WellRunner") -> None:
-        """Choose, and give the sampler the rows and the runner the labels of this epoch."""
+        """Choose the test wells, then set the sampler's rows and the runner's labels for this epoch."""
         settings, train = self.config.progressive, runner.sites.train
         labels = train["label"].to_numpy(np.int64, copy=True)
         if runner.epoch_step >= settings.start:
             audit = self._choose(runner)
             chosen = audit[audit["kept"]].set_index("id_code")["label"]
-            new = train["id_code"].map(chosen).to_numpy(float)
-            labels = np.where((labels < 0) & ~np.isnan(new), np.nan_to_num(new).astype(np.int64), labels)
+            pseudo = train["id_code"].map(chosen).to_numpy(float)
+            labels = np.where((labels < 0) & ~np.isnan(pseudo), np.nan_to_num(pseudo).astype(np.int64), labels)
         runner.order.rows = np.flatnonzero(labels >= 0)
         runner.sites.new_labels = torch.from_numpy(labels)
 
     def _choose(self, runner: "WellRunner") -> pd.DataFrame:
-        """Return the audit of this epoch, written on the main process."""
-        logits = self._ask(runner)[:, : self.screen.n_treatments]
+        """Return the audit of this epoch, which the main process also writes."""
+        logits = self._predict(runner)[:, : self.screen.n_treatments]
         wanted = self.rows["wanted"].to_numpy(bool)
         means, wells = average_sites(logits[wanted], self.rows[wanted].reset_index(drop=True))
         settings = self.config.progressive
@@ -101,15 +101,15 @@ class ProgressiveLabels(dl.Callback):
         audit = choose(log_softmax(means), wells, self.groups, share, settings.min_margin, held_out)
         if runner.engine.is_main_process:
             with whole(self.folder / PSEUDO / f"epoch_{runner.epoch_step:03d}.csv") as temporary:
-                told = audit.assign(sirna=self.screen.decode(audit["label"])).drop(columns="label")
-                told.to_csv(temporary, index=False, float_format="%.6g")
+                named = audit.assign(sirna=self.screen.decode(audit["label"])).drop(columns="label")
+                named.to_csv(temporary, index=False, float_format="%.6g")
         return audit
 
-    def _ask(self, runner: "WellRunner") -> NDArray[np.float32]:
-        """Return the logits (R, K) of the test sites, NaN for their company, gathered from every rank."""
-        answers = ValidationOutputs(runner.network, self.collator, runner.how)
+    def _predict(self, runner: "WellRunner") -> NDArray[np.float32]:
+        """Return the logits (R, K) of the test sites, NaN for context sites, gathered from every rank."""
+        outputs = ValidationOutputs(runner.network, self.collator, runner.inference_settings)
         with runner.averaged():
             for batch in self.loader:
-                answers.add(batch)
+                outputs.add(batch)
         runner.network.train()
-        return answers.logits()
+        return outputs.logits()

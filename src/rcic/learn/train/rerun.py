@@ -1,4 +1,4 @@
-"""Train once more what a run folder holds, and say whether the same comes out."""
+"""The command rerun: repeat the training of a run folder and compare the weights."""
 
 from pathlib import Path
 
@@ -21,9 +21,9 @@ _COMPARED = ("screen", "tables", "audit")
 def rerun(run_dir: str | Path, log_root: str | Path, data_root: str | None = None) -> Path:
     """Train the config of a finished run folder into another log root; return the new folder.
 
-    Says which versions differ from those of the first time, and in the end whether the weights are equal to the last
-    bit. The weights it started from are those of the first time, by their path. Raises UserError if the folder holds no
-    finished training or would be the new one, or the data are not those that it was trained on.
+    Logs the versions that differ from those of the first run and, at the end, whether the weights are bitwise equal.
+    The training starts from the same file of weights as the first run, by its path. Raises UserError if the folder
+    holds no finished training or is the new folder, or if the data differ from those of the first run.
     """
     old = Path(run_dir)
     record = read_run_record(old)
@@ -33,27 +33,27 @@ def rerun(run_dir: str | Path, log_root: str | Path, data_root: str | None = Non
     if "start_path" in record:
         config = override(config, "init.checkpoint", record["start_path"])
         if sha256_of(Path(record["start_path"])) != record["start_sha256"]:
-            log_main(f"{record['start_path']}: other weights than those that {old} started from")
+            log_main(f"{record['start_path']}: changed since {old} started from these weights")
     folder = run_folder(log_root, config)
     if folder.resolve() == old.resolve():
-        raise UserError(f"{old}: would be trained over; give another --log_root")
-    for name, (then, now) in _differences(record).items():
-        log_main(f"{name} was {then}, is {now}")
+        raise UserError(f"{old}: would be overwritten; give another --log_root")
+    for name, (recorded, current) in _differences(record).items():
+        log_main(f"{name} was {recorded}, is {current}")
     train(
         config,
         ScreenSource(data_root or record["data_root"], record.get("screen_spec", record.get("screen_form"))),
         log_root,
         expected={name: record[name] for name in _COMPARED if name in record},
     )
-    one, other = (read_checkpoint(path / BEST).weights for path in (old, folder))
-    same = one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-    log_main(f"{folder}: {'the same weights, bit for bit, as' if same else 'other weights than'} {old}")
+    first, second = (read_checkpoint(path / BEST).weights for path in (old, folder))
+    equal = first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+    log_main(f"{folder}: {'the same weights, bit for bit, as' if equal else 'other weights than'} {old}")
     return folder
 
 
 def _differences(record: dict[str, object]) -> dict[str, tuple[object, object]]:
-    """Return what is otherwise today: name -> then, now."""
+    """Return the versions that differ from the recorded ones: name -> (recorded, current)."""
     now = environment()
-    then = {"commit": record.get("commit"), "python": record.get("python"), **dict(record.get("versions") or {})}  # type: ignore[call-overload]
-    today = {"commit": now["commit"], "python": now["python"], **now["versions"]}
-    return {name: (then.get(name), value) for name, value in today.items() if then.get(name) != value}
+    recorded = {"commit": record.get("commit"), "python": record.get("python"), **dict(record.get("versions") or {})}  # type: ignore[call-overload]
+    current = {"commit": now["commit"], "python": now["python"], **now["versions"]}
+    return {name: (recorded.get(name), value) for name, value in current.items() if recorded.get(name) != value}

@@ -1,7 +1,7 @@
-"""A training that was broken off goes on after its last whole epoch and ends as if it had never been interrupted.
+"""Resumption of an interrupted training after its last whole epoch, with the same result as without interruption.
 
-What chance decides (order, augmentation, mixing, dropout) derives from the seed, the epoch and the rank, anew at the
-start of each epoch, so no generator's state needs to be kept: see docs/decisions/0008-going-on.md.
+All randomness (order, augmentation, mixing, dropout) is seeded at the start of each epoch from the seed, the epoch and
+the rank, so no generator's state needs to be saved: see docs/decisions/0008-going-on.md.
 """
 
 from pathlib import Path
@@ -19,9 +19,9 @@ _MOMENTS = 2  # tensors that Adam and its relatives keep for each weight
 
 
 def disk_bytes(network: nn.Module, train: Train) -> dict[str, int]:
-    """Return what a training's checkpoints take: ``at_the_end`` the best and the last epoch's, and ``at_most``.
+    """Return the bytes of a training's checkpoints: ``at_the_end`` (best and last epoch) and ``at_most``.
 
-    While it runs, the epoch before the last is there, too, and one is being written.
+    During the training there are also the epoch before the last and a temporary file.
     """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     averaged = int(train.ema > 0 or train.swa_epochs > 0)
@@ -30,21 +30,19 @@ def disk_bytes(network: nn.Module, train: Train) -> dict[str, int]:
 
 
 def last_whole_epoch(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint of the last whole epoch of a run folder that can be read, None if there is none.
+    """Return the readable checkpoint of the last whole epoch of a run folder, None if there is none.
 
-    A damaged one is named, and the one before it returned. Without the best epoch's there is nothing to go on from,
-    since a later epoch may not be as good.
+    A damaged checkpoint is logged, and the one before it returned. Without the checkpoint of the best epoch the result
+    is None, since a later epoch may not be as good.
     """
     for name in (LAST, PREVIOUS):
         if (checkpoint := _readable(folder / name)) is None:
             continue
         if not checkpoint.extra.keys() >= _NEEDED:
-            log_main(
-                f"{checkpoint.path}: of an earlier version of this program, which kept less; the training begins anew"
-            )
+            log_main(f"{checkpoint.path}: written by an earlier version, which saved less; the training begins anew")
             return None
         if checkpoint.extra["best"]["epoch"] and _readable(folder / BEST) is None:
-            log_main(f"{folder}: without {BEST} the training begins anew")
+            log_main(f"{folder}: {BEST} is missing or damaged; the training begins anew")
             return None
         return checkpoint
     return None
@@ -56,5 +54,5 @@ def _readable(path: Path) -> Checkpoint | None:
     try:
         return read_checkpoint(path)
     except UserError as error:
-        log_main(f"{error}; going back to what was written before it")
+        log_main(f"{error}; falling back to the checkpoint before it")
         return None

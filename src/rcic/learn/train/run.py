@@ -1,4 +1,4 @@
-"""One training from a config to a run folder: skip it if done, refuse what cannot work, record what was used."""
+"""One training from a config to a run folder: skipped if done, checked before it starts, recorded in run.json."""
 
 import contextlib
 import shutil
@@ -31,35 +31,35 @@ def train(
     force: bool = False,
     expected: Mapping[str, str] | None = None,
 ) -> Path:
-    """Run one training and return its folder; a finished one is left alone, one that was broken off goes on.
+    """Run one training and return its folder; skip a finished one, resume an interrupted one.
 
-    With ``force`` both begin anew. Under ``torchrun`` every process calls this; the first one writes. Raises UserError
-    for anything in tables, images, weights or config that would stop it later, before anything is written, and
-    BusyError if another process trains there. ``expected`` are fingerprints that the screen and the tables must have.
+    With ``force`` both begin anew. Under ``torchrun`` every process calls this; the first one writes. Raises UserError,
+    before anything is written, for anything in tables, images, weights or config that would stop it later, and
+    BusyError if another process trains in the folder. ``expected`` are required fingerprints of screen and tables.
     """
     _check_loggers(config)
     check_named_files(config)
     screen = read_screen(data_root)
-    if (own := for_screen(config, screen)).init != config.init:
-        log_main(f"{screen.spec.name} has no control wells, so this does not start from stage I")
-    config, folder = own, run_folder(log_root, own)
+    if (adapted := for_screen(config, screen)).init != config.init:
+        log_main(f"{screen.spec.name} has no control wells, so the training does not start from stage I")
+    config, folder = adapted, run_folder(log_root, adapted)
     audit = audit_of_training(config, screen)
     table = stage_table(screen, config)
     data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
     data["audit"] = "" if audit is None else audit.digest(config.data.channels)
     for name, value in (expected or {}).items():
         if data[name] != value:
-            raise UserError(f"{screen.root}: trained the first time with another {DATA[name]}")
+            raise UserError(f"{screen.root}: the first training had another {DATA[name]}")
     with locked(folder) if is_main() else contextlib.nullcontext():
         if not force and is_done(folder, config, data):
             log_main(f"{folder}: done already, skipped")
         else:
-            told = {
+            paths = {
                 "data_root": str(screen.root),
                 "screen_spec": as_source(data_root).screen,
                 "log_root": str(log_root),
             }
-            _train(config, screen, table, told, data, force, audit)
+            _train(config, screen, table, paths, data, force, audit)
     return folder
 
 
@@ -67,17 +67,17 @@ def _train(
     config: Config,
     screen: Screen,
     table: StageTable,
-    told: dict[str, str | None],
+    paths: dict[str, str | None],
     data: dict[str, str],
     force: bool,
     audit: Audit | None,
 ) -> None:
-    """Train in a folder that is this process' own; ``told`` are the paths that the command was given."""
-    log_root = Path(str(told["log_root"]))
+    """Train in a folder locked by this process; ``paths`` are those given on the command line, for run.json."""
+    log_root = Path(str(paths["log_root"]))
     folder = run_folder(log_root, config)
-    record = environment() | told | data
+    record = environment() | paths | data
 
-    from rcic.learn.train.build import build_training  # torch and Catalyst only now: the checks above are quick
+    from rcic.learn.train.build import build_training  # imports torch and Catalyst, after the quick checks
     from rcic.learn.train.logs import write_metrics
     from rcic.learn.train.resume import last_whole_epoch
 
@@ -92,12 +92,12 @@ def _train(
             remove_unfinished(folder)
             _begin(folder, runner.config, table, anew=begun is None)
             if begun is not None:
-                write_metrics(folder, begun.extra["history"])  # which are written after an epoch's checkpoint
+                write_metrics(folder, begun.extra["history"])  # metrics.csv may lack the epoch of the checkpoint
         try:
             runner.run()
         except KeyboardInterrupt:
             kept = runner.given_callbacks["checkpoints"].kept
-            log_main(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command goes on")
+            log_main(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command resumes")
             raise
         outcome["best"] = best = runner.callbacks["checkpoints"].best
     log_main(f"{folder}: best {config.train.monitor} {best['value']:.3f} in epoch {best['epoch']}")
@@ -110,12 +110,12 @@ def _bytes_in(folder: Path) -> int:
 def _check_loggers(config: Config) -> None:
     if config.log.wandb != "off" and find_spec("wandb") is None:
         raise UserError(
-            f"log.wandb is {config.log.wandb}, but wandb is not installed: pip install wandb, or set it off"
+            f"log.wandb is {config.log.wandb}, but wandb is not installed: pip install wandb, or set it to off"
         )
 
 
 def _begin(folder: Path, config: Config, table: StageTable, anew: bool) -> None:
-    """Write the config and the held-out wells; ``anew``: clear what an earlier training left in the folder."""
+    """Write the config and the held-out wells; with ``anew``, first remove the files of an earlier training."""
     if anew:
         for name in (LAST, PREVIOUS, BEST, METRICS):
             (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The Catalyst Runner of a site classifier: its own training step, validation over every rank without padding."""
+"""The Catalyst runner of a site classifier: training step, and validation over all ranks without padding."""
 
 import contextlib
 import time
@@ -30,12 +30,11 @@ from rcic.schema.convert import to_plain
 
 
 class WellRunner(dl.IRunner):
-    """Trains a :class:`WellClassifier` on loaders ``train`` and ``valid`` that are cut by rank already.
+    """Train a :class:`WellClassifier` on loaders ``train`` and ``valid`` that are already split by rank.
 
     Catalyst calls the events; backward, accumulation, clipping, rates and steps, which Catalyst 22.4 gets wrong, are
-    done in :meth:`handle_batch`. No value leaves the device there, but for ArcFace and CosFace, whose implementation
-    indexes by a mask and so waits for it. Raises UserError when the training loss of an epoch
-    is not finite.
+    done in :meth:`handle_batch`. It does not wait for the device, except with ArcFace and CosFace, whose implementation
+    indexes by a mask. Raises UserError if the loss of an epoch is not finite.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class WellRunner(dl.IRunner):
         self.borrowed = contextlib.ExitStack()  # the averaged weights, while they are validated
         self.step = 0  # optimiser steps done
         self.history: list[dict[str, float]] = []  # metrics.csv, one row an epoch
-        self.earlier: Checkpoint | None = None  # where to go on, if the training was begun already
+        self.earlier: Checkpoint | None = None  # to resume from
         self.planned_steps = sum(steps for _, steps in accumulation(len(loaders["train"]), config.train.accumulate))
         self.lr, self.momentum = schedule_table(config.schedule, self.planned_steps)
 
@@ -70,16 +69,21 @@ class WellRunner(dl.IRunner):
 
     @property
     def num_epochs(self) -> int:
-        """Frozen epochs and those of the cycle."""
+        """The number of epochs, frozen ones and those of the cycle."""
         return self.config.n_epochs
 
     @property
-    def how(self) -> InferenceSettings:
-        """How validation asks the network: one view, the training precision."""
+    def inference_settings(self) -> InferenceSettings:
+        """The settings of validation: one view, the training precision."""
         train = self.config.train
-        bn, device = self.config.model.bn, self.engine.device
         return InferenceSettings(
-            bn, self.pixels, ("identity",), None, device, train.valid_batch_size, train.channels_last
+            bn=self.config.model.bn,
+            pixels=self.pixels,
+            tta=("identity",),
+            crop=None,
+            device=self.engine.device,
+            batch_size=train.valid_batch_size,
+            channels_last=train.channels_last,
         )
 
     @property
@@ -88,11 +92,11 @@ class WellRunner(dl.IRunner):
         return to_plain(self.config)
 
     def get_engine(self) -> dl.Engine:
-        """CPU or GPU, alone or under torchrun, in the config's precision."""
+        """The engine for CPU or GPU, with or without torchrun, in the config's precision."""
         return build_engine(self.config.train, some_frozen=self.config.schedule.frozen_epochs > 0)
 
     def get_model(self) -> nn.Module:
-        """The classifier on its device, in channels_last and compiled in place if the config says so."""
+        """The classifier on its device, channels-last and compiled in place if configured."""
         if self.config.train.channels_last:
             self.network.to(memory_format=torch.channels_last)
         if self.config.train.compile:
@@ -104,19 +108,19 @@ class WellRunner(dl.IRunner):
         return self.given_loaders
 
     def get_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The config's optimiser. Its rates come from a table before each step: there is no scheduler."""
+        """The config's optimiser. Its rates are set from a table before each step: there is no scheduler."""
         return build_optimizer(self.config.optim, model, float(self.lr[0]))
 
     def get_callbacks(self) -> dict[str, dl.Callback]:
-        """The callbacks that the run asked for."""
+        """The callbacks given by the run."""
         return dict(self.given_callbacks)
 
     def get_loggers(self) -> dict[str, dl.ILogger]:
-        """The loggers that the run asked for, made now: Catalyst asks on the main process, when the run begins."""
+        """The loggers of the run, made now: Catalyst calls this on the main process when the run begins."""
         return self.make_loggers()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a training needs to go on, besides its weights and what follows from its config."""
+        """Return the state needed to resume, besides the weights and what follows from the config."""
         scaler = self.engine.scaler
         return {
             "optimizer": self.optimizer.state_dict(),
@@ -127,13 +131,13 @@ class WellRunner(dl.IRunner):
         }
 
     def load_state_dict(self, checkpoint: Checkpoint) -> None:
-        """Put this runner, whose parts are set up, where :meth:`state_dict` found the other one.
+        """Restore weights and state (:meth:`state_dict`) into this runner after its setup.
 
-        The next epoch is the one after the checkpoint's. Raises UserError if its weights do not fit.
+        The next epoch is the one after the checkpoint's. Raises UserError if the weights do not fit.
         """
         extra = checkpoint.extra
-        if left := load_matching(self.network, checkpoint):
-            raise UserError(f"{checkpoint.path}: lacks {left[0]}, or has it in another shape")
+        if differing := load_matching(self.network, checkpoint):
+            raise UserError(f"{checkpoint.path}: lacks tensor {differing[0]}, or has it in another shape")
         self.optimizer.load_state_dict(_copied(extra["optimizer"]))
         _keep_on_cpu(self.optimizer)
         self.average.load_state_dict(extra["average"])
@@ -151,19 +155,19 @@ class WellRunner(dl.IRunner):
             super()._setup_callbacks()
 
     def on_experiment_start(self, runner: dl.IRunner) -> None:
-        """Set everything up and, if the training was begun already, put it where that one was."""
+        """Set everything up and restore the state of a training to resume."""
         super().on_experiment_start(runner)
         if self.earlier is not None:
             self.load_state_dict(self.earlier)
         self.began = time.monotonic() - (self.history[-1]["seconds"] if self.history else 0)
 
     def on_epoch_start(self, runner: dl.IRunner) -> None:
-        """Tell the sampler the epoch."""
+        """Set the sampler's epoch."""
         super().on_epoch_start(runner)
         self.order.epoch = self.epoch_step
 
     def on_loader_start(self, runner: dl.IRunner) -> None:
-        """Clear the sums; before validation give every rank the main process' BatchNorm statistics."""
+        """Reset the sums; before validation broadcast the BatchNorm statistics of the main process."""
         super().on_loader_start(runner)
         self.n_seen, self.loss_sum = 0, torch.zeros((), device=self.engine.device)
         if self.is_train_loader:
@@ -172,29 +176,29 @@ class WellRunner(dl.IRunner):
             if self.engine.num_processes > 1:
                 broadcast([*self.network.buffers(), *self.average.weights.values()])
             self.borrowed.enter_context(self.averaged())
-            self.answers = ValidationOutputs(self.network, self.sites.collator(), self.how)
+            self.validation_outputs = ValidationOutputs(self.network, self.sites.collator(), self.inference_settings)
 
     def _begin_epoch(self) -> None:
-        """Count the steps of this epoch, which pseudo-labels may have made longer, and draw its chance."""
+        """Count the steps of this epoch, to which pseudo-labels may add, and seed its random generators."""
         self.batch_index, self.step_index = 0, 0
-        self.parts = accumulation(len(self.given_loaders["train"]), self.config.train.accumulate)
-        self.n_steps = sum(steps for _, steps in self.parts)
+        self.groups = accumulation(len(self.given_loaders["train"]), self.config.train.accumulate)
+        self.n_steps = sum(steps for _, steps in self.groups)
         self.watch = LossWatch(self.engine.device)
         self.inputs.begin(self.epoch_step, self.engine.process_index, self.engine.device)
 
     def handle_batch(self, batch: Mapping[str, Any]) -> None:
-        """Take one training step, or keep one batch of validation logits."""
+        """Process one training batch, or keep the logits of one validation batch."""
         loss, n = self._learn(batch) if self.is_train_loader else self._validate(batch)
         self.loss_sum += loss.detach() * n
         self.n_seen += n
 
     def _learn(self, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
-        """Backward of one batch and, at the end of its part, a step; return the batch's mean loss and size."""
+        """Backpropagate one batch and, at the end of its group, step; return the batch's mean loss and size."""
         arguments, targets = self.inputs.of(batch)
-        part_size, steps_now = self.parts[self.batch_index]
+        group_size, steps_now = self.groups[self.batch_index]
         with contextlib.nullcontext() if steps_now else self.engine.no_sync(self.model):
             loss = self.network.loss(self.model(*arguments), targets)
-            self.engine.backward(loss / part_size)
+            self.engine.backward(loss / group_size)
         self.watch.note(loss, batch["row"])
         if steps_now:
             self._step()
@@ -204,28 +208,29 @@ class WellRunner(dl.IRunner):
     def _step(self) -> None:
         if self.config.optim.clip is not None:
             self.engine.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
-        place = rate_index(self.epoch_step, self.step_index, self.n_steps, self.planned_steps)
-        set_step(self.optimizer, self.lr[place], self.momentum[place])
+        index = rate_index(self.epoch_step, self.step_index, self.n_steps, self.planned_steps)
+        set_step(self.optimizer, self.lr[index], self.momentum[index])
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.average.update_step(self.network)
-        self.rate = float(self.lr[place])
+        self.rate = float(self.lr[index])
         self.step += 1
         self.step_index += 1
 
     def _validate(self, batch: Mapping[str, Any]) -> tuple[Tensor, int]:
-        """Keep the logits of the sites that a batch completes; return their mean loss (unsmoothed) and number."""
-        told = self.answers.add(batch)
-        if told is None:
+        """Keep the logits of the group that a batch completes; return its mean loss (unsmoothed) and size."""
+        completed = self.validation_outputs.add(batch)
+        if completed is None:
             return torch.zeros((), device=self.engine.device), 0
-        return nn.functional.cross_entropy(*told), len(told[1])
+        logits, labels = completed
+        return nn.functional.cross_entropy(logits, labels), len(labels)
 
     def averaged(self) -> contextlib.AbstractContextManager[Any]:
-        """Within the block the network has its averaged weights, if the config averages any."""
+        """Return a context in which the network has its averaged weights, if the config averages any."""
         return self.average.applied(self.network)
 
     def on_loader_end(self, runner: dl.IRunner) -> None:
-        """Put the mean loss (and the learning rate) among the metrics; stop if the training loss is not finite."""
+        """Add the mean loss (and the learning rate) to the metrics; stop if the loss is not finite."""
         self.borrowed.close()
         sums = gather_object([(float(self.loss_sum), self.n_seen)])
         loss = sum(total for total, _ in sums) / sum(seen for _, seen in sums)
@@ -240,7 +245,7 @@ class WellRunner(dl.IRunner):
             self.history.append(_epoch_row(self.epoch_step, time.monotonic() - self.began, self.epoch_metrics))
 
     def on_exception(self, runner: dl.IRunner) -> None:
-        """Close what the loggers hold open, then raise the exception."""
+        """Close the loggers, then raise the exception."""
         try:
             self.close_log()
         finally:
@@ -248,7 +253,7 @@ class WellRunner(dl.IRunner):
 
 
 def _epoch_row(epoch: int, seconds: float, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return an epoch's row of ``metrics.csv``; ``metrics`` are those of both loaders, by name."""
+    """Return an epoch's row of ``metrics.csv``; ``metrics`` are those of both loaders by name."""
     train, valid = metrics["train"], metrics["valid"]
     row = {"epoch": epoch, "seconds": round(seconds, 1), "lr": train["lr"], "train_loss": train["loss"]}
     row["valid_loss"] = valid["loss"]
@@ -266,7 +271,7 @@ def _keep_on_cpu(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _copied(state: Any) -> Any:
-    """Return nested plain values with copies of their tensors: those of a checkpoint lie in a file mapped to memory."""
+    """Return nested plain values with copies of their tensors: those of a checkpoint are memory-mapped."""
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     if isinstance(state, list):

@@ -1,7 +1,7 @@
-"""Whether a network can take the images that a config gives it, asked of its shapes alone: no image is read.
+"""Check that a network can take images of the configured sizes, without reading an image.
 
-A network halves an image so many times, and some want a size of their own. On torch's ``meta`` device a forward pass
-computes no numbers, only shapes, and fails where the real one would.
+A network halves an image several times, and some need a certain size. On torch's ``meta`` device a forward pass
+computes only shapes, and fails where a real one would.
 """
 
 import torch
@@ -12,13 +12,13 @@ from rcic.learn.models.backbone import build_backbone
 from rcic.learn.models.stem import widen_stem
 from rcic.pixels.batches.crop import crop_of
 
-_OTHERS = (32, 48, 64, 96, 128, 192, 224, 256, 299, 384, 512)  # sides that a refusal tries in its place
+_SUGGESTED = (32, 48, 64, 96, 128, 192, 224, 256, 299, 384, 512)  # sides tried for the remedy in the message
 
 
 def check_sizes(config: Config) -> None:
-    """Raise UserError for a side that the config sets and its network cannot take, naming key, side and network.
+    """Raise UserError for a configured side that the network cannot take, naming key, side and network.
 
-    Nothing is said of a network that no side is known to suit: its real forward pass will tell.
+    A network that takes none of the suggested sides is not refused here, but by its real forward pass.
     """
     sides = sides_of(config)
     if not sides:
@@ -29,17 +29,17 @@ def check_sizes(config: Config) -> None:
     for side, key in sides.items():
         if takes(trunk, config.in_channels, side):
             continue
-        fitting = [other for other in _OTHERS if takes(trunk, config.in_channels, other)]
+        fitting = [suggested for suggested in _SUGGESTED if takes(trunk, config.in_channels, suggested)]
         if fitting:
-            best = next((other for other in fitting if other > side), fitting[-1])
+            best = next((suggested for suggested in fitting if suggested > side), fitting[-1])
             raise UserError(
                 f"{key} is {side}, but {config.model.name} cannot take images of {side} x {side} pixels; "
-                f"{best} x {best} it can"
+                f"use {best} x {best}"
             )
 
 
 def sides_of(config: Config) -> dict[int, str]:
-    """Return the sides that the network will see as far as the config sets them, each with its key."""
+    """Return the image sides set by the config, each with its key."""
     augment, n_epochs = config.augment, config.n_epochs
     sides = {} if config.data.size is None else {config.data.size: "data.size"}  # validation sees the whole image
     crop = crop_of(augment.crop, augment.crop_start, n_epochs)
@@ -51,11 +51,11 @@ def sides_of(config: Config) -> dict[int, str]:
 
 
 def takes(trunk: torch.nn.Module, channels: int, side: int) -> bool:
-    """Return whether a network on the meta device makes a feature map of ``side`` x ``side`` pixels."""
+    """Return whether a network on the meta device computes a feature map of ``side`` x ``side`` pixels."""
     try:
         with torch.no_grad(), torch.device("meta"):
             features = trunk(torch.empty(1, channels, side, side))
-    except NotImplementedError:  # of an operation that the meta device lacks: it cannot tell
+    except NotImplementedError:  # the meta device lacks an operation, so the check is not possible
         return True
     except (RuntimeError, ValueError, AssertionError, IndexError):
         return False

@@ -1,4 +1,4 @@
-"""The network that a training starts from: built to the config, with the weights of an earlier one laid over it."""
+"""The initial network of a training: built from the config, with the weights of an earlier training if configured."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from rcic.learn.runs.folder import init_path, lacks_start
 
 
 def starting_checkpoint(config: Config, log_root: Path) -> Checkpoint | None:
-    """Return what a training starts from: the file that the config names, else an earlier stage's best, else None.
+    """Return the initial checkpoint: the file named in the config, else an earlier stage's best, else None.
 
-    Raises UserError if it is not there or was trained on other channels.
+    Raises UserError if it does not exist or was trained on other channels.
     """
     path = init_path(config, log_root)
     if path is None:
         return None
     if lacks := lacks_start(config, log_root):
-        same = "train that stage first with the same --log_root, --channels and --model, or --set init.stage=none"
-        raise UserError(lacks if config.init.checkpoint else f"{lacks}; {same}")
+        remedy = "train that stage first with the same --log_root, --channels and --model, or --set init.stage=none"
+        raise UserError(lacks if config.init.checkpoint else f"{lacks}; {remedy}")
     checkpoint = read_checkpoint(path)
     if tuple(checkpoint.meta["channels"]) != config.data.channels:
         raise UserError(f"{path}: trained on channels {checkpoint.meta['channels']}, not {list(config.data.channels)}")
@@ -28,31 +28,31 @@ def starting_checkpoint(config: Config, log_root: Path) -> Checkpoint | None:
 
 
 def same_metadata(config: Config, checkpoint: Checkpoint) -> bool:
-    """Return whether the checkpoint's network is told the same kinds of metadata, in the same order."""
+    """Return whether the checkpoint's network has the same kinds of metadata in the same order."""
     return tuple(checkpoint.meta["metadata"]) == config.model.metadata
 
 
-def align_metadata(own: Known, config: Config, start: Checkpoint | None) -> dict[str, list[str]]:
-    """Return the known metadata values, each at the place that the starting weights have for it.
+def align_metadata(known: Known, config: Config, start: Checkpoint | None) -> dict[str, list[str]]:
+    """Return the known metadata values, each at its index in the initial weights.
 
-    ``own`` are those that this training learns from. One that the weights have no place for stays unknown. A place of
-    theirs that this training does not learn (a cell type's own model, a held-out experiment of stage I's) is "", which
-    is no value's name. Without such weights, or with other kinds of metadata, they are ``own``.
+    ``known`` are the values in this training's table. A value that the weights lack stays unknown. An index of the
+    weights whose value this training lacks (other cell types, an experiment held out here) gets "", which is no value's
+    name. Without initial weights, or with other kinds of metadata, the result is ``known``.
     """
     if start is None or not same_metadata(config, start):
-        return {name: list(values) for name, values in own.items()}
-    places = start.meta["metadata"]
-    return {name: [value if value in own[name] else "" for value in places[name]] for name in own}
+        return {name: list(values) for name, values in known.items()}
+    indexed = start.meta["metadata"]
+    return {name: [value if value in known[name] else "" for value in indexed[name]] for name in known}
 
 
 def build_network(
     config: Config, n_classes: int, n_values: list[int], start: Checkpoint | None
 ) -> tuple[WellClassifier, str]:
-    """Return the network and, in words, where its weights come from.
+    """Return the network and a description of the origin of its weights.
 
     The order: ``start``, else a weight file, else ImageNet, else random. ``n_values`` are the numbers of known metadata
-    values; where ``start`` has other kinds of metadata the head is a new one. Raises UserError if weights cannot be had
-    or do not fit.
+    values; if ``start`` has other kinds of metadata, the head is a new one. Raises UserError if weights are not
+    available or do not fit.
     """
     model = config.model
     network = build_model(model, config.in_channels, n_classes, config.loss, n_values, load=start is None)

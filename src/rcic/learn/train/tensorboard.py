@@ -1,7 +1,7 @@
 """Epoch metrics for TensorBoard, appended after each epoch: no thread, no open file, nothing that can end a training.
 
-Catalyst's logger writes through tensorboardX' thread. On a full disk that one ends the training or, later, waits for a
-queue that nobody empties, and prints tracebacks at the end of the process.
+Catalyst's logger writes through a thread of tensorboardX. On a full disk it ends the training or, later, waits forever
+for its queue, and prints tracebacks at the end of the process.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class TensorBoard(dl.ILogger):
-    """One event file a loader, in ``folder/train`` and ``folder/valid``; it ends, aloud, when the disk fails."""
+    """One event file a loader, in ``folder/train`` and ``folder/valid``; it stops with a message if the disk fails."""
 
     def __init__(self, folder: Path):
         super().__init__(log_batch_metrics=False, log_epoch_metrics=True)
@@ -36,7 +36,7 @@ class TensorBoard(dl.ILogger):
         self.works = True
 
     def log_metrics(self, metrics: Mapping[str, Mapping[str, Any]], scope: str, runner: "WellRunner") -> None:
-        """Append an epoch's metrics by loader; other scopes are left to other loggers."""
+        """Append an epoch's metrics by loader; ignore other scopes."""
         if scope != "epoch" or not self.works:
             return
         try:
@@ -45,11 +45,11 @@ class TensorBoard(dl.ILogger):
                     append_scalars(self.folder / loader / self.name, values, runner.epoch_step)
         except OSError as error:
             self.works = False
-            _log.info(f"{self.folder}: no further metrics for TensorBoard ({error.strerror}); the training goes on")
+            _log.info(f"{self.folder}: no further metrics for TensorBoard ({error.strerror}); the training continues")
 
 
 def append_scalars(path: Path, values: Mapping[str, Any], step: int) -> None:
-    """Append named numbers as one event of a TensorBoard file, whole or, with an OSError, not at all."""
+    """Append named numbers as one event of a TensorBoard file; on an OSError the file stays unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scalars = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
     content = _record(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))
@@ -58,7 +58,7 @@ def append_scalars(path: Path, values: Mapping[str, Any], step: int) -> None:
         content = _record(Event(wall_time=time.time(), file_version="brain.Event:2")) + content
     try:
         with path.open("ab", buffering=0) as file:
-            if file.write(content) < len(content):  # so ends the write that fills the disk
+            if file.write(content) < len(content):  # a write that fills the disk is short
                 raise OSError(errno.ENOSPC, "No space left on device")
     except OSError:
         with contextlib.suppress(OSError):

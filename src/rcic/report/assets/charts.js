@@ -1,6 +1,6 @@
 "use strict";
-// The charts: for each kind what can be picked, and how a table is drawn. Colours are those of the theme; every series has
-// a symbol of its own, too. Plotly reads a little markup in texts, so every name goes through safe().
+// The charts: for each kind the options to pick and the drawing of a table. Colours are those of the theme; every series
+// also has its own symbol. Plotly interprets some markup in texts, so every name goes through safe().
 
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down"];
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -74,7 +74,7 @@ const ladder = {
     const beside = (n, text, x) => ({ x, xref: "x", y: n, yref: "y", text, showarrow: false, xanchor: "right" });
     const end = few(width) ? [146, 186] : [110, 119];
     const numbers = own.flatMap((value, n) => (value === null ? [] : [beside(n, `<b>${value.toFixed(2)}</b>`, end[0]), beside(n, step[n], end[1])]));
-    const places = rungs.map((_, n) => n), under = 0.36; // where other predictions stand, below the bar
+    const places = rungs.map((_, n) => n), under = 0.36; // offset of the other predictions, below the bar
     const bar = { type: "bar", orientation: "h", y: places, width: 0.44, hoverinfo: "skip", showlegend: false };
     const others = table.unique("predictions", rows).filter((name) => name !== pick.predictions);
     const traces = [
@@ -361,7 +361,7 @@ const reliability = {
       layout: layout(colours, 0.95 * side + 60, {
         xaxis: { ...axis, title: { text: "confidence of the answer, %" }, anchor: "y2" }, yaxis: { ...axis, title: { text: "right, %" }, domain: [0.3, 1] },
         yaxis2: { title: { text: "wells" }, domain: [0, 0.22], nticks: 4, rangemode: "tozero" },
-        annotations: [{ x: 50, y: 50, text: "as sure as right", showarrow: false, yshift: -14, xanchor: "left", font: { color: colours.quiet, size: 12 } }],
+        annotations: [{ x: 50, y: 50, text: "confidence = accuracy", showarrow: false, yshift: -14, xanchor: "left", font: { color: colours.quiet, size: 12 } }],
       }),
     };
   },
@@ -372,7 +372,7 @@ const reliability = {
 const MOST_SIRNAS = 24;
 
 const confusions = {
-  picks(table) { return [{ name: "group", label: "Group of siRNAs", values: table.unique("group").sort((a, b) => a - b).map((n) => ({ value: String(n), text: `group ${n}` })) }]; },
+  picks(table) { return [{ name: "group", label: "Treatment group", values: table.unique("group").sort((a, b) => a - b).map((n) => ({ value: String(n), text: `group ${n}` })) }]; },
   draw(table, pick, colours, _, width) {
     const rows = table.where((row) => String(table.at("group", row)) === pick.group), seen = new Map();
     for (const row of rows) for (const name of ["truth", "answer"]) seen.set(table.at(name, row), (seen.get(table.at(name, row)) ?? 0) + table.at("wells", row));
@@ -382,7 +382,7 @@ const confusions = {
       const line = names.indexOf(table.at("truth", row)), column = names.indexOf(table.at("answer", row));
       if (line < 0 || column < 0) continue;
       z[line][column] = table.at("wells", row);
-      text[line][column] = `${safe(table.at("truth", row))} taken for ${safe(table.at("answer", row))}:<br>${table.at("wells", row)} of its ${table.at("of", row)} wells`;
+      text[line][column] = `${safe(table.at("truth", row))} answered as ${safe(table.at("answer", row))}:<br>${table.at("wells", row)} of its ${table.at("of", row)} wells`;
     }
     const cut = names.map((name) => middle(String(name), few(width) ? 10 : 16)), labels = cut.map(safe);
     const longest = 7 * Math.max(4, ...cut.map((name) => name.length)), left = 36 + longest; // px, at the ticks' size
@@ -396,8 +396,8 @@ const confusions = {
       rows,
       layout: layout(colours, side + 74 + (slanted ? longest : 16), {
         margin: { l: left, r: Math.max(60, width - side - left), t: 60 + (slanted ? longest : 16), b: 14 }, plot_bgcolor: colours.blank,
-        xaxis: { side: "top", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "taken for" }, tickangle: slanted ? -60 : 0 },
-        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "siRNA" }, automargin: false },
+        xaxis: { side: "top", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "answered as" }, tickangle: slanted ? -60 : 0 },
+        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "treatment" }, automargin: false },
       }),
     };
   },
@@ -426,14 +426,14 @@ const channels = {
 
 // ---- the map of embeddings
 
-const COLOURS = { cell_type: "cell type", experiment: "experiment", plate: "plate", split: "split", group: "plate group", siRNA: "siRNA" };
+const COLOURS = { cell_type: "cell type", experiment: "experiment", plate: "plate", split: "split", group: "plate group", siRNA: "treatment" };
 
 const map = {
   picks(table) {
     const told = Object.keys(COLOURS).filter((name) => table.unique(name).length > 1);
     return [
       { name: "colour", label: "Colour", values: told.map((value) => ({ value, text: COLOURS[value] })) },
-      { name: "only", label: "Stress", value: "", values: [{ value: "", text: "all alike" }, ...told.flatMap((name) => table.unique(name).filter((v) => v !== "").sort(byName).map((v) => ({ value: `${name}\n${v}`, text: String(v), under: COLOURS[name] })))] },
+      { name: "only", label: "Highlight", value: "", values: [{ value: "", text: "all" }, ...told.flatMap((name) => table.unique(name).filter((v) => v !== "").sort(byName).map((v) => ({ value: `${name}\n${v}`, text: String(v), under: COLOURS[name] })))] },
     ];
   },
   draw(table, pick, colours, _, width) {
@@ -446,12 +446,12 @@ const map = {
       showlegend: legend, legend: { orientation: "h", x: 0, y: 1 + 24 / high, yanchor: "bottom", itemsizing: "constant" }, margin: { l: 2, r: 2, t: top + 24, b: 4 },
       xaxis: { ...axis, domain: across === 2 ? [0, 0.49] : [0, 1] }, yaxis: { ...axis, domain: across === 2 ? [0, 1] : [0.52, 1] },
       xaxis2: { ...axis, domain: across === 2 ? [0.51, 1] : [0, 1], anchor: "y2" }, yaxis2: { ...axis, domain: across === 2 ? [0, 1] : [0, 0.47], anchor: "x2" },
-      annotations: ["as they come", "plate means taken off"].map((text, n) => ({ text: `<b>${text}</b>`, xref: `x${n ? 2 : ""} domain`, yref: `y${n ? 2 : ""} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom", showarrow: false })),
+      annotations: ["raw", "plate means subtracted"].map((text, n) => ({ text: `<b>${text}</b>`, xref: `x${n ? 2 : ""} domain`, yref: `y${n ? 2 : ""} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom", showarrow: false })),
     });
     const traces = names.flatMap((name, n) => ["before", "after"].map((state, panel) => {
       const own = table.where((row) => table.at(pick.colour, row) === name);
       return {
-        type: "scatter", mode: "markers", name: safe(name === "" ? "not told" : name), legendgroup: String(n), showlegend: legend && !panel,
+        type: "scatter", mode: "markers", name: safe(name === "" ? "unknown" : name), legendgroup: String(n), showlegend: legend && !panel,
         x: own.map((row) => table.at(`x ${state}`, row)), y: own.map((row) => table.at(`y ${state}`, row)), xaxis: panel ? "x2" : "x", yaxis: panel ? "y2" : "y",
         text: own.map((row) => `${safe(table.at("id_code", row))}<br>${safe(table.at("siRNA", row))}`), hovertemplate: "%{text}<extra></extra>",
         marker: {

@@ -1,5 +1,5 @@
 "use strict";
-// The page: controls, drawing, theme, print. What a chart looks like stands in charts.js.
+// The page: controls, drawing, theme, print. charts.js draws the charts.
 
 const PRINT_WIDTH = 680; // CSS pixels between the margins of A4
 const root = document.documentElement;
@@ -56,8 +56,8 @@ class Figure {
     const box = element("details", undefined, "choices"), head = element("summary"), all = element("div", undefined, "all");
     const field = element("fieldset"), boxes = [];
     field.append(element("legend", pick.label), all);
-    const tell = () => { head.textContent = `${pick.label}: ${chosen.size} of ${pick.values.length}`; };
-    const change = () => { tell(); this.draw(); };
+    const showCount = () => { head.textContent = `${pick.label}: ${chosen.size} of ${pick.values.length}`; };
+    const change = () => { showCount(); this.draw(); };
     for (const value of pick.values) {
       const label = element("label"), tick = element("input");
       tick.type = "checkbox";
@@ -84,7 +84,7 @@ class Figure {
       });
       all.append(button);
     }
-    tell();
+    showCount();
     box.append(head, field);
     this.box.querySelector(".controls").append(box);
   }
@@ -95,14 +95,14 @@ class Figure {
       const made = this.kind.draw(this.table, this.picked, theme(), this.options, wide);
       this.rows = made.rows;
       const config = { displaylogo: false, displayModeBar: wide > 600 ? "hover" : false, modeBarButtons: [["toImage"]] };
-      this.box.querySelector(".picked").textContent = this.told();
+      this.box.querySelector(".picked").textContent = this.pickedText();
       Plotly.react(this.drawing, made.traces, { ...made.layout, width: wide }, config);
     }
     this.showNumbers();
   }
 
-  // What is picked, for the printed page, which has no controls.
-  told() {
+  // The picked options, for the printed page, which has no controls.
+  pickedText() {
     const words = [...this.box.querySelectorAll("select")].map((select) => `${select.parentNode.firstChild.textContent}: ${select.selectedOptions[0].textContent}`);
     return [...words, ...[...this.box.querySelectorAll(".choices > summary")].map((head) => head.textContent)].join("; ");
   }
@@ -129,13 +129,13 @@ function start() {
   const dark = matchMedia("(prefers-color-scheme: dark)"), printed = matchMedia("print");
   setTheme(dark.matches ? "dark" : "light");
   for (const box of document.querySelectorAll("figure[data-chart]")) figures.push(new Figure(box, charts[box.dataset.chart]));
-  let own = false; // whether the reader has chosen
+  let chosen = false; // whether the reader chose a theme
   const turn = (name) => { setTheme(name); drawAll(); };
   document.getElementById("theme").addEventListener("click", () => {
-    own = true;
+    chosen = true;
     turn(root.dataset.theme === "dark" ? "light" : "dark");
   });
-  dark.addEventListener("change", () => { if (!own) turn(dark.matches ? "dark" : "light"); });
+  dark.addEventListener("change", () => { if (!chosen) turn(dark.matches ? "dark" : "light"); });
   let before = null; // the theme on screen while the page is printed
   const print = () => {
     if (before !== null) return;
@@ -161,13 +161,13 @@ function start() {
       width = window.innerWidth;
     }, 150);
   });
-  const next = (place) => { // one chart at a time, so that the first is there at once
-    if (place === figures.length) {
+  const next = (index) => { // one chart at a time, so that the first appears at once
+    if (index === figures.length) {
       root.dataset.ready = "yes";
       return;
     }
-    figures[place].draw();
-    setTimeout(next, 0, place + 1);
+    figures[index].draw();
+    setTimeout(next, 0, index + 1);
   };
   next(0);
 }

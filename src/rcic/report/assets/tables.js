@@ -1,5 +1,5 @@
 "use strict";
-// Tables: what chart.py encoded, decoded; shown as HTML; written as CSV. Cells only ever become text, never markup.
+// Tables: decoding of chart.py's encoding, HTML tables and CSV. Cells only ever become text, never markup.
 
 const ARRAYS = { int8: Int8Array, int16: Int16Array, int32: Int32Array };
 
@@ -41,7 +41,7 @@ class Table {
   }
 }
 
-// Text as it is shown: numbers with at most six digits, nothing as a dash.
+// Text of a cell: numbers with at most six digits, a dash for nothing.
 function shown(value) {
   if (value === null || value === undefined || value === "") return "–";
   return typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value);
