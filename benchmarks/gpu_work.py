@@ -32,7 +32,7 @@ from rcic.pixels.packed.packed_store import PackedStore
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
 from rcic.simulate.presets import PRESETS, Preset
-from rcic.simulate.simulation import simulate
+from rcic.simulate.simulation import simulate_screen
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ("se_resnext50_32x4d", "densenet121", "efficientnet-b3")
@@ -88,7 +88,7 @@ def draw(work: Path) -> dict[str, float]:
 
 def _draw(root: Path, preset: Preset) -> None:
     drawn = root.with_name(f"{root.name} drawn")
-    simulate(preset.name, drawn, seed=0, workers=THREADS, progress=False)
+    simulate_screen(preset.name, drawn, seed=0, workers=THREADS, progress=False)
     pack(drawn, root, (), threads=THREADS, verify=False)
     screen = read_screen(root)
     write_folds(screen, root / "csv", n_folds=4 if preset is SCREEN else 2, seed=0)

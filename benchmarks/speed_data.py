@@ -21,7 +21,7 @@ from rcic.screen.plate import CHANNELS, SITES, id_code, image_name, well_name
 from rcic.screen.table import Screen, read_screen
 from rcic.simulate.plate_plan import plan
 from rcic.simulate.presets import PRESETS, Preset
-from rcic.simulate.simulation import simulate
+from rcic.simulate.simulation import simulate_screen
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # of the project's own workplace
 REAL, TABLES = _DATA / "images", _DATA / "kaggle_2019"
@@ -71,7 +71,7 @@ class Images:
 def image_sets(work: Path) -> list[Images]:
     """Return the screens to measure on, made below ``work`` if they are not there."""
     PRESETS.setdefault(SPEED.name, SPEED)
-    simulate(SPEED.name, work / "simulated", seed=0, workers=2)
+    simulate_screen(SPEED.name, work / "simulated", seed=0, workers=2)
     found = [Images("simulated", work / "simulated")]
     return [Images("real", real_root(work / "real")), *found] if REAL.is_dir() else found
 

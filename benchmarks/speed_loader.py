@@ -108,7 +108,7 @@ def parts(images: Images, packed: Path) -> dict[str, float]:
     shape = store.read(sites[0], CHANNELS).shape
     out, plain = np.empty(shape, np.uint8), np.zeros(shape, np.uint8)
     arrays = [store._array("full", site.experiment, site.plate) for site in sites]
-    places = [array.places[site.well, site.site] for array, site in zip(arrays, sites, strict=True)]
+    places = [array.positions[site.well, site.site] for array, site in zip(arrays, sites, strict=True)]
 
     def frames(at: int) -> list[memoryview]:
         return arrays[at].shard.frames(places[at], [channel - 1 for channel in CHANNELS])

@@ -176,11 +176,11 @@ def ensemble(work: Path, data_root: Path, n_models: int) -> dict[str, float]:
 
 def decided(data_root: str, predict_root: str) -> dict[str, float]:
     """Answer, and return seconds and MB."""
-    from rcic.ensemble.decision import decide
+    from rcic.ensemble.decision import decide_predictions
     from rcic.ensemble.submission import write_submission
 
     imported, began = peak(), time.perf_counter()
-    write_submission(decide(data_root, predict_root), Path(predict_root) / "submission")
+    write_submission(decide_predictions(data_root, predict_root), Path(predict_root) / "submission")
     return {"seconds": time.perf_counter() - began, "memory": peak() - imported, "in all": peak()}
 
 

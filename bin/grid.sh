@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Train every member of one stage: `src/train.py run-grid`, with the settings that train_control.sh, train.sh and
-# train_pseudo.sh share.
+# Train every member of one stage with `src/train.py run-grid`: the common part of train_control.sh, train.sh and
+# train_pseudo.sh.
 #
 #   bash bin/train.sh [--data_root DIR] [--log_root DIR] [--model NAMES] [--config FILE] [--folds "0 1"]
 #                     [--channel_sets "[1,2,3,4,5] [1,2,3,4,6]"] [--jobs N] [--screen FILE] [-- further flags of src/train.py run-grid]
 #
-# Each setting can come from the environment instead: DATA_ROOT LOG_ROOT MODEL CONFIG FOLDS CHANNEL_SETS JOBS SCREEN.
-# Without --jobs there is one training a GPU. Finished runs are skipped, broken-off ones go on, a failure does not stop
-# the rest. MODEL may name several, parted by commas.
+# Settings can also come from the environment: DATA_ROOT LOG_ROOT MODEL CONFIG FOLDS CHANNEL_SETS JOBS SCREEN.
+# Without --jobs there is one training per GPU. Finished runs are skipped, interrupted ones resume, and a failure
+# does not stop the rest. MODEL may be a list, separated by commas.
 set -euo pipefail
-set -o noglob # [1,2,3,4,5] is a channel set, not a pattern for a file called 1
+set -o noglob # [1,2,3,4,5] is a channel set, not a glob pattern
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -63,7 +63,7 @@ done
 [[ -z $jobs || $jobs =~ ^[1-9][0-9]*$ ]] || fail "--jobs is '$jobs', must be a whole number from 1 on"
 
 flags=(--config="$config" --data_root="$data_root" --log_root="$log_root" --model="${model// /,}")
-[ -z "$channel_sets" ] || flags+=(--channel_sets="$channel_sets") # without: all but one channel each
+[ -z "$channel_sets" ] || flags+=(--channel_sets="$channel_sets") # default: all but one channel each
 [ -z "$screen" ] || flags+=(--screen="$screen")
 [ "$stage" = control ] || flags+=(--folds="${folds// /,}") # stage I has no folds
 [ -z "$jobs" ] || flags+=(--jobs="$jobs")

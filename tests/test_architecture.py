@@ -180,7 +180,11 @@ def test_a_script_stands_on_the_package_alone(script):
         ("learn/train/run", "import ray", ["ray"]),
         ("launch/on_ray", "import ray, submitit", []),
         ("ensemble/scoring", "from rcic.learn.runs import checkpoint", ["rcic.learn.runs.checkpoint"]),
-        ("learn/grid/plan", "from rcic.simulate.simulation import simulate", ["rcic.simulate.simulation.simulate"]),
+        (
+            "learn/grid/plan",
+            "from rcic.simulate.simulation import simulate",
+            ["rcic.simulate.simulation.simulate_screen"],
+        ),
         ("learn/models/heads", "from rcic.learn.train.run import train", ["rcic.learn.train.run.train"]),
         ("learn/train/run", "from rcic.learn.models.heads import Head", []),
         ("pixels/images/tiff", "from rcic.pixels.audit import findings", ["rcic.pixels.audit.findings"]),

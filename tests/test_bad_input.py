@@ -69,9 +69,9 @@ def swap(text: str) -> str:
 TABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty folder": (
         lambda root: [path.unlink() for path in root.iterdir()],
-        r"{root}: the data root is empty; it must hold train\.csv, .* or metadata\.csv .*--screen\)",
+        r"{root}: the data root is empty; it must contain train\.csv, .* or metadata\.csv .*--screen\)",
     ),
-    "no folder": (lambda root: shutil.rmtree(root), r"{root}: the data root is not there"),
+    "no folder": (lambda root: shutil.rmtree(root), r"{root}: the data root does not exist"),
     "a missing CSV": (
         lambda root: (root / "test_controls.csv").unlink(),
         r"{root}/test_controls\.csv: the file is missing",
@@ -136,7 +136,7 @@ IMAGES = {
     "truncated": (png(GREY)[:-20], r"the PNG is cut off after \d+ bytes; copy or download it again"),
     "16-bit": (
         png(GREY.astype(np.uint16)),
-        r"the PNG has 16 bits a pixel; an image must have 8 \(rescale it to 0-255\)",
+        r"the PNG has 16 bits per pixel; an image must have 8 \(rescale it to 0-255\)",
     ),
     "3-channel": (png(np.dstack([GREY] * 3)), r"the PNG has 3 channels \(RGB\); an image must be one grey channel"),
     "empty": (b"", "the file is empty; copy or download it again"),
@@ -186,7 +186,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
         *("train.py", "run", f"--config={config}", "--data_root", screen, "--log_root", tmp_path / "logs", *TRAIN)
     )
     name = path.relative_to(screen)
-    assert re.fullmatch(rf"{screen}: 1 of \d+ images are missing: {name}; put them there, or .*drop_incomplete", line)
+    assert re.fullmatch(rf"{screen}: 1 of \d+ images are missing: {name}; add them, or .*drop_incomplete", line)
     assert not (tmp_path / "logs").exists()
 
 
@@ -213,7 +213,7 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
             ["--channels=1,1"],
             r"--channels: data\.channels is \[1, 1\], must be numbers from 1 on, each once, at least one",
         ),
-        ("train:\n  seed: 1\n  seed: 2", [], r"{config}, line 3: key 'seed' stands twice, first in line 2"),
+        ("train:\n  seed: 1\n  seed: 2", [], r"{config}, line 3: key 'seed' is listed twice, first in line 2"),
         ("a: &x 1\nb: *x", [], r"{config}, line 1: anchors and aliases .*"),
         ("", ["--set=data.fold=0,data.fold=1"], r"--set data\.fold: is given twice, as 0 and as '1'"),
         ("", ["--fold=0", "--set=data.fold=1"], r"--set data\.fold: also set by --fold; give one of them"),
@@ -328,7 +328,7 @@ def test_a_full_disk_while_drawing(program, small_screen, tmp_path, workers):
     folder = tmp_path / "screen"
     with nearly_full(1000):
         line = program.refuse("data.py", "simulate", "--preset=test", "--out_dir", folder, f"--workers={workers}")
-    assert line.startswith(f"{folder}: not written, the file would pass the size limit")
+    assert line.startswith(f"{folder}: not written, the file would exceed the size limit")
     assert not left_over(folder)
     for plate in folder.rglob("Plate*"):
         assert len(list(plate.iterdir())) == len(list((small_screen / plate.relative_to(folder)).iterdir()))
@@ -362,7 +362,7 @@ def test_a_full_disk_while_predicting(program, small_screen, models, tmp_path):
     words = ["--data_root", small_screen, "--model_root", models, "--model_name=tiny", "--out_dir", tmp_path / "out"]
     with nearly_full(150):
         line = program.refuse("inference.py", "predict-all", *words, "--splits=test")
-    assert line.startswith(f"{tmp_path}/out/[1,2]/fold_0/tiny/pred_test_sites.npy: not written, the file would pass")
+    assert line.startswith(f"{tmp_path}/out/[1,2]/fold_0/tiny/pred_test_sites.npy: not written, the file would exceed")
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     program.run("inference.py", "predict-all", *words, "--splits=test")
     assert "1 of 1 members are predicted already" in program.run("inference.py", "predict-all", *words, "--splits=test")

@@ -67,9 +67,9 @@ def audited(damaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("n", PARTS)
 def test_an_audit_in_parts_is_the_audit(damaged, audited, tmp_path, monkeypatch, n):
     for part in parts(n):
-        audit_shard(damaged, tmp_path, part=part, **AUDIT)
+        audit_shard(damaged, tmp_path, shard=part, **AUDIT)
     looked_at = []
-    monkeypatch.setattr("rcic.pixels.audit.inspection._see", lambda store, how, sites: looked_at.extend(sites))
+    monkeypatch.setattr("rcic.pixels.audit.inspection._scan_task", lambda store, scan, sites: looked_at.extend(sites))
     audit(damaged, tmp_path, "full", "drop", 1)
     assert looked_at == []
     assert report_of(tmp_path) == report_of(audited)
@@ -81,17 +81,17 @@ def test_an_audit_in_parts_is_the_audit(damaged, audited, tmp_path, monkeypatch,
 def test_what_parts_saw_is_looked_at_once_and_again_when_files_changed(small_screen, tmp_path, monkeypatch):
     root = shutil.copytree(small_screen, tmp_path / "screen")
     looks = []
-    look = audits._look
-    monkeypatch.setattr(audits, "_look", lambda *words: looks.append(1) or look(*words))
+    look = audits._scan
+    monkeypatch.setattr(audits, "_scan", lambda *words: looks.append(1) or look(*words))
     for _ in range(2):
-        audit_shard(root, tmp_path / "a", part=Shard(1, 2), **AUDIT)
+        audit_shard(root, tmp_path / "a", shard=Shard(1, 2), **AUDIT)
     n = len(read_screen(root).wells["experiment"].unique()) // 2
     assert len(looks) == n == len(list((tmp_path / "a" / SEEN).iterdir()))
     next((tmp_path / "a" / SEEN).iterdir()).write_bytes(b"PK\3\4 no archive")
-    audit_shard(root, tmp_path / "a", part=Shard(1, 2), **AUDIT)
+    audit_shard(root, tmp_path / "a", shard=Shard(1, 2), **AUDIT)
     assert len(looks) == n + 1
     next(root.rglob("*_s1_w1.png")).unlink()
-    audit_shard(root, tmp_path / "a", part=Shard(1, 2), **AUDIT)
+    audit_shard(root, tmp_path / "a", shard=Shard(1, 2), **AUDIT)
     assert len(looks) == 2 * n + 1
     audit(root, tmp_path / "a", "full", "drop", 1)  # the other half is looked at here
     assert report_of(tmp_path / "a")[0]["by_kind"] == {"missing": 1}
@@ -116,18 +116,21 @@ def test_a_screen_packed_in_parts_is_the_packed_screen(small_screen, packed, tmp
 
     pack(small_screen, out, (32,), 1, verify=True, jobs=jobs)
     assert calls == [(), ("--verify=true",)] and files_of(out) == files_of(packed)
-    assert capsys.readouterr().out.endswith("every packed image is what its file is\n")
+    assert capsys.readouterr().out.endswith("every packed image equals its file\n")
     assert not (out / PACKING).exists() and left_over(out) == []
 
 
 def test_a_plate_that_another_process_packs_is_left_to_it(small_screen, packed, tmp_path):
     out = tmp_path / "out"
     first = sorted(path for path in (packed / "images.zarr" / "full").glob("*/Plate*"))[0]
-    with locked(out / PACKING / first.parent.name / first.name), pytest.raises(UserError, match="holds no packed"):
+    with (
+        locked(out / PACKING / first.parent.name / first.name),
+        pytest.raises(UserError, match="is not a packed screen"),
+    ):
         pack(small_screen, out, (), 1, verify=False)
     shutil.copytree(packed, out)
     shutil.rmtree(out / "images.zarr" / "full" / first.parent.name / first.name)
-    with locked(out / PACKING / first.parent.name / first.name), pytest.raises(BusyError, match="is at work there"):
+    with locked(out / PACKING / first.parent.name / first.name), pytest.raises(BusyError, match="in use by process"):
         pack_shard(small_screen, out, (32,), 1, False, Shard(1, 1))
     pack(small_screen, out, (32,), 1, verify=False)
     assert files_of(out) == files_of(packed)

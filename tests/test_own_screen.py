@@ -15,7 +15,7 @@ from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import ScreenSource
 from rcic.screen.spec_files import OWN, SHIPPED
 from rcic.screen.table import read_screen
-from rcic.simulate.simulation import simulate
+from rcic.simulate.simulation import simulate_screen
 from tests.program import TINY, Program
 
 CHANNELS = "[1,2,3,4,5]"
@@ -52,7 +52,7 @@ def test_every_layout_gives_the_same_logits(program, small_screen, tmp_path):
         root.mkdir()
         if layout != "rcic":
             data = root / "screen"
-            simulate("test", data, seed=0, progress=False, layout=layout)
+            simulate_screen("test", data, seed=0, progress=False, layout=layout)
         spec = [f"--screen={SHIPPED / 'plate96.yml'}"] if layout == "plate96" else []
         logits[layout] = chain(program, [f"--data_root={data}", *spec], root)
         answers[layout] = pd.read_csv(root / "sub" / "submission.csv")
@@ -72,14 +72,14 @@ def own_form(screen: Path, **changes: object) -> None:
 @pytest.fixture
 def plates(tmp_path: Path) -> Path:
     """Return a plate96 screen that a test may change."""
-    simulate("test", tmp_path / "plates", seed=0, progress=False, layout="plate96")
+    simulate_screen("test", tmp_path / "plates", seed=0, progress=False, layout="plate96")
     return tmp_path / "plates"
 
 
 def test_a_packed_screen_brings_its_form_along(program, plates, tmp_path):
     own_form(plates)
     out = program.run("data.py", "pack", f"--data_root={plates}", f"--out_dir={tmp_path}/packed", "--verify=True")
-    assert "every packed image is what its file is" in out
+    assert "every packed image equals its file" in out
     files, packed = (read_screen(root) for root in (plates, tmp_path / "packed"))
     assert packed.spec == files.spec and packed.fingerprint() == files.fingerprint()
     site = sites_of(site_table(files.wells))[5]
@@ -105,7 +105,7 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     own_form(plates, sites=[1], images=images, groups="none", assignment="none", well_types={})
     root, data = tmp_path, [f"--data_root={plates}"]
     (root / "tiny.yml").write_text(TINY.replace("FOLDS", f"{root}/csv"))
-    assert "none: no sets of siRNAs keep to plates" in program.run("data.py", "describe", *data)
+    assert "none: no sets of treatments that share plates" in program.run("data.py", "describe", *data)
     program.run("data.py", "folds", *data, f"--out_dir={root}/csv", "--n_folds=2")
     (root / "control.yml").write_text(TINY.replace("stage: full", "stage: control"))
     grid = [f"--config={root}/control.yml", *data, f"--log_root={root}/logs"]

@@ -113,9 +113,7 @@ def test_incomplete_sites_stop_the_prediction_by_name(program, real, models, tmp
     named = re.findall(r"test/\S+/Plate\d/B02_s2_w[56]\.png", line)
     assert line.startswith(f"{real}: 36 of 216 images are missing: test/HEPG2-01/Plate1/B02_s2_w5.png, ")
     assert len(set(named)) == 10
-    assert line.endswith(
-        " and 26 more; put them there, or leave out the sites that lack a channel with drop_incomplete"
-    )
+    assert line.endswith(" and 26 more; add them, or leave out the sites that lack a channel with drop_incomplete")
     assert not (tmp_path / "out").exists()
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rcic.ensemble.decision import Decision as Decision
-    from rcic.ensemble.decision import decide as decide_predictions  # noqa: F401
     from rcic.ensemble.decision import decide_logits as decide_logits
+    from rcic.ensemble.decision import decide_predictions as decide_predictions
     from rcic.ensemble.ensemble_options import EnsembleOptions as EnsembleOptions
     from rcic.ensemble.predictions import read_predictions as read_predictions
     from rcic.ensemble.scoring import score as score
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from rcic.screen.source import ScreenSource as ScreenSource
     from rcic.screen.table import Screen as Screen
     from rcic.screen.table import read_screen as read_screen
-    from rcic.simulate.simulation import simulate as simulate_screen  # noqa: F401
+    from rcic.simulate.simulation import simulate_screen as simulate_screen
 
 __version__ = "0.2.0"
 
-_PLACES = {  # name -> module, and the name in it if it is another one (a package of the name is in the way)
+_MODULES = {  # name -> module
     "Decision": "ensemble.decision",
     "EnsembleOptions": "ensemble.ensemble_options",
     "PredictionOptions": "learn.predict.prediction_options",
@@ -37,7 +37,7 @@ _PLACES = {  # name -> module, and the name in it if it is another one (a packag
     "TrainedMember": "learn.predict.trained_member",
     "UserError": "errors",
     "decide_logits": "ensemble.decision",
-    "decide_predictions": "ensemble.decision:decide",
+    "decide_predictions": "ensemble.decision",
     "load_member": "learn.predict.trained_member",
     "load_members": "learn.predict.trained_member",
     "open_store": "pixels.packed.open_store",
@@ -45,17 +45,16 @@ _PLACES = {  # name -> module, and the name in it if it is another one (a packag
     "read_predictions": "ensemble.predictions",
     "read_screen": "screen.table",
     "score": "ensemble.scoring",
-    "simulate_screen": "simulate.simulation:simulate",
+    "simulate_screen": "simulate.simulation",
 }
-__all__ = ["__version__", *_PLACES]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'rcic' has no attribute {name!r}")
-    module, _, attribute = _PLACES[name].partition(":")
-    value = getattr(import_module(f"rcic.{module}"), attribute or name)
+    value = getattr(import_module(f"rcic.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

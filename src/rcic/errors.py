@@ -1,4 +1,4 @@
-"""What a user can get wrong, told in one line."""
+"""Errors that a user can cause, each with a one-line message."""
 
 import difflib
 import os
@@ -18,15 +18,15 @@ class UserError(Exception):
     """
 
 
-BUSY = os.EX_TEMPFAIL  # the exit code of a command that another process' work stood in the way of
+BUSY = os.EX_TEMPFAIL  # the exit code of a command that another process blocked
 
 
 class BusyError(UserError):
-    """Another process is at work on the same thing; nothing is wrong with it. The scripts exit with :data:`BUSY`."""
+    """Another process holds the same folder; the input is correct. The scripts exit with :data:`BUSY`."""
 
 
 class Terminated(KeyboardInterrupt):
-    """The system asked the process to end (SIGTERM). It is dealt with as Ctrl-C is: clean up, then go."""
+    """The system asked the process to end (SIGTERM). It is handled like Ctrl-C: clean up, then exit."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -36,5 +36,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value as a message shows it: what Python writes for it, on one line, its middle left out if long."""
+    """Return the ``repr`` of a value for a message: on one line, long ones shortened in the middle."""
     return _BRIEF.repr(value)

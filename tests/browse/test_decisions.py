@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rcic.browse.decisions import TOP, read_decisions
-from rcic.ensemble.decision import decide
+from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.errors import UserError
 from rcic.screen.table import read_screen
@@ -19,7 +19,7 @@ def rows_of(screen, codes) -> list[int]:
 def test_the_answers_are_those_of_ensemble(data, root):
     write_member(root)
     screen, answers = read_screen(data), read_decisions(read_screen(data), data, root, EnsembleOptions())
-    decided = decide(data, root).answers
+    decided = decide_predictions(data, root).answers
     rows = rows_of(screen, decided["id_code"])
     for name in ("label", "confidence", "margin"):
         np.testing.assert_array_equal(getattr(answers, name)[rows], decided[name])

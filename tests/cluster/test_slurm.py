@@ -77,5 +77,5 @@ def test_a_failed_job_is_told_with_its_log(work):
     assert process.returncode == 2
     log = out / JOBS / "predict-all_2of2.log"
     assert re.search(rf"predict-all 2of2: ended with code 2, \S+best.pth: .* \(log: {log}\)", said), said
-    assert "error: 1 of 2 jobs failed; what is done stays, the same command goes on" in said.splitlines()
+    assert "error: 1 of 2 jobs failed; finished work is kept, run the same command to continue" in said.splitlines()
     assert len(list(out.rglob("pred_test.npy"))) == 2

@@ -10,7 +10,7 @@ import pytest
 from rcic.decide.blend import Mix
 from rcic.decide.calibrate import temperature
 from rcic.ensemble.calibration import calibrate, calibration_text, for_folds, read_mix, write_calibration
-from rcic.ensemble.decision import decide
+from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score, score_text
 from rcic.errors import UserError
@@ -66,7 +66,7 @@ def test_the_file_is_read_as_it_was_written(data, root, tmp_path):
 
 def test_a_calibration_makes_confidence_modest_and_changes_no_answer(data, root, tmp_path):
     write_member(root)
-    plain, cooled = decide(data, root), decide(data, root, written(tmp_path / "c.json"))
+    plain, cooled = decide_predictions(data, root), decide_predictions(data, root, written(tmp_path / "c.json"))
     assert cooled.answers["label"].tolist() == plain.answers["label"].tolist()
     odds = np.exp((LOGITS[0, 2] - LOGITS[0, 0]) / 2)
     assert cooled.answers["confidence"][0] == pytest.approx(odds / (1 + odds))
@@ -75,7 +75,7 @@ def test_a_calibration_makes_confidence_modest_and_changes_no_answer(data, root,
 
 def test_balanced_answers(data, root):
     write_member(root)
-    plain, balanced = decide(data, root), decide(data, root, EnsembleOptions(sinkhorn=True))
+    plain, balanced = decide_predictions(data, root), decide_predictions(data, root, EnsembleOptions(sinkhorn=True))
     assert balanced.answers["label"].tolist() == plain.answers["label"].tolist()
     assert balanced.answers["confidence"][0] == pytest.approx(balanced.answers["confidence"][1], rel=1e-3)
 
@@ -84,7 +84,7 @@ def test_averaged_folds_are_cooler(data, root):
     rng = np.random.default_rng(0)
     for fold in range(4):
         write_member(root, f"[1]/fold_{fold}/tiny", rng.standard_normal((3, 4)).astype(np.float32))
-    decision = decide(data, root, written(root / "c.json"))
+    decision = decide_predictions(data, root, written(root / "c.json"))
     note = decision.notes[-1].split("tiny temperature ")[1]
     assert 0.1 < float(note.split()[0]) < 1.2
     assert for_folds(Mix(), [], 3) == Mix()
@@ -122,12 +122,12 @@ def test_a_file_that_is_no_calibration(data, root, tmp_path, text, message):
     if text is not None:
         (tmp_path / "c.json").write_text(text)
     with pytest.raises(UserError, match=message):
-        decide(data, root, EnsembleOptions(calibration=tmp_path / "c.json"))
+        decide_predictions(data, root, EnsembleOptions(calibration=tmp_path / "c.json"))
 
 
 def test_weights_twice(data, root, tmp_path):
     with pytest.raises(UserError, match="--weights and --calibration"):
-        decide(data, root, EnsembleOptions(("tiny",), (1,), tmp_path / "c.json"))
+        decide_predictions(data, root, EnsembleOptions(("tiny",), (1,), tmp_path / "c.json"))
 
 
 def test_one_experiment_is_too_few(data, root):

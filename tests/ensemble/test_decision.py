@@ -8,7 +8,7 @@ import pytest
 
 from rcic.decide.plate_group import groups_text
 from rcic.ensemble import decision as answer
-from rcic.ensemble.decision import decide
+from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.submission import write_pseudo, write_submission
 from rcic.errors import UserError
@@ -26,7 +26,7 @@ def folds(tmp_path) -> Path:
 
 
 def submitted(data: Path, root: Path, **options) -> dict[str, int]:
-    path = write_submission(decide(data, root, EnsembleOptions(**options)), root / "sub")
+    path = write_submission(decide_predictions(data, root, EnsembleOptions(**options)), root / "sub")
     return pd.read_csv(path).set_index("id_code")["sirna"].to_dict()
 
 
@@ -57,9 +57,9 @@ def test_order_type_and_further_classes_of_the_files_change_nothing(data, root):
 def test_blocks_of_wells_change_nothing(data, root, monkeypatch):
     write_member(root, "[1]/fold_0/a")
     write_member(root, "[1]/fold_1/a", LOGITS[::-1], WELLS[::-1])
-    whole = decide(data, root).answers
+    whole = decide_predictions(data, root).answers
     monkeypatch.setattr(answer, "_BLOCK", 2)
-    pd.testing.assert_frame_equal(decide(data, root).answers, whole)
+    pd.testing.assert_frame_equal(decide_predictions(data, root).answers, whole)
 
 
 def test_models_count_by_their_weights(data, root):
@@ -71,13 +71,13 @@ def test_models_count_by_their_weights(data, root):
     assert submitted(data, root, model_names=("a", "b"), weights=(3, 1)) == ANSWER
     assert submitted(data, root, model_names=("b", "a"), weights=(3, 1)) == swapped
     assert submitted(data, root, model_names=("b",)) == swapped
-    assert decide(data, root, EnsembleOptions(("a", "b"), (3, 1))).notes[-1] == "weights: a 3, b 1"
+    assert decide_predictions(data, root, EnsembleOptions(("a", "b"), (3, 1))).notes[-1] == "weights: a 3, b 1"
 
 
 def test_what_is_missing_is_said_and_guessed(data, root):
     write_member(root, "[1]/fold_0/a", LOGITS[:1], WELLS[:1])
     write_member(root, "[1]/fold_2/a", LOGITS[:2], WELLS[:2])
-    decision = decide(data, root)
+    decision = decide_predictions(data, root)
     assert decision.notes == [
         "a: 2 members, channels [1], folds 0 2",
         "  absent: fold 1",
@@ -96,7 +96,7 @@ def test_a_crowded_plate_is_said(tmp_path, root):
     (tmp_path / "data").mkdir()
     data = write_tables(tmp_path / "data", tables)
     write_member(root, logits=LOGITS[[0, 1, 2, 2, 2]], codes=[*WELLS, "U2OS-01_2_B05", "U2OS-01_2_B06"])
-    assert decide(data, root).notes[-1] == "U2OS-01 plate 2: 3 wells for 2 siRNAs, so some repeat"
+    assert decide_predictions(data, root).notes[-1] == "U2OS-01 plate 2: 3 wells for 2 siRNAs, so some repeat"
 
 
 def test_a_screen_without_test_wells(tmp_path, root):
@@ -104,7 +104,7 @@ def test_a_screen_without_test_wells(tmp_path, root):
     rows = [line for line in METADATA.splitlines() if not line.startswith("U2OS")]
     data = write_tables(tmp_path / "data", {"metadata.csv": "\n".join(rows) + "\n"})
     with pytest.raises(UserError, match="has no test wells to decide on"):
-        decide(data, root)
+        decide_predictions(data, root)
 
 
 def test_the_groups_as_a_table():
@@ -121,18 +121,18 @@ def test_the_groups_as_a_table():
 
 def test_a_full_disk_leaves_the_earlier_submission(data, root):
     write_member(root)
-    decision, out = decide(data, root), root / "sub"
+    decision, out = decide_predictions(data, root), root / "sub"
     write_submission(decision, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     for room in (0, 60, 100):  # no table fits, then only the smaller ones
-        with nearly_full(room), pytest.raises(UserError, match=r"csv: not written, the file would pass"):
+        with nearly_full(room), pytest.raises(UserError, match=r"csv: not written, the file would exceed"):
             write_submission(decision, out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_pseudo_labels_and_their_audit(data, root, folds):
     write_member(root)
-    audit = write_pseudo(decide(data, root), root / "pseudo", folds, 2.0, 1.0)
+    audit = write_pseudo(decide_predictions(data, root), root / "pseudo", folds, 2.0, 1.0)
     assert audit["kept"].tolist() == [True, False, True]
     table = pd.read_csv(root / "pseudo" / "pseudo.csv")
     assert table.columns.tolist() == ["id_code", "experiment", "plate", "well", "sirna"]
@@ -145,7 +145,7 @@ def test_pseudo_labels_and_their_audit(data, root, folds):
 
 def test_pseudo_labels_that_must_not_be(data, root, folds):
     write_member(root)
-    decision = decide(data, root)
+    decision = decide_predictions(data, root)
     (root / "pseudo").mkdir()
     (root / "pseudo" / "pseudo.csv").write_text("old")
     with pytest.raises(UserError, match="no answer is kept: none has a margin of 99 nats; lower --min_margin"):
@@ -164,7 +164,7 @@ def test_pseudo_labels_that_must_not_be(data, root, folds):
 
 def test_held_out_wells_are_decided_alike(data, root):
     write_held_out(root, scale=50)
-    decision = decide(data, root, split="valid")
+    decision = decide_predictions(data, root, split="valid")
     labels = read_screen(data).wells.set_index("id_code")["label"]
     told = decision.answers
     assert len(told) == 7 and (told["label"].to_numpy() == labels[told["id_code"]].to_numpy()).all()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rcic.ensemble.decision import decide
+from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.scoring import channels, score, write_channels, write_ladder
 from rcic.ensemble.submission import write_submission
 from rcic.errors import UserError
@@ -50,7 +50,7 @@ def test_the_score_by_the_screen_s_own_truth(tmp_path, root):
     result = score(data, root).ladder
     everyone = result.table[(result.table["scope"] == "all") & (result.table["rung"] == "assignment")]
     assert everyone[["accuracy", "n_wells"]].to_numpy().tolist() == [[100, 1]]
-    answer = write_submission(decide(data, root), root / "sub").read_text()
+    answer = write_submission(decide_predictions(data, root), root / "sub").read_text()
     assert answer == f"id_code,sirna\n{WELLS[0]},s700\n{WELLS[1]},s91\n"
 
 

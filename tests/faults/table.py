@@ -181,7 +181,7 @@ FAULTS: dict[str, Fault] = {
     "a root that was never audited": Fault(
         lambda p: shutil.rmtree(p.csv / "audit"),
         "train",
-        r".*audit\.json: not there, so nobody has looked at the images of {screen}; run .*data\.py audit .*",
+        r".*audit\.json: not found, so the images of {screen} were not audited; run .*data\.py audit .*",
     ),
     "an audit of another screen": Fault(
         edit("csv/audit/audit.json", lambda text: re.sub(r'"screen": "\w+"', '"screen": "0"', text)),
@@ -219,17 +219,17 @@ FAULTS: dict[str, Fault] = {
         r".*screen\.yml, line \d+: images\.levels must be given for 16 bits.*data\.py levels measures them.*",
     ),
     "a well in two files": Fault(
-        copy_line("train.csv", "test.csv"), "describe", r".*test\.csv, line \d+: well \S+ stands twice.*"
+        copy_line("train.csv", "test.csv"), "describe", r".*test\.csv, line \d+: well \S+ is listed twice.*"
     ),
     "a well twice in a file": Fault(
         edit("screen/train.csv", lambda t: t + t.splitlines()[1] + "\n"),
         "describe",
-        r".*train\.csv, line \d+: well \S+ stands twice.*",
+        r".*train\.csv, line \d+: well \S+ is listed twice.*",
     ),
     "a label that is no number": Fault(
         edit("screen/train.csv", line_of(2, lambda f: [*f[:4], "x"])),
         "describe",
-        r".*train\.csv, line 2: sirna 'x' is not an integer.*",
+        r".*train\.csv, line 2: label 'x' is not an integer.*",
     ),
     "a label out of range": Fault(
         edit("screen/train.csv", line_of(2, lambda f: [*f[:4], "99999"])),
@@ -237,7 +237,7 @@ FAULTS: dict[str, Fault] = {
         r".*train\.csv, line 2: .*99999.*",
     ),
     "a control among treatments": Fault(
-        lambda p: _control_label(p), "describe", r".*sirna '\d+' as a .*, but in most wells it is a .*"
+        lambda p: _control_label(p), "describe", r".*label '\d+' is used for a .*, but in most wells it is a .*"
     ),
     "an experiment in train and test": Fault(
         lambda p: _both_splits(p), "describe", r".*experiment.*train.*test.*|.*test.*train.*"
@@ -271,7 +271,7 @@ FAULTS: dict[str, Fault] = {
     "a table gone": Fault(
         lambda p: (p.screen / "test.csv").unlink(), "describe", r".*test\.csv: the file is missing.*"
     ),
-    "no folder": Fault(lambda p: shutil.rmtree(p.screen), "describe", r"{screen}: the data root is not there.*"),
+    "no folder": Fault(lambda p: shutil.rmtree(p.screen), "describe", r"{screen}: the data root does not exist.*"),
     "folds gone": Fault(lambda p: (p.csv / "train_0.csv").unlink(), "train", r".*train_0\.csv: no table of fold 0 .*"),
     "folds that share an experiment": Fault(
         lambda p: _replace(p.csv / "valid_0.csv", (p.csv / "train_0.csv").read_bytes()),
@@ -283,7 +283,7 @@ FAULTS: dict[str, Fault] = {
         set_config("optm: {clip: 1}"), "train", r"{config}, line \d+: unknown key 'optm'; did you mean 'optim'\?"
     ),
     "a key twice": Fault(
-        set_config("stage: control"), "train", r"{config}, line \d+: key 'stage' stands twice, first in line 1.*"
+        set_config("stage: control"), "train", r"{config}, line \d+: key 'stage' is listed twice, first in line 1.*"
     ),
     "a value of the wrong type": Fault(
         set_config("optim: {clip: yes}"), "train", r"{config}, line \d+: optim\.clip is True, must be a finite number"
@@ -383,10 +383,10 @@ FAULTS: dict[str, Fault] = {
         ["--set=schedule.max_lr=1e30"],
     ),
     "a file where the log root should be": Fault(
-        in_the_way("new"), "train", r".*not written, a part of the path is a file, not a folder.*"
+        in_the_way("new"), "train", r".*not written, part of the path is a file, not a folder.*"
     ),
     "a file where predictions should go": Fault(
-        in_the_way("new"), "predict", r".*a part of the path is a file, not a folder.*"
+        in_the_way("new"), "predict", r".*part of the path is a file, not a folder.*"
     ),
     "a file where the packed screen should go": Fault(
         in_the_way("packed"), "pack", r".*packed: is a file; name a folder .*"
@@ -394,7 +394,7 @@ FAULTS: dict[str, Fault] = {
     "another thing where the packed screen should go": Fault(
         lambda p: (p.root / "packed").mkdir() or (p.root / "packed" / "x").touch(),
         "pack",
-        r".*packed: is not empty and holds no packed screen.*",
+        r".*packed: is not empty and is not a packed screen.*",
     ),
 }
 

@@ -22,7 +22,7 @@ from tests.disk import SmallDisk
 from tests.learn.tiny import forget_accelerate, tiny_config
 from tests.program import left_over
 
-FULL = "not written, the disk is full; nothing was left half-written"
+FULL = "not written, the disk is full; no partial file was left"
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_checkpoint_on_a_full_disk(trained, disk, tmp_path, monkeypatch, left)
 def test_a_training_that_would_not_fit_does_not_begin(trained, disk):
     disk.fill(100_000)
     before = files_of(disk.folder)
-    with pytest.raises(UserError, match=r"tiny: the disk has 0\.1 MB left, 0\.\d MB are needed; nothing was written"):
+    with pytest.raises(UserError, match=r"tiny: the disk has 0\.1 MB free, 0\.\d MB are needed; nothing was written"):
         trained(disk.folder / "logs")
     assert files_of(disk.folder) == before and not (disk.folder / "logs").exists()
 
@@ -93,7 +93,7 @@ def test_a_packed_screen_that_grows_too_large(small_screen, disk, tmp_path, monk
         patch.setattr(packing, "check_room", lambda *_: None)
         pack(small_screen, out, (), threads=2, verify=False)
     assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match=r"packed: the disk has 0\.\d MB left, .* are needed; nothing was written"):
+    with pytest.raises(UserError, match=r"packed: the disk has 0\.\d MB free, .* are needed; nothing was written"):
         pack(small_screen, out, (), threads=2, verify=False)
     disk.empty()
     pack(small_screen, out, (), threads=2, verify=True)

@@ -22,7 +22,7 @@ from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.run import train
 from rcic.screen.split import write_folds
 from rcic.screen.table import read_screen
-from rcic.simulate.simulation import simulate
+from rcic.simulate.simulation import simulate_screen
 from tests.learn.tiny import forget_accelerate, tiny_config
 from tests.program import left_over
 
@@ -52,7 +52,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("kill") / "screen"
-    simulate("test", root, seed=0)
+    simulate_screen("test", root, seed=0)
     write_folds(read_screen(root), root.parent / "csv", n_folds=3, seed=0)
     return root
 

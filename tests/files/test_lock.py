@@ -32,7 +32,7 @@ def holder(tmp_path):
 def test_a_folder_is_one_processs(holder, tmp_path):
     folder = tmp_path / "a" / "b"
     assert owner(folder) == f"process {holder.pid} on {os.uname().nodename}"
-    with pytest.raises(BusyError, match=rf"b: process {holder.pid} on .* is at work there$"), locked(folder):
+    with pytest.raises(BusyError, match=rf"b: in use by process {holder.pid} on .*$"), locked(folder):
         pass
     assert (folder / LOCK).exists()
 
@@ -65,7 +65,7 @@ def test_twice_in_one_process_is_twice(tmp_path):
 
 def test_no_folder_can_be_made_in_a_file(tmp_path):
     (tmp_path / "file").touch()
-    message = "not written, a part of the path is a file, not a folder"
+    message = "not written, part of the path is a file, not a folder"
     with pytest.raises(UserError, match=message), locked(tmp_path / "file" / "x"):
         pass
     assert owner(tmp_path / "absent") is None

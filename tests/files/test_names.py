@@ -88,7 +88,7 @@ def test_a_full_disk_leaves_the_earlier_array(tmp_path, room, n):
     if room < 8 * n:
         with (
             nearly_full(room),
-            pytest.raises(UserError, match=f"^{path}: not written, the file would pass the size limit"),
+            pytest.raises(UserError, match=f"^{path}: not written, the file would exceed the size limit"),
         ):
             write_array(path, np.zeros(n))
     assert (np.load(path).tolist(), names(tmp_path)) == ([1, 1, 1], ["a.npy"])
@@ -109,9 +109,9 @@ def test_a_path_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     reasons = {
-        tmp_path / "file" / "x.csv": "a part of the path is a file, not a folder",
-        tmp_path / "file" / "sub" / "x.csv": "a part of the path is a file, not a folder",
-        tmp_path / "folder": "a folder of this name is there",
+        tmp_path / "file" / "x.csv": "part of the path is a file, not a folder",
+        tmp_path / "file" / "sub" / "x.csv": "part of the path is a file, not a folder",
+        tmp_path / "folder": "a folder of this name exists",
         tmp_path / ("x" * 300): "the name is too long",
     }
     for path, reason in reasons.items():

@@ -57,7 +57,7 @@ def test_the_last_line_is_that_of_the_last_try(tmp_path):
     log = log_of("a", tmp_path)
     assert last_line(log) == f"no log at {log}"
     log.write_text("# begun 1\nerror: first\n# begun 2\n")
-    assert last_line(log) == f"it said nothing (log: {log})"
+    assert last_line(log) == f"no output (log: {log})"
     log.write_text("# begun 1\nerror: first\n# begun 2\nsaid\nlast\n")
     assert last_line(log) == f"last (log: {log})"
 

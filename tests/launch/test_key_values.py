@@ -22,8 +22,8 @@ def test_keys_and_values_are_read():
             ("partion=gpu",),
             "--slurm has an unknown key 'partion'; did you mean 'partition'? (known: exclude, partition",
         ),
-        (("gpu",), "--slurm has 'gpu', must be KEY=VALUE, parted by commas"),
-        (("time=",), "--slurm has 'time=', must be KEY=VALUE, parted by commas"),
+        (("gpu",), "--slurm has 'gpu', must be KEY=VALUE, separated by commas"),
+        (("time=",), "--slurm has 'time=', must be KEY=VALUE, separated by commas"),
         (("time=1", "time=2"), "--slurm has time twice"),
     ],
 )

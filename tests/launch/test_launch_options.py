@@ -24,9 +24,9 @@ def test_local_is_as_many_slots_as_jobs(tmp_path, monkeypatch):
     ("flags", "line"),
     [
         ({"jobs": 0}, "--jobs is 0, must be 1 or more"),
-        ({"slurm": ("time=5",)}, "--slurm goes with --launcher=slurm, but the launcher is local"),
-        ({"launcher": "slurm", "ray": ("num_cpus=5",)}, "--ray goes with --launcher=ray, but the launcher is slurm"),
-        ({"ray_address": "a:1"}, "--ray_address goes with --launcher=ray, but the launcher is local"),
+        ({"slurm": ("time=5",)}, "--slurm needs --launcher=slurm, but the launcher is local"),
+        ({"launcher": "slurm", "ray": ("num_cpus=5",)}, "--ray needs --launcher=ray, but the launcher is slurm"),
+        ({"ray_address": "a:1"}, "--ray_address needs --launcher=ray, but the launcher is local"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(flags, line):
@@ -76,8 +76,8 @@ def test_where_slurm_is_not_it_is_said(tmp_path, monkeypatch):
 
 def test_a_ray_cluster_that_does_not_answer_is_not_waited_for(tmp_path):
     pytest.importorskip("ray")
-    from rcic.launch.on_ray import _knock
+    from rcic.launch.on_ray import _check_listening
 
     with pytest.raises(OSError, match="refused"):
-        _knock("127.0.0.1:1")
-    _knock("auto")
+        _check_listening("127.0.0.1:1")
+    _check_listening("auto")

@@ -30,7 +30,7 @@ class Pretended:
         done, self.running = self.running, []
         return {name: self.codes[name].pop(0) for name in done}
 
-    def said(self, name):
+    def last_message(self, name):
         return f"{name}'s line"
 
     def stop(self):
@@ -47,7 +47,7 @@ def carry_out(codes):
 @pytest.mark.parametrize("n_items", [0, 1, 3, 5, 14])
 def test_the_parts_together_have_each_item_once_and_in_order(n, n_items):
     items = list(range(n_items))
-    shares = [Shard(number, n).share(items) for number in range(1, n + 1)]
+    shares = [Shard(number, n).take(items) for number in range(1, n + 1)]
     assert [item for share in shares for item in share] == items
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -108,12 +108,12 @@ def test_without_jobs_nothing_runs_elsewhere(tmp_path):
 def test_failed_jobs_are_named_and_the_rest_stays(tmp_path, capsys):
     script = tmp_path / "fail.py"
     script.write_text("import sys; sys.exit(2 if sys.argv[-1] == '--part=2/3' else 0)")
-    with pytest.raises(UserError, match="1 of 3 jobs failed; what is done stays, the same command goes on"):
+    with pytest.raises(UserError, match="1 of 3 jobs failed; finished work is kept, run the same command to continue"):
         ShardJobs([sys.executable, str(script), "audit"], LaunchOptions(jobs=3), Path(tmp_path))()
     assert "  audit 2of3: ended with code 2, see its line above\n" in capsys.readouterr().out
 
 
 def test_a_cluster_needs_the_number_of_jobs(tmp_path):
     pytest.importorskip("submitit")
-    with pytest.raises(UserError, match="--launcher=slurm needs --jobs: into how many jobs the work is divided"):
+    with pytest.raises(UserError, match="--launcher=slurm needs --jobs, the number of jobs that share the work"):
         ShardJobs([], LaunchOptions("slurm", slurm=("cluster=local",)), tmp_path)

@@ -58,7 +58,7 @@ def test_a_command_becomes_a_job_with_what_was_asked(slurm):
     assert sorted(launcher.running) == ["a 0", "a 3"]
     assert finish(launcher) == {"a 0": 0, "a 3": 3}
     assert (
-        launcher.said("a 3")
+        launcher.last_message("a 3")
         == last_line(log_of("a 3", slurm / "jobs"))
         == (f"3 {Path.cwd()} (log: {slurm / 'jobs' / 'a_3.log'})")
     )
@@ -70,7 +70,7 @@ def test_a_command_becomes_a_job_with_what_was_asked(slurm):
 
 def test_a_job_that_is_refused_or_lost_is_told(slurm, capsys):
     launcher = LaunchOptions("slurm", slurm=("partition=none", "time=5")).open(slurm / "jobs", with_gpus=False)
-    with pytest.raises(UserError, match=r"SLURM takes no job: .*invalid partition specified: none"):
+    with pytest.raises(UserError, match=r"SLURM rejects the job: .*invalid partition specified: none"):
         launcher.start("a", ["true"])
     launcher = LaunchOptions("slurm", slurm=("time=5",)).open(slurm / "jobs", with_gpus=False)
     launcher.start("b", [sys.executable, "-c", "import time; time.sleep(60)"])
@@ -83,4 +83,4 @@ def test_a_job_that_is_refused_or_lost_is_told(slurm, capsys):
     assert (slurm / "cancelled").read_text().split() == [job.job_id]
     launcher.submitted["b"] = job
     assert launcher.ended() == {"b": -9}
-    assert launcher.said("b").startswith(f"job {job.job_id} left no result, its state is NODE_FAIL (log: ")
+    assert launcher.last_message("b").startswith(f"job {job.job_id} left no result, its state is NODE_FAIL (log: ")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rcic.ensemble.decision import decide
+from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.scoring import score
 from rcic.report import answer_tables as answers
 from rcic.report.answer_tables import answer_table, confusion_table, edge_table, plate_table
@@ -29,7 +29,7 @@ def test_answers_with_and_without_truth(data, root, tmp_path):
         [WELLS[0], "10", "10", 1],
         [WELLS[1], "2", "2", 1],
     ]
-    blind = answer_table(screen, [Scored("out", "valid", score(data, root, "valid"))], decide(data, root))
+    blind = answer_table(screen, [Scored("out", "valid", score(data, root, "valid"))], decide_predictions(data, root))
     assert len(blind) == 7 + 3
     assert blind["right"].notna().sum() == 7
     test = blind.set_index("id_code").loc[WELLS]
@@ -41,7 +41,7 @@ def test_answers_with_and_without_truth(data, root, tmp_path):
 def test_the_plates_have_every_well_of_which_something_is_known(data, root):
     write_member(root)
     screen = read_screen(data)
-    table = plate_table(screen, answer_table(screen, [], decide(data, root)), NOTHING)
+    table = plate_table(screen, answer_table(screen, [], decide_predictions(data, root)), NOTHING)
     assert set(table["experiment"]) == {"U2OS-01"}
     assert (table["well_type"] != "treatment").sum() == 2  # its controls, too
     assert table["confidence"].notna().sum() == 3

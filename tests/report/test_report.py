@@ -151,7 +151,7 @@ def test_mistakes_are_told_before_any_work(data, root, tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             report(replace(shown_of(data, predict_root=(str(root),)), ensemble=ensemble), tmp_path / "out.html")
-    with pytest.raises(UserError, match="nowhere: the data root is not there"):
+    with pytest.raises(UserError, match="nowhere: the data root does not exist"):
         report(shown_of(tmp_path / "nowhere"), tmp_path / "out.html")
     assert not (tmp_path / "out.html").exists()
 

@@ -67,7 +67,7 @@ def test_a_file_is_read_as_plain_values(tmp_path):
     path.write_text("train: {seed: 3}\n")
     assert read_yaml(path) == {"train": {"seed": 3}}
     path.write_text("train: {seed: 3, seed: 4}\n")
-    with pytest.raises(UserError, match=r"a\.yml, line 1: key 'seed' stands twice, first in line 1"):
+    with pytest.raises(UserError, match=r"a\.yml, line 1: key 'seed' is listed twice, first in line 1"):
         read_yaml(path)
 
 

@@ -43,20 +43,20 @@ DEEP = "[" * 5000 + "]" * 5000
 BAD = {
     "a key twice": (
         "a: 1\ntrain:\n  seed: 1\n  ema: 0\n  seed: 2\n",
-        "line 5: key 'seed' stands twice, first in line 3",
+        "line 5: key 'seed' is listed twice, first in line 3",
     ),
-    "a section twice": ("train: {seed: 1}\ntrain: {ema: 0}\n", "line 2: key 'train' stands twice, first in line 1"),
+    "a section twice": ("train: {seed: 1}\ntrain: {ema: 0}\n", "line 2: key 'train' is listed twice, first in line 1"),
     "an anchor": ("a: &x 1\nb: 2\n", "line 1: anchors and aliases"),
     "an alias": ("b: 2\na: *x\n", "line 2: anchors and aliases"),
-    "a merge": ("a: 1\n<<: {b: 2}\n", "line 2: a key must be a word, and keys are not merged"),
+    "a merge": ("a: 1\n<<: {b: 2}\n", "line 2: a key must be a word, and merge keys (<<) are not allowed"),
     "a list as key": ("? [1, 2]\n: 3\n", "line 1: a key must be a word"),
     "a python object": ("a: !!python/object/apply:os.system [ls]\n", "line 1: the tag 'tag:yaml.org,2002:python/obj"),
-    "a tag": ("a: 1\nb: !!str 3\n", "line 2: the tag 'tag:yaml.org,2002:str' is not read in a config"),
-    "an own tag": ("a: !mine 3\n", "line 1: the tag '!mine' is not read in a config"),
-    "depth": (f"a: {DEEP}\n", "line 1: more than 10 levels or 10,000 values, so this is no config"),
+    "a tag": ("a: 1\nb: !!str 3\n", "line 2: the tag 'tag:yaml.org,2002:str' is not allowed in a config"),
+    "an own tag": ("a: !mine 3\n", "line 1: the tag '!mine' is not allowed in a config"),
+    "depth": (f"a: {DEEP}\n", "line 1: more than 10 levels or 10,000 values, too many for a config"),
     "breadth": (f"a: [{'1,' * 20_000}]\n", "line 1: more than 10 levels or 10,000 values"),
     "a long value": (f"a: {'9' * 5000}\n", "line 1: a value of 5,000 characters"),
-    "no number": ("a: 1\nb: 0x_\n", "line 2: '0x_' is no number"),
+    "no number": ("a: 1\nb: 0x_\n", "line 2: '0x_' is not a number"),
     "two documents": ("a: 1\n---\nb: 2\n", "line 2: not valid YAML: but found another document"),
     "an open bracket": ("train:\n  batch_size: [1\nmodel: {}\n", "line 3: not valid YAML: "),
     "a tabulator": ("a:\n\tb: 1\n", "line 2: not valid YAML: found character '\\t' that cannot start any token"),
@@ -81,7 +81,7 @@ def test_a_bomb_of_aliases_is_refused_at_its_first_anchor(read):
 
 
 def test_a_large_file_is_not_read(read, tmp_path):
-    with pytest.raises(UserError, match=r"f\.yml: is larger than 1 MB, so it is no config"):
+    with pytest.raises(UserError, match=r"f\.yml: is larger than 1 MB, too large for a config"):
         read(b"#" * (LARGEST + 1))
     assert read(b"#" * LARGEST).plain == {}
 

@@ -18,7 +18,7 @@ def test_a_label_far_from_all_others_is_refused(tmp_path):
     check_range(tmp_path, entries(labels))
     check_range(tmp_path, entries([*labels, 25]))  # some are absent in between
     with pytest.raises(
-        UserError, match=r"train\.csv, line 43: sirna '99999' is far from .* labels, which are 0 to 19$"
+        UserError, match=r"train\.csv, line 43: label '99999' is far from .* labels, which are 0 to 19$"
     ):
         check_range(tmp_path, entries([*labels, 99999]))
 

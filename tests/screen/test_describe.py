@@ -39,7 +39,7 @@ def test_the_facts_of_a_small_screen(tmp_path):
 def test_the_text_says_where_the_truth_is_told(tmp_path):
     facts = describe(read_screen(write_tables(tmp_path, {"metadata.csv": METADATA})))
     assert facts["test_labels_known"]
-    assert "what the test wells were treated with is told here" in describe_text(facts)
+    assert "labels of the test wells: known" in describe_text(facts)
 
 
 def test_the_text_of_a_screen_without_groups_repeats_or_gaps():
@@ -50,7 +50,7 @@ def test_the_text_of_a_screen_without_groups_repeats_or_gaps():
 def test_long_lists_are_cut():
     rows = [row for row in rows_of(plate_map({"A-00": (0, 1)}, [range(5), range(5, 10)]))]
     text = describe_text(describe(from_rows([(f"A-{n:02d}", *row[1:]) for n in range(20) for row in rows])))
-    assert "A-00 = A-01: 10 of 10 wells hold the same siRNA\n" in text
+    assert "A-00 = A-01: 10 of 10 wells hold the same treatment\n" in text
     assert "  and 161 more\n" in text
 
 
@@ -81,10 +81,10 @@ def test_the_facts_of_the_real_screen(shared_data, release, wells, short):
     text = describe_text(facts)
     for line in (
         "  HUVEC  16 + 8",
-        "  4 sets of siRNAs that do not share plates, of 277 siRNAs each",
+        "  4 sets of treatments that do not share plates, of 277 treatments each",
         "  132 of 132 train plates hold exactly one set",
         "    3 0 1 2   no train experiment, but possible in test",
-        "  HUVEC-07 = RPE-03: 1,107 of 1,107 wells hold the same siRNA; HUVEC-07 plate 1 is RPE-03 plate 2",
+        "  HUVEC-07 = RPE-03: 1,107 of 1,107 wells hold the same treatment; HUVEC-07 plate 1 is RPE-03 plate 2",
         f"  {short} of 132 train plates lack treatment wells",
     ):
         assert f"{line}\n" in text

@@ -113,8 +113,11 @@ def test_a_row_for_each_site_is_one_well(tmp_path):
 
     assert read(rows).wells["well"].tolist() == ["A01", "A02"]
     for wrong, reason in (
-        ([*rows[:3], "b1,1,A2,2,c"], "line 5: drug 'c' of id_code 'b1_1_A02', which further up is 'b'"),
-        ([*rows[:3], "b1,1,A2,1,b"], "line 5: site 1 of its well stands twice"),
+        (
+            [*rows[:3], "b1,1,A2,2,c"],
+            "line 5: drug 'c' of id_code 'b1_1_A02' contradicts an earlier row, which has 'b'",
+        ),
+        ([*rows[:3], "b1,1,A2,1,b"], "line 5: site 1 of its well is listed twice"),
         ([*rows[:3], "b1,1,A2,3,b"], "line 5: field '3' is none of 1, 2"),
     ):
         with pytest.raises(UserError) as caught:
@@ -127,14 +130,14 @@ def test_a_row_for_each_site_is_one_well(tmp_path):
     [
         (
             [*ROWS, "b1,P9,B04,,x"],
-            "line 8: column 'drug' has no value for a train well; name wells that are to be left",
+            "line 8: column 'drug' has no value for a train well; list wells to leave out",
         ),
         ([*ROWS, "b1,P9,B13,a,x"], "line 8: well 'B13' is not in A01-H12"),
         ([*ROWS, "b1,P9,I01,a,x"], "line 8: well 'I01' is not in A01-H12"),
         ([*ROWS, "b1,P/9,B04,a,x"], "line 8: plate 'P/9' must be 1 to 100 bytes of printable text without slashes"),
         ([*ROWS, "b1,..,B04,a,x"], "line 8: plate '..' must be"),
-        ([*ROWS, "b1,P9,b2,a,x"], "line 8: well b1_1_B02 stands twice, first in layout.csv, line 4"),
-        ([*ROWS, "b1,P9,B04,7,x"], "line 8: sirna '7' is not a name like the other labels"),
+        ([*ROWS, "b1,P9,b2,a,x"], "line 8: well b1_1_B02 is listed twice, first in layout.csv, line 4"),
+        ([*ROWS, "b1,P9,B04,7,x"], "line 8: label '7' is not a name like the other labels"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path, rows, reason):
@@ -148,7 +151,7 @@ def test_a_missing_column_is_named_with_what_is_there(tmp_path):
 
 def test_all_wells_left_out_is_said(tmp_path):
     more = "columns: {experiment: batch, label: drug}\nwell_types: {skip: [aspirin]}\n"
-    assert "no well is left" in message_of(tmp_path, more=more, rows=["b1,1,A1,aspirin,x"])
+    assert "no wells are left" in message_of(tmp_path, more=more, rows=["b1,1,A1,aspirin,x"])
 
 
 @pytest.mark.parametrize(

@@ -54,15 +54,15 @@ def test_a_form_says_what_it_says(tmp_path):
         ("sites: [1, 2, 3, 4]", "sites: [1, 1]", 3, "sites must be 1 to 64 numbers from 1 on, each once"),
         ("sites: [1, 2, 3, 4]", "sites: []", 3, "sites must be"),
         ("#ff0000", "red", 6, 'channels.1.colour must be a colour such as "#00ff00"'),
-        ("name: actin", "name: DNA", 4, "channels must have a name each, of its own"),
+        ("name: actin", "name: DNA", 4, "channels must have different names"),
         ("name: actin", "label: actin", 6, "unknown key 'channels.1.label'"),
-        ("file: Cy5", "file: a/b", 6, "channels.1.file must not lead to another folder"),
+        ("file: Cy5", "file: a/b", 6, "channels.1.file must not contain a slash or backslash"),
         ("[90, 3000]", "[3000, 90]", 6, "channels.1.levels must be [low, high] with low < high"),
         ("[90, 3000]", "[90]", 6, "channels.1.levels is [90], must be a list of 2"),
         ("{well}", "{wall}", 8, "names {wall}, which is none of split, experiment"),
         ("{well}", "{column}", 8, "must name the {well}, or {row} and {column}"),
-        ("{well}", "{well", 8, "names no part"),
-        ("_{site}", "", 8, "must name the {site}, as a well has 4"),
+        ("{well}", "{well", 8, "encloses no part"),
+        ("_{site}", "", 8, "must name the {site}: a well has 4"),
         ("{experiment}/", "../{experiment}/", 8, "must be a path below the data root"),
         ("{experiment}/", "/{experiment}/", 8, "must be a path below the data root"),
         (".tif", ".jpg", 8, "must end with one of .png, .tif, .tiff"),
@@ -72,13 +72,13 @@ def test_a_form_says_what_it_says(tmp_path):
         ("layout.csv", "../layout.csv", 12, "tables.0.file must be the name of a CSV file in the data root"),
         ("- {file: layout.csv}", "layout.csv", 11, "tables is 'layout.csv', must be a list of sections"),
         ("label: drug}", "label: drug, well: null}", 13, "or columns.row and columns.column must be given"),
-        ("label: drug}", "label: drug, row: r}", 13, "columns.row must not be given beside columns.well"),
+        ("label: drug}", "label: drug, row: r}", 13, "columns.row must not be combined with columns.well"),
         ("label: drug}", "label: drug, site_id: s}", 13, "columns.site_id needs columns.site and columns.id"),
         ("columns:", "replicates: 0\ncolumns:", 13, "replicates must be 1 or more"),
-        ("columns:", "assignment: one-to-one\nreplicates: 2\ncolumns:", 14, "must be 1 where assignment is one-to-one"),
+        ("columns:", "assignment: one-to-one\nreplicates: 2\ncolumns:", 14, "must be 1 if assignment is one-to-one"),
         ("columns:", "assignment: maybe\ncolumns:", 13, "must be one of one-to-one, capacity, none"),
-        ("columns:", "split: {column: a, test_experiments: [b]}\ncolumns:", 13, "split is told in two ways"),
-        ("columns:", "well_types: {skip: [a], treatment: [a]}\ncolumns:", 13, "well_types must name each value once"),
+        ("columns:", "split: {column: a, test_experiments: [b]}\ncolumns:", 13, "split is defined in two ways"),
+        ("columns:", "well_types: {skip: [a], treatment: [a]}\ncolumns:", 13, "well_types must list each value once"),
     ],
 )
 def test_a_mistake_names_its_line(tmp_path, old, new, line, reason):
@@ -113,4 +113,4 @@ def test_levels_may_be_missing_while_they_are_measured(tmp_path):
 
 def test_the_page_of_all_keys_is_the_one_in_docs():
     told = (Path(__file__).parents[2] / "docs" / "screen.md").read_text(encoding="utf-8")
-    assert told == spec_as_markdown(), "write it with: python src/data.py form > docs/screen.md"
+    assert told == spec_as_markdown(), "write it with: python src/data.py spec > docs/screen.md"

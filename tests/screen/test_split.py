@@ -81,7 +81,7 @@ def test_files_of_an_earlier_larger_division_are_said(tmp_path):
     for name in ("train_4.csv", "valid_2.csv", "train_x.csv", "audit_7.csv"):
         (tmp_path / "csv" / name).touch()
     (note,) = write_folds(screen, tmp_path / "csv", 2, 0)
-    assert note.endswith("still holds folds of an earlier, larger division: train_4.csv, valid_2.csv")
+    assert note.endswith("still contains folds of an earlier run with more folds: train_4.csv, valid_2.csv")
 
 
 @pytest.mark.long

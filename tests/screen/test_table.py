@@ -95,7 +95,7 @@ def test_an_index_that_is_no_class_is_not_decoded(tiny, label):
 
 
 def test_an_unknown_sirna_is_not_encoded(tiny):
-    with pytest.raises(UserError, match=r"sirna '111' is not in the screen .*; did you mean '11'\?"):
+    with pytest.raises(UserError, match=r"label '111' is not in the screen .*; did you mean '11'\?"):
         tiny.encode([2, 111])
 
 
@@ -169,11 +169,11 @@ def test_without_a_sirna_column_labels_are_the_screens(tiny, tmp_path):
             "id_code,sirna\nRPE-01_1_B03,10\nRPE-09_1_B03,10\n",
             "line 3: well 'RPE-09_1_B03' is not in the screen",
         ),
-        ("id_code,sirna\nRPE-01_1_B03,10\n\nRPE-01_1_B03,10\n", "line 4: well RPE-01_1_B03 stands twice"),
+        ("id_code,sirna\nRPE-01_1_B03,10\n\nRPE-01_1_B03,10\n", "line 4: well RPE-01_1_B03 is listed twice"),
         ("id_code,sirna\nRPE-01_1_B03,5\n", "line 2: sirna '5' is not in the screen"),
         ("id_code,sirna\nRPE-01_1_B03,\n", "line 2: column 'sirna' has no value"),
-        ("id_code,sirna\nRPE-01_1_B03,11\n", "line 2: sirna '11' is not what"),
-        ("id_code,sirna\nRPE-01_1_B03\n", "line 2: 1 fields where the header has 2"),
+        ("id_code,sirna\nRPE-01_1_B03,11\n", "line 2: sirna '11' contradicts"),
+        ("id_code,sirna\nRPE-01_1_B03\n", "line 2: 1 fields, but the header has 2"),
         ("", "the file is empty"),
     ],
 )

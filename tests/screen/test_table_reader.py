@@ -14,7 +14,7 @@ def message_of(root):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    assert message_of(tmp_path / "gone") == f"{tmp_path / 'gone'}: the data root is not there"
+    assert message_of(tmp_path / "gone") == f"{tmp_path / 'gone'}: the data root does not exist"
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):
@@ -23,14 +23,14 @@ def test_a_file_in_place_of_the_folder(tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    assert message_of(tmp_path).startswith(f"{tmp_path}: the data root is empty; it must hold train.csv, test.csv")
+    assert message_of(tmp_path).startswith(f"{tmp_path}: the data root is empty; it must contain train.csv, test.csv")
 
 
 def test_a_folder_without_tables(tmp_path):
     (tmp_path / "images").mkdir()
     assert message_of(tmp_path) == (
-        f"{tmp_path / 'train.csv'}: the file is missing (and so is metadata.csv); tables of another form are told with "
-        "--screen FILE"
+        f"{tmp_path / 'train.csv'}: the file is missing (and so is metadata.csv); for other tables give "
+        "their screen spec with --screen FILE"
     )
 
 
@@ -50,7 +50,9 @@ def test_an_empty_table(tmp_path, name):
 
 def test_two_forms_in_one_folder(tmp_path):
     write_tables(tmp_path, KAGGLE | {"metadata.csv": METADATA})
-    assert message_of(tmp_path).startswith(f"{tmp_path}: metadata.csv and train.csv are two forms of a screen")
+    assert message_of(tmp_path).startswith(
+        f"{tmp_path}: metadata.csv and train.csv belong to two versions of the screen"
+    )
 
 
 KAGGLE_MISTAKES = [
@@ -58,26 +60,26 @@ KAGGLE_MISTAKES = [
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,1.0,B04,11", 3, "plate '1.0' is not a whole number"),
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,2,B04,11", 3, "id_code 'RPE-02_1_B04' contradicts experiment"),
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,", 3, "column 'sirna' has no value"),
-    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04", 3, "4 fields where the header has 5"),
-    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,11,7", 3, "6 fields where the header has 5"),
-    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,x11", 3, "sirna 'x11' is not an integer like the other"),
-    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,-1", 3, "sirna '-1' is not an integer like the other"),
+    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04", 3, "4 fields, but the header has 5"),
+    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,11,7", 3, "6 fields, but the header has 5"),
+    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,x11", 3, "label 'x11' is not an integer like the other"),
+    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,-1", 3, "label '-1' is not an integer like the other"),
     ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,1" + 19 * "0", 3, "0' is not an integer like the other"),
-    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,30", 3, "sirna '30' as a treatment, but in most wells"),
+    ("train.csv", "RPE-02,1,B04,11", "RPE-02,1,B04,30", 3, "label '30' is used for a treatment, but in most wells"),
     (
         "train_controls.csv",
         "C07,30",
         "C07,2",
         3,
-        "sirna '2' as a positive control, but in most wells it is a t",
+        "label '2' is used for a positive control, but in most wells it is a t",
     ),
-    ("test_controls.csv", "B02,40", "B02,11", 2, "sirna '11' as a negative control, but in most wells it is"),
+    ("test_controls.csv", "B02,40", "B02,11", 2, "label '11' is used for a negative control, but in most wells it is"),
     (
         "test_controls.csv",
         "29,positive",
         "40,positive",
         3,
-        "sirna '40' as a positive control, but in most wells",
+        "label '40' is used for a positive control, but in most wells",
     ),
     (
         "test_controls.csv",
@@ -93,7 +95,7 @@ KAGGLE_MISTAKES = [
         "U2OS-01_1_B04,U2OS-01,1,B04",
         "U2OS-01_1_B03,U2OS-01,1,B03",
         3,
-        "stands twice, first in test.csv, line 2",
+        "is listed twice, first in test.csv, line 2",
     ),
     (
         "test_controls.csv",
@@ -107,14 +109,14 @@ KAGGLE_MISTAKES = [
         "U2OS-01_1_B02,U2OS-01,1,B02",
         "RPE-01_1_D02,RPE-01,1,D02",
         2,
-        "experiment 'RPE-01' in test, but train.csv, line 6 has it in train",
+        "experiment 'RPE-01' is in test, but train.csv, line 6 has it in train",
     ),
     (
         "train.csv",
         "RPE-02_1_B04,RPE-02,1,B04",
         "U2OS-01_1_D04,U2OS-01,1,D04",
         3,
-        "experiment 'U2OS-01' in train, but test.csv, line 2 has it in test",
+        "experiment 'U2OS-01' is in train, but test.csv, line 2 has it in test",
     ),
 ]
 
@@ -131,11 +133,11 @@ def test_a_mistake_in_kaggles_tables(tmp_path, name, right, wrong, line, reason)
 def test_a_name_is_the_mistake_among_integers_and_an_integer_among_names(tmp_path):
     named = {name: text.replace(",2\n", ",s2\n") for name, text in KAGGLE.items()}
     write_tables(tmp_path, named)
-    assert "train.csv, line 5: sirna 's2' is not an integer" in message_of(tmp_path)
+    assert "train.csv, line 5: label 's2' is not an integer" in message_of(tmp_path)
     named = {name: text.replace(",1", ",s1").replace(",s1,", ",1,") for name, text in KAGGLE.items()}
     named = {name: text.replace(",3", ",s3").replace(",4", ",s4") for name, text in named.items()}
     write_tables(tmp_path, named)
-    assert "train.csv, line 5: sirna '2' is not a name" in message_of(tmp_path)
+    assert "train.csv, line 5: label '2' is not a name" in message_of(tmp_path)
 
 
 def swap(text, first, second):
@@ -178,7 +180,7 @@ METADATA_MISTAKES = [
         "RPE,train,RPE-01,1,B02,2",
         "RPE,test,RPE-01,1,B02,2",
         3,
-        "dataset 'test' of well_id 'RPE-01_1_B02', which",
+        "dataset 'test' of well_id 'RPE-01_1_B02' contradicts",
     ),
     ("RPE,train,RPE-01,1,B02,2", "HUVEC,train,RPE-01,1,B02,2", 3, "cell_type 'HUVEC' of experiment 'RPE-01'"),
     ("RPE,train,RPE-01,1,B02,2", "RPE,train,RPE-01,1,B02,3", 3, "site '3' is none of 1, 2"),
@@ -194,25 +196,25 @@ METADATA_MISTAKES = [
         "B03,2,treatment,s91,10",
         "B03,2,treatment,s91,11",
         5,
-        "sirna_id '11' of sirna 's91', which further up is '10'",
+        "sirna_id '11' of sirna 's91' contradicts an earlier row, which has '10'",
     ),
     (
         "B03,2,treatment,s91,10",
         "B03,2,treatment,s92,10",
         5,
-        "sirna 's92' of sirna_id '10', which further up is 's91'",
+        "sirna 's92' of sirna_id '10' contradicts an earlier row, which has 's91'",
     ),
     (
         "B03,2,treatment,s91,10",
         "B03,2,treatment,s700,2",
         5,
-        "sirna 's700' of well_id 'RPE-01_1_B03', which further up",
+        "sirna 's700' of well_id 'RPE-01_1_B03' contradicts an earlier row",
     ),
     (
         "U2OS,test,U2OS-01,1,B04",
         "U2OS,train,U2OS-01,1,B04",
         11,
-        "experiment 'U2OS-01' in train, but metadata.csv, line 8 has it in test",
+        "experiment 'U2OS-01' is in train, but metadata.csv, line 8 has it in test",
     ),
     ("B03,2,treatment,s91,10", "B03,2,treatment,s91,-10", 5, "sirna_id '-10' is not a whole number"),
     ("B03,2,treatment,s91,10", "B03,2,treatment,s91,x", 5, "sirna_id 'x' is not a whole number"),
@@ -222,7 +224,7 @@ METADATA_MISTAKES = [
         "treatment,s999,77",
         "treatment,EMPTY,40",
         11,
-        "sirna 'EMPTY' as a treatment, but in most wells it is a negative",
+        "label 'EMPTY' is used for a treatment, but in most wells it is a negative",
     ),
     ("sirna_id\n", "sirna_id,size\n", 1, "unknown column 'size'"),
 ]
@@ -240,7 +242,7 @@ def test_a_mistake_in_metadata(tmp_path, right, wrong, line, reason):
 def test_a_site_twice_in_metadata(tmp_path):
     line = METADATA.splitlines()[2]
     write_tables(tmp_path, {"metadata.csv": METADATA + line + "\n"})
-    assert "metadata.csv, line 12: site RPE-01_1_B02_2 of its well stands twice" in message_of(tmp_path)
+    assert "metadata.csv, line 12: site RPE-01_1_B02_2 of its well is listed twice" in message_of(tmp_path)
 
 
 @pytest.mark.parametrize(

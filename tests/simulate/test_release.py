@@ -14,7 +14,7 @@ from rcic.screen.source import ScreenSource
 from rcic.screen.spec_files import SHIPPED
 from rcic.screen.table import Screen, read_screen, read_wells
 from rcic.simulate.release import RELEASES, find_release
-from rcic.simulate.simulation import simulate
+from rcic.simulate.simulation import simulate_screen
 
 SAME = ["experiment", "cell_type", "plate", "split", "well_type", "label"]
 
@@ -24,7 +24,7 @@ def screens(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     folder = tmp_path_factory.mktemp("layouts")
     screens = {"rcic": read_screen(small_screen)}
     for layout, workers in (("rxrx1", 1), ("plate96", 2)):
-        simulate("test", folder / layout, seed=0, workers=workers, progress=False, layout=layout)
+        simulate_screen("test", folder / layout, seed=0, workers=workers, progress=False, layout=layout)
         screens[layout] = read_screen(ScreenSource(str(folder / layout), str(SHIPPED / f"{layout}.yml")))
     return screens
 
@@ -68,7 +68,7 @@ def test_the_truth_is_in_the_layout_s_own_words(screens):
 
 def test_another_layout_in_the_folder_is_refused(screens):
     with pytest.raises(UserError, match="another screen is there"):
-        simulate("test", screens["plate96"].root, seed=0, progress=False, layout="rxrx1")
+        simulate_screen("test", screens["plate96"].root, seed=0, progress=False, layout="rxrx1")
     with pytest.raises(UserError, match=r"layout 'plate95' is unknown; did you mean 'plate96'\?; known: rcic"):
         find_release("plate95")
     assert list(RELEASES) == ["rcic", "rxrx1", "plate96"]

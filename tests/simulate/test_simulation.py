@@ -15,7 +15,7 @@ from rcic.screen.repeats import repeated_layouts
 from rcic.screen.table import read_screen
 from rcic.simulate.presets import PRESETS, find_preset
 from rcic.simulate.release import Release
-from rcic.simulate.simulation import BEGUN, DONE_FILE, simulate
+from rcic.simulate.simulation import BEGUN, DONE_FILE, simulate_screen
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -32,13 +32,13 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_same_seed_gives_same_bytes_whatever_the_workers(tiny: str, tmp_path: Path) -> None:
     for name, workers in (("one", 1), ("two", 2)):
-        simulate(tiny, tmp_path / name, seed=3, workers=workers, progress=False)
+        simulate_screen(tiny, tmp_path / name, seed=3, workers=workers, progress=False)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_another_seed_gives_another_screen(tiny: str, tmp_path: Path) -> None:
     for seed in (0, 1):
-        simulate(tiny, tmp_path / str(seed), seed, workers=1, progress=False)
+        simulate_screen(tiny, tmp_path / str(seed), seed, workers=1, progress=False)
     first, second = contents(tmp_path / "0"), contents(tmp_path / "1")
     same = [name for name in first.keys() & second.keys() if first[name] == second[name]]
     assert not [name for name in same if name.endswith(".png") or name == "truth/effects.csv"]
@@ -46,7 +46,7 @@ def test_another_seed_gives_another_screen(tiny: str, tmp_path: Path) -> None:
 
 def test_interrupted_screen_is_continued_to_the_same_bytes(tiny: str, tmp_path: Path) -> None:
     folder = tmp_path / "screen"
-    simulate(tiny, folder, seed=0, workers=1, progress=False)
+    simulate_screen(tiny, folder, seed=0, workers=1, progress=False)
     whole = contents(folder)
     kept = (folder / "train/HUVEC-01/Plate2/B02_s1_w1.png").stat().st_mtime_ns
     (folder / DONE_FILE).rename(folder / BEGUN)  # as a kill would have left it
@@ -55,7 +55,7 @@ def test_interrupted_screen_is_continued_to_the_same_bytes(tiny: str, tmp_path: 
     (folder / "test/HUVEC-04/Plate1").rename(half)
     next(half.iterdir()).write_bytes(b"half a fi")
     (folder / "train.csv").unlink()
-    simulate(tiny, folder, seed=0, workers=1, progress=False)
+    simulate_screen(tiny, folder, seed=0, workers=1, progress=False)
     assert contents(folder) == whole
     assert (folder / "train/HUVEC-01/Plate2/B02_s1_w1.png").stat().st_mtime_ns == kept
 
@@ -72,13 +72,13 @@ def test_full_disk_is_one_line_and_leaves_no_half_plate(
 
     monkeypatch.setattr(Release, "encode", encode)
     with pytest.raises(UserError, match="disk is full"):
-        simulate(tiny, tmp_path / "screen", seed=0, workers=1, progress=False)
+        simulate_screen(tiny, tmp_path / "screen", seed=0, workers=1, progress=False)
     assert not list(tmp_path.rglob("*.png")) and not list(tmp_path.rglob("*.half"))
 
 
 def test_complete_screen_is_skipped_and_said(small_screen: Path, capsys: pytest.CaptureFixture) -> None:
     before = (small_screen / DONE_FILE).stat().st_mtime_ns
-    simulate("test", small_screen, seed=0, progress=False)
+    simulate_screen("test", small_screen, seed=0, progress=False)
     assert "already complete" in capsys.readouterr().out
     assert (small_screen / DONE_FILE).stat().st_mtime_ns == before
 
@@ -86,19 +86,19 @@ def test_complete_screen_is_skipped_and_said(small_screen: Path, capsys: pytest.
 def test_wrong_requests_are_refused(small_screen: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
-        simulate("test", tmp_path, seed=0)
+        simulate_screen("test", tmp_path, seed=0)
     with pytest.raises(UserError, match="different seed"):
-        simulate("test", small_screen, seed=1)
+        simulate_screen("test", small_screen, seed=1)
     with pytest.raises(UserError, match="did you mean 'demo'"):
-        simulate("dmeo", tmp_path / "new", seed=0)
+        simulate_screen("dmeo", tmp_path / "new", seed=0)
     with pytest.raises(UserError, match="seed -1"):
-        simulate("test", tmp_path / "new", seed=-1)
+        simulate_screen("test", tmp_path / "new", seed=-1)
     with pytest.raises(UserError, match="is a file"):
-        simulate("test", tmp_path / "thesis.txt", seed=0)
+        simulate_screen("test", tmp_path / "thesis.txt", seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     (tmp_path / "thesis.txt").rename(tmp_path / DONE_FILE)
     with pytest.raises(UserError, match="not the state file"):
-        simulate("test", tmp_path, seed=0)
+        simulate_screen("test", tmp_path, seed=0)
 
 
 def test_reads_back_as_any_other_screen(small_screen: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.top_k import top_k
-from rcic.ensemble.decision import Decision, decide
+from rcic.ensemble.decision import Decision, decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.errors import UserError
 from rcic.files.names import find_members, prediction_files
@@ -51,7 +51,7 @@ def read_decisions(
     """Return the decisions of `ensemble` on the test wells and on the train wells that members held out.
 
     Logs the folders read and the splits that are absent. Raises UserError for a folder without predictions, or as
-    `rcic.ensemble.decision.decide` does.
+    `rcic.ensemble.decision.decide_predictions` does.
     """
     answers = no_decisions(len(screen.wells))
     splits = [split for split in DECIDED_SPLITS if _members(Path(predict_root), split)]
@@ -62,7 +62,7 @@ def read_decisions(
             _log.info(f"no predictions of {name} in {predict_root}")
             continue
         _log.info(f"reading predictions of {name} from {predict_root}")
-        decision = decide(data_root, predict_root, ensemble, split)
+        decision = decide_predictions(data_root, predict_root, ensemble, split)
         _log.info("\n".join(f"  {note.strip()}" for note in decision.notes))
         _add(answers, decision, screen)
         del decision  # it holds a table of all classes

@@ -26,7 +26,7 @@ def describe(source: ScreenSource, json: bool = False) -> None:
     print(json_format.dumps(facts, indent=2) if json else describe_text(facts))
 
 
-def simulate(
+def simulate_screen(
     out_dir: str, preset: str = "demo", seed: int = 0, layout: str = "rcic", workers: int | None = None
 ) -> None:
     """Draw a synthetic screen; the hidden truth goes to OUT_DIR/truth/test.csv.
@@ -41,9 +41,9 @@ def simulate(
     """
     check_least("--workers", workers, 1)
 
-    from rcic.simulate.simulation import simulate
+    from rcic.simulate.simulation import simulate_screen
 
-    simulate(preset, Path(out_dir), seed, workers, layout=layout)
+    simulate_screen(preset, Path(out_dir), seed, workers, layout=layout)
 
 
 def folds(source: ScreenSource, out_dir: str = "csv", n_folds: int = 5, seed: int = 0) -> None:
@@ -147,4 +147,4 @@ def pack(
         pack(source, out_dir, sizes, threads, verify, jobs)
 
 
-COMMANDS = (describe, simulate, folds, audit, spec, levels, pack)
+COMMANDS = (describe, simulate_screen, folds, audit, spec, levels, pack)

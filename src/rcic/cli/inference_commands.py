@@ -117,10 +117,10 @@ def ensemble(source: ScreenSource, options: EnsembleOptions, predict_root: str, 
         out_dir: where the three files go.
     """
     from rcic.decide.plate_group import groups_text
-    from rcic.ensemble.decision import decide
+    from rcic.ensemble.decision import decide_predictions
     from rcic.ensemble.submission import write_submission
 
-    decision = decide(source, predict_root, options)
+    decision = decide_predictions(source, predict_root, options)
     print("\n".join([*decision.notes, "", groups_text(decision.plates), ""]))
     path = write_submission(decision, out_dir)
     confidence = decision.answers["confidence"]
@@ -145,10 +145,10 @@ def pseudo_label(
         min_margin: nats by which an answer must beat the next allowed one.
         share: at most this part of a plate's wells, the surest first.
     """
-    from rcic.ensemble.decision import decide
+    from rcic.ensemble.decision import decide_predictions
     from rcic.ensemble.submission import write_pseudo
 
-    decision = decide(source, predict_root, options)
+    decision = decide_predictions(source, predict_root, options)
     audit = write_pseudo(decision, out_dir, folds_dir, min_margin, share)
     print("\n".join(decision.notes))
     for reason, count in audit["reason"].value_counts().items():

@@ -23,7 +23,7 @@ def run(
 
     from rcic.learn.train.run import train
 
-    with resolved.told():
+    with resolved.locating_errors():
         train(resolved.config, source, log_root, force)
 
 

@@ -42,7 +42,7 @@ class Decision:
         return table
 
 
-def decide(
+def decide_predictions(
     data_root: DataRoot, predict_root: str | Path, ensemble: EnsembleOptions | None = None, split: str = "test"
 ) -> Decision:
     """Average the members below ``predict_root`` and decide on each well as `decide_logits`. Writes nothing.

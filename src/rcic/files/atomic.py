@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their checksums."""
+"""Atomic file writes, and checksums."""
 
 import contextlib
 import csv
@@ -16,22 +16,22 @@ import numpy as np
 
 from rcic.errors import UserError
 
-_NO_FOLDER = "a part of the path is a file, not a folder"
+_NO_FOLDER = "part of the path is a file, not a folder"
 
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file would pass the size limit",
+    errno.EFBIG: "the file would exceed the size limit",
     errno.EIO: "the disk reports an error",
     errno.EACCES: "no permission to write there",
     errno.EPERM: "no permission to write there",
     errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: _NO_FOLDER,
     errno.EEXIST: _NO_FOLDER,
-    errno.EISDIR: "a folder of this name is there",
+    errno.EISDIR: "a folder of this name exists",
     errno.ENAMETOOLONG: "the name is too long",
-    None: "the write was cut short, as on a full disk",  # numpy's own writer does not say why
+    None: "the write was cut short, as on a full disk",  # numpy's own writer gives no reason
 }
 
 
@@ -39,7 +39,7 @@ _REASONS = {
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` at the end, remove it on any error.
 
-    A reader never sees half a file, and an earlier file survives a failed write. Nested, all files are written before
+    A reader never sees a partial file; an earlier file survives a failed write. Nested, all files are written before
     the first is renamed. Raises UserError when the disk is full or the folder cannot be written.
     """
     path = Path(path)
@@ -58,9 +58,9 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array as .npy, whole or not at all; UserError as `whole`.
+    """Write an array as .npy atomically. Raises UserError as `whole` does.
 
-    By way of memory: `np.save` into a file does not notice that the disk is full if less than 4 KB are left to write.
+    The bytes are built in memory: `np.save` to a file does not notice a full disk if less than 4 KB are left to write.
     """
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
@@ -71,10 +71,10 @@ def write_array(path: Path, array: np.ndarray) -> None:
 def write_well_rows(
     files: Mapping[str, Path], arrays: Mapping[str, np.ndarray], codes: Iterable[str], record: Mapping[str, object]
 ) -> None:
-    """Write ``arrays`` (one row a well) by their names among ``files``, the wells' id_codes, and last the record.
+    """Write ``arrays`` (one row per well) to the ``files`` of the same names, then the wells' id_codes and the record.
 
-    ``files`` is what `prediction_files` or `embedding_files` returns. The record marks the others as whole: an earlier
-    one is removed first. UserError as `whole`.
+    ``files`` comes from `prediction_files` or `embedding_files`. The record marks the other files as complete, so an
+    earlier record is removed first. Raises UserError as `whole` does.
     """
     try:
         files["record"].unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_error(path: Path, error: OSError) -> Exception:
-    """Return the UserError for a failed write of ``path``, or ``error`` itself if it is not about writing."""
+    """Return the UserError for a failed write of ``path``, or ``error`` itself if its cause is another one."""
     if error.errno not in _REASONS:
         return error
-    return UserError(f"{path}: not written, {_REASONS[error.errno]}; nothing was left half-written")
+    return UserError(f"{path}: not written, {_REASONS[error.errno]}; no partial file was left")

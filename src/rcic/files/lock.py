@@ -1,4 +1,4 @@
-"""One process a folder: a lock that ends with its owner, however that one ends."""
+"""A folder lock for one process, released however that process ends."""
 
 import contextlib
 import errno
@@ -14,22 +14,22 @@ from rcic.errors import BusyError
 from rcic.files.atomic import write_error
 from rcic.files.names import LOCK
 
-_LOOKS, _BLINK = 5, 0.02  # tries, and seconds between them
-_OPENINGS = 100
+_ATTEMPTS, _RETRY_DELAY = 5, 0.02  # to take the lock, and seconds between them
+_OPEN_ATTEMPTS = 100
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a folder, which is made if it is not there, for this process; afterwards remove it again if it is empty.
+    """Lock a folder for this process. Create it if necessary, and remove it afterwards if it is empty.
 
-    The lock is the system's (``flock``): it is gone when its process is, also after SIGKILL, and it holds between
-    machines where the file system carries it. Where it cannot be had (some network file systems) the block runs
-    without. Raises BusyError, naming the owner, if another process has the folder; UserError if it cannot be made.
+    The lock is the system's (``flock``): it ends with its process, even after SIGKILL, and works between machines where
+    the file system supports it. Where it is unsupported (some network file systems) the block runs without a lock.
+    Raises BusyError, naming the owner, if another process holds the folder; UserError if it cannot be created.
     """
     path = folder / LOCK
     try:
-        made = [one for one in (folder, *folder.parents) if not one.exists()]  # the innermost first
+        created = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
         file = _take(path)
     except OSError as error:
         raise write_error(path, error) from error
@@ -39,13 +39,13 @@ def locked(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(file)
-        for empty in made:
+        for empty in created:
             with contextlib.suppress(OSError):
                 empty.rmdir()
 
 
 def owner(folder: Path) -> str | None:
-    """Return who keeps a folder (``process 12 on host``), None if nobody does."""
+    """Return the owner of a folder's lock (``process 12 on host``), None if it is not locked."""
     try:
         file = os.open(folder / LOCK, os.O_RDWR)
     except OSError:
@@ -60,24 +60,24 @@ def owner(folder: Path) -> str | None:
 
 
 def _open(path: Path) -> int:
-    """Return the lock file, opened, with the folder made again if its last owner has just removed it, being empty."""
+    """Open the lock file and return its descriptor. Recreate the folder if its last owner has just removed it."""
     attempts = 0
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except (FileNotFoundError, FileExistsError):  # removed between two of these steps, or a file in the way
+        except (FileNotFoundError, FileExistsError):  # removed between these steps, or a file has that name
             attempts += 1
-            if attempts == _OPENINGS:
+            if attempts == _OPEN_ATTEMPTS:
                 raise
 
 
 def _take(path: Path) -> int:
-    """Return the open lock file. An owner removes it in the end, so it is looked at whether it is still that file.
+    """Return the descriptor of the locked file. As an owner removes it at the end, its identity is checked.
 
-    Who only asks for the owner has the lock for a blink, so it is tried more than once.
+    `owner` holds the lock for an instant, so a taken lock is tried more than once.
     """
-    looks = _LOOKS
+    attempts = _ATTEMPTS
     while True:
         file = _open(path)
         try:
@@ -90,12 +90,12 @@ def _take(path: Path) -> int:
             if error.errno in _NO_LOCKS:
                 return file
             taken = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-            if taken and (looks := looks - 1):
-                time.sleep(_BLINK)
+            if taken and (attempts := attempts - 1):
+                time.sleep(_RETRY_DELAY)
             elif taken:
-                who = os.read(file, 200).decode(errors="replace").strip() or "another process"
+                holder = os.read(file, 200).decode(errors="replace").strip() or "another process"
                 os.close(file)
-                raise BusyError(f"{path.parent}: {who} is at work there") from None
+                raise BusyError(f"{path.parent}: in use by {holder}") from None
             elif error.errno != errno.ENOENT:
                 os.close(file)
                 raise

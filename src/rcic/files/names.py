@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]  # the folder of this package: configs and screen specs are in it
+PACKAGE = Path(__file__).parents[1]  # the folder of this package, with configs and screen specs
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
-PREVIOUS = "checkpoints/previous.pth"  # the last epoch but one, while a training runs
+PREVIOUS = "checkpoints/previous.pth"  # the epoch before last, while a training runs
 LOCK = "run.lock"
 CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
 PSEUDO = "pseudo"  # folder of the audits of progressive pseudo-labels
@@ -19,7 +19,7 @@ def channel_name(channels: Sequence[int]) -> str:
 
 
 def model_name(name: str, cell_types: Sequence[str] = ()) -> str:
-    """Return a model's folder name: ``densenet121``, or ``densenet121@HUVEC`` of one that learnt a cell type alone."""
+    """Return a model's folder name: ``densenet121``, or ``densenet121@HUVEC`` if trained on one cell type only."""
     return name + ("@" + "+".join(sorted(cell_types)) if cell_types else "")
 
 
@@ -42,41 +42,41 @@ _FOLDER = re.compile(r"\[(?P<channels>\d+(,\d+)*)\]/(fold_(?P<fold>\d+)/)?(?P<mo
 
 
 def find_members(root: Path, name: str, model: str | None = None) -> list[Member]:
-    """Return, sorted, the members below ``root`` whose folder holds the file ``name`` (of ``model`` only, if given)."""
-    found = []
-    for pattern in ("[[]*/*", "[[]*/fold_*/*"):  # not **, which would pass by linked folders
+    """Return, sorted, the members below ``root`` (of ``model``, if given) whose folder contains the file ``name``."""
+    members = []
+    for pattern in ("[[]*/*", "[[]*/fold_*/*"):  # not **, which would skip linked folders
         for path in Path(root).glob(f"{pattern}/{name}"):
             folder = path.relative_to(root).as_posix().removesuffix("/" + name)
             if (match := _FOLDER.fullmatch(folder)) and model in (None, match["model"]):
                 channels = tuple(int(channel) for channel in match["channels"].split(","))
-                found.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
-    return sorted(found, key=lambda member: (member.model, member.channels, member.fold or 0))
+                members.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
+    return sorted(members, key=lambda member: (member.model, member.channels, member.fold or 0))
 
 
 def prediction_files(folder: Path, split: str) -> dict[str, Path]:
-    """Return where a member's predictions of ``split`` ("test", or "valid": its held-out wells) stand.
+    """Return the files of a member's predictions of ``split`` ("test", or "valid": its held-out wells).
 
-    ``logits`` (N, K) float32 with all sites averaged, ``wells`` its rows (id_code), ``sites`` (N, S, K) float16 with
-    NaN for a site that is not there, ``record`` what they were made with.
+    ``logits`` (N, K) float32, averaged over sites; ``wells`` the id_code of each row; ``sites`` (N, S, K) float16, NaN
+    for a missing site; ``record`` the settings of the prediction.
     """
     names = {"logits": ".npy", "wells": ".csv", "sites": "_sites.npy", "record": ".json"}
     return {name: folder / f"pred_{split}{ending}" for name, ending in names.items()}
 
 
 def embedding_files(folder: Path, split: str) -> dict[str, Path]:
-    """Return where a member's embeddings of ``split`` ("train": the wells it learnt from, "valid", "test") stand.
+    """Return the files of a member's embeddings of ``split`` ("train": its training wells, "valid", "test").
 
-    ``embeddings`` (N, D) float32 with sites and views averaged, ``wells`` its rows (id_code), ``record`` what they were
-    made with.
+    ``embeddings`` (N, D) float32, averaged over sites and views; ``wells`` the id_code of each row; ``record`` the
+    settings of the prediction.
     """
     names = {"embeddings": ".npy", "wells": ".csv", "record": ".json"}
     return {name: folder / f"emb_{split}{ending}" for name, ending in names.items()}
 
 
 def shipped_path(folder: Path, name: str | Path) -> Path:
-    """Return the YAML file that ``name`` is, or that is shipped below ``folder`` under it (``recipes/best.full``).
+    """Return the path of a YAML file: ``name`` itself, or a shipped one in ``folder`` (``recipes/best.full``).
 
-    A file of that name comes first. What is neither is returned as it is: whoever opens it says that it is missing.
+    An existing file of that name takes precedence. Any other name is returned unchanged: opening it raises the error.
     """
     shipped = folder / f"{name}.yml"
     return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)

@@ -1,6 +1,6 @@
-"""A command line as it travels to a node: run there in the same folder, its output kept in a log on shared storage.
+"""A command line to run on a node: in the same folder, with its output in a log on shared storage.
 
-The class is sent whole, since a node's Python does not know this package: standard library only.
+The class is pickled by value, since a node's Python may lack this package: standard library only.
 """
 
 import os
@@ -13,24 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HEAD = "# begun "  # of the line that begins each try in a log
-JOBS = "jobs"  # the folder of logs, below the folder that the jobs write to
-_LOOK = 0.2  # seconds
-_BRIEF = 300  # characters of a log's line in a message
+HEAD = "# begun "  # start of the line that begins each attempt in a log
+JOBS = "jobs"  # the folder of logs, inside the folder that the jobs write to
+_POLL = 0.2  # seconds
+_BRIEF = 300  # characters of a log line quoted in a message
 
 
 @dataclass(frozen=True)
 class Command:
-    """Some words, the folder they run in, what is laid over the node's environment, and where the output goes."""
+    """The words of a command, its working folder, its changes to the node's environment, and its log."""
 
     words: tuple[str, ...]
     folder: str
     environment: Mapping[str, str]
     log: str
-    bound: str  # the script that binds a command to its parent
+    bound: str  # the script that ties a command to its parent
 
     def __call__(self) -> int:
-        """Run the command and return its exit code. It ends with this process; if this is broken off it is ended."""
+        """Run the command and return its exit code. It ends with this process and is terminated on an interrupt."""
         with Path(self.log).open("ab", buffering=0) as log:
             log.write(f"{HEAD}{time.strftime('%Y-%m-%d %H:%M:%S')} on {socket.gethostname()}\n".encode())
             words = [sys.executable, self.bound, str(os.getpid()), *self.words]
@@ -44,8 +44,8 @@ class Command:
                 start_new_session=True,
             )
             try:
-                while (code := process.poll()) is None:  # wait() would not hear of Ray's cancelling
-                    time.sleep(_LOOK)
+                while (code := process.poll()) is None:  # wait() would miss Ray's cancellation
+                    time.sleep(_POLL)
                 return code
             finally:
                 if process.poll() is None:
@@ -54,14 +54,14 @@ class Command:
 
 
 def package_command(*words: str) -> list[str]:
-    """Return the words that run ``rcic`` in a process of its own, whether the package is installed or not."""
+    """Return the words that run ``rcic`` in a separate process, whether the package is installed or not."""
     return [sys.executable, str(Path(__file__).resolve().parents[1]), *words]
 
 
 def command_of(name: str, words: Sequence[str], logs: Path, threads: int) -> Command:
-    """Return a command as it is sent off; its log is ``logs/NAME.log``.
+    """Build the Command to send to a node; its log is ``logs/NAME.log``.
 
-    OMP_NUM_THREADS is this process' own, or ``threads``: the sum of the same numbers by other threads may differ.
+    OMP_NUM_THREADS is copied from this process, else ``threads``: sums may differ with the number of threads.
     """
     environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(threads)}
     bound = str(Path(__file__).with_name("die_with_parent.py").resolve())
@@ -74,12 +74,12 @@ def log_of(name: str, logs: Path) -> Path:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log that tells of an error, else its last line, and where the log is."""
+    """Return the last error line of a log, else its last line, with the path of the log."""
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return f"no log at {log}"
-    lines = [line.strip() for line in text.rpartition(HEAD)[2].splitlines()[1:] if line.strip()]  # of the last try
+    lines = [line.strip() for line in text.rpartition(HEAD)[2].splitlines()[1:] if line.strip()]  # of the last attempt
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    said = (errors or lines or ["it said nothing"])[-1]
-    return f"{said[:_BRIEF]} (log: {log})"
+    message = (errors or lines or ["no output"])[-1]
+    return f"{message[:_BRIEF]} (log: {log})"

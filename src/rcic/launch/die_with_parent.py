@@ -1,7 +1,7 @@
-"""``python die_with_parent.py PARENT COMMAND ...``: become COMMAND, which ends when the process PARENT is gone.
+"""``python die_with_parent.py PARENT COMMAND ...``: become COMMAND, which ends with the process PARENT.
 
-A worker that loses its cluster is killed; without this the training that it started would stay, and keep its folder.
-Started as a script on a node, so it stands on the standard library alone.
+A worker that loses its cluster is killed; without this script its training would go on and keep its folder locked.
+It runs as a script on a node, so it uses the standard library only.
 """
 
 import ctypes
@@ -13,10 +13,10 @@ _PR_SET_PDEATHSIG = 1  # Linux, <sys/prctl.h>
 
 
 def _main() -> None:
-    """Bind this process to its parent and replace it by the command."""
+    """Tie this process to its parent and replace it with the command."""
     parent, *words = sys.argv[1:]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == int(parent):  # else it was gone before
+    if os.getppid() == int(parent):  # else the parent has already ended
         os.execvp(words[0], words)  # nosec B606 # a list, no shell
 
 

@@ -12,7 +12,7 @@ from rcic.launch.launcher import Launcher
 from rcic.launch.local import Local, gpus, slots_of
 
 LauncherName = Literal["local", "ray", "slurm"]
-LAUNCH_FLAGS = ("jobs", "launcher", "ray_address", "ray", "slurm")  # of a command that can run elsewhere
+LAUNCH_FLAGS = ("jobs", "launcher", "ray_address", "ray", "slurm")  # of a command that can run as jobs
 _PACKAGES = {"ray": "ray", "slurm": "submitit"}
 
 
@@ -20,14 +20,14 @@ _PACKAGES = {"ray": "ray", "slurm": "submitit"}
 class LaunchOptions:
     """Where jobs run.
 
-    Raises UserError for flags that do not go together, or if the launcher's package is not installed.
+    Raises UserError for flags that cannot be combined, or if the launcher's package is not installed.
 
     Attributes:
-        launcher: local processes, ray (a Ray cluster) or slurm (docs/cluster.md).
-        jobs: into how many jobs the work is divided, or how many trainings run side by side; one a GPU if not given.
-        ray_address: of the Ray cluster; RAY_ADDRESS, or the one on this machine, if not given.
-        ray: what a job asks of Ray, e.g. num_cpus=4,num_gpus=1.
-        slurm: what a job asks of SLURM, e.g. partition=gpu,time=600,gpus_per_node=1.
+        launcher: local processes, ray (a Ray cluster) or slurm (see docs/cluster.md).
+        jobs: number of jobs that share the work, or of trainings that run in parallel; default: one per GPU.
+        ray_address: address of the Ray cluster; default: RAY_ADDRESS, else the cluster on this machine.
+        ray: resources that a job requests from Ray, e.g. num_cpus=4,num_gpus=1.
+        slurm: options of a SLURM job, e.g. partition=gpu,time=600,gpus_per_node=1.
     """
 
     launcher: LauncherName = "local"
@@ -45,16 +45,16 @@ class LaunchOptions:
             ("slurm", self.slurm, "slurm"),
         ):
             if given and self.launcher != owner:
-                raise UserError(f"--{flag} goes with --launcher={owner}, but the launcher is {self.launcher}")
+                raise UserError(f"--{flag} needs --launcher={owner}, but the launcher is {self.launcher}")
         package = _PACKAGES.get(self.launcher)
         if package is not None and find_spec(package) is None:
             install = "make install-cluster, or pip install -r requirements-cluster.txt"
             raise UserError(f"--launcher={self.launcher} needs {package}, which is not installed: {install}")
-        _ = self.options  # read now: a mistake is told before any work
+        _ = self.options  # read now, so that a mistake raises before any work
 
     @cached_property
     def options(self) -> dict[str, OptionValue]:
-        """What one job asks for."""
+        """The resources and options of one job."""
         if self.launcher == "ray":
             from rcic.launch.on_ray import ray_options
 
@@ -66,9 +66,9 @@ class LaunchOptions:
         return {}
 
     def open(self, logs: Path, with_gpus: bool) -> Launcher:
-        """Return the launcher. ``logs``: where jobs elsewhere write what they say; ``with_gpus``: a job uses one.
+        """Open the launcher. ``logs``: folder of the cluster jobs' logs; ``with_gpus``: a job uses a GPU.
 
-        Raises UserError if there is no cluster to be reached.
+        Raises UserError if no cluster can be reached.
         """
         if self.launcher == "ray":
             from rcic.launch.on_ray import Ray

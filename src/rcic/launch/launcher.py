@@ -1,28 +1,28 @@
-"""What a launcher can do, whatever starts the commands."""
+"""The interface of all launchers."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
 
 class Launcher(Protocol):
-    """Runs commands side by side. A command has a name, and one of a name runs at a time."""
+    """Runs commands in parallel. A command has a name, which is unique among those that run."""
 
     @property
     def running(self) -> Collection[str]:
-        """The names of the commands that were started and have not ended, or wait for a place."""
+        """The names of the commands that were started and have not ended, including those that wait in a queue."""
 
     @property
     def free(self) -> bool:
         """Whether one more command can be started."""
 
     def start(self, name: str, command: Sequence[str]) -> None:
-        """Start a command. Raises UserError if whoever would run it refuses."""
+        """Start a command. Raises UserError if the scheduler rejects it."""
 
     def ended(self) -> dict[str, int]:
-        """Return by name the exit codes of commands that ended since the last call; below 0: killed by a signal."""
+        """Return the exit codes, by name, of commands that ended since the last call; negative: killed by a signal."""
 
-    def said(self, name: str) -> str:
-        """Return the last line of a command that ended with an error, and where its log is; "" if it was on screen."""
+    def last_message(self, name: str) -> str:
+        """Return the last line of a failed command and the path of its log; "" if its output went to the screen."""
 
     def stop(self) -> None:
         """End all commands and wait for them."""

@@ -1,4 +1,4 @@
-"""Commands as processes side by side on this machine, each in a slot of its own."""
+"""Commands as parallel processes on this machine, each in its own slot."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ _PATIENCE = 3.0  # seconds
 
 
 class Local:
-    """Runs commands in slots; a slot's environment is laid over this process'.
+    """Runs commands in slots; a slot's environment overrides this process'.
 
-    In a terminal Ctrl-C reaches the processes, too; :meth:`stop` gives them time to end by themselves.
+    In a terminal Ctrl-C also reaches the processes; :meth:`stop` gives them time to end by themselves.
     """
 
     def __init__(self, slots: Sequence[Mapping[str, str]]):
@@ -37,19 +37,19 @@ class Local:
         self.processes[name] = slot, subprocess.Popen(command, env=environment)  # nosec B603 # a list, no shell
 
     def ended(self) -> dict[str, int]:
-        """Return by name the exit codes of commands that ended since the last call; below 0: killed by a signal."""
+        """Return the exit codes, by name, of commands that ended since the last call; negative: killed by a signal."""
         codes = {name: process.poll() for name, (_, process) in self.processes.items()}
         done = {name: code for name, code in codes.items() if code is not None}
         for name in done:
             del self.processes[name]
         return done
 
-    def said(self, name: str) -> str:  # noqa: ARG002 # it is a Launcher's
-        """Return nothing: what a command says is on the same screen as this process' own lines."""
+    def last_message(self, name: str) -> str:  # noqa: ARG002 # part of Launcher
+        """Return "": the commands write to the same screen as this process."""
         return ""
 
     def stop(self) -> None:
-        """Wait a little for all processes, ask those that are left to end, and wait for them."""
+        """Wait briefly for all processes, terminate the remaining ones, and wait for them."""
         until = time.monotonic() + _PATIENCE
         for _, process in self.processes.values():
             try:
@@ -61,22 +61,22 @@ class Local:
 
 
 def slots_of(n: int, devices: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Return the environments of ``n`` slots: a GPU each, in turn, if there are any, and a share of the cores.
+    """Return the environments of ``n`` slots: the GPUs, if any, in turn, and a share of the cores each.
 
-    Processes with as many threads each as there are cores would wait for one another; OMP_NUM_THREADS, if set, stays.
+    Processes with as many threads each as there are cores would block one another. OMP_NUM_THREADS is kept if set.
     """
     threads = max(1, len(os.sched_getaffinity(0)) // n)
     share = {"OMP_NUM_THREADS": str(threads)} if n > 1 and not os.environ.get("OMP_NUM_THREADS") else {}
-    own = [{"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if devices else {} for slot in range(n)]
-    return [share | gpu for gpu in own]
+    devices_of = [{"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if devices else {} for slot in range(n)]
+    return [share | gpu for gpu in devices_of]
 
 
 def gpus() -> list[str]:
-    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; asked of the driver, not torch."""
+    """Return the GPUs that this process may use, named as in CUDA_VISIBLE_DEVICES; from the driver, not torch."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         return [name for name in given.split(",") if name.strip() not in ("", "-1")]
     if (program := shutil.which("nvidia-smi")) is None:
         return []
-    told = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)  # nosec B603 # no shell
-    return [str(number) for number, line in enumerate(told.stdout.splitlines()) if line.startswith("GPU ")]
+    listing = subprocess.run([program, "--list-gpus"], capture_output=True, text=True, check=False)  # nosec B603 # no shell
+    return [str(number) for number, line in enumerate(listing.stdout.splitlines()) if line.startswith("GPU ")]

@@ -1,4 +1,4 @@
-"""Commands as tasks of a Ray cluster: each runs on a node that has room, and on another one if that node is lost."""
+"""Commands as tasks of a Ray cluster: each runs on a node with free resources, and on another if that node is lost."""
 
 import logging
 import os
@@ -16,16 +16,16 @@ from rcic.launch.key_values import OptionValue, at_least, read_options
 
 _log = logging.getLogger(__name__)
 
-RAY_KEYS = ("num_cpus", "num_gpus", "memory", "accelerator_type")  # of --ray, as Ray's task options
-_LOST = -int(signal.SIGKILL)  # the exit code of what Ray gave up
+RAY_KEYS = ("num_cpus", "num_gpus", "memory", "accelerator_type")  # of --ray: Ray's task options
+_LOST = -int(signal.SIGKILL)  # the exit code of a command that Ray gave up
 _LOSSES = 5  # nodes that a command may lose before it counts as failed
-_KNOCK = 10.0  # seconds to wait for the head of a cluster to answer
-_BRIEF = 160  # characters of what Ray says
+_CONNECT_TIMEOUT = 10.0  # seconds to wait for the head of a cluster to answer
+_BRIEF = 160  # characters quoted of Ray's error
 _PATIENCE = 30.0  # seconds that cancelled commands have to clean up
 
 
 def ray_options(items: Sequence[str]) -> dict[str, OptionValue]:
-    """Return what ``--ray`` asks for one job. Raises UserError for what Ray does not know."""
+    """Parse ``--ray``, the resources of one job. Raises UserError for an option that Ray does not know."""
     options = read_options("--ray", items, RAY_KEYS)
     at_least("--ray", options, "num_cpus", 1)
     at_least("--ray", options, "num_gpus", 0, whole=False)
@@ -34,10 +34,10 @@ def ray_options(items: Sequence[str]) -> dict[str, OptionValue]:
 
 
 class Ray:
-    """Runs commands as Ray tasks, ``jobs`` at a time (None: as many as the cluster takes).
+    """Runs commands as Ray tasks, ``jobs`` at a time (None: as many as the cluster can run).
 
-    A task asks for one core, and for one GPU if ``gpus`` are wanted and the cluster has any; ``options`` say otherwise.
-    Raises UserError if there is no cluster at ``address`` (None: RAY_ADDRESS, or the one on this machine).
+    A task requests one core, and one GPU if ``gpus`` is true and the cluster has any; ``options`` override this.
+    Raises UserError if there is no cluster at ``address`` (None: RAY_ADDRESS, else this machine).
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Ray:
         self.logs, self.jobs = logs, jobs
         self.tasks: dict[str, Any] = {}  # name -> reference
         self.lost: dict[str, str] = {}  # name -> why Ray gave it up
-        self._say_if_too_large()
+        self._note_if_too_large()
 
     @property
     def running(self) -> Collection[str]:
@@ -72,7 +72,7 @@ class Ray:
         self.tasks[name] = task.remote(call)
 
     def ended(self) -> dict[str, int]:
-        """Return by name the exit codes of commands that ended since the last call; below 0: killed, or given up."""
+        """Return the exit codes, by name, of commands that ended since the last call; negative: killed, or given up."""
         if not self.tasks:
             return {}
         done, _ = self.ray.wait(list(self.tasks.values()), num_returns=len(self.tasks), timeout=0)
@@ -81,12 +81,12 @@ class Ray:
             del self.tasks[name]
         return codes
 
-    def said(self, name: str) -> str:
-        """Return the last line of a command's log and where it is, or why Ray gave the command up."""
+    def last_message(self, name: str) -> str:
+        """Return the last line of a command's log and its path, or the reason why Ray gave up the command."""
         return self.lost.get(name) or last_line(log_of(name, self.logs))
 
     def stop(self) -> None:
-        """Cancel all commands; those that run are asked to end and, if they do not, killed."""
+        """Cancel all commands; running ones are terminated and, after a delay, killed."""
         if not self.tasks:
             return
         tasks = list(self.tasks.values())
@@ -106,43 +106,43 @@ class Ray:
             self.lost[name] = f"given up by Ray, {type(error).__name__}: {reason[0]} (log: {log_of(name, self.logs)})"
             return _LOST
 
-    def _say_if_too_large(self) -> None:
-        """Say it if no node has what a job asks for: it would wait without a word, for a node that may never come."""
+    def _note_if_too_large(self) -> None:
+        """Log a line if no node has the resources of a job, which would wait silently, perhaps for ever."""
         wanted = {"CPU": self.options["num_cpus"], "GPU": self.options["num_gpus"]}
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not any(all(node.get(key, 0) >= value for key, value in wanted.items()) for node in nodes):
-            asked = " and ".join(f"{value} {key}" for key, value in wanted.items() if value)
-            _log.info(f"no node of the Ray cluster has {asked} now; jobs wait until one comes")
+            resources = " and ".join(f"{value} {key}" for key, value in wanted.items() if value)
+            _log.info(f"no node of the Ray cluster has {resources} now; jobs wait until one joins")
 
 
 def _run(call: sent.Command) -> int:
-    """Run a command: what a task does, on a node."""
+    """Run a command on a node: the body of a task."""
     return call()
 
 
 def _connected(address: str | None) -> Any:
-    """Return Ray, connected to a cluster. Raises UserError if there is none or it is of another version."""
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a job without a GPU of its own changes nothing
+    """Connect to a cluster and return the ray module. Raises UserError if there is none or its version differs."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a job without its own GPU keeps the setting
     import ray
 
-    where = address or os.environ.get("RAY_ADDRESS") or "auto"
+    target = address or os.environ.get("RAY_ADDRESS") or "auto"
     before = signal.getsignal(signal.SIGTERM)
     try:
-        _knock(where)
-        ray.init(where, log_to_driver=False, logging_level=logging.ERROR)
+        _check_listening(target)
+        ray.init(target, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:  # a ConnectionError is an OSError
         start = "start one with `ray start --head`, and `ray start --address=HEAD:6379` on the other nodes"
-        said = " ".join(str(error).split())[:_BRIEF]
-        raise UserError(f"no Ray cluster at {where} ({said}); {start} (docs/cluster.md)") from None
+        message = " ".join(str(error).split())[:_BRIEF]
+        raise UserError(f"no Ray cluster at {target} ({message}); {start} (docs/cluster.md)") from None
     finally:
-        signal.signal(signal.SIGTERM, before)  # Ray's own ends the process at once
+        signal.signal(signal.SIGTERM, before)  # Ray's handler ends the process at once
     for module in (sent, sys.modules[__name__]):
-        ray.cloudpickle.register_pickle_by_value(module)  # a node's Python does not know this package
+        ray.cloudpickle.register_pickle_by_value(module)  # a node's Python may lack this package
     return ray
 
 
-def _knock(where: str) -> None:
-    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try for a quarter of an hour."""
-    host, _, port = where.removeprefix("ray://").rpartition(":")
+def _check_listening(target: str) -> None:
+    """Raise OSError if nothing listens at HOST:PORT: Ray itself would retry for a quarter of an hour."""
+    host, _, port = target.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()

@@ -1,4 +1,4 @@
-"""Commands as jobs of SLURM, by submitit: each is put into the queue, and put there again when its node is lost."""
+"""Commands as SLURM jobs, through submitit: each is queued, and requeued when its node is lost."""
 
 import logging
 import signal
@@ -19,16 +19,16 @@ from rcic.launch.key_values import OptionValue, at_least, read_options
 
 _log = logging.getLogger(__name__)
 
-_LOST = -int(signal.SIGKILL)  # the exit code of a job that left none
-_REQUEUES = 20  # of a job that its time limit ended
-_PATIENCE = 30.0  # seconds that cancelled jobs have to leave the queue
+_LOST = -int(signal.SIGKILL)  # the exit code of a job without a result
+_REQUEUES = 20  # of a job that reached its time limit
+_PATIENCE = 30.0  # seconds for cancelled jobs to leave the queue
 _LOCAL_MINUTES = 60 * 24 * 30
 _NOT_TEXT = {"additional_parameters", "setup", "teardown", "srun_args", "stderr_to_stdout", "use_srun"}
-_NOT_ONE = {"nodes", "ntasks_per_node", "array_parallelism", "num_gpus"}  # a job is one process
+_SEVERAL_PROCESSES = {"nodes", "ntasks_per_node", "array_parallelism", "num_gpus"}  # not used: a job is one process
 
 
 class Requeued(submitit.helpers.Checkpointable):
-    """A command that submitit may put into the queue again when its time is over: a training goes on by itself."""
+    """A command that submitit may requeue at its time limit; a training resumes by itself."""
 
     def __init__(self, call: Command):
         self.call = call
@@ -39,8 +39,8 @@ class Requeued(submitit.helpers.Checkpointable):
 
 
 def slurm_options(items: Sequence[str]) -> dict[str, OptionValue]:
-    """Return what ``--slurm`` says of a job, by submitit's names. Raises UserError for what submitit does not know."""
-    known = set(submitit.SlurmExecutor._valid_parameters()) - _NOT_TEXT - _NOT_ONE | {"cluster"}
+    """Parse ``--slurm``, the options of a job in submitit's names. Raises UserError for an unknown option."""
+    known = set(submitit.SlurmExecutor._valid_parameters()) - _NOT_TEXT - _SEVERAL_PROCESSES | {"cluster"}
     options = read_options("--slurm", items, known)
     if options.setdefault("cluster", "slurm") not in ("slurm", "local"):
         raise UserError(f"--slurm has cluster={options['cluster']}, must be slurm, or local to try it on this machine")
@@ -52,10 +52,10 @@ def slurm_options(items: Sequence[str]) -> dict[str, OptionValue]:
 
 
 class Slurm:
-    """Runs commands as SLURM jobs, ``jobs`` at a time (None: all that can begin are put into the queue).
+    """Runs commands as SLURM jobs, ``jobs`` at a time (None: all that can start are queued).
 
-    With ``cluster=local`` among the options submitit runs them on this machine instead, one if ``jobs`` is None.
-    Raises UserError where SLURM is not.
+    With the option ``cluster=local`` submitit runs them on this machine, one at a time if ``jobs`` is None.
+    Raises UserError if SLURM is not available.
     """
 
     def __init__(self, options: Mapping[str, OptionValue], logs: Path, jobs: int | None) -> None:
@@ -66,13 +66,13 @@ class Slurm:
         self.logs, self.jobs = logs, jobs or (1 if self.is_local else None)
         self.threads = int(options.get("cpus_per_task", 1))
         self.submitted: dict[str, Any] = {}  # name -> submitit's job
-        self.lost: dict[str, str] = {}  # name -> what became of a job that left no exit code
+        self.lost: dict[str, str] = {}  # name -> state of a job without an exit code
         for module in (sent, sys.modules[__name__]):
             cloudpickle.register_pickle_by_value(module)  # a node's Python does not know this package
 
     @cached_property
     def executor(self) -> Any:
-        """Submitit's executor, made when the first job is started: it makes its folder at once."""
+        """Submitit's executor, created with the first job, because it creates its folder at once."""
         folder = self.logs.absolute() / "submitit"
         if self.is_local:
             executor: Any = submitit.LocalExecutor(folder)
@@ -93,40 +93,40 @@ class Slurm:
         return self.jobs is None or len(self.submitted) < self.jobs
 
     def start(self, name: str, command: Sequence[str]) -> None:
-        """Put a command into the queue. Raises UserError if SLURM refuses it."""
+        """Queue a command. Raises UserError if SLURM rejects it."""
         self.logs.mkdir(parents=True, exist_ok=True)
         self.lost.pop(name, None)
         try:
             call = Requeued(command_of(name, command, self.logs, self.threads))
             self.submitted[name] = self.executor.submit(call)
         except submitit.core.utils.FailedJobError as error:
-            raise UserError(f"SLURM takes no job: {' '.join(str(error).split())}") from None
+            raise UserError(f"SLURM rejects the job: {' '.join(str(error).split())}") from None
 
     def ended(self) -> dict[str, int]:
-        """Return by name the exit codes of commands that ended since the last call; below 0: killed, or lost."""
+        """Return the exit codes, by name, of commands that ended since the last call; negative: killed, or lost."""
         codes = {name: self._code(name, job) for name, job in list(self.submitted.items()) if job.done()}
         for name in codes:
             del self.submitted[name]
         return codes
 
-    def said(self, name: str) -> str:
-        """Return the last line of a command's log and where it is, or what became of its job."""
+    def last_message(self, name: str) -> str:
+        """Return the last line of a command's log and its path, or the state of a lost job."""
         return self.lost.get(name) or last_line(log_of(name, self.logs))
 
     def stop(self) -> None:
-        """Cancel all jobs, those in the queue and those that run, and wait until they are gone."""
+        """Cancel all jobs, queued and running, and wait until they are gone."""
         if not self.submitted:
             return
         _log.info(f"cancelling {len(self.submitted)} jobs: {_ids(self.submitted.values())}")
         for job in self.submitted.values():
             job.cancel()
-        until = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _PATIENCE
         left = list(self.submitted.values())
-        while left and time.monotonic() < until:
+        while left and time.monotonic() < deadline:
             time.sleep(0.2)
             left = [job for job in left if not job.done()]
         if left:
-            _log.warning(f"still there, see squeue: {_ids(left)}")
+            _log.warning(f"not cancelled yet, see squeue: {_ids(left)}")
         self.submitted.clear()
 
     def _code(self, name: str, job: Any) -> int:

@@ -27,7 +27,7 @@ def report(given: Given, out: Path) -> Page:
         raise UserError(f"{out}: is a folder; name a file to write, e.g. {out / 'report.html'}")
     read_mix(given.ensemble)
     left_out: list[LeftOut] = []
-    sources = ReportSources(given, print, lambda what, why: left_out.append(LeftOut(what, why)))
+    sources = ReportSources(given, _log.info, lambda what, why: left_out.append(LeftOut(what, why)))
     screen = sources.screen
     page = _page(sources, left_out)
     write_page(page, out)

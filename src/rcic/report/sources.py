@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rcic.ensemble.decision import Decision, decide
+from rcic.ensemble.decision import Decision, decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
@@ -79,7 +79,7 @@ class ReportSources:
         if not self.given.options.predict_root or any(scored.split == "test" for scored in self.last):
             return None
         try:
-            return decide(self.given.data_root, self.given.options.predict_root[-1], self.given.ensemble)
+            return decide_predictions(self.given.data_root, self.given.options.predict_root[-1], self.given.ensemble)
         except UserError:
             return None  # the ladder's note says why
 

@@ -1,4 +1,4 @@
-"""Plain data from a YAML file into a dataclass whose annotations are the schema: every name and every type checked."""
+"""Conversion of a YAML file's plain data to a dataclass; its annotations are the schema for names and types."""
 
 import dataclasses
 import math
@@ -13,24 +13,24 @@ from rcic.errors import UserError, brief, nearest
 from rcic.schema.document import read_document
 
 _T = TypeVar("_T")
-Places = Mapping[str, str]  # dotted key -> where its value came from, the beginning of a message about it
+Places = Mapping[str, str]  # dotted key -> origin of its value, the prefix of an error message
 
-_MOST = 2**31  # whole numbers are smaller, with either sign
+_MOST = 2**31  # bound of the absolute value of integers
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def read_yaml(path: str | Path) -> dict[Any, Any]:
-    """Return the plain values of a YAML file, ``{}`` for an empty one. Raises UserError, naming file and line."""
+    """Return the plain values of a YAML file, ``{}`` for an empty one. Raises UserError with file and line."""
     return read_document(path).plain
 
 
 def from_plain(kind: type[_T], plain: Any, source: str, prefix: str = "", places: Places | None = None) -> _T:
-    """Return the dataclass ``kind`` from nested dicts; an absent key keeps its default.
+    """Build the dataclass ``kind`` from nested dicts; an absent key keeps its default.
 
-    Known annotations: bool, int, float, str, Literal, ``X | None``, ``tuple[X, ...]``, ``tuple[X, X]``, further
-    dataclasses and tuples of these. ``prefix`` is the dotted path so far. A UserError is raised for an unknown key
-    (naming the nearest) or a value of another type or outside its choices; it begins with the key's place or, without
-    one, with ``source``.
+    Known annotations: bool, int, float, str, Literal, ``X | None``, ``tuple[X, ...]``, ``tuple[X, X]``, nested
+    dataclasses and tuples of these. ``prefix`` is the dotted path so far. Raises UserError for an unknown key (naming
+    the nearest), a value of another type or one outside its choices. The message begins with the key's entry in
+    ``places`` or, without one, with ``source``.
     """
     if not isinstance(plain, dict):
         section = prefix.rstrip(".")
@@ -40,25 +40,25 @@ def from_plain(kind: type[_T], plain: Any, source: str, prefix: str = "", places
     hints = typing.get_type_hints(kind)
     values = {}
     for key, value in plain.items():
-        where = place_of(prefix + str(key), source, places)
+        origin = place_of(prefix + str(key), source, places)
         if key not in hints:
-            raise UserError(f"{where}: unknown key {brief(prefix + str(key))}{nearest(str(key), hints)}")
+            raise UserError(f"{origin}: unknown key {brief(prefix + str(key))}{nearest(str(key), hints)}")
         if dataclasses.is_dataclass(hints[key]):
             values[key] = from_plain(hints[key], value, source, f"{prefix}{key}.", places)
         elif (item := _item_of(hints[key])) is not None:
             if not isinstance(value, list):
-                raise UserError(f"{where}: {prefix}{key} is {brief(value)}, must be a list of sections")
+                raise UserError(f"{origin}: {prefix}{key} is {brief(value)}, must be a list of sections")
             sections = enumerate(value)
-            values[key] = tuple(from_plain(item, one, source, f"{prefix}{key}.{n}.", places) for n, one in sections)
+            values[key] = tuple(from_plain(item, entry, source, f"{prefix}{key}.{n}.", places) for n, entry in sections)
         else:
-            values[key] = _value(hints[key], value, f"{where}: {prefix}{key}")
+            values[key] = _value(hints[key], value, f"{origin}: {prefix}{key}")
     return kind(**values)
 
 
 def place_of(key: str, source: str, places: Places | None) -> str:
-    """Return where a dotted key's value came from: ``full.yml, line 12``, ``--fold`` or, if that is not known, all.
+    """Return the origin of a dotted key's value: ``full.yml, line 12``, ``--fold`` or, if unknown, ``source``.
 
-    The place of a key that is not there is that of the section or the list that it would be in.
+    An absent key has the origin of its section or list.
     """
     known = places or {}
     while key and key not in known:
@@ -72,7 +72,7 @@ def to_plain(config: Any) -> dict[str, Any]:
 
 
 def flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested dicts as one with dotted keys: ``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
+    """Flatten nested dicts to one dict with dotted keys: ``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
     result: dict[str, Any] = {}
     for key, value in plain.items():
         result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
@@ -80,7 +80,7 @@ def flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _item_of(hint: Any) -> Any:
-    """Return the dataclass that a ``tuple[X, ...]`` holds, None if it holds none or is no tuple."""
+    """Return the dataclass X of an annotation ``tuple[X, ...]``, None for any other annotation."""
     item = next(iter(typing.get_args(hint)), None)
     return item if typing.get_origin(hint) is tuple and dataclasses.is_dataclass(item) else None
 
@@ -91,43 +91,43 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """Return ``value`` as the type ``hint``, or raise the UserError that says what was wanted."""
+def _value(hint: Any, value: Any, label: str) -> Any:
+    """Return ``value`` as the type ``hint``. Raises UserError with the expected type."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
-        return _choice(arguments, value, where)
+        return _choice(arguments, value, label)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _value(arguments[0], value, where)
+        return None if value is None else _value(arguments[0], value, label)
     if origin is tuple:
         fixed = arguments[-1] is not Ellipsis
         if not isinstance(value, list | tuple) or (fixed and len(value) != len(arguments)):
-            raise UserError(f"{where} is {brief(value)}, must be a list" + (f" of {len(arguments)}" if fixed else ""))
-        return tuple(_value(arguments[0], item, where) for item in value)
+            raise UserError(f"{label} is {brief(value)}, must be a list" + (f" of {len(arguments)}" if fixed else ""))
+        return tuple(_value(arguments[0], item, label) for item in value)
     if hint is float:
-        return _number(value, where)
+        return _number(value, label)
     if type(value) is not hint:
-        raise UserError(f"{where} is {brief(value)}, must be {hint.__name__}")
+        raise UserError(f"{label} is {brief(value)}, must be {hint.__name__}")
     if hint is int and not -_MOST < value < _MOST:
-        raise UserError(f"{where} is {brief(value)}, must be smaller than {_MOST}")
+        raise UserError(f"{label} is {brief(value)}, must be smaller than {_MOST}")
     if hint is str and _CONTROL.search(value):
-        raise UserError(f"{where} is {brief(value)}, must be text without control characters")
+        raise UserError(f"{label} is {brief(value)}, must be text without control characters")
     return value
 
 
-def _choice(choices: tuple[str, ...], value: Any, where: str) -> str:
+def _choice(choices: tuple[str, ...], value: Any, label: str) -> str:
     if value is False and "off" in choices:  # YAML 1.1 reads a bare off as false
         value = "off"
     if value not in choices:
-        raise UserError(f"{where} is {brief(value)}, must be one of {', '.join(choices)}{nearest(str(value), choices)}")
+        raise UserError(f"{label} is {brief(value)}, must be one of {', '.join(choices)}{nearest(str(value), choices)}")
     return str(value)
 
 
-def _number(value: Any, where: str) -> float:
-    """Return a finite float; text too, since YAML 1.1 reads ``5e-4`` as text."""
+def _number(value: Any, label: str) -> float:
+    """Return a finite float. Text is accepted, since YAML 1.1 reads ``5e-4`` as text."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{where} is {brief(value)}, must be a finite number")
+        raise UserError(f"{label} is {brief(value)}, must be a finite number")
     return number

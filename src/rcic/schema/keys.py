@@ -1,4 +1,4 @@
-"""The keys of a YAML schema in words, from its dataclasses and what stands in their docstrings under ``Attributes``."""
+"""Documentation of a YAML schema's keys, from its dataclasses and the ``Attributes`` of their docstrings."""
 
 import inspect
 import json
@@ -12,11 +12,11 @@ _WORDS = {bool: "true or false", int: "whole number", float: "number", str: "tex
 
 
 def meanings(kind: Any, prefix: str = "") -> dict[str, str]:
-    """Return dotted key -> what stands of it under ``Attributes`` in a dataclass' docstring, and in those of its."""
-    told = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
+    """Return dotted key -> description under ``Attributes`` in the docstrings of a dataclass and its sections."""
+    attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     found = {
         prefix + name: " ".join(text.split())
-        for name, text in re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", told, re.M)
+        for name, text in re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", attributes, re.M)
     }
     for field in fields(kind):
         if is_dataclass(hint := typing.get_type_hints(kind)[field.name]):
@@ -30,7 +30,7 @@ def headline(kind: Any) -> str:
 
 
 def in_words(hint: Any) -> str:
-    """Return an annotation in words."""
+    """Describe an annotation in words."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return " | ".join(arguments)
@@ -42,5 +42,5 @@ def in_words(hint: Any) -> str:
 
 
 def as_yaml(value: Any) -> str:
-    """Return a value as a YAML file has it."""
+    """Return a value in YAML notation."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Text from a command line as a value of a wanted type."""
+"""Command-line text as a value of a given type."""
 
 import types
 from typing import Any, Literal, get_args, get_origin
@@ -9,9 +9,9 @@ _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def parse_value(text: str, kind: Any) -> Any:
-    """Return a flag's text as ``kind``: str, int, float, bool, a Literal of words, a tuple of these, ``kind | None``.
+    """Parse a flag's text as ``kind``: str, int, float, bool, a Literal of words, a tuple of these, ``kind | None``.
 
-    A tuple is written ``1,2`` or ``[1,2]``, one item of it ``1``. Raises UserError saying what is wanted.
+    A tuple is written ``1,2`` or ``[1,2]``, with a single item ``1``. Raises UserError with the expected form.
     """
     if get_origin(kind) is types.UnionType:
         return parse_value(text, get_args(kind)[0])
@@ -29,7 +29,7 @@ def parse_value(text: str, kind: Any) -> Any:
 
 
 def _item(text: str, kind: Any) -> Any:
-    """Return one item of a tuple; a UserError says which one it is about."""
+    """Parse one item of a tuple. Raises UserError that quotes the item."""
     try:
         return parse_value(text, kind)
     except UserError as error:

@@ -1,1 +1,1 @@
-"""What was done to which well: tables only, no pixels, no torch."""
+"""The wells of a screen and their treatments: tables only, no pixels, no torch."""

@@ -1,4 +1,4 @@
-"""The facts of a screen, as data and as a page to read."""
+"""A summary of a screen, as data and as text."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -11,9 +11,9 @@ MOST_LINES = 30  # longer lists are cut in the text
 
 
 def describe(screen: Screen) -> dict[str, Any]:
-    """Return the facts of a screen as plain JSON values.
+    """Summarise a screen as plain JSON values.
 
-    Wells are treatment wells unless called control wells; ``controls`` and ``treatments`` count siRNAs;
+    Wells are treatment wells unless called control wells; ``controls`` and ``treatments`` count labels;
     ``rotations`` maps a shift, as text for JSON, to its number of train experiments.
     """
     groups = learn_groups(screen)
@@ -44,10 +44,10 @@ def describe(screen: Screen) -> dict[str, Any]:
 
 
 def describe_text(facts: dict[str, Any]) -> str:
-    """Return what `describe` found as a page of text."""
+    """Format the summary of `describe` as a page of text."""
     parts = {
         "Wells": _wells_text(facts),
-        "siRNAs": _sirna_text(facts),
+        "Treatments": _treatment_text(facts),
         "Plate groups": _group_text(facts),
         "Repeated layouts": _repeat_text(facts["repeated_layouts"]),
         "Missing wells": _missing_text(facts),
@@ -77,7 +77,7 @@ def _cell_types(screen: Screen) -> dict[str, dict[str, int]]:
 
 
 def _plate_names(screen: Screen) -> dict[str, dict[str, str]]:
-    """Return experiment -> number of a plate, as text for JSON -> its name, of plates that have one."""
+    """Return experiment -> plate number, as text for JSON -> plate name, of plates that have a name."""
     names: dict[str, dict[str, str]] = {}
     for (experiment, plate), name in sorted(screen.barcodes.items()):
         names.setdefault(experiment, {})[str(plate)] = name
@@ -85,14 +85,14 @@ def _plate_names(screen: Screen) -> dict[str, dict[str, str]]:
 
 
 def _orders(groups: Groups) -> list[dict[str, Any]]:
-    """Return each order of groups over plates, those seen and those only admissible, with its experiments."""
+    """Return each order of groups over plates, observed or only admissible, with its number of experiments."""
     seen = Counter(groups.orders.values())
     unseen = [order for order in groups.admissible if order not in seen] if groups.cyclic else []
     return [{"groups": list(order), "experiments": seen[order]} for order in [*sorted(seen), *unseen]]
 
 
 def _wells_text(facts: dict[str, Any]) -> list[str]:
-    """Return the table of splits and that of cell types."""
+    """Return the tables of splits and of cell types."""
     widths = {"experiments": 12, "plates": 8, "wells": 17, "control_wells": 15}
     titles = ("experiments", "plates", "treatment wells", "control wells")
     lines = [" " * 5 + "".join(f"{title:>{w}}" for title, w in zip(titles, widths.values(), strict=True))]
@@ -104,14 +104,14 @@ def _wells_text(facts: dict[str, Any]) -> list[str]:
     return lines + [f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()]
 
 
-def _sirna_text(facts: dict[str, Any]) -> list[str]:
+def _treatment_text(facts: dict[str, Any]) -> list[str]:
     """Return the lines on treatments and controls."""
     positive, most = facts["positive_controls"], facts["wells_of_one_sirna_on_a_plate"]
-    told = "told" if facts["test_labels_known"] else "not told"
+    known = "known" if facts["test_labels_known"] else "not known"
     return [
         f"{facts['treatments']:,} treatments, each in at most {_number(most, 'well')} of a plate",
         f"{facts['controls']:,} controls: {positive:,} positive, {facts['controls'] - positive:,} negative",
-        f"what the test wells were treated with is {told} here",
+        f"labels of the test wells: {known}",
     ]
 
 
@@ -119,8 +119,8 @@ def _group_text(facts: dict[str, Any]) -> list[str]:
     """Return the lines on plate groups and their orders."""
     sizes = facts["group_sizes"]
     if len(sizes) == 1:
-        return ["none: no sets of siRNAs keep to plates of their own"]
-    size = f"{sizes[0]:,} siRNAs each" if len(set(sizes)) == 1 else f"{', '.join(map(str, sizes))} siRNAs"
+        return ["none: no sets of treatments that share plates"]
+    size = f"{sizes[0]:,} treatments each" if len(set(sizes)) == 1 else f"{', '.join(map(str, sizes))} treatments"
     orders = []
     for order in facts["orders"]:
         seen = _number(order["experiments"], "train experiment")
@@ -128,7 +128,7 @@ def _group_text(facts: dict[str, Any]) -> list[str]:
         orders.append(f"  {' '.join(map(str, order['groups']))}   {note}")
     rule = "rotations of one order" if facts["cyclic"] else "no rotations of one order: a new one is possible"
     return [
-        f"{len(sizes)} sets of siRNAs that do not share plates, of {size}",
+        f"{len(sizes)} sets of treatments that do not share plates, of {size}",
         f"{facts['single_group_plates']:,} of {facts['train_plates']:,} train plates hold exactly one set",
         f"set on each plate of an experiment, in plate order; these are {rule}",
         *_cut(orders),
@@ -136,27 +136,27 @@ def _group_text(facts: dict[str, Any]) -> list[str]:
 
 
 def _repeat_text(repeats: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each pair of train experiments with one layout."""
+    """Return a line for each pair of train experiments with the same layout."""
     lines = []
     for pair in repeats:
-        wells = f"{pair['matching_wells']:,} of {pair['common_wells']:,} wells hold the same siRNA"
+        wells = f"{pair['matching_wells']:,} of {pair['common_wells']:,} wells hold the same treatment"
         first, second = pair["experiments"]
         turn = f"; {first} plate 1 is {second} plate {pair['plate_shift'] + 1}" if pair["plate_shift"] else ""
         lines.append(f"{first} = {second}: {wells}{turn}")
-    return _cut(lines) or ["none: no two train experiments have the same siRNAs in the same wells"]
+    return _cut(lines) or ["none: no two train experiments have the same treatments in the same wells"]
 
 
 def _names_text(names: dict[str, dict[str, str]]) -> list[str]:
-    """Return a line for each experiment whose plates have names."""
+    """Return a line for each experiment with named plates."""
     width = max(map(len, names))
     lines = [
-        f"{name:{width}}  {', '.join(f'{n} {own}' for n, own in plates.items())}" for name, plates in names.items()
+        f"{name:{width}}  {', '.join(f'{n} {plate}' for n, plate in plates.items())}" for name, plates in names.items()
     ]
     return _cut(lines)
 
 
 def _missing_text(facts: dict[str, Any]) -> list[str]:
-    """Return a line for each train experiment that lacks treatment wells."""
+    """Return a line for each train experiment with missing treatment wells."""
     lost: dict[str, list[tuple[int, int]]] = {}
     for plate in facts["missing_wells"]:
         lost.setdefault(plate["experiment"], []).append((plate["plate"], plate["expected"] - plate["wells"]))
@@ -165,8 +165,8 @@ def _missing_text(facts: dict[str, Any]) -> list[str]:
     width = max(len(name) for name in lost)
     lines = []
     for name, plates in lost.items():
-        where = ", ".join(f"plate {plate} lacks {count}" for plate, count in plates)
-        lines.append(f"  {name:{width}}  {where}")
+        lacking = ", ".join(f"plate {plate} lacks {count}" for plate, count in plates)
+        lines.append(f"  {name:{width}}  {lacking}")
     count = facts["plates_with_missing_wells"]
     return [f"{count:,} of {facts['train_plates']:,} train plates lack treatment wells", *_cut(lines)]
 
@@ -177,7 +177,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _cut(lines: list[str]) -> list[str]:
-    """Return the lines, the last of too many replaced by their number."""
+    """Limit the lines to MOST_LINES; a last line counts the rest."""
     return (
         lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1:,} more"]
     )

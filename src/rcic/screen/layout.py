@@ -1,8 +1,8 @@
-"""What shares a plate: groups of siRNAs and their order over plates, learnt from the train treatments.
+"""Plate groups: sets of treatments that share plates and their order over plates, learnt from the train wells.
 
-That RxRx1's 1,108 siRNAs stand in four fixed sets of 277, one a plate, was found by many teams of the Kaggle
-competition (the "plate leak"). Nothing of RxRx1 is written here: any number and size of groups, other numbers
-of plates, several wells of an siRNA on a plate, or no groups at all are learnt alike.
+Many teams of the Kaggle competition found that RxRx1's 1,108 siRNAs are divided into four fixed sets of 277, one per
+plate (the "plate leak"). Nothing here is specific to RxRx1: any number and size of groups, any number of plates,
+several wells of a treatment on a plate, or no groups at all are learnt in the same way.
 """
 
 from collections import Counter
@@ -17,8 +17,8 @@ from rcic.screen.repeats import RepeatedLayout, repeated_layouts
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
 
-SAME_GROUP = 0.5  # plates hold one group if they share more than this part of the smaller one's siRNAs
-EXPLAINED = 0.9  # part of the train wells that groups must explain; with less, the plate map has none
+SAME_GROUP = 0.5  # plates hold one group if they share more than this fraction of the smaller one's treatments
+EXPLAINED = 0.9  # fraction of the train wells that groups must explain; with less, there are no groups
 
 __all__ = [
     "Groups",
@@ -34,25 +34,25 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Groups:
-    """Sets of siRNAs that share plates: G groups of K treatments, and their order on an experiment's plates.
+    """Sets of treatments that share plates: G groups of K treatments, and their order on an experiment's plates.
 
-    Groups are numbered as the commonest order of the train experiments shows them: 0, 1, 2, ... A plate map
-    without groups is one group of everything.
+    Groups are numbered 0, 1, 2, ... in the commonest order of the train experiments. A plate map without groups is
+    one group of all treatments.
     """
 
     of_class: np.ndarray  # (K,) int64, treatment class -> group 0..G-1
     sizes: tuple[int, ...]  # G numbers of classes
     orders: dict[str, Order]  # train experiment -> group of each plate, in plate order
-    admissible: tuple[Order, ...]  # of new experiments with the usual number of plates
+    admissible: tuple[Order, ...]  # orders of new experiments with the usual number of plates
     cyclic: bool  # the observed orders are shifts of one another
-    capacity: int  # most wells of one siRNA on a plate: as the form says, or as on train plates (1 in RxRx1)
-    mixed_plates: tuple[tuple[str, int], ...]  # train plates that hold siRNAs of several groups
-    assigned: bool = True  # whether a plate's wells share its siRNAs out among them; else each is told by itself
+    capacity: int  # most wells of one treatment on a plate: from the screen spec, or as on train plates (1 in RxRx1)
+    mixed_plates: tuple[tuple[str, int], ...]  # train plates that hold treatments of several groups
+    assigned: bool = True  # whether a plate's wells are assigned jointly; else each is classified by itself
 
 
 @dataclass(frozen=True)
 class ShortPlate:
-    """A train plate with fewer treatment wells of its group than such plates have."""
+    """A train plate with fewer treatment wells of its group than usual."""
 
     experiment: str
     plate: int
@@ -64,18 +64,18 @@ class ShortPlate:
 def learn_groups(screen: Screen) -> Groups:
     """Learn the plate groups; tolerant of missing wells and of a few wells from another group.
 
-    Plates that share most of their siRNAs are joined; then each siRNA goes where most of its plates are and
-    each plate to the group of most of its siRNAs, until nothing moves. An siRNA that stands on every plate
-    still gets one group. A screen whose form says so has no groups: one of everything.
+    Plates that share most of their treatments are joined. Then each treatment moves to the group of most of its plates,
+    and each plate to the group of most of its treatments, until nothing moves. A treatment on every plate still gets
+    one group. If the screen spec has ``groups: none``, all treatments are one group.
     """
     plates, counts = _plate_counts(screen)
     held = counts > 0  # (P, K) bool, P plates of K treatments
-    of_plate, of_class = _settle(held, _joined(held))
-    alone = screen.spec.groups == "none"
-    if alone or held[of_plate[:, None] == of_class].sum() < EXPLAINED * held.sum():
+    of_plate, of_class = _move_to_majority(held, _joined(held))
+    without_groups = screen.spec.groups == "none"
+    if without_groups or held[of_plate[:, None] == of_class].sum() < EXPLAINED * held.sum():
         of_plate, of_class = np.zeros_like(of_plate), np.zeros_like(of_class)
-    number = _numbering(_orders(plates, of_plate), of_class)
-    of_plate, of_class = number[of_plate], number[of_class]
+    numbering = _numbering(_orders(plates, of_plate), of_class)
+    of_plate, of_class = numbering[of_plate], numbering[of_class]
     orders = _orders(plates, of_plate)
     sizes = tuple(np.bincount(of_class).tolist())
     mixed = plates[(held & (of_plate[:, None] != of_class)).any(axis=1)]
@@ -92,22 +92,22 @@ def learn_groups(screen: Screen) -> Groups:
 
 
 def _capacity(spec: ScreenSpec, seen: int) -> int:
-    """Return how many wells of a plate may have one siRNA, where train plates have up to ``seen``."""
+    """Return the most wells of one treatment on a plate; ``seen`` is the number on train plates."""
     return 1 if spec.assignment == "one-to-one" else spec.replicates or seen
 
 
 def orders_for(groups: Groups, n_plates: int) -> tuple[Order, ...]:
-    """Return the orders that an experiment with ``n_plates`` plates may have.
+    """Return the admissible orders of an experiment with ``n_plates`` plates.
 
-    () means any group on any plate, in more than ``orders.MOST_ORDERS`` ways: match every plate by itself.
+    () means any group on any plate, in more than ``orders.MOST_ORDERS`` ways: match each plate separately.
     """
     return orders_of_length(groups.admissible, list(groups.orders.values()), len(groups.sizes), n_plates)
 
 
 def rotations(groups: Groups) -> dict[int, int]:
-    """Return shift -> number of train experiments, for the shifts seen; other orders are left out.
+    """Return shift -> number of train experiments, for the observed shifts; other orders are left out.
 
-    Shift 0 is the commonest order; shift s begins with its group s.
+    Shift 0 is the commonest order; shift s starts with its group s.
     """
     known = shifts(commonest_order(list(groups.orders.values())))
     seen = Counter(known.index(order) for order in groups.orders.values() if order in known)
@@ -115,7 +115,7 @@ def rotations(groups: Groups) -> dict[int, int]:
 
 
 def plates_with_missing_wells(screen: Screen, groups: Groups | None = None) -> list[ShortPlate]:
-    """Return the train plates with fewer treatment wells of their group than it has on most of its plates."""
+    """Return the train plates with fewer treatment wells than most plates of their group."""
     groups = groups or learn_groups(screen)
     plates, counts = _plate_counts(screen)
     of_plate = np.concatenate([groups.orders[name] for name in plates["experiment"].unique()])
@@ -141,14 +141,14 @@ def _plate_counts(screen: Screen) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _joined(held: np.ndarray) -> np.ndarray:
-    """Return the cluster (P,) of each plate; plates that share most siRNAs are joined."""
+    """Return the cluster (P,) of each plate; plates that share most treatments are joined."""
     shared = held.astype(np.float32) @ held.T.astype(np.float32)
     size = held.sum(axis=1)
     return connected_components(shared > SAME_GROUP * np.minimum(size[:, None], size), directed=False)[1]
 
 
-def _settle(held: np.ndarray, of_plate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move siRNAs and plates to the group of their majority; return those of plates (P,) and classes (K,)."""
+def _move_to_majority(held: np.ndarray, of_plate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move treatments and plates to their majority's group; return the groups of plates (P,) and classes (K,)."""
     for _ in range(len(of_plate)):
         of_class = (held.T @ np.eye(of_plate.max() + 1)[of_plate]).argmax(axis=1)
         moved = (held @ np.eye(of_plate.max() + 1)[of_class]).argmax(axis=1)
@@ -165,7 +165,7 @@ def _orders(plates: pd.DataFrame, of_plate: np.ndarray) -> dict[str, Order]:
 
 
 def _numbering(orders: dict[str, Order], of_class: np.ndarray) -> np.ndarray:
-    """Return old group -> new group: as in the commonest order, then by their first siRNA."""
+    """Return old group -> new group: by the commonest order, then by the first treatment."""
     new = dict.fromkeys([*commonest_order(list(orders.values())), *of_class.tolist()])
     number = np.zeros(max(new) + 1, dtype=np.int64)
     number[list(new)] = np.arange(len(new))

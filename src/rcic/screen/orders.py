@@ -6,11 +6,11 @@ from itertools import chain, combinations, islice, permutations, product
 
 Order = tuple[int, ...]  # the group of each plate, in plate order
 
-MOST_ORDERS = 50_000  # more orders than these are not listed; 8 plates in any order are 40,320
+MOST_ORDERS = 50_000  # limit of listed orders; 8 plates have 40,320 permutations
 
 
 def commonest_order(observed: Sequence[Order]) -> Order:
-    """Return the commonest order of those with the commonest number of plates; at a tie, the first seen."""
+    """Return the commonest order among those with the commonest number of plates; in a tie, the first."""
     n_plates = Counter(len(order) for order in observed).most_common(1)[0][0]
     return Counter(order for order in observed if len(order) == n_plates).most_common(1)[0][0]
 
@@ -21,18 +21,18 @@ def shifts(order: Order) -> list[Order]:
 
 
 def are_shifts(observed: Sequence[Order]) -> bool:
-    """Tell whether all orders with the commonest number of plates are cyclic shifts of one another."""
+    """Whether all orders with the commonest number of plates are cyclic shifts of one another."""
     base = commonest_order(observed)
     known = shifts(base)
     return all(order in known for order in observed if len(order) == len(base))
 
 
 def admissible_orders(observed: Sequence[Order], n_groups: int) -> tuple[Order, ...]:
-    """Return, sorted, the orders that a new experiment with the commonest number of plates may have.
+    """Return, sorted, the admissible orders of a new experiment with the commonest number of plates.
 
-    All shifts if the observed orders are shifts of one another, also those never observed; else all
-    permutations: of the groups that every experiment holds, or, if experiments hold different ones, of any
-    groups, each at most once if that was so. () if these are more than MOST_ORDERS.
+    If the observed orders are shifts of one another, these are all shifts, observed or not. Otherwise they are all
+    permutations: of the groups that every experiment holds or, if experiments hold different ones, of any groups, each
+    at most once if that holds for all observed orders. () if there are more than MOST_ORDERS.
     """
     base = commonest_order(observed)
     same = [order for order in observed if len(order) == len(base)]
@@ -48,10 +48,10 @@ def admissible_orders(observed: Sequence[Order], n_groups: int) -> tuple[Order, 
 def orders_of_length(
     admissible: Sequence[Order], observed: Sequence[Order], n_groups: int, n_plates: int
 ) -> tuple[Order, ...]:
-    """Return, sorted, the orders of an experiment with ``n_plates`` plates, perhaps not the usual number.
+    """Return, sorted, the admissible orders of an experiment with ``n_plates`` plates.
 
-    With fewer plates, what is left of an admissible order when any plates are lost, and what was observed;
-    with more, any groups. () if these are more than MOST_ORDERS.
+    With fewer plates than usual: the admissible orders without any of their plates, and the observed orders. With more:
+    any groups. () if there are more than MOST_ORDERS.
     """
     usual = len(commonest_order(observed))
     if n_plates == usual:
@@ -64,16 +64,16 @@ def orders_of_length(
 
 
 def _listed(orders: Iterator[Order] | list[Order] | dict[Order, None]) -> tuple[Order, ...]:
-    """Return the orders sorted, or () if they are too many."""
+    """Return the orders sorted, () if there are more than MOST_ORDERS."""
     found = tuple(islice(orders, MOST_ORDERS + 1))
     return tuple(sorted(found)) if len(found) <= MOST_ORDERS else ()
 
 
 def _arrangements(groups: Order) -> Iterator[Order]:
-    """Yield every distinct order of groups, of which some may be equal."""
+    """Yield every distinct permutation of groups, some of which may be equal."""
     if not groups:
         yield ()
     for group in dict.fromkeys(groups):
-        place = groups.index(group)
-        for rest in _arrangements(groups[:place] + groups[place + 1 :]):
+        index = groups.index(group)
+        for rest in _arrangements(groups[:index] + groups[index + 1 :]):
             yield (group, *rest)

@@ -1,15 +1,15 @@
-"""Facts of a plate: its wells, and how wells, plates and images are named."""
+"""Plate formats, and the names of wells, plates and images."""
 
 import re
 
 from rcic.errors import UserError
 
-SITES = (1, 2)  # of RxRx1, as CHANNELS and WELLS: what the simulator draws. A screen's own are its form's.
+SITES = (1, 2)  # of RxRx1 and the simulator, as CHANNELS and WELLS. Other screens: see their screen spec.
 CHANNELS = (1, 2, 3, 4, 5, 6)
 SHAPES = {96: (8, 12), 384: (16, 24), 1536: (32, 48)}  # wells of a plate -> its rows and columns
-LONGEST_NAME = 100  # bytes of an experiment's name, which is a folder's
+LONGEST_NAME = 100  # bytes of an experiment's name, which is a folder name
 
-Position = tuple[int, int]  # row and column, from 0 on
+Position = tuple[int, int]  # row and column, from 0
 
 _WELL = re.compile(r"([A-Z]|A[A-F])([0-9][0-9])")
 
@@ -22,7 +22,7 @@ def row_name(row: int) -> str:
 def well_position(well: str, plate: int = 384) -> Position:
     """Return the zero-based (row, column) of a well of a plate of 96, 384 or 1,536 wells: ``"B02"`` -> ``(1, 1)``.
 
-    Raises UserError for a name outside the plate, A01 to P24 if it has 384.
+    Raises UserError for a name outside the plate (A01 to P24 for 384 wells).
     """
     rows, columns = SHAPES[plate]
     match = _WELL.fullmatch(well)
@@ -34,7 +34,7 @@ def well_position(well: str, plate: int = 384) -> Position:
 
 
 def well_name(row: int, col: int, plate: int = 384) -> str:
-    """Return the name of the well at a zero-based position: ``(1, 1)`` -> ``"B02"``; else UserError."""
+    """Return the well at a zero-based position: ``(1, 1)`` -> ``"B02"``. Raises UserError outside the plate."""
     rows, columns = SHAPES[plate]
     if not (0 <= row < rows and 0 <= col < columns):
         raise UserError(
@@ -53,25 +53,25 @@ WELLS = wells_of(384)
 
 
 def span(plate: int) -> str:
-    """Return the first and the last well of a plate, ``"A01-P24"``."""
+    """Return the range of a plate's wells, ``"A01-P24"``."""
     wells = wells_of(plate)
     return f"{wells[0]}-{wells[-1]}"
 
 
 def _row_number(letters: str) -> int:
-    """Return the row, counted from 0, that its letters name."""
+    """Return the zero-based row with these letters."""
     return ord(letters[-1]) - 65 + 26 * (len(letters) > 1)
 
 
 def id_code(experiment: str, plate: int, well: str) -> str:
-    """Return the name of a well in the whole screen: ``"HUVEC-07_1_B02"``."""
+    """Return the unique name of a well in the screen: ``"HUVEC-07_1_B02"``."""
     return f"{experiment}_{plate}_{well}"
 
 
 def is_folder_name(name: str) -> bool:
-    """Tell whether a name from a table can be a folder's: it leads nowhere else, and no file system refuses it.
+    """Whether a name from a table is a safe folder name on every file system.
 
-    That is 1 to 100 bytes of printable text without slashes, no dot in front.
+    Such a name is 1 to 100 bytes of printable text without slashes or a leading dot.
     """
     fits = 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME
     return fits and name.isprintable() and name[0] != "." and not set("/\\") & set(name)
@@ -88,7 +88,7 @@ def plate_name(experiment: str, plate: int) -> str:
 
 
 def image_name(experiment: str, plate: int, well: str, site: int, channel: int) -> str:
-    """Return what an image is called where no file of its own has a name: in a packed screen.
+    """Return the name of an image in a packed screen, where it has no file of its own.
 
     ``("HUVEC-07", 1, "B02", 2, 3)`` -> ``"HUVEC-07/Plate1/B02_s2_w3.png"``.
     """

@@ -1,4 +1,4 @@
-"""A CSV file as text rows that know their line number, and an error that names a bad one."""
+"""CSV files as text rows with line numbers, and errors that name the line."""
 
 import csv
 import io
@@ -14,12 +14,12 @@ from rcic.errors import UserError, nearest
 def read_rows(
     path: Path, required: Sequence[str], others: Collection[str] | None = (), may_be_empty: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Read a CSV as strings, columns in any order; the index of the result is the line number in the file.
+    """Read a CSV file as strings, columns in any order; the index of the result is the line number in the file.
 
-    ``required`` columns must be there and, but for those that ``may_be_empty``, filled in every row; ``others`` may be
-    there (None: any may). Blank lines are skipped. Raises UserError for a file that is missing, empty or not UTF-8
-    text, for a missing, unknown or repeated column, for no rows, for a row with more or fewer fields than the header or
-    an empty required field.
+    ``required`` columns must exist and, except for those in ``may_be_empty``, be filled in every row. ``others`` are
+    optional columns (None: any). Blank lines are skipped. Raises UserError for a file that is missing, empty or not
+    UTF-8 text, for a missing, unknown or repeated column, for a table without rows, for a row with more or fewer fields
+    than the header, and for an empty required field.
     """
     lines = _text(path).split("\n")
     if not lines[0].strip():
@@ -40,25 +40,25 @@ def read_rows(
 
 
 def row_error(path: Path, line: int, reason: str) -> UserError:
-    """Return the error for one line of a table (the header is line 1)."""
+    """Return the UserError for one line of a table (the header is line 1)."""
     return UserError(f"{path}, line {line}: {reason}")
 
 
 def refuse(path: Path, rows: pd.DataFrame, bad: pd.Series, reason: str | Callable[[dict[str, str]], str]) -> None:
-    """Raise the error of the first row where ``bad`` is true; a callable ``reason`` is told that row."""
+    """Raise the UserError of the first row where ``bad`` is true; a callable ``reason`` gets that row."""
     if bad.any():
-        place = int(np.argmax(bad.to_numpy()))
-        row = {str(column): value for column, value in rows.iloc[place].items()}
-        raise row_error(path, int(rows.index[place]), reason if isinstance(reason, str) else reason(row))
+        index = int(np.argmax(bad.to_numpy()))
+        row = {str(column): value for column, value in rows.iloc[index].items()}
+        raise row_error(path, int(rows.index[index]), reason if isinstance(reason, str) else reason(row))
 
 
 def is_number(value: str) -> bool:
-    """Tell whether a field is a whole number from 0 on, without leading zeros, that fits an int64."""
+    """Whether a field is a whole number from 0 on, without leading zeros, that fits an int64."""
     return value.isascii() and value.isdigit() and len(value) < 19 and (value == "0" or value[0] != "0")
 
 
 def whole_numbers(path: Path, rows: pd.DataFrame, column: str) -> pd.Series:
-    """Return a column as int64; UserError for a value that is not a whole number from 0 on."""
+    """Return a column as int64. Raises UserError for a value that is not a whole number from 0 on."""
     values = rows[column]
     numbers = {value: int(value) for value in values.unique() if is_number(value)}
     bad = ~values.isin(list(numbers))
@@ -67,7 +67,7 @@ def whole_numbers(path: Path, rows: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _text(path: Path) -> str:
-    """Return a file's text with plain line ends; UserError if it is not there, not readable or not text."""
+    """Return a file's text with LF line ends. Raises UserError if it is missing, not readable or not text."""
     if not path.is_file():
         raise UserError(f"{path}: the file is missing")
     try:
@@ -80,12 +80,14 @@ def _text(path: Path) -> str:
         reason = f"byte {data[error.start]:#04x} is not UTF-8 text; save the table as UTF-8 CSV"
         raise row_error(path, data.count(b"\n", 0, error.start) + 1, reason) from None
     if "\0" in text:
-        raise row_error(path, text.count("\n", 0, text.index("\0")) + 1, "a zero byte, so this is not text")
+        raise row_error(
+            path, text.count("\n", 0, text.index("\0")) + 1, "contains a zero byte, so this is not a text file"
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _check_header(path: Path, header: list[str], required: Sequence[str], others: Collection[str] | None) -> None:
-    """Refuse a missing, an unknown or a repeated column."""
+    """Reject a missing, an unknown or a repeated column."""
     for column in required:
         if column not in header:
             hint = nearest(column, [name for name in header if name not in required])
@@ -93,28 +95,28 @@ def _check_header(path: Path, header: list[str], required: Sequence[str], others
     known = list(header) if others is None else [*required, *others]
     for column in header:
         if header.count(column) > 1:
-            raise row_error(path, 1, f"column {column!r} stands twice in the header")
+            raise row_error(path, 1, f"column {column!r} is listed twice in the header")
         if column not in known:
             hint = nearest(column, known)
-            raise row_error(path, 1, f"unknown column {column!r}{hint} (known are {', '.join(known)})")
+            raise row_error(path, 1, f"unknown column {column!r}{hint} (known: {', '.join(known)})")
 
 
 def _check_fields(path: Path, lines: list[str], width: int) -> None:
-    """Refuse a row with more or fewer fields than the header; blank lines pass."""
+    """Reject a row with more or fewer fields than the header; blank lines are accepted."""
     counts = [line.count(",") + 1 for line in lines]
     if any('"' in line for line in lines):
         counts = [len(row) for row in _fields(path, lines)]
     for number, (count, line) in enumerate(zip(counts, lines, strict=True), start=1):
         if count != width and line.strip():
-            raise row_error(path, number, f"{count} fields where the header has {width}: {line[:80]!r}")
+            raise row_error(path, number, f"{count} fields, but the header has {width}: {line[:80]!r}")
 
 
 def _fields(path: Path, lines: list[str]) -> list[list[str]]:
-    """Return the fields of each line; UserError for a quoted field that is longer than its line."""
+    """Return the fields of each line. Raises UserError for a quoted field that spans lines."""
     try:
         fields = list(csv.reader(lines))
     except csv.Error as error:
-        raise UserError(f"{path}: {error}; is a quote never closed?") from None
+        raise UserError(f"{path}: {error}; is a closing quote missing?") from None
     if len(fields) != len(lines):
-        raise UserError(f"{path}: a quoted field runs over the end of a line, or its quote is never closed")
+        raise UserError(f"{path}: a quoted field spans lines, or its closing quote is missing")
     return fields

@@ -1,4 +1,4 @@
-"""Where a screen is: its data root and, if one is given, its screen spec."""
+"""The source of a screen: its data root and, optionally, its screen spec."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,9 @@ class ScreenSource:
     """The screen.
 
     Attributes:
-        data_root: the folder with the screen's CSV files and images, as files or packed.
-        screen: the screen spec, a YAML file or the name of one that is shipped (plate96); RxRx1's tables need none,
-            nor does a data root with a screen.yml.
+        data_root: folder with the screen's CSV files and its images, as files or packed.
+        screen: screen spec, a YAML file or the name of a shipped one (plate96); not needed for RxRx1's tables or a data
+            root with a screen.yml.
     """
 
     data_root: str
@@ -22,7 +22,7 @@ class ScreenSource:
 
     @property
     def flags(self) -> list[str]:
-        """The words of a command line that name this screen."""
+        """The command-line flags that select this screen."""
         return [f"--data_root={self.data_root}", *([] if self.screen is None else [f"--screen={self.screen}"])]
 
 
@@ -30,5 +30,5 @@ DataRoot = str | Path | ScreenSource
 
 
 def as_source(data_root: DataRoot) -> ScreenSource:
-    """Return a data root as a source, without a screen spec if none was given with it."""
+    """Return a data root as a ScreenSource; a plain path has no screen spec."""
     return data_root if isinstance(data_root, ScreenSource) else ScreenSource(str(data_root))

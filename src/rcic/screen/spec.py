@@ -1,7 +1,7 @@
-"""A screen as a person writes it down: its plates, sites and channels, where its tables and images are.
+"""The screen spec: plates, sites, channels, tables and images of a screen.
 
-A form is data: configs/screens/ has those of RxRx1 and an example, docs/own-screen.md tells how to write one. The lines
-under ``Attributes`` are what docs/screen.md says of a key; :mod:`rcic.screen.spec_files` reads and checks the file.
+A screen spec is a YAML file: configs/screens/ has those of RxRx1 and an example, docs/own-screen.md is a guide. The
+lines under ``Attributes`` appear in docs/screen.md; :mod:`rcic.screen.spec_files` reads and checks the file.
 """
 
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ WellKind = Literal["treatment", "positive_control", "negative_control"]
 
 @dataclass(frozen=True)
 class Channel:
-    """One fluorescence channel; its number is its place in the list, from 1 on.
+    """One fluorescence channel, numbered by its position in the list, from 1.
 
     Attributes:
-        name: what it shows.
-        colour: its colour in a composite, "#rrggbb".
-        file: what stands for it in the files' names where images.file says {channel}; its number if not given.
-        levels: the grey levels that become 0 and 255, instead of images.levels.
+        name: the stained structure.
+        colour: colour in a composite image, "#rrggbb".
+        file: text that replaces {channel} in images.file; default: the channel's number.
+        levels: grey levels that map to 0 and 255; overrides images.levels.
     """
 
     name: str = ""
@@ -35,11 +35,11 @@ class Images:
     """The image files.
 
     Attributes:
-        file: patterns of their paths below the data root; the first whose folder is there counts. In braces: split,
+        file: patterns of image paths below the data root; the first whose folder exists is used. In braces: split,
             experiment, plate, well (B02), row (B), row_number (2), column (2), site, channel. {column:02} writes 02; *
-            stands for anything. Without {channel} a file has all channels, in order.
-        bits: the bits of a grey level, 8 or 16.
-        levels: the grey levels that become 0 and 255; needed for 16 bits.
+            matches anything. Without {channel} a file has all channels, in order.
+        bits: bits per pixel, 8 or 16.
+        levels: grey levels that map to 0 and 255; required for 16 bits.
     """
 
     file: tuple[str, ...] = ()
@@ -52,10 +52,10 @@ class Table:
     """One CSV file of wells.
 
     Attributes:
-        file: its name in the data root.
-        split: the part of the screen that its wells belong to; if not given, the section split tells.
-        labels: whether it has the column of labels.
-        well_types: whether it has the column of well types.
+        file: file name in the data root.
+        split: split of all wells in the table; default: as in the section split.
+        labels: whether the table has the label column.
+        well_types: whether the table has the well type column.
     """
 
     file: str = ""
@@ -69,16 +69,16 @@ class Columns:
     """The names of the tables' columns.
 
     Attributes:
-        experiment: wells that were treated and photographed together: a batch, or each plate by itself.
-        plate: the plate in its experiment, a number or a name; null if an experiment is one plate.
-        well: the well, as B02 or B2; null if row and column are apart.
-        row: its row, as B or 2.
-        column: its column, as 2.
-        site: the site, of a table with a row for each; null if a row is a well.
-        label: the siRNA, compound or whatever is to be told.
-        label_order: a number for each label, which puts the classes into order.
-        id: the well's name EXPERIMENT_PLATE_WELL, which must agree with the others.
-        site_id: the site's name ID_SITE, which must agree with the others.
+        experiment: experiment, i.e. wells that were treated and imaged together: a batch, or a single plate.
+        plate: plate of the experiment, a number or a name; null if an experiment is one plate.
+        well: well, as B02 or B2; null if row and column are separate.
+        row: row of the well, as B or 2.
+        column: column of the well, as 2.
+        site: site, in a table with one row per site; null for one row per well.
+        label: treatment (siRNA, compound, ...), the class to predict.
+        label_order: a number for each label that defines the order of the classes.
+        id: name of the well, EXPERIMENT_PLATE_WELL, which must agree with the other columns.
+        site_id: name of the site, ID_SITE, which must agree with the other columns.
         others: whether the tables may have further columns.
     """
 
@@ -97,15 +97,15 @@ class Columns:
 
 @dataclass(frozen=True)
 class Split:
-    """Which wells are to be told: those of whole experiments, whose labels are not learnt from.
+    """The test wells, always whole experiments; their labels are ignored during training.
 
-    Without any of these keys they are the experiments that have no label at all.
+    Without any of these keys the test experiments are those without labels.
 
     Attributes:
-        column: the column that says it.
-        train: its values that mean train.
-        test: its values that mean test.
-        test_experiments: the test experiments by name, where no column says it.
+        column: column with the split.
+        train: values of this column for train wells.
+        test: values of this column for test wells.
+        test_experiments: names of the test experiments, if there is no such column.
     """
 
     column: str | None = None
@@ -116,14 +116,14 @@ class Split:
 
 @dataclass(frozen=True)
 class WellTypes:
-    """Which wells are controls, of known content on every plate, test plates too.
+    """The control wells, whose content is known on every plate, including test plates.
 
     Attributes:
-        column: the column that says it; if not given, the labels themselves do.
-        treatment: its values of treatment wells; without a column, all labels that are named nowhere else.
+        column: column with the well type; default: the type follows from the label.
+        treatment: values of treatment wells; without a column, all labels that are not listed below.
         positive_control: values (or labels) of positive controls.
         negative_control: values (or labels) of negative controls.
-        skip: values (or labels) of wells that are left out, such as empty ones.
+        skip: values (or labels) of wells to leave out, such as empty ones.
     """
 
     column: str | None = None
@@ -138,8 +138,8 @@ class CellType:
     """The cell type of an experiment.
 
     Attributes:
-        column: the column that says it.
-        name: that of the whole screen. Without either: the text before the last dash of the experiment's name.
+        column: column with the cell type.
+        name: cell type of the whole screen. Without either key: the experiment's name up to its last dash.
     """
 
     column: str | None = None
@@ -148,17 +148,17 @@ class CellType:
 
 @dataclass(frozen=True)
 class ScreenSpec:
-    """How a screen is written down.
+    """The layout of a screen and its files.
 
     Attributes:
-        name: the screen's name.
-        plate: the wells of a plate, 96, 384 or 1536.
-        sites: the numbers of the photographed sites of a well.
+        name: name of the screen.
+        plate: number of wells of a plate, 96, 384 or 1536.
+        sites: numbers of the imaged sites of a well.
         channels: the channels, in order.
-        groups: learn from the train plates which sets of labels share plates, or do not look for such sets.
-        assignment: of a plate's wells: each label once, each as often as on train plates (or as replicates says), or
-            each well for itself.
-        replicates: wells of one label on one plate, at most; learnt from the train plates if not given.
+        groups: learn the sets of labels that share plates from the train plates, or assume none.
+        assignment: constraint on a plate's predictions: each label once; each at most as often as on train plates (or
+            as replicates); or none.
+        replicates: most wells of one label on a plate; default: learnt from the train plates.
     """
 
     name: str = ""
@@ -187,13 +187,13 @@ class ScreenSpec:
 
     @property
     def channel_numbers(self) -> tuple[int, ...]:
-        """1 to the number of channels."""
+        """The channel numbers, from 1."""
         return tuple(range(1, len(self.channels) + 1))
 
     def position(self, well: str) -> Position:
-        """Return the zero-based (row, column) of a well; UserError for one that is not on the plate."""
+        """Return the zero-based (row, column) of a well. Raises UserError for a well outside the plate."""
         return well_position(well, self.plate)
 
     def levels(self, channel: int) -> tuple[float, float] | None:
-        """Return the grey levels of a channel that become 0 and 255, None if they stay as they are."""
+        """Return the grey levels of a channel that map to 0 and 255, None if it is not rescaled."""
         return self.channels[channel - 1].levels or self.images.levels

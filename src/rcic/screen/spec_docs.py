@@ -1,4 +1,4 @@
-"""Every key of a form, as docs/screen.md has them."""
+"""The reference of the screen spec's keys, docs/screen.md."""
 
 import typing
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ from typing import Any
 from rcic.schema.keys import as_yaml, headline, in_words, meanings
 from rcic.screen.spec import ScreenSpec
 
-_HEAD = """# Every key of a screen's form
+_HEAD = """# The keys of a screen spec
 
-A form is a YAML file that says how a screen is written down: see [own-screen.md](own-screen.md) and
-`configs/screens/`. A key that it leaves out has its default. This file is what `python src/data.py form` prints.
+A screen spec is a YAML file that describes a screen's plates, tables and images: see [own-screen.md](own-screen.md) and
+`configs/screens/`. An absent key has its default. This page is the output of `python src/data.py spec`.
 """
 
 
 def spec_as_markdown() -> str:
-    """Return every section of a form with its keys, their types, defaults and meanings."""
+    """Return all sections of the screen spec as Markdown, with the type, default and meaning of each key."""
     parts = [_HEAD]
     for name, kind in _sections():
-        own, means = kind(), meanings(kind)
-        title = f"## {name}\n\n{headline(kind)}\n" if name else "## At the top\n"
+        defaults, means = kind(), meanings(kind)
+        title = f"## {name}\n\n{headline(kind)}\n" if name else "## Top level\n"
         rows = [
-            f"| `{key}` | {in_words(hint).replace('|', 'or')} | {_default(own, key)} | {means[key]} |"
+            f"| `{key}` | {in_words(hint).replace('|', 'or')} | {_default(defaults, key)} | {means[key]} |"
             for key, hint in typing.get_type_hints(kind).items()
             if _nested(hint) is None
         ]
@@ -31,16 +31,16 @@ def spec_as_markdown() -> str:
 
 
 def _sections() -> Iterator[tuple[str, Any]]:
-    """Yield each section's name and dataclass, what is at the top first."""
+    """Yield the name and dataclass of each section, the top level first."""
     yield "", ScreenSpec
     for field in fields(ScreenSpec):
         hint = typing.get_type_hints(ScreenSpec)[field.name]
         if (kind := _nested(hint)) is not None:
-            yield field.name + (", a list of" if typing.get_origin(hint) is tuple else ""), kind
+            yield field.name + (" (list)" if typing.get_origin(hint) is tuple else ""), kind
 
 
 def _nested(hint: Any) -> Any:
-    """Return the dataclass that an annotation is, or is a list of; None if it is neither."""
+    """Return the dataclass of an annotation ``X`` or ``tuple[X, ...]``, None for any other annotation."""
     inner = next(iter(typing.get_args(hint)), hint) if typing.get_origin(hint) is tuple else hint
     return inner if is_dataclass(inner) else None
 

@@ -1,4 +1,4 @@
-"""Forms of screens, read from YAML: a person's own, that of a data root, or one of those in configs/screens/."""
+"""Screen specs in YAML files: a user's own, one in a data root, or one of those in configs/screens/."""
 
 import re
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ from rcic.screen.pattern import wrong_pattern
 from rcic.screen.plate import SHAPES, is_folder_name
 from rcic.screen.spec import Images, ScreenSpec
 
-OWN = "screen.yml"  # a form in its data root
+OWN = "screen.yml"  # a screen spec in its data root
 SHIPPED = PACKAGE / "configs" / "screens"
 MOST_CHANNELS, MOST_SITES = 16, 64
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
-SpecRule = tuple[str, str, bool]  # key, what it must be, whether it is
+SpecRule = tuple[str, str, bool]  # key, requirement, whether it is met
 
 
 def read_spec(path: str | Path, measured: bool = True) -> ScreenSpec:
-    """Return the form that a YAML file holds. Without ``measured`` the levels of 16 bits may still be missing.
+    """Read a screen spec from a YAML file. Without ``measured`` the levels of 16-bit images may be missing.
 
-    Raises UserError, naming file and line, for an unknown key (and the nearest), a wrong type or value.
+    Raises UserError, with file and line, for an unknown key (naming the nearest), a wrong type or value.
     """
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
@@ -38,18 +38,18 @@ def read_spec(path: str | Path, measured: bool = True) -> ScreenSpec:
 
 @cache
 def shipped_spec(name: str) -> ScreenSpec:
-    """Return the form ``configs/screens/{name}.yml``; UserError, with the nearest, if there is none."""
+    """Read ``configs/screens/{name}.yml``. Raises UserError, naming the nearest, if there is none."""
     known = sorted(path.stem for path in SHIPPED.glob("*.yml"))
     if name not in known:
-        raise UserError(f"no screen {name!r} in {SHIPPED} (there: {', '.join(known)}){nearest(name, known)}")
+        raise UserError(f"no screen {name!r} in {SHIPPED} (available: {', '.join(known)}){nearest(name, known)}")
     return read_spec(SHIPPED / f"{name}.yml")
 
 
 def resolve_spec(root: Path, path: str | Path | None = None, measured: bool = True) -> ScreenSpec:
-    """Return how the screen in a data root is written down: as the file ``path`` says, else its own screen.yml.
+    """Return the screen spec of a data root: from the file ``path``, else from its own screen.yml.
 
-    Without both it is RxRx1's public release if the root has a metadata.csv, else Kaggle's. Raises UserError if the
-    file is not there, or the root holds tables of both.
+    Without both it is that of RxRx1's public release if the root has a metadata.csv, else Kaggle's. Raises UserError if
+    the file is missing, or if the root has tables of both.
     """
     if path is not None:
         return read_spec(shipped_path(SHIPPED, path), measured)
@@ -60,39 +60,39 @@ def resolve_spec(root: Path, path: str | Path | None = None, measured: bool = Tr
         [table.file for table in spec.tables if (root / table.file).exists()] for spec in (rcic, rxrx1)
     )
     if metadata and kaggle:
-        raise UserError(f"{root}: {metadata[0]} and {kaggle[0]} are two forms of a screen; keep one of them")
+        raise UserError(f"{root}: {metadata[0]} and {kaggle[0]} belong to two versions of the screen; keep one of them")
     return rxrx1 if metadata else rcic
 
 
 def write_spec(spec: ScreenSpec, root: Path) -> None:
-    """Write a form into a data root, where it is found by itself; UserError if that cannot be done."""
+    """Write a screen spec to a data root, where it is found by default. Raises UserError if that fails."""
     with whole(root / OWN) as temporary:
         temporary.write_text(yaml.safe_dump(to_plain(spec), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def check_spec(spec: ScreenSpec, source: str, places: Places, measured: bool = True) -> None:
-    """Raise the UserError of the first value that cannot be, beginning with its line or with ``source``."""
-    for key, wanted, right in _rules(spec, measured):
-        if not right:
-            raise UserError(f"{place_of(key, source, places)}: {key} {wanted}")
+    """Raise the UserError of the first invalid value; its message begins with the value's line or with ``source``."""
+    for key, requirement, is_met in _rules(spec, measured):
+        if not is_met:
+            raise UserError(f"{place_of(key, source, places)}: {key} {requirement}")
 
 
 def _rules(spec: ScreenSpec, measured: bool) -> Iterator[SpecRule]:
-    yield "name", "must be a short name: it says which screen this is", 0 < len(spec.name) <= 100
+    yield "name", "must be a name of 1 to 100 characters", 0 < len(spec.name) <= 100
     yield "plate", f"must be one of {', '.join(map(str, SHAPES))} wells", spec.plate in SHAPES
-    several = 1 <= len(spec.sites) <= MOST_SITES and len({*spec.sites}) == len(spec.sites) and min(spec.sites) >= 1
-    yield "sites", f"must be 1 to {MOST_SITES} numbers from 1 on, each once", several
+    is_valid = 1 <= len(spec.sites) <= MOST_SITES and len({*spec.sites}) == len(spec.sites) and min(spec.sites) >= 1
+    yield "sites", f"must be 1 to {MOST_SITES} numbers from 1 on, each once", is_valid
     yield "channels", f"must be 1 to {MOST_CHANNELS}", 1 <= len(spec.channels) <= MOST_CHANNELS
     for number, channel in enumerate(spec.channels):
         key = f"channels.{number}"
-        yield f"{key}.name", "must say what the channel shows", bool(channel.name.strip())
+        yield f"{key}.name", "must name the stained structure", bool(channel.name.strip())
         yield f"{key}.colour", 'must be a colour such as "#00ff00"', _COLOUR.fullmatch(channel.colour) is not None
-        yield f"{key}.file", "must not lead to another folder", not {"/", "\\"} & {*channel.file}
+        yield f"{key}.file", "must not contain a slash or backslash", not {"/", "\\"} & {*channel.file}
         yield f"{key}.levels", "must be [low, high] with low < high", _rises(channel.levels)
     yield (
         "channels",
-        "must have a name each, of its own",
-        len({one.name for one in spec.channels}) == len(spec.channels),
+        "must have different names",
+        len({channel.name for channel in spec.channels}) == len(spec.channels),
     )
     yield from _image_rules(spec, spec.images, measured)
     yield from _table_rules(spec)
@@ -110,31 +110,31 @@ def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[S
     yield "images.bits", "must be 8 or 16", images.bits in (8, 16)
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
     levels = not measured or images.bits == 8 or all(spec.levels(channel) for channel in spec.channel_numbers)
-    wanted = "must be given for 16 bits: the grey levels that become 0 and 255, such as [100, 4095]"
-    yield "images.levels", f"{wanted} (python src/data.py levels measures them)", levels
+    requirement = "must be given for 16 bits: the grey levels that map to 0 and 255, such as [100, 4095]"
+    yield "images.levels", f"{requirement} (python src/data.py levels measures them)", levels
 
 
 def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
     columns, types = spec.columns, spec.well_types
-    yield "tables", "must name a CSV file at least", bool(spec.tables)
+    yield "tables", "must list at least one CSV file", bool(spec.tables)
     for number, table in enumerate(spec.tables):
         yield f"tables.{number}.file", "must be the name of a CSV file in the data root", is_folder_name(table.file)
-    told = columns.well is not None or (columns.row is not None and columns.column is not None)
-    yield "columns.well", "or columns.row and columns.column must be given", told
-    both = columns.well is None or (columns.row is None and columns.column is None)
-    yield "columns.row", "must not be given beside columns.well", both
+    has_well = columns.well is not None or (columns.row is not None and columns.column is not None)
+    yield "columns.well", "or columns.row and columns.column must be given", has_well
+    is_either = columns.well is None or (columns.row is None and columns.column is None)
+    yield "columns.row", "must not be combined with columns.well", is_either
     yield (
         "columns.site_id",
         "needs columns.site and columns.id",
         not columns.site_id or bool(columns.site and columns.id),
     )
     ways = [spec.split.column is not None, bool(spec.split.test_experiments), any(table.split for table in spec.tables)]
-    yield "split", "is told in two ways; keep one of column, test_experiments and tables.split", sum(ways) < 2
-    once = [*types.treatment, *types.positive_control, *types.negative_control, *types.skip]
-    yield "well_types", "must name each value once", len({*once}) == len(once)
+    yield "split", "is defined in two ways; keep one of column, test_experiments and tables.split", sum(ways) < 2
+    values = [*types.treatment, *types.positive_control, *types.negative_control, *types.skip]
+    yield "well_types", "must list each value once", len({*values}) == len(values)
     yield "replicates", "must be 1 or more", spec.replicates is None or spec.replicates >= 1
-    one = spec.assignment != "one-to-one" or spec.replicates in (None, 1)
-    yield "replicates", "must be 1 where assignment is one-to-one", one
+    is_consistent = spec.assignment != "one-to-one" or spec.replicates in (None, 1)
+    yield "replicates", "must be 1 if assignment is one-to-one", is_consistent
 
 
 def _rises(levels: tuple[float, float] | None) -> bool:

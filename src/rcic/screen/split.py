@@ -1,4 +1,4 @@
-"""Folds by experiment, stratified by cell type: no experiment is both trained and validated on."""
+"""Folds by experiment, stratified by cell type: no experiment is in both training and validation."""
 
 from pathlib import Path
 
@@ -12,14 +12,13 @@ from rcic.screen.table import Screen, write_wells
 def make_folds(wells: pd.DataFrame, n_folds: int, seed: int) -> tuple[dict[str, int], list[str]]:
     """Return experiment -> fold 0..n_folds-1, and notes on cell types with fewer experiments than folds.
 
-    ``wells`` has columns experiment and cell_type. Each cell type's experiments are shuffled, then dealt out
-    like cards, one cell type after the other: the folds' sizes differ by at most one experiment, overall and
-    within every cell type. The same seed gives the same folds. Raises UserError for fewer than 2 folds, or
-    more folds than experiments.
+    ``wells`` has columns experiment and cell_type. Each cell type's experiments are shuffled, then dealt out like
+    cards, one cell type after the other: fold sizes differ by at most one experiment, overall and within each cell
+    type. The same seed gives the same folds. Raises UserError for fewer than 2 folds, or more folds than experiments.
     """
     cell_type_of = dict(sorted(zip(wells["experiment"], wells["cell_type"], strict=True)))
     if n_folds < 2:
-        raise UserError(f"n_folds is {n_folds}: at least 2 folds are needed, to train on one and validate on another")
+        raise UserError(f"n_folds is {n_folds}: at least 2 folds are needed, to train and to validate")
     if n_folds > len(cell_type_of):
         raise UserError(f"n_folds is {n_folds}, but the train table has only {len(cell_type_of)} experiments")
     if seed < 0:
@@ -30,12 +29,12 @@ def make_folds(wells: pd.DataFrame, n_folds: int, seed: int) -> tuple[dict[str, 
         by_type.setdefault(cell_type, []).append(experiment)
     dealt = [str(name) for cell_type in sorted(by_type) for name in random.permutation(by_type[cell_type])]
     fold_names = random.permutation(n_folds)
-    folds = {experiment: int(fold_names[place % n_folds]) for place, experiment in enumerate(dealt)}
+    folds = {experiment: int(fold_names[index % n_folds]) for index, experiment in enumerate(dealt)}
     return dict(sorted(folds.items())), _notes(by_type, folds, n_folds)
 
 
 def write_folds(screen: Screen, out_dir: str | Path, n_folds: int, seed: int) -> list[str]:
-    """Write ``train_{k}.csv`` and ``valid_{k}.csv`` of the train treatments, each fold k; return the notes.
+    """Write ``train_{k}.csv`` and ``valid_{k}.csv`` of the train treatments for each fold k; return the notes.
 
     Raises UserError as make_folds does, or if a file cannot be written.
     """
@@ -48,11 +47,11 @@ def write_folds(screen: Screen, out_dir: str | Path, n_folds: int, seed: int) ->
         write_wells(out_dir / f"valid_{k}.csv", wells[fold == k], screen)
     older = [path for path in sorted(out_dir.glob("*_*.csv")) if _fold_number(path) >= n_folds]
     left = ", ".join(path.name for path in older)
-    return notes + ([f"{out_dir} still holds folds of an earlier, larger division: {left}"] if older else [])
+    return notes + ([f"{out_dir} still contains folds of an earlier run with more folds: {left}"] if older else [])
 
 
 def _notes(by_type: dict[str, list[str]], folds: dict[str, int], n_folds: int) -> list[str]:
-    """Say which folds lack a cell type in validation, or in training."""
+    """Return notes on folds that lack a cell type in validation or in training."""
     notes = []
     for cell_type, experiments in sorted(by_type.items()):
         used = {folds[experiment] for experiment in experiments}
@@ -72,6 +71,6 @@ def _listing(folds: list[int]) -> str:
 
 
 def _fold_number(path: Path) -> int:
-    """Return k of ``train_{k}.csv`` or ``valid_{k}.csv``, and -1 for any other file."""
+    """Return k of ``train_{k}.csv`` or ``valid_{k}.csv``, -1 for any other file."""
     stem, _, number = path.stem.partition("_")
     return int(number) if stem in ("train", "valid") and number.isdecimal() else -1

@@ -1,4 +1,4 @@
-"""A screen as one table of wells, read from its files as its form says."""
+"""A screen as one table of wells, read from its files according to its screen spec."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -22,17 +22,17 @@ WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", 
 
 @dataclass(frozen=True)
 class Screen:
-    """A screen: its wells, what its class indices mean, and the test labels where the input tells them.
+    """A screen: its wells, its classes, and the test labels if they are known.
 
-    ``wells`` has WELL_COLUMNS (plate and label int64, the rest text), sorted by split (train first),
-    experiment, plate and well. A test treatment well always has label -1 there; ``truth`` holds id_code and
-    label (int64) of those wells if the input tells them, -1 for an siRNA that no train well has.
+    ``wells`` has WELL_COLUMNS (plate and label int64, the rest text), sorted by split (train first), experiment, plate
+    and well. Test treatment wells always have label -1 there; ``truth`` has id_code and label (int64) of those with a
+    known label, -1 for a treatment without train wells.
     """
 
     root: Path
     wells: pd.DataFrame
-    classes: tuple[str | int, ...]  # class index -> siRNA as the input writes it
-    n_treatments: int  # classes 0..n_treatments-1 are treatments; then come positive, then negative controls
+    classes: tuple[str | int, ...]  # class index -> label as in the tables
+    n_treatments: int  # classes 0..n_treatments-1; then come positive, then negative controls
     truth: pd.DataFrame | None = None
     spec: ScreenSpec = field(default_factory=lambda: shipped_spec("rcic"))
     barcodes: Mapping[tuple[str, int], str] = field(
@@ -40,56 +40,56 @@ class Screen:
     )  # (experiment, plate) -> its name, if not a number
 
     def barcode(self, experiment: str, plate: int) -> str:
-        """Return the plate as the tables and image files name it."""
+        """Return the plate's name in the tables and image files."""
         return self.barcodes.get((experiment, plate), str(plate))
 
     def select(self, split: str | None = None, kind: str | None = None) -> pd.DataFrame:
         """Return the wells of a split ("train", "test") and a kind ("treatment", "control"), index from 0."""
         if split not in (None, "train", "test") or kind not in (None, "treatment", "control"):
             raise ValueError(f"split {split!r} or kind {kind!r} is unknown")
-        chosen = np.ones(len(self.wells), dtype=bool)
+        mask = np.ones(len(self.wells), dtype=bool)
         if split is not None:
-            chosen &= (self.wells["split"] == split).to_numpy()
+            mask &= (self.wells["split"] == split).to_numpy()
         if kind is not None:
-            chosen &= ((self.wells["well_type"] == "treatment") == (kind == "treatment")).to_numpy()
-        return self.wells[chosen].reset_index(drop=True)
+            mask &= ((self.wells["well_type"] == "treatment") == (kind == "treatment")).to_numpy()
+        return self.wells[mask].reset_index(drop=True)
 
     def decode(self, labels: Iterable[int]) -> list[str | int]:
-        """Return the siRNAs of class indices, in the input's form; ValueError for one that is none."""
+        """Return the labels of class indices, as in the tables. Raises ValueError for an invalid index."""
         numbers = [int(label) for label in labels]
         if any(not 0 <= number < len(self.classes) for number in numbers):
             raise ValueError(f"a class index is not in 0..{len(self.classes) - 1}")
         return [self.classes[number] for number in numbers]
 
     def encode(self, names: Iterable[str | int]) -> np.ndarray:
-        """Return the class indices (N,) int64 of siRNAs in the input's form; UserError for an unknown one."""
+        """Return the class indices (N,) int64 of labels as in the tables. Raises UserError for an unknown one."""
         index = self._index()
         keys = [str(name) for name in names]
         unknown = next((key for key in keys if key not in index), None)
         if unknown is not None:
-            raise UserError(f"sirna {unknown!r} is not in the screen {self.root}{nearest(unknown, index)}")
+            raise UserError(f"label {unknown!r} is not in the screen {self.root}{nearest(unknown, index)}")
         return np.array([index[key] for key in keys], dtype=np.int64)
 
     def fingerprint(self) -> str:
-        """Return the sha256 (hex) of wells and classes, whatever the order of rows and columns in a file."""
+        """Return the sha256 (hex) of wells, classes and levels, independent of the order of rows and columns."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for column in WELL_COLUMNS:
             digest.update("\n".join(map(str, self.wells[column].tolist())).encode() + b"\0")
         if levels := [self.spec.levels(channel) for channel in self.spec.channel_numbers if self.spec.levels(channel)]:
-            digest.update(repr(levels).encode())  # what the pixels are
+            digest.update(repr(levels).encode())  # they change the pixels
         return digest.hexdigest()
 
     def _index(self) -> dict[str, int]:
-        """Return siRNA -> class index, each siRNA as text."""
+        """Return label -> class index, each label as text."""
         return {str(name): label for label, name in enumerate(self.classes)}
 
 
 def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
-    """Read the screen in a folder as its form says, if not given that of :func:`rcic.screen.spec_files.resolve_spec`.
+    """Read the screen in a folder; ``spec`` defaults to :func:`rcic.screen.spec_files.resolve_spec`.
 
-    Classes are the siRNAs of train treatments, then of positive, then of negative controls (train and test),
-    each by value (numbers), in natural order (names) or as the form's label_order says. Raises UserError naming file,
-    line and reason where the form or the tables are not whole and consistent.
+    Classes are the labels of train treatments, then of positive, then of negative controls (train and test), each
+    sorted by value (numbers), in natural order (names) or by label_order of the screen spec. Raises UserError with
+    file, line and reason if the screen spec or the tables are incomplete or inconsistent.
     """
     root = Path(str(data_root))
     spec = spec or resolve_spec(root, as_source(data_root).screen)
@@ -100,53 +100,48 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     check_roles(root, entries)
     order = ["split", "experiment", "plate", "well"]
     entries = entries.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
-    secret = (entries["split"] == "test") & (entries["well_type"] == "treatment")
-    names = _class_names(entries[~secret])
+    is_hidden = (entries["split"] == "test") & (entries["well_type"] == "treatment")
+    names = _class_names(entries[~is_hidden])
     label = entries["sirna"].map({name: index for index, name in enumerate(names)}).fillna(-1).astype(np.int64)
     text = {column: "str" for column in WELL_COLUMNS if column not in ("plate", "label")}
-    wells = entries.assign(label=label.mask(secret, -1))[WELL_COLUMNS].astype(text)
-    told = secret & (entries["sirna"] != "")
-    truth = pd.DataFrame({"id_code": wells["id_code"][told], "label": label[told]}).reset_index(drop=True)
+    wells = entries.assign(label=label.mask(is_hidden, -1))[WELL_COLUMNS].astype(text)
+    is_known = is_hidden & (entries["sirna"] != "")
+    truth = pd.DataFrame({"id_code": wells["id_code"][is_known], "label": label[is_known]}).reset_index(drop=True)
     integers = spec.columns.label_order is None and all(is_number(name) for name in names)
     classes = tuple(int(name) if integers else name for name in names)
-    treatments = set(entries["sirna"][~secret & (entries["well_type"] == "treatment")])
-    return Screen(root, wells, classes, len(treatments), truth if told.any() else None, spec, _barcodes(entries))
+    treatments = set(entries["sirna"][~is_hidden & (entries["well_type"] == "treatment")])
+    return Screen(root, wells, classes, len(treatments), truth if is_known.any() else None, spec, _barcodes(entries))
 
 
 def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
-    """Read a fold or pseudo table (id_code, perhaps sirna, any other columns) as rows of ``screen.wells``.
+    """Read a fold or pseudo-label table (id_code, optional sirna, any other columns) as rows of ``screen.wells``.
 
-    The file's order is kept. ``label`` comes from its sirna column; without one, from the screen. Raises
-    UserError naming file, line and reason for an unknown well or siRNA, a well that stands twice, or an siRNA
-    that contradicts the screen's.
+    The file's order is kept. ``label`` comes from its sirna column or, without one, from the screen. Raises UserError
+    with file, line and reason for an unknown well or label, a well that is listed twice, or a label that contradicts
+    the screen's.
     """
     path = Path(path)
     rows = read_rows(path, ["id_code"], others=None)
     names = rows["id_code"]
-    place = pd.Series(screen.wells.index, index=screen.wells["id_code"])
-    unknown = ~names.isin(place.index)
+    position = pd.Series(screen.wells.index, index=screen.wells["id_code"])
+    unknown = ~names.isin(position.index)
     refuse(path, rows, unknown, lambda row: f"well {row['id_code']!r} is not in the screen {screen.root}")
-    refuse(path, rows, names.duplicated(), lambda row: f"well {row['id_code']} stands twice in the table")
-    wells = screen.wells.loc[place[names]].set_axis(rows.index)
+    refuse(path, rows, names.duplicated(), lambda row: f"well {row['id_code']} is listed twice in the table")
+    wells = screen.wells.loc[position[names]].set_axis(rows.index)
     if "sirna" in rows:
         index = screen._index()
         label = rows["sirna"].map(index).fillna(-1).astype(np.int64)
         refuse(path, rows, label < 0, lambda row: _unknown_sirna(row["sirna"], index))
         clash = (wells["label"] >= 0) & (wells["label"] != label)
-        refuse(
-            path,
-            rows,
-            clash,
-            lambda row: f"sirna {row['sirna']!r} is not what {screen.root} says of the well",
-        )
+        refuse(path, rows, clash, lambda row: f"sirna {row['sirna']!r} contradicts the label in {screen.root}")
         wells = wells.assign(label=label)
     return wells.reset_index(drop=True)
 
 
 def write_wells(path: str | Path, wells: pd.DataFrame, screen: Screen) -> None:
-    """Write labelled wells as id_code,experiment,plate,well,sirna in the input's label form, whole or not.
+    """Write labelled wells as id_code,experiment,plate,well,sirna atomically, with labels as in the tables.
 
-    ``wells`` has WELL_COLUMNS; ValueError for a label of -1, UserError if the file cannot be written.
+    ``wells`` has WELL_COLUMNS. Raises ValueError for a label of -1, UserError if the file cannot be written.
     """
     table = wells[["id_code", "experiment", "plate", "well"]].assign(sirna=screen.decode(wells["label"]))
     with whole(Path(path)) as temporary:
@@ -154,18 +149,18 @@ def write_wells(path: str | Path, wells: pd.DataFrame, screen: Screen) -> None:
 
 
 def _barcodes(entries: pd.DataFrame) -> dict[tuple[str, int], str]:
-    """Return (experiment, plate) -> the plate's name, of the plates whose name is not their number."""
+    """Return (experiment, plate) -> plate name, for plates whose name is not their number."""
     plates = entries[["experiment", "plate", "barcode"]].drop_duplicates()
     named = plates[plates["plate"].astype(str) != plates["barcode"]]
     return {(str(name), int(plate)): str(barcode) for name, plate, barcode in named.itertuples(index=False)}
 
 
 def _class_names(entries: pd.DataFrame) -> list[str]:
-    """Return the siRNAs in class order: treatments, positive controls, negative controls, each by rank."""
+    """Return the labels in class order: treatments, positive controls, negative controls, each by rank."""
     named = entries[["well_type", "rank", "sirna"]].drop_duplicates("sirna").sort_values("rank")
     return [name for kind in WELL_TYPES for name in named["sirna"][named["well_type"] == kind]]
 
 
 def _unknown_sirna(name: str, known: Iterable[str]) -> str:
-    """Say that an siRNA is not in the screen."""
+    """Return the reason for rejecting a label that is not in the screen."""
     return f"sirna {name!r} is not in the screen{nearest(name, known)}" if name else "column 'sirna' has no value"

@@ -1,7 +1,7 @@
-"""A screen's tables, read as its form says into ENTRIES, one row a well.
+"""Reader of a screen's tables according to its screen spec, into a table of ENTRIES with one row per well.
 
-``file`` and ``line`` say where a well stood, ``sirna`` is the label as the input writes it ("" where it does not tell),
-``rank`` puts the labels of one well type into class order, ``barcode`` is the plate as the input names it.
+``file`` and ``line`` are the origin of a well, ``sirna`` is its label as in the table ("" if unknown), ``rank`` defines
+the class order of the labels of one well type, ``barcode`` is the plate as in the table.
 """
 
 import re
@@ -29,16 +29,16 @@ ENTRIES = [
     *("split", "well_type", "sirna", "rank", "barcode"),
 ]
 WELL_TYPES = ("treatment", "positive_control", "negative_control")
-_SKIP, _UNTOLD = "skip", ""
+_SKIP, _UNKNOWN = "skip", ""
 
 
 def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
-    """Return the wells of a data root; UserError if it is not there or not as the form says."""
+    """Read the wells of a data root. Raises UserError if it is missing or does not match the screen spec."""
     _check_root(root, spec)
     entries = pd.concat([_read_table(root / table.file, table, spec) for table in spec.tables], ignore_index=True)
     entries = entries[entries["well_type"] != _SKIP].reset_index(drop=True)
     if entries.empty:
-        raise UserError(f"{root}: no well is left; well_types.skip of the form leaves out all of them")
+        raise UserError(f"{root}: no wells are left; well_types.skip of the screen spec leaves out all of them")
     entries = _numbered(_split(entries))
     check_filled(root, entries, spec.columns.label)
     if spec.columns.label_order is None:
@@ -49,37 +49,37 @@ def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
 
 
 def _check_root(root: Path, spec: ScreenSpec) -> None:
-    """Refuse a data root that is not there, or lacks a table."""
+    """Reject a data root that does not exist or lacks a table."""
     files = [table.file for table in spec.tables]
     if not root.is_dir():
-        raise UserError(f"{root}: the data root is not {'a folder' if root.exists() else 'there'}")
+        raise UserError(f"{root}: the data root {'is not a folder' if root.exists() else 'does not exist'}")
     names = {path.name for path in root.iterdir()}
     if not names:
-        raise UserError(f"{root}: the data root is empty; it must hold {', '.join(files)}{_or_else(spec)}")
+        raise UserError(f"{root}: the data root is empty; it must contain {', '.join(files)}{_alternative(spec)}")
     for name in files:
         if name not in names:
             remedy = nearest(name, names - set(files)) if names & set(files) else ""
-            raise UserError(f"{root / name}: the file is missing{remedy or _and_else(spec, names & set(files))}")
+            raise UserError(f"{root / name}: the file is missing{remedy or _missing_hint(spec, names & set(files))}")
 
 
-def _or_else(spec: ScreenSpec) -> str:
-    return " or metadata.csv (or give the form of your own tables with --screen)" if spec.name == "RCIC" else ""
+def _alternative(spec: ScreenSpec) -> str:
+    return " or metadata.csv (or give the screen spec of your tables with --screen)" if spec.name == "RCIC" else ""
 
 
-def _and_else(spec: ScreenSpec, others: set[str]) -> str:
-    known = spec.name == "RCIC" and not others
-    return " (and so is metadata.csv); tables of another form are told with --screen FILE" if known else ""
+def _missing_hint(spec: ScreenSpec, present: set[str]) -> str:
+    is_default = spec.name == "RCIC" and not present
+    return " (and so is metadata.csv); for other tables give their screen spec with --screen FILE" if is_default else ""
 
 
 def _read_table(path: Path, table: Table, spec: ScreenSpec) -> pd.DataFrame:
-    """Return the wells of one table as ENTRIES; the plates' numbers and splits that nothing tells are to come."""
+    """Read the wells of one table as ENTRIES; plate numbers and unknown splits are filled in later."""
     columns = spec.columns
     rows = read_rows(path, _wanted(table, spec), None if columns.others == "ignore" else (), _may_be_empty(table, spec))
-    places = named_wells(path, rows, spec)
+    positions = named_wells(path, rows, spec)
     types, splits = _well_types(path, rows, table, spec), _splits(path, rows, table, spec)
-    cell_types = _cell_types(path, rows, places, spec)
-    wells = places.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
-    wells["sirna"] = rows[columns.label] if table.labels else _UNTOLD
+    cell_types = _cell_types(path, rows, positions, spec)
+    wells = positions.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
+    wells["sirna"] = rows[columns.label] if table.labels else _UNKNOWN
     if columns.label_order:
         wells["rank"] = whole_numbers(path, rows, columns.label_order)
     if columns.site:
@@ -89,24 +89,24 @@ def _read_table(path: Path, table: Table, spec: ScreenSpec) -> pd.DataFrame:
 
 
 def check_consistent(path: Path, rows: pd.DataFrame, wells: pd.DataFrame, spec: ScreenSpec) -> None:
-    """Refuse rows that contradict one another: an experiment's cell type, a label's order, a well's other sites."""
+    """Reject contradictions between rows: in an experiment's cell type, a label's order, or a well's sites."""
     columns = spec.columns
     by = {"id_code": wells["id_code"]} if columns.id is None else {}
-    told = rows.assign(**by)
+    keyed = rows.assign(**by)
     label, order = columns.label, columns.label_order
     if spec.cell_type.column:
-        check_agrees(path, told, spec.cell_type.column, by=columns.experiment)
+        check_agrees(path, keyed, spec.cell_type.column, by=columns.experiment)
     if order:
-        check_agrees(path, told, label, by=order)
-        check_agrees(path, told, order, by=label)
+        check_agrees(path, keyed, label, by=order)
+        check_agrees(path, keyed, order, by=label)
     if columns.site:
         for column in (spec.split.column, spec.well_types.column, label):
             if column is not None and column in rows:
-                check_agrees(path, told, column, by=columns.id or "id_code")
+                check_agrees(path, keyed, column, by=columns.id or "id_code")
 
 
 def _wanted(table: Table, spec: ScreenSpec) -> list[str]:
-    """Return the columns that a table must have."""
+    """Return the required columns of a table."""
     columns = spec.columns
     wanted = [columns.site_id, columns.id, columns.experiment, columns.plate, columns.well, columns.row, columns.column]
     wanted += [columns.site, spec.cell_type.column, spec.split.column if table.split is None else None]
@@ -116,13 +116,13 @@ def _wanted(table: Table, spec: ScreenSpec) -> list[str]:
 
 
 def _may_be_empty(table: Table, spec: ScreenSpec) -> tuple[str, ...]:
-    """Return the columns that need no value in every row: a label, where it is not a train table's or a control's."""
-    told = table.split == "train" or (table.split == "test" and table.labels) or spec.columns.label_order
-    return () if told else (spec.columns.label,)
+    """Return the columns that may be empty: the label, unless the table must have one in every row."""
+    is_required = table.split == "train" or (table.split == "test" and table.labels) or spec.columns.label_order
+    return () if is_required else (spec.columns.label,)
 
 
 def _well_types(path: Path, rows: pd.DataFrame, table: Table, spec: ScreenSpec) -> "pd.Series[str]":
-    """Return each row's well type, or that it is to be skipped."""
+    """Return each row's well type, or "skip"."""
     types = spec.well_types
     words = {word: kind for kind in (*WELL_TYPES, _SKIP) for word in getattr(types, kind)}
     if types.column is None:
@@ -136,54 +136,54 @@ def _well_types(path: Path, rows: pd.DataFrame, table: Table, spec: ScreenSpec) 
 
 
 def _splits(path: Path, rows: pd.DataFrame, table: Table, spec: ScreenSpec) -> "pd.Series[str]":
-    """Return each row's split, "" where only all rows together tell it."""
+    """Return each row's split, "" where it depends on all rows."""
     split = spec.split
     if split.column is not None and table.split is None:
         check_choice(path, rows, split.column, (*split.train, *split.test))
         return rows[split.column].isin(split.test).map({True: "test", False: "train"})
     if split.test_experiments:
         return rows[spec.columns.experiment].isin(split.test_experiments).map({True: "test", False: "train"})
-    return pd.Series(table.split or _UNTOLD, rows.index)
+    return pd.Series(table.split or _UNKNOWN, rows.index)
 
 
 def _split(entries: pd.DataFrame) -> pd.DataFrame:
-    """Return the entries with their split: experiments without any treatment's label are test."""
-    told = entries[(entries["sirna"] != _UNTOLD) & (entries["well_type"] == "treatment")]["experiment"].unique()
-    guess = entries["experiment"].isin(told).map({True: "train", False: "test"})
-    return entries.assign(split=entries["split"].where(entries["split"] != _UNTOLD, guess))
+    """Fill in unknown splits: experiments without any labelled treatment are test."""
+    labelled = entries[(entries["sirna"] != _UNKNOWN) & (entries["well_type"] == "treatment")]["experiment"].unique()
+    guess = entries["experiment"].isin(labelled).map({True: "train", False: "test"})
+    return entries.assign(split=entries["split"].where(entries["split"] != _UNKNOWN, guess))
 
 
-def _cell_types(path: Path, rows: pd.DataFrame, places: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
+def _cell_types(path: Path, rows: pd.DataFrame, positions: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
     """Return each row's cell type."""
     if spec.cell_type.column:
-        check_folder_names(path, rows, spec.cell_type.column)  # a part of the name of a cell type's own model
+        check_folder_names(path, rows, spec.cell_type.column)  # part of the folder name of a model of one cell type
         return rows[spec.cell_type.column]
-    known = {name: spec.cell_type.name or cell_type_of(name) for name in places["experiment"].unique()}
-    return places["experiment"].map(known)
+    known = {name: spec.cell_type.name or cell_type_of(name) for name in positions["experiment"].unique()}
+    return positions["experiment"].map(known)
 
 
 def _numbered(entries: pd.DataFrame) -> pd.DataFrame:
-    """Return the entries with plate (int64) and id_code: the plate's number, or its place among an experiment's names.
+    """Add plate (int64) and id_code: the plate's number or, if any plate of the screen has another name, its rank.
 
-    Places count from 1, in natural order, where not every plate of the screen is named by a whole number.
+    Ranks count from 1, in natural order of the plate names of an experiment.
     """
     if not entries["barcode"].map({name: is_number(name) for name in entries["barcode"].unique()}).all():
         names = entries[["experiment", "barcode"]].drop_duplicates()
-        place = names.groupby("experiment")["barcode"].transform(lambda own: own.map(_natural_ranks(own)) + 1)
-        names = names.assign(plate=place)
+        rank = names.groupby("experiment")["barcode"].transform(lambda plates: plates.map(_natural_ranks(plates)) + 1)
+        names = names.assign(plate=rank)
         entries = entries.drop(columns="plate", errors="ignore").merge(names, on=["experiment", "barcode"])
     else:
         entries = entries.assign(plate=entries["barcode"])
     entries = entries.astype({"plate": "int64"})
-    places = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
-    return entries.assign(id_code=[id_code(*place) for place in places])
+    positions = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
+    return entries.assign(id_code=[id_code(*position) for position in positions])
 
 
 def _natural_ranks(names: Iterable[str]) -> dict[str, int]:
-    """Return the place of each name in natural order: 2 < 10, sirna_2 < sirna_10."""
+    """Return the rank of each name in natural order: 2 < 10, sirna_2 < sirna_10."""
 
     def key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
         parts = [part for part in re.split(r"([0-9]+)", name) if part]
         return [(True, 0, p) if not p.isdecimal() else (False, int(p), "") for p in parts], name
 
-    return {name: place for place, name in enumerate(sorted(names, key=key))}
+    return {name: rank for rank, name in enumerate(sorted(names, key=key))}

@@ -1,4 +1,4 @@
-"""The places of wells as tables name them: experiment, plate and well, by one column or by a row and a column."""
+"""Well positions in tables: experiment, plate and well, the well in one column or as row and column."""
 
 import re
 from pathlib import Path
@@ -14,10 +14,10 @@ _LOOSE = re.compile(r"\s*([A-Za-z]{1,2})0*([0-9]{1,2})\s*")
 
 
 def named_wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> pd.DataFrame:
-    """Return experiment, barcode (the plate as it is named), well and id_code, all text, of a table's rows.
+    """Return experiment, barcode (the plate's name), well and id_code of a table's rows, all as text.
 
-    Raises UserError for an experiment or plate that cannot be a folder, a well outside the plate, a plate that is no
-    whole number where the form has a column of ids, or an id that contradicts the others.
+    Raises UserError for an experiment or plate that is no valid folder name, a well outside the plate, a plate that is
+    not a whole number although there is an id column, or an id that contradicts the other columns.
     """
     columns = spec.columns
     check_folder_names(path, rows, columns.experiment)
@@ -29,16 +29,16 @@ def named_wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> pd.DataFram
             barcode = rows[columns.plate]
         else:
             barcode = whole_numbers(path, rows, columns.plate).astype(str)
-    places = pd.DataFrame({"experiment": rows[columns.experiment], "barcode": barcode, "well": wells}).astype(object)
-    codes = [id_code(*place) for place in places.itertuples(index=False)]
-    places = places.assign(id_code=codes)
+    positions = pd.DataFrame({"experiment": rows[columns.experiment], "barcode": barcode, "well": wells}).astype(object)
+    codes = [id_code(*position) for position in positions.itertuples(index=False)]
+    positions = positions.assign(id_code=codes)
     if columns.id is not None:
-        check_names(path, rows, places["id_code"], spec)
-    return places
+        check_names(path, rows, positions["id_code"], spec)
+    return positions
 
 
 def _wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
-    """Return the wells' names as ``B02``."""
+    """Return the well names in the form ``B02``."""
     columns = spec.columns
     if columns.well is None:
         return _from_rows_and_columns(path, rows, spec)
@@ -56,19 +56,19 @@ def _wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]"
 
 
 def _tidy(name: str) -> str:
-    """Return ``b2`` as ``B02``; what is no well's name stays."""
+    """Return ``b2`` as ``B02``; other text is unchanged."""
     match = _LOOSE.fullmatch(name)
     return f"{match[1].upper()}{int(match[2]):02d}" if match else name
 
 
 def _from_rows_and_columns(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
-    """Return the wells' names from a column with the row, as a letter or a number, and one with the column."""
+    """Return the well names from a row column, with letters or numbers, and a column column."""
     row, column = str(spec.columns.row), str(spec.columns.column)
     n_rows = SHAPES[spec.plate][0]
     letters = {str(number + 1): row_name(number) for number in range(n_rows)}
     pairs = zip(rows[row], rows[column], strict=True)
     names = pd.Series([_tidy(letters.get(first, first) + second) for first, second in pairs], rows.index)
     outside = ~names.isin(set(spec.wells))
-    told = f"is not in {span(spec.plate)}"
-    refuse(path, rows, outside, lambda one: f"{row} {one[row]!r}, {column} {one[column]!r} {told}")
+    reason = f"is not in {span(spec.plate)}"
+    refuse(path, rows, outside, lambda well: f"{row} {well[row]!r}, {column} {well[column]!r} {reason}")
     return names

@@ -147,7 +147,7 @@ def test_a_mistake_that_is_found_later_too(tmp_path):
         ("log.wandb is on", f"{path}: log.wandb is on"),
         ("train.csv: the file is missing", "train.csv: the file is missing"),
     ]:
-        with pytest.raises(UserError) as error, resolved.told():
+        with pytest.raises(UserError) as error, resolved.locating_errors():
             raise UserError(told)
         assert str(error.value) == wanted
 

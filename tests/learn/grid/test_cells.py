@@ -88,7 +88,7 @@ class Pretended:
             codes[name] = code
         return codes
 
-    def said(self, name):
+    def last_message(self, name):
         return ""
 
     def stop(self):

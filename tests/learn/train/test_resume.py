@@ -162,7 +162,7 @@ def test_the_epochs_of_another_config_are_not_gone_on_with(trained, broken_off, 
 
 def test_a_folder_in_which_another_trains_is_left_alone(trained, config, tmp_path):
     folder = trained()
-    with locked(folder), pytest.raises(BusyError, match=r"process \d+ on .* is at work there"):
+    with locked(folder), pytest.raises(BusyError, match=r"in use by process \d+ on .*"):
         trained(force=True)
 
 

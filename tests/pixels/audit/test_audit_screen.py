@@ -103,7 +103,9 @@ def test_a_well_without_a_sound_site_is_counted(program, screen, tmp_path):
     path = images_of(screen, 1)[0]
     path.unlink()
     out = program.run("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "a", "--on_bad=other-site")
-    said = "with all channels 1 get the images of their well's other site and 0 are left out (0 wells have none left)\n"
+    said = (
+        "with all channels 1 get the images of another site of their well and 0 are left out (0 wells have none left)\n"
+    )
     assert out.endswith(said)
     path.with_name(path.name.replace("_s2_", "_s1_")).unlink()
     out = program.run("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "a", "--on_bad=other-site")
@@ -126,7 +128,7 @@ def test_tables_that_disagree_end_it(program, screen, tmp_path):
     lines = table.read_text().splitlines()
     table.write_text("\n".join([lines[0], "HUVEC-01_1_O23,HUVEC-01,1,O23", *lines[2:]]) + "\n")
     line = program.refuse("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "a")
-    assert line.startswith(f"{table}, line 2: experiment 'HUVEC-01' in test, but train.csv, line ")
+    assert line.startswith(f"{table}, line 2: experiment 'HUVEC-01' is in test, but train.csv, line ")
     assert not (tmp_path / "a").exists()
 
 
@@ -146,7 +148,7 @@ def test_a_flag_that_makes_no_sense(program, small_screen, tmp_path, words, mess
 def test_a_report_that_cannot_be_written(program, small_screen, tmp_path):
     (tmp_path / "file").write_text("x")
     line = program.refuse("data.py", "audit", "--data_root", small_screen, "--out_dir", tmp_path / "file/a")
-    assert line.startswith(f"{tmp_path}/file/a/audit.json: not written, a part of the path is a file")
+    assert line.startswith(f"{tmp_path}/file/a/audit.json: not written, part of the path is a file")
     words = ["audit", "--data_root", small_screen, "--out_dir", tmp_path / "a", "--mode=quick"]
     with nearly_full(300):
         line = program.refuse("data.py", *words)
@@ -174,7 +176,7 @@ def test_a_training_wants_an_audit(program, screen, config, tmp_path):
     command = f"run python src/data.py audit --data_root {screen} --out_dir {tmp_path}/audit"
     line = program.refuse(*train(config, screen))
     assert line == (
-        f"{tmp_path}/audit/audit.json: not there, so nobody has looked at the images of {screen}; {command} (or train "
+        f"{tmp_path}/audit/audit.json: not found, so the images of {screen} were not audited; {command} (or train "
         "without: data.audit off)"
     )
     images_of(screen, 1)[0].unlink()
@@ -221,7 +223,7 @@ def test_a_prediction_goes_without_an_audit_aloud(program, screen, tmp_path):
     for command in ("predict-all", "embed-all"):
         out = program.run("inference.py", command, *words, "--out_dir", tmp_path / "out")
         warned = [line for line in out.splitlines() if line.startswith("warning: ")]
-        assert len(warned) == 1 and f"{tmp_path}/audit/audit.json: not there, so nobody has looked" in warned[0]
+        assert len(warned) == 1 and f"{tmp_path}/audit/audit.json: not found, so the images of" in warned[0]
         assert warned[0].endswith("(continuing without an audit)")
     path = next((screen / "test").rglob("*_s1_w6.png"))
     path.unlink()  # a channel that is not read, but nothing is decided

@@ -147,7 +147,7 @@ def refusal(folder, screen):
 
 
 def test_a_root_that_was_never_audited(screen, tmp_path):
-    assert refusal(tmp_path / "none", screen).startswith(f"{tmp_path}/none/audit.json: not there, so nobody has looked")
+    assert refusal(tmp_path / "none", screen).startswith(f"{tmp_path}/none/audit.json: not found, so the images of")
 
 
 def test_the_audit_of_another_screen(write, screen):
@@ -182,7 +182,7 @@ def test_a_report_that_is_not_whole(write, screen, spoil):
     else:
         content = {"half": report.read_text()[:99], "text": "x", "a list": "[]", "not text": "\udcff"}[spoil]
         report.write_bytes(content.encode(errors="surrogateescape"))
-    assert "damaged, or audit.csv beside it is not the one that was written with it" in refusal(folder, screen)
+    assert "damaged, or audit.csv beside it is of another audit" in refusal(folder, screen)
 
 
 def test_the_report_is_plain_json(write, screen):
@@ -197,5 +197,5 @@ def test_findings_are_told_whatever_was_decided(write, screen):
     assert len(read_findings(folder, screen)) == 4
     with pytest.raises(Unaudited, match=r"another screen, or of other tables"):
         read_findings(write(audit_of(), screen="another"), screen)
-    with pytest.raises(Unaudited, match=r"nobody has looked"):
+    with pytest.raises(Unaudited, match=r"were not audited"):
         read_findings(folder / "nothing", screen)

@@ -129,5 +129,5 @@ def test_a_folder_that_cannot_be_listed_is_named(screen, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(UserError, match=r"Plate1: cannot be looked into: Permission denied"):
+    with pytest.raises(UserError, match=r"Plate1: cannot be read: Permission denied"):
         folder_states(screen)

@@ -14,8 +14,8 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (2, 64, 64), dtype=np.uint8)
 @pytest.mark.parametrize(
     ("crop", "start", "message"),
     [
-        (None, 32, r"augment\.crop_start is 32, but augment\.crop, to which it grows, is null"),
-        (64, 65, r"augment\.crop_start is 65, must not be above augment\.crop 64"),
+        (None, 32, r"augment\.crop_start is 32, but augment\.crop, its final size, is null"),
+        (64, 65, r"augment\.crop_start is 65, must be at most augment\.crop, 64"),
         (64, 0, r"augment\.crop_start is 0, must be a number of pixels"),
         (64, 3.5, r"augment\.crop_start is 3\.5, must be a number of pixels"),
         (True, None, r"augment\.crop is True, must be a number of pixels"),

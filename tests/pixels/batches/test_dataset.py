@@ -80,7 +80,9 @@ def test_sites_of_several_sizes_need_a_size(write_root, wells):
     for channel in (1, 2):
         write_png(root / f"train/RPE-02/Plate1/B02_s1_w{channel}.png", np.zeros((30, 20), np.uint8))
     rows, store = site_table(wells), FileStore(root)
-    with pytest.raises(UserError, match=r"RPE-02/Plate1/B02_s1_w1\.png: 30 x 20 pixels where the first is 24 x 24"):
+    with pytest.raises(
+        UserError, match=r"RPE-02/Plate1/B02_s1_w1\.png: 30 x 20 pixels, but the first image is 24 x 24"
+    ):
         SiteDataset(rows, store, (1, 2))[4]
     with pytest.raises(UserError, match="30 x 20"):
         SiteDataset(rows, store, (1, 2)).preload()
@@ -145,6 +147,6 @@ def test_a_bad_second_site_is_named(write_root, wells):
     root = write_root()
     write_png(root / "train/HUVEC-01/Plate1/C03_s2_w1.png", np.zeros((30, 20), np.uint8))
     dataset = SiteDataset(wells, FileStore(root), (1,), stacked=(1, 2))
-    with pytest.raises(UserError, match=r"C03_s2_w1\.png: 30 x 20 pixels where the first is 24 x 24"):
+    with pytest.raises(UserError, match=r"C03_s2_w1\.png: 30 x 20 pixels, but the first image is 24 x 24"):
         dataset[1]
     assert SiteDataset(wells, FileStore(root), (1,), size=8, stacked=(1, 2))[1]["image"].shape == (2, 8, 8)

@@ -97,5 +97,7 @@ def test_an_image_may_come_at_a_size_and_into_a_place(write_root):
     out = np.zeros((3, 2, SIZE // 2, SIZE // 2), np.uint8)
     assert store.read(B02, (2, 5), SIZE // 2, out[1]) is not None
     assert np.array_equal(out[1], small) and not out[0].any() and not out[2].any()
-    with pytest.raises(UserError, match=r"B02_s1_w2\.png: 24 x 24 pixels where the first is 12 x 12; give data\.size"):
+    with pytest.raises(
+        UserError, match=r"B02_s1_w2\.png: 24 x 24 pixels, but the first image is 12 x 12; set data\.size"
+    ):
         store.read(B02, (2, 5), None, out[1])

@@ -34,8 +34,8 @@ BAD = {
     ),
     "rows missing": (TALL, "cannot be decoded"),
     "no area": (png(b"", 0, 0), "cannot be decoded"),
-    "16 bit": (encode(GREY.astype(np.uint16) * 257), "has 16 bits a pixel; an image must have 8"),
-    "4 bit": (png(bytes(16 * 20), width=30, height=20, depth=4), "has 4 bits a pixel"),
+    "16 bit": (encode(GREY.astype(np.uint16) * 257), "has 16 bits per pixel; an image must have 8"),
+    "4 bit": (png(bytes(16 * 20), width=30, height=20, depth=4), "has 4 bits per pixel"),
     "colour": (encode(np.dstack([GREY] * 3)), "has 3 channels"),
     "alpha": (encode(np.dstack([GREY] * 4)), "has 4 channels"),
     "16-bit colour": (encode(np.dstack([GREY] * 3).astype(np.uint16)), "has 3 channels"),
@@ -63,7 +63,7 @@ def test_reads_16_bits_and_the_three_planes_of_rgb(tmp_path):
     assert np.array_equal(read_png(path, Planes(1, 16)), deep[None])
     path.write_bytes(encode(colours))  # OpenCV writes blue first
     assert np.array_equal(read_png(path, Planes(3)), np.moveaxis(colours[..., ::-1], 2, 0))
-    with pytest.raises(BadImage, match=r"has 8 bits a pixel; an image must have 16 .*images\.bits"):
+    with pytest.raises(BadImage, match=r"has 8 bits per pixel; an image must have 16 .*images\.bits"):
         read_png(path, Planes(3, 16))
     with pytest.raises(BadImage, match=r"3 channels \(RGB\); an image must be one grey channel"):
         read_png(path)

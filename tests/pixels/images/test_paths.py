@@ -44,7 +44,7 @@ def test_a_pattern_names_the_file(tmp_path, pattern, name):
     (tmp_path / name).parent.mkdir(parents=True)
     paths = Paths(tmp_path, form_of(pattern), {("b1", 1): "P-7"})
     assert paths.name(SITE, 2) == name
-    assert not paths.there(name)
+    assert not paths.exists(name)
     assert paths.folders("train", "b1", 1) == [name.rpartition("/")[0]]
 
 
@@ -60,7 +60,7 @@ def test_a_star_stands_for_what_nobody_knows(tmp_path):
     expected = grey(DEEP, (0, 4095))
     assert np.array_equal(store.read(SITE, [1, 2]), expected)
     again = write(tmp_path / "b1__2024-05-03" / "C04_s2_w1_again.tif", DEEP[0])
-    with pytest.raises(BadImage, match="2 files fit the pattern") as caught:
+    with pytest.raises(BadImage, match="2 files match the pattern") as caught:
         FileStore(tmp_path, spec).read(SITE, [1])
     assert caught.value.kind == "ambiguous"
     again.unlink()
@@ -132,9 +132,9 @@ def test_what_is_wrong_with_a_tiff_is_said(tmp_path):
                 look(SITE, 1)
             assert caught.value.kind == kind and str(caught.value).startswith(f"{path}: ")
     for image, kind, reason in (
-        (DEEP[0].astype(np.uint8), "depth", "pixels of uint8, the screen's form says images.bits: 16"),
+        (DEEP[0].astype(np.uint8), "depth", "pixels of uint8, but the screen spec has images.bits: 16"),
         (DEEP[0].astype(np.float32), "depth", "pixels of float32"),
-        (DEEP, "channels", "has 2 x 9 x 12 pixels, where 1 channel of height x width"),
+        (DEEP, "channels", "has 2 x 9 x 12 pixels, but 1 channel of height x width"),
     ):
         write(path, image, photometric="minisblack")
         with pytest.raises(BadImage, match=reason) as caught:

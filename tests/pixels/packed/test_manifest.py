@@ -47,7 +47,7 @@ def test_what_was_written_is_read(tmp_path):
 )
 def test_a_name_that_is_no_plate_s_is_refused(tmp_path, name):
     write(tmp_path, WHOLE | {"arrays": {"full/RPE-01/Plate1": "d", name: "e"}})
-    with pytest.raises(UserError, match=r"packed\.json: .* is no name of a packed plate") as error:
+    with pytest.raises(UserError, match=r"packed\.json: .* is not the name of a packed plate") as error:
         Manifest.read(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -58,15 +58,15 @@ def test_a_name_that_is_no_plate_s_is_refused(tmp_path, name):
         ("", "is not JSON"),
         ("[1", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[1]", "holds no JSON object"),
-        ("{}", "packed in form None, this program reads form 1"),
-        (WHOLE | {"version": 2}, "packed in form 2"),
-        (WHOLE | {"screen": 3}, "does not say screen, sizes and arrays"),
-        (WHOLE | {"sizes": [0]}, "does not say screen, sizes and arrays"),
-        (WHOLE | {"sizes": [True]}, "does not say screen, sizes and arrays"),
-        (WHOLE | {"sizes": None}, "does not say screen, sizes and arrays"),
-        (WHOLE | {"arrays": ["full/RPE-01/Plate1"]}, "does not say screen, sizes and arrays"),
-        (WHOLE | {"arrays": {"full/RPE-01/Plate1": 3}}, "is no name of a packed plate"),
+        ("[1]", "is not a JSON object"),
+        ("{}", "packed in format None, this program reads format 1"),
+        (WHOLE | {"version": 2}, "packed in format 2"),
+        (WHOLE | {"screen": 3}, "lacks screen, sizes or arrays"),
+        (WHOLE | {"sizes": [0]}, "lacks screen, sizes or arrays"),
+        (WHOLE | {"sizes": [True]}, "lacks screen, sizes or arrays"),
+        (WHOLE | {"sizes": None}, "lacks screen, sizes or arrays"),
+        (WHOLE | {"arrays": ["full/RPE-01/Plate1"]}, "lacks screen, sizes or arrays"),
+        (WHOLE | {"arrays": {"full/RPE-01/Plate1": 3}}, "is not the name of a packed plate"),
     ],
 )
 def test_a_manifest_that_says_something_else_is_refused(tmp_path, content, message):
@@ -84,15 +84,15 @@ FACTS = {"shape": [2, 6, 8, 8], "attributes": TOLD}
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({}, "says no shape, sites and left_out"),
-        (FACTS | {"shape": 3}, "says no shape"),
-        (FACTS | {"shape": [2, 6, 8]}, "says no shape"),
-        (FACTS | {"attributes": TOLD | {"sites": [["B02", []]] * 2}}, "says no shape"),
-        (FACTS | {"attributes": TOLD | {"sites": [["B02", 1]] * 2}}, "which is no plate's"),
-        (FACTS | {"shape": [-2, 6, 8, 8]}, "which is no plate's"),
-        (FACTS | {"shape": [2, 5, 8, 8]}, "which is no plate's"),
-        (FACTS | {"shape": [2, 6, 8, 2**40]}, "which is no plate's"),
-        (FACTS | {"shape": [2, 6, 8.0, 8]}, "which is no plate's"),
+        ({}, "lacks shape, sites or left_out"),
+        (FACTS | {"shape": 3}, "lacks shape"),
+        (FACTS | {"shape": [2, 6, 8]}, "lacks shape"),
+        (FACTS | {"attributes": TOLD | {"sites": [["B02", []]] * 2}}, "lacks shape"),
+        (FACTS | {"attributes": TOLD | {"sites": [["B02", 1]] * 2}}, "is not that of a plate"),
+        (FACTS | {"shape": [-2, 6, 8, 8]}, "is not that of a plate"),
+        (FACTS | {"shape": [2, 5, 8, 8]}, "is not that of a plate"),
+        (FACTS | {"shape": [2, 6, 8, 2**40]}, "is not that of a plate"),
+        (FACTS | {"shape": [2, 6, 8.0, 8]}, "is not that of a plate"),
         (FACTS, "packed file cannot be read: No such file"),
     ],
 )
@@ -118,5 +118,5 @@ def test_an_index_that_leads_out_of_its_file_is_refused(tmp_path, place, number)
     if number == 30:  # within the file, if in the index itself: the frame's own checksum will tell
         assert len(ShardReader(tmp_path / "shard", 1, 2).frames(0, [0])[0]) == 30
         return
-    with pytest.raises(UserError, match="the index of the packed file leads out of it"):
+    with pytest.raises(UserError, match="the index of the packed file points outside the file"):
         ShardReader(tmp_path / "shard", 1, 2)

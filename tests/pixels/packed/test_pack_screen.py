@@ -89,17 +89,17 @@ def test_another_place_is_refused(small_screen, packed, tmp_path):
 
     (tmp_path / "file").write_text("x")
     assert refuse(tmp_path / "file").endswith("is a file; name a folder for the packed screen")
-    assert "is not empty and holds no packed screen" in refuse(tmp_path)
+    assert "is not empty and is not a packed screen" in refuse(tmp_path)
     other = tmp_path / "other"
     shutil.copytree(packed, other)
     Manifest("another", (), {}).write(other)
-    assert "another screen is packed there" in refuse(other)
-    assert "is packed already; give the data root with the image files" in refuse(tmp_path / "new", packed)
+    assert "contains another packed screen" in refuse(other)
+    assert "is already packed; give the data root with the image files" in refuse(tmp_path / "new", packed)
 
 
 def test_a_small_disk_is_told_before_anything_is_written(small_screen, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(50_000))
-    with pytest.raises(UserError, match=r"the disk has 0\.1 MB left, \d\.\d MB are needed; nothing was written"):
+    with pytest.raises(UserError, match=r"the disk has 0\.1 MB free, \d\.\d MB are needed; nothing was written"):
         pack(small_screen, tmp_path / "a/b", (), threads=1, verify=False)
     assert not (tmp_path / "a").exists()
 
@@ -123,7 +123,7 @@ def test_verify_names_an_image_that_differs(small_screen, tmp_path, packed):
     pngs = sorted((tmp_path / "png/train").rglob("*.png"))
     shutil.copyfile(pngs[0], pngs[1])
     name = pngs[1].relative_to(tmp_path / "png/train").as_posix()
-    with pytest.raises(UserError, match=f"2 packed images are not what the files are, first {name}"):
+    with pytest.raises(UserError, match=f"2 packed images differ from their files, first {name}"):
         pack(tmp_path / "png", packed, (), threads=2, verify=True)
 
 

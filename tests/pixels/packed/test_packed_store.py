@@ -41,7 +41,7 @@ def test_a_frame_is_its_image(image):
 def test_a_frame_of_other_content_is_refused():
     out = np.zeros(NOISE.shape, np.uint8)
     frame = compress(NOISE)
-    with pytest.raises(UserError, match="holds 714 pixels, not 10"):
+    with pytest.raises(UserError, match="has 714 pixels, not 10"):
         decompress(frame, np.zeros((2, 5), np.uint8))
     for wrong in (b"", frame[:-1], frame + b"\0", frame[1:], zstandard.compress(b"short")):
         with pytest.raises(UserError):
@@ -69,7 +69,7 @@ def test_a_shard_knows_what_it_holds(tmp_path):
         writer.finish()
     shard = ShardReader(path, 2, 3)
     assert shard.frames(1, [2]) == [b"last"] and shard.frames(0, [0]) == [b"first"]
-    assert [shard.there(*place) for place in ((0, 0), (0, 1), (1, 2))] == [True, False, True]
+    assert [shard.has(*place) for place in ((0, 0), (0, 1), (1, 2))] == [True, False, True]
     assert shard.index[1, 0].tolist() == [ABSENT, ABSENT]
     content = path.read_bytes()
     for wrong in (content[:-1], content[:50], b"", content[:-40] + b"\1" + content[-39:]):
@@ -129,7 +129,9 @@ def test_packed_images_are_the_png_s(packed, write_root, wells):
     out = np.zeros((2, SIZE, SIZE), np.uint8)
     assert store.read(B02, (3, 4), None, out) is out
     assert np.array_equal(out[1], pixels("HUVEC-01", "B02", 1, 4))
-    with pytest.raises(UserError, match=r"B02_s1_w3\.png: 24 x 24 pixels where the first is 12 x 12; give data\.size"):
+    with pytest.raises(
+        UserError, match=r"B02_s1_w3\.png: 24 x 24 pixels, but the first image is 12 x 12; set data\.size"
+    ):
         store.read(B02, (3, 4), None, np.zeros((2, SIZE // 2, SIZE // 2), np.uint8))
 
 
@@ -209,7 +211,7 @@ def test_sites_of_another_size_are_left_out(pack_root, write_root, wells):
     write_png(root / "train/HUVEC-01/Plate1/C03_s2_w5.png", np.zeros((SIZE, SIZE + 2), np.uint8))
     store = PackedStore(pack_root(root))
     assert missing_images(store, wells) == ["HUVEC-01/Plate1/C03_s2_w5.png"]
-    with pytest.raises(UserError, match="24 x 26 pixels where the plate's first is 24 x 24"):
+    with pytest.raises(UserError, match="24 x 26 pixels, but the plate's first image is 24 x 24"):
         store.read(Site("train", "HUVEC-01", 1, "C03", 2), (5,))
 
 

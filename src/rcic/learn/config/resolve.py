@@ -43,7 +43,7 @@ class Resolved:
     places: Places
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def locating_errors(self) -> Iterator[None]:
         """Prefix a UserError raised in the block that begins with a key with the origin of the key's value."""
         try:
             yield

@@ -65,7 +65,7 @@ def _cells(path: str, options: GridOptions, screen: Screen, log_root: Path) -> l
     for model, fold, channels in itertools.product(models, folds, options.parsed_sets or channel_sets(screen.spec)):
         overrides = {"model": model, "channels": list(channels)} | ({} if given.stage == "control" else {"fold": fold})
         resolved = resolve(path, options.set, overrides)
-        with resolved.told():
+        with resolved.locating_errors():
             config = for_screen(resolved.config, screen)
         flags = [f"--model={model}", f"--channels={channel_name(channels)}"]
         flags += [] if given.stage == "control" else [f"--fold={fold}"]

@@ -114,7 +114,7 @@ class GridScheduler:
 
     def _reason(self, cell: GridCell, state: RunState, code: int) -> str:
         """Return the reason why a training ended."""
-        message = self.launcher.said(cell.name)
+        message = self.launcher.last_message(cell.name)
         if code < 0:
             return f"killed by signal {-code} after {state.epochs} whole epochs" + (f", {message}" if message else "")
         return message or state.words or f"ended with code {code}, see its line above"

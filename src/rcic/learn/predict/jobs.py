@@ -74,7 +74,7 @@ def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
 def members_of_shard(members: Sequence[Member], shard: Shard | None) -> list[Member]:
     """Return the members of a shard (None: all), fold by fold, since those of a fold read the same held-out wells."""
     ordered = sorted(members, key=lambda member: (member.model, member.fold or 0, member.channels))
-    return list(members) if shard is None else shard.share(ordered)
+    return list(members) if shard is None else shard.take(ordered)
 
 
 def plan_job(

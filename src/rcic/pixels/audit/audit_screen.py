@@ -1,4 +1,4 @@
-"""`python src/data.py audit`: look at every image, say what is bad by plate, and write what trainings go by."""
+"""`python src/data.py audit`: check every image, log bad images by plate, and write the report that trainings use."""
 
 import logging
 import shutil
@@ -30,32 +30,31 @@ _log = logging.getLogger(__name__)
 
 Mode = Literal["full", "quick"]
 OnBad = Literal["stop", "drop", "other-site"]
-SEEN = "seen"  # the folder of what an audit's parts have seen, until its end
-_MOST_PLATES = 40  # that the table on screen has
+SEEN = "seen"  # the folder of the scan results of an audit's shards, until its end
+_MOST_PLATES = 40  # rows of the logged table
 
 
 def audit(
     data_root: DataRoot, out_dir: str | Path, mode: Mode, on_bad: OnBad, threads: int, jobs: RunShards = run_nothing
 ) -> Audit:
-    """Look at every image of every site of a screen, print what is bad by plate, and write the report.
+    """Check every image of every site of a screen, log the bad images by plate, and write the report.
 
-    ``mode``: ``full`` decodes every image, ``quick`` looks at existence and headers only. Every finding makes its image
-    a bad one: one that cannot be read has no pixels, and black, constant or doubled pixels are not those of the well.
-    ``on_bad`` is what trainings and predictions do then, see :class:`rcic.pixels.audit.findings.Audit`. ``jobs`` may
-    have parts of it looked at elsewhere; what they, or parts before them, have seen is not looked at again. Raises
-    UserError for tables or a data root that cannot be read and, after the report is written, for bad images if
-    ``on_bad`` is stop.
+    ``mode``: ``full`` decodes every image, ``quick`` checks existence and headers only. Every finding marks its image
+    as bad: an unreadable image has no pixels, and zero, constant or duplicate pixels are not those of the well.
+    ``on_bad`` decides what trainings and predictions do with them, see :class:`rcic.pixels.audit.findings.Audit`.
+    ``jobs`` may check shards elsewhere; results of these or earlier shards are reused. Raises UserError for tables or a
+    data root that cannot be read and, after the report is written, for bad images if ``on_bad`` is stop.
     """
     screen, out = read_screen(data_root), Path(out_dir)
-    store, rows, marks = open_store(screen), site_table(screen.wells, screen.spec.sites), folder_states(screen)
+    store, rows, states = open_store(screen), site_table(screen.wells, screen.spec.sites), folder_states(screen)
     channels = screen.spec.channel_numbers
-    _make(out)
+    _make_folder(out)
     began, findings = time.perf_counter(), list[Finding]()
     jobs()
-    seen = _seen(out, rows, len(channels), key_of(screen.fingerprint(), mode, marks))
+    scanned = _scanned(out, rows, len(channels), key_of(screen.fingerprint(), mode, states))
     with tqdm(total=len(rows), desc="audit", unit="site", disable=None) as bar:
-        for some in audit_sites(store, rows, mode == "full", threads, seen):
-            findings += some
+        for new_findings in audit_sites(store, rows, mode == "full", threads, scanned):
+            findings += new_findings
             bar.update()
     seconds = time.perf_counter() - began
     found = Audit(on_bad, _table(findings), screen.spec.sites)
@@ -71,56 +70,56 @@ def audit(
         "by_kind": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "by_plate": _by_plate(findings),
     }
-    write_audit(out, found, facts, marks)
+    write_audit(out, found, facts, states)
     shutil.rmtree(out / SEEN, ignore_errors=True)
     if findings:
         _log.info(audit_text(findings))
-    looked = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
-    _log.info(f"{out / REPORT}: {looked}: {_verdict(found, rows, out, channels)}")
+    counts_text = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
+    _log.info(f"{out / REPORT}: {counts_text}: {_verdict(found, rows, out, channels)}")
     if findings and on_bad == "stop":
         raise UserError(stopped(screen, found, out))
     return found
 
 
-def audit_shard(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: int, part: Shard) -> None:
-    """Look at every image of a part's experiments, and leave what was seen for the audit that ends it.
+def audit_shard(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: int, shard: Shard) -> None:
+    """Check every image of a shard's experiments, and store the results for the audit that completes the work.
 
-    Raises UserError as `audit`. An experiment that was looked at already, with its files as they lie now, is passed by.
+    Experiments already checked, with unchanged files, are skipped. Raises UserError as `audit` does.
     """
     screen, out = read_screen(data_root), Path(out_dir)
     store, rows = open_store(screen), site_table(screen.wells, screen.spec.sites)
     key = key_of(screen.fingerprint(), mode, folder_states(screen))
-    for experiment in part.share(sorted(rows["experiment"].unique())):
-        own = rows[rows["experiment"] == experiment]
+    for experiment in shard.take(sorted(rows["experiment"].unique())):
+        subset = rows[rows["experiment"] == experiment]
         path = out / SEEN / f"{experiment}.npz"
-        if ScanResults.read(path, key, (len(own), len(screen.spec.channels))) is None:
-            _look(store, own, mode, threads).write(path, key)
-        _log.info(f"{experiment}: {len(own):,} sites")
+        if ScanResults.read(path, key, (len(subset), len(screen.spec.channels))) is None:
+            _scan(store, subset, mode, threads).write(path, key)
+        _log.info(f"{experiment}: {len(subset):,} sites")
 
 
-def _look(store: Store, rows: pd.DataFrame, mode: Mode, threads: int) -> ScanResults:
-    """Return what is seen of the images of a site table."""
-    looks = ScanResults((len(rows), len(store.spec.channels)))
-    for number, some in enumerate(scan_sites(store, sites_of(rows), mode == "full", threads)):
-        looks.put(number, some)
-    return looks
+def _scan(store: Store, rows: pd.DataFrame, mode: Mode, threads: int) -> ScanResults:
+    """Scan the images of a site table."""
+    results = ScanResults((len(rows), len(store.spec.channels)))
+    for number, scans in enumerate(scan_sites(store, sites_of(rows), mode == "full", threads)):
+        results.put(number, scans)
+    return results
 
 
-def _seen(out: Path, rows: pd.DataFrame, n_channels: int, key: str) -> ScanResults:
-    """Return what parts have seen of a site table."""
-    looks = ScanResults((len(rows), n_channels))
-    for experiment, places in rows.groupby("experiment").indices.items():
-        own = ScanResults.read(out / SEEN / f"{experiment}.npz", key, (len(places), n_channels))
-        if own is not None:
-            looks.take(np.asarray(places), own)
-    return looks
+def _scanned(out: Path, rows: pd.DataFrame, n_channels: int, key: str) -> ScanResults:
+    """Return the results of earlier shards for a site table."""
+    results = ScanResults((len(rows), n_channels))
+    for experiment, positions in rows.groupby("experiment").indices.items():
+        subset = ScanResults.read(out / SEEN / f"{experiment}.npz", key, (len(positions), n_channels))
+        if subset is not None:
+            results.take(np.asarray(positions), subset)
+    return results
 
 
 def audit_text(findings: Sequence[Finding]) -> str:
-    """Return a table of findings: a line a plate that has any, a column a kind, and the total."""
+    """Return a table of findings: one line per plate with findings, one column per kind, and the total."""
     counts = Counter(finding.kind for finding in findings)
     kinds = [kind for kind in KINDS if counts[kind]]
-    plates = {name: _line(own) for name, own in _of_plates(findings).items()}
+    plates = {name: _line(plate_findings) for name, plate_findings in _of_plates(findings).items()}
     shown = dict(list(plates.items())[:_MOST_PLATES])
     width = max(len(name) for name in ("total", *shown))
     lines = [f"{'plate':{width}}  sites  images  " + "  ".join(kinds)]
@@ -133,7 +132,7 @@ def audit_text(findings: Sequence[Finding]) -> str:
 
 
 def _line(findings: Sequence[Finding]) -> tuple[int, int, Counter[str]]:
-    """Return the numbers of sites, of images and of each kind."""
+    """Return the number of sites, of images and of each kind."""
     sites = {(finding.id_code, finding.site) for finding in findings}
     return len(sites), len(findings), Counter(finding.kind for finding in findings)
 
@@ -147,7 +146,7 @@ def _of_plates(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 
 def _by_plate(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
-    return {name: dict(_line(own)[2]) for name, own in _of_plates(findings).items()}
+    return {name: dict(_line(plate_findings)[2]) for name, plate_findings in _of_plates(findings).items()}
 
 
 def _table(findings: Sequence[Finding]) -> pd.DataFrame:
@@ -157,23 +156,23 @@ def _table(findings: Sequence[Finding]) -> pd.DataFrame:
 
 
 def _verdict(found: Audit, rows: pd.DataFrame, out: Path, channels: Sequence[int]) -> str:
-    """Say how many sites are bad and, if it is decided, what becomes of them."""
+    """Return the number of bad sites and, if decided, how they are treated."""
     if found.findings.empty:
         return "nothing is bad"
     bad = rows[~found.sound(rows, channels)]
     kept = found.settled(rows, channels)
     lost = rows["id_code"].nunique() - kept["id_code"].nunique()
-    said = f"{len(found.findings):,} images of {len(bad):,} sites are bad, see {out / FINDINGS}"
+    counts = f"{len(found.findings):,} images of {len(bad):,} sites are bad, see {out / FINDINGS}"
     if found.on_bad == "stop":
-        return said
+        return counts
     taken = int((kept[TAKEN] > 0).sum()) if TAKEN in kept else 0
-    instead = f"{taken:,} get the images of their well's other site and " if taken else ""
+    replaced = f"{taken:,} get the images of another site of their well and " if taken else ""
     left_out = f"{len(rows) - len(kept):,} are left out ({lost:,} wells have none left)"
-    return f"{said}; with all channels {instead}{left_out}"
+    return f"{counts}; with all channels {replaced}{left_out}"
 
 
-def _make(out: Path) -> None:
-    """Make the folder before the work, which may take an hour. Raises UserError if that cannot be done."""
+def _make_folder(out: Path) -> None:
+    """Create the folder before the work, which may take an hour. Raises UserError if that fails."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

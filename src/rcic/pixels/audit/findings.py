@@ -1,4 +1,4 @@
-"""What an audit leaves behind (``audit.json``, ``audit.csv``) and what trainings and predictions make of it.
+"""The report of an audit (``audit.json``, ``audit.csv``), and its use by trainings and predictions.
 
 No torch here: a training reads the audit before anything slow is imported.
 """
@@ -30,7 +30,7 @@ _NAMED = 4  # changed folders that an error lists
 
 
 class Finding(NamedTuple):
-    """What is wrong with one image; ``file`` is its path relative to the data root."""
+    """The defect of one image; ``file`` is its path relative to the data root."""
 
     id_code: str
     site: int
@@ -41,30 +41,30 @@ class Finding(NamedTuple):
 
 
 class Unaudited(UserError):
-    """The images of a data root, as they lie there now, were not audited."""
+    """The images of a data root, in their present state, were not audited."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The bad images of a screen, a row of ``findings`` each, and what is done about them.
+    """The bad images of a screen, one row of ``findings`` each, and their treatment.
 
-    ``findings`` has the columns of :class:`Finding`. With ``on_bad`` ``stop`` nothing is trained. ``drop``: a site with
-    a bad image among the channels that are read is left out. ``other-site``: its images are taken from the well's first
-    other site that is sound.
+    ``findings`` has the columns of :class:`Finding`. ``on_bad`` is ``stop``: nothing is trained; ``drop``: a site with
+    a bad image among the channels in use is left out; ``other-site``: such a site gets the images of the first sound
+    site of its well.
     """
 
     on_bad: str
     findings: pd.DataFrame
-    sites: tuple[int, ...] = SITES  # that a well of the screen has
+    sites: tuple[int, ...] = SITES  # of each well of the screen
 
     def sound(self, rows: pd.DataFrame, channels: Sequence[int]) -> np.ndarray:
-        """Return for each row of a site table whether none of its images of these channels is bad, (N,) bool."""
+        """Return a mask (N,) bool of the rows of a site table without a bad image among these channels."""
         return ~pd.MultiIndex.from_frame(rows[["id_code", "site"]]).isin(self._bad(channels))
 
     def settled(self, rows: pd.DataFrame, channels: Sequence[int]) -> pd.DataFrame:
-        """Return the rows of a site table that are read, index from 0.
+        """Return the usable rows of a site table, index from 0.
 
-        With ``other-site`` the column :data:`rcic.pixels.images.sites.TAKEN` says which site's images a row has.
+        With ``other-site`` the column :data:`rcic.pixels.images.sites.TAKEN` has the site of each row's images.
         """
         sound = self.sound(rows, channels)
         if self.on_bad != "other-site":
@@ -75,7 +75,7 @@ class Audit:
         return rows.assign(**{TAKEN: taken})[sound | (taken > 0)].reset_index(drop=True)
 
     def digest(self, channels: Sequence[int]) -> str:
-        """Return the sha256 (hex) of the sites with a bad image among these channels and of ``on_bad``; "" if none."""
+        """Return the sha256 (hex) of ``on_bad`` and the sites with a bad image among these channels; "" if none."""
         bad = [f"{code} {site}" for code, site in self._bad(channels).sort_values()]
         return hashlib.sha256("\n".join([self.on_bad, *bad]).encode()).hexdigest() if bad else ""
 
@@ -85,29 +85,29 @@ class Audit:
         return pd.MultiIndex.from_frame(self.findings.loc[among, ["id_code", "site"]].drop_duplicates())
 
 
-def write_audit(folder: Path, audit: Audit, facts: Mapping[str, Any], marks: Mapping[str, FolderState]) -> None:
+def write_audit(folder: Path, audit: Audit, facts: Mapping[str, Any], states: Mapping[str, FolderState]) -> None:
     """Write ``audit.csv`` and ``audit.json``: both or neither. Raises UserError if they cannot be written."""
     table = audit.findings.to_csv(index=False, lineterminator="\n").encode()
-    told = {**facts, "on_bad": audit.on_bad, "findings_sha256": hashlib.sha256(table).hexdigest(), "marks": marks}
+    content = {**facts, "on_bad": audit.on_bad, "findings_sha256": hashlib.sha256(table).hexdigest(), "marks": states}
     with whole(folder / REPORT) as report:
-        report.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        report.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         with whole(folder / FINDINGS) as findings:
             findings.write_bytes(table)
 
 
 def read_audit(folder: str | Path, screen: Screen) -> Audit:
-    """Return what the audit in ``folder`` says of this very data root.
+    """Read the audit in ``folder``, which must be of this data root.
 
-    Raises Unaudited, naming the command to run, if it says nothing of it: there is none, or it is of another screen, or
-    the images have changed since. Raises UserError if it found bad images and its ``on_bad`` is ``stop``.
+    Raises Unaudited, with the command to run, if there is no audit, it is of another screen, or the images have changed
+    since. Raises UserError if it found bad images and its ``on_bad`` is ``stop``.
     """
     path = Path(folder) / REPORT
     facts, table = _read(path, screen)
     again = f"{_again(path, screen)} --mode={facts['mode']} --on_bad={facts['on_bad']}"
-    if names := changed_folders(screen, {name: FolderState(*mark) for name, mark in facts["marks"].items()}):
+    if names := changed_folders(screen, {name: FolderState(*state) for name, state in facts["marks"].items()}):
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        said = f"{', '.join(names[:_NAMED])}{more} changed since the audit in {path}"
-        raise Unaudited(f"{screen.root}: {said}; {again}")
+        changes = f"{', '.join(names[:_NAMED])}{more} changed since the audit in {path}"
+        raise Unaudited(f"{screen.root}: {changes}; {again}")
     audit = Audit(facts["on_bad"], table, screen.spec.sites)
     if audit.on_bad == "stop" and len(table):
         raise UserError(stopped(screen, audit, Path(folder)))
@@ -115,15 +115,15 @@ def read_audit(folder: str | Path, screen: Screen) -> Audit:
 
 
 def read_findings(folder: str | Path, screen: Screen) -> pd.DataFrame:
-    """Return the bad images that the audit in ``folder`` found, as `Audit` has them, whatever was decided on them.
+    """Return the ``findings`` of the audit in ``folder``, whatever its ``on_bad``.
 
-    Whether the images have changed since is not looked at. Raises Unaudited if there is no audit of this screen.
+    Later changes of the images are not checked. Raises Unaudited if there is no audit of this screen.
     """
     return _read(Path(folder) / REPORT, screen)[1]
 
 
 def stopped(screen: Screen, audit: Audit, folder: Path) -> str:
-    """Return the line that ends an audit with bad images, and every training after it, until there is a decision."""
+    """Return the error message of an audit with bad images, and of every later training, if ``on_bad`` is stop."""
     n_sites = len(audit.findings[["id_code", "site"]].drop_duplicates())
     bad = f"{len(audit.findings):,} bad images in {n_sites:,} sites, listed in {folder / FINDINGS}"
     return f"{screen.root}: {bad}; repair them and audit again, or audit with --on_bad=drop or --on_bad=other-site"
@@ -134,10 +134,10 @@ def _again(path: Path, screen: Screen) -> str:
 
 
 def _read(path: Path, screen: Screen) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return audit.json and audit.csv. Raises Unaudited if they are not there, not whole or not of this screen."""
+    """Read audit.json and audit.csv. Raises Unaudited if they are missing, damaged or of another screen."""
     beside, again = path.with_name(FINDINGS), _again(path, screen)
     if not path.exists():
-        raise Unaudited(f"{path}: not there, so nobody has looked at the images of {screen.root}; {again}")
+        raise Unaudited(f"{path}: not found, so the images of {screen.root} were not audited; {again}")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         is_whole = {"screen", "mode", "on_bad", "marks"} <= facts.keys() and facts["on_bad"] in ON_BAD
@@ -145,7 +145,7 @@ def _read(path: Path, screen: Screen) -> tuple[dict[str, Any], pd.DataFrame]:
     except (OSError, ValueError, KeyError, AttributeError):
         is_whole = False
     if not is_whole:
-        raise Unaudited(f"{path}: damaged, or {FINDINGS} beside it is not the one that was written with it; {again}")
+        raise Unaudited(f"{path}: damaged, or {FINDINGS} beside it is of another audit; {again}")
     if facts["screen"] != screen.fingerprint():
         raise Unaudited(f"{path}: of another screen, or of other tables than {screen.root} has now; {again}")
     text = {column: str for column in ("id_code", "file", "kind", "detail")}

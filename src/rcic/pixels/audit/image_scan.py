@@ -1,4 +1,4 @@
-"""What was seen of the images of many sites, in memory or in a file between an audit's parts and its end.
+"""Scan results of the images of many sites, in memory or in files between an audit's shards and its end.
 
 Letters: N sites, C channels.
 """
@@ -16,11 +16,11 @@ import numpy as np
 from rcic.files.atomic import whole
 from rcic.pixels.audit.folder_state import FolderState
 
-ScanFault = tuple[int, int, str, str]  # place among the sites, place among the channels, kind, detail
+ScanFault = tuple[int, int, str, str]  # index of the site, index of the channel, kind, detail
 
 
 class ImageScan(NamedTuple):
-    """What was seen of one image: its (H, W) and the hash of its pixels, 0 if they were not read; or what is wrong."""
+    """The scan of one image: its (H, W) and the hash of its pixels, 0 if they were not read; or its defect."""
 
     shape: tuple[int, int] = (0, 0)
     digest: int = 0
@@ -29,66 +29,67 @@ class ImageScan(NamedTuple):
 
 
 class ScanResults:
-    """The looks at N sites, as far as they are ``there``."""
+    """The scans of N sites; ``scanned`` (N,) bool marks the finished ones."""
 
     def __init__(self, shape: tuple[int, int]) -> None:  # (N, C)
-        self.there = np.zeros(shape[0], bool)
+        self.scanned = np.zeros(shape[0], bool)
         self.shapes = np.zeros((*shape, 2), np.int32)
         self.digests = np.zeros(shape, np.uint64)
-        self.wrong: dict[int, list[ScanFault]] = {}  # by place among the sites
+        self.wrong: dict[int, list[ScanFault]] = {}  # by index of the site
 
-    def put(self, number: int, looks: Sequence[ImageScan]) -> None:
-        """Note what was seen of a site, a look each channel."""
-        self.there[number] = True
-        self.shapes[number] = [look.shape for look in looks]
-        self.digests[number] = [look.digest for look in looks]
-        if any(look.kind for look in looks):
-            self.wrong[number] = [(number, at, look.kind, look.detail) for at, look in enumerate(looks) if look.kind]
+    def put(self, number: int, scans: Sequence[ImageScan]) -> None:
+        """Store the scans of a site, one per channel."""
+        self.scanned[number] = True
+        self.shapes[number] = [scan.shape for scan in scans]
+        self.digests[number] = [scan.digest for scan in scans]
+        if any(scan.kind for scan in scans):
+            self.wrong[number] = [(number, c, scan.kind, scan.detail) for c, scan in enumerate(scans) if scan.kind]
 
     def sound(self) -> np.ndarray:
-        """Return which images nothing is wrong with, (N, C) bool."""
-        sound = np.repeat(self.there[:, None], self.digests.shape[1], axis=1)
-        for number, place, *_ in (one for some in self.wrong.values() for one in some):
-            sound[number, place] = False
+        """Return a mask (N, C) bool of the images without a defect."""
+        sound = np.repeat(self.scanned[:, None], self.digests.shape[1], axis=1)
+        for number, channel, *_ in (fault for faults in self.wrong.values() for fault in faults):
+            sound[number, channel] = False
         return sound
 
-    def take(self, places: np.ndarray, other: "ScanResults") -> None:
-        """Note what another one has seen; its sites are those at these places here, (N of the other,) int64."""
-        self.there[places], self.shapes[places], self.digests[places] = other.there, other.shapes, other.digests
-        for number, some in other.wrong.items():
-            place = int(places[number])
-            self.wrong[place] = [(place, *rest) for _, *rest in some]  # type: ignore[misc]
+    def take(self, positions: np.ndarray, other: "ScanResults") -> None:
+        """Copy the results of ``other``; ``positions`` (N of the other,) int64 are the indices of its sites here."""
+        self.scanned[positions], self.shapes[positions] = other.scanned, other.shapes
+        self.digests[positions] = other.digests
+        for number, faults in other.wrong.items():
+            position = int(positions[number])
+            self.wrong[position] = [(position, *rest) for _, *rest in faults]  # type: ignore[misc]
 
     def write(self, path: Path, key: str) -> None:
-        """Write them whole. ``key``: see :func:`key_of`. UserError if the file cannot be written."""
+        """Write the results atomically. ``key``: see :func:`key_of`. Raises UserError if that fails."""
         content = io.BytesIO()
-        wrong = json.dumps([one for some in self.wrong.values() for one in some])
+        wrong = json.dumps([fault for faults in self.wrong.values() for fault in faults])
         np.savez(content, key=np.array(key), shapes=self.shapes, digests=self.digests, wrong=np.array(wrong))
         with whole(path) as temporary:
             temporary.write_bytes(content.getbuffer())
 
     @classmethod
     def read(cls, path: Path, key: str, shape: tuple[int, int]) -> "ScanResults | None":
-        """Return what is in a file; None if it is not there, not whole, or of other images than ``key`` says.
+        """Read the results of a file; None if it is missing, damaged, or has another ``key``.
 
         ``shape``: the numbers of sites and channels.
         """
-        looks = cls(shape)
+        results = cls(shape)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                kept = {name: arrays[name] for name in ("key", "shapes", "digests", "wrong")}
-            wrong = json.loads(str(kept["wrong"]))
+                stored = {name: arrays[name] for name in ("key", "shapes", "digests", "wrong")}
+            wrong = json.loads(str(stored["wrong"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        if str(kept["key"]) != key or kept["shapes"].shape != looks.shapes.shape:
+        if str(stored["key"]) != key or stored["shapes"].shape != results.shapes.shape:
             return None
-        looks.there[:], looks.shapes, looks.digests = True, kept["shapes"], kept["digests"]
-        for one in wrong:
-            looks.wrong.setdefault(one[0], []).append(tuple(one))
-        return looks
+        results.scanned[:], results.shapes, results.digests = True, stored["shapes"], stored["digests"]
+        for fault in wrong:
+            results.wrong.setdefault(fault[0], []).append(tuple(fault))
+        return results
 
 
-def key_of(fingerprint: str, mode: str, marks: Mapping[str, FolderState]) -> str:
-    """Return the sha256 (hex) of all that decides what is seen: the screen, how it is looked at, how its files lie."""
-    told: list[Any] = [fingerprint, mode, {name: list(mark) for name, mark in marks.items()}]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def key_of(fingerprint: str, mode: str, states: Mapping[str, FolderState]) -> str:
+    """Return the sha256 (hex) of everything that determines the results: screen, mode and folder states."""
+    content: list[Any] = [fingerprint, mode, {name: list(state) for name, state in states.items()}]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,15 +1,15 @@
 """Random views of one sample, uint8 (C, H, W).
 
-The geometry - one of the eight flips and turns, a shear, a zoom and the crop (:mod:`rcic.pixels.batches.crop`) - is a
-single affine map, drawn here and applied with one ``cv2.warpAffine`` to four channels at a time, or on a GPU to the
-whole batch (:mod:`rcic.pixels.batches.warp`): each pixel is interpolated once. With flips and turns alone no pixel is
-interpolated. The defaults (and channel dropout) are those of the competition's 4th place.
+The geometry - one of the eight flips and rotations, a shear, a zoom and the crop (:mod:`rcic.pixels.batches.crop`) - is
+a single affine map. It is applied with one ``cv2.warpAffine`` to four channels at a time, or on a GPU to the whole
+batch (:mod:`rcic.pixels.batches.warp`), so each pixel is interpolated once. Flips and rotations alone need no
+interpolation. The defaults (and channel dropout) are those of the competition's 4th place.
 
-``extra`` names transforms of pixel values, which come from albumentations (:data:`EXTRAS`). That package has
-a random state of its own, so it is seeded from the sample's generator before each call (0.04-0.09 ms), each thread
-has its own copy of it; and it is imported only when a name is given, because that alone takes seconds.
+``extra`` names transforms of pixel values from albumentations (:data:`EXTRAS`). That package has its own random state,
+so each thread has a copy, seeded from the sample's generator before each call (0.04-0.09 ms). It is imported only if
+needed, because the import takes seconds.
 
-Randomness derives from (seed, epoch, row): not from the thread, the batch or the order.
+Randomness derives from (seed, epoch, row), not from the thread, the batch or the order.
 """
 
 import copy
@@ -25,8 +25,8 @@ from rcic.errors import UserError, nearest
 from rcic.pixels.batches.crop import Crop, crop_of
 from rcic.pixels.batches.scratch import scratch
 
-# Our name -> albumentations' class and its arguments. In the competition the 41st place used brightness and
-# gamma, the 64th erasing (Zhong et al., arXiv 1708.04896). Normalising per image undoes most of brightness.
+# Name -> albumentations class and its arguments. In the competition the 41st place used brightness and gamma, the
+# 64th erasing (Zhong et al., arXiv 1708.04896). Normalisation per image undoes most of brightness.
 EXTRAS: dict[str, tuple[str, dict[str, Any]]] = {
     "brightness": ("RandomBrightnessContrast", {"brightness_limit": 0.2, "contrast_limit": 0.2, "p": 0.5}),
     "gamma": ("RandomGamma", {"gamma_limit": (80, 120), "p": 0.5}),
@@ -35,19 +35,19 @@ EXTRAS: dict[str, tuple[str, dict[str, Any]]] = {
     "erase": ("Erasing", {"scale": (0.02, 0.2), "p": 0.5}),
 }
 SAMPLE_KEYS = ("d4", "shear", "scale", "crop", "crop_start", "extra")
-# Keys of the same section that are not for one sample: of rcic.pixels.batches.batch, then of rcic.pixels.batches.mix.
+# Keys of the same section for whole batches: of rcic.pixels.batches.batch, then of rcic.pixels.batches.mix.
 BATCH_KEYS = ("scale_crop", "gain", "bias", "erase", "channel_dropout", "cutmix", "mixup", "mix_alpha", "mix_from")
-_TOGETHER = 4  # channels that are warped as one image
+_TOGETHER = 4  # channels that are warped together
 
-_own = threading.local()
+_per_thread = threading.local()
 
 
 @dataclass(frozen=True)
 class View:
-    """A window of an image, perhaps turned and sheared: pixel (x, y) of it lies at ``matrix`` (x, y, 1) in the image.
+    """A window of an image after an affine map: its pixel (x, y) lies at ``matrix`` (x, y, 1) in the image.
 
-    ``matrix`` (2, 3) float64; ``size`` (h, w) of the window. With ``number`` (0-7) nothing is interpolated: it is that
-    part of :func:`d4_view` which starts at ``corner`` (top, left).
+    ``matrix`` (2, 3) float64; ``size`` (h, w) of the window. With ``number`` (0-7) there is no interpolation: the
+    window is the part of :func:`d4_view` that starts at ``corner`` (top, left).
     """
 
     matrix: np.ndarray
@@ -56,7 +56,7 @@ class View:
     corner: tuple[int, int] = (0, 0)
 
     def of(self, image: np.ndarray, out: np.ndarray) -> None:
-        """Write the view of ``image`` (C, H, W) uint8 into ``out`` (C, h, w). Beyond its edge the image is mirrored."""
+        """Write the view of ``image`` (C, H, W) uint8 into ``out`` (C, h, w). The image is mirrored at its edges."""
         if self.number is not None:
             (top, left), (height, width) = self.corner, self.size
             out[:] = d4_view(image, self.number)[:, top : top + height, left : left + width]
@@ -79,20 +79,20 @@ class View:
 
 @dataclass(frozen=True)
 class SampleTransform:
-    """A random view of a sample, the same whenever seed, epoch and row are the same."""
+    """A random view of a sample, determined by seed, epoch and row."""
 
     d4: bool
     shear: float  # degrees, uniform in +-shear
-    scale: tuple[float, float]  # zoom, uniform between the two; above 1 magnifies
+    scale: tuple[float, float]  # range of a uniform zoom; above 1 magnifies
     crop: Crop | None
     seed: int
     pixel_values: Any = None  # an albumentations.Compose
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the view of ``image`` (C, H, W) uint8 that belongs to a row of the table in an epoch.
+        """Return the view of ``image`` (C, H, W) uint8 for a row of the table in an epoch.
 
-        It is contiguous, (C, H, W) or (C, side, side) uint8 with the crop's side of that epoch, in ``out`` if that is
-        given. Raises UserError if the crop, at its largest, is larger than the image.
+        The result is contiguous, (C, H, W) or (C, side, side) uint8 with the crop's side of that epoch, in ``out`` if
+        given. Raises UserError if the largest crop is larger than the image.
         """
         view, rng = self._draw(image.shape[1:], epoch, row)
         out = np.empty((len(image), *view.size), np.uint8) if out is None else out
@@ -102,15 +102,15 @@ class SampleTransform:
         return out
 
     def view(self, shape: tuple[int, int], epoch: int, row: int) -> View:
-        """Return the view that a row of the table has in an epoch, of an image of ``shape`` (H, W)."""
+        """Return the view of an image of ``shape`` (H, W) for a row of the table in an epoch."""
         return self._draw(shape, epoch, row)[0]
 
     def size(self, shape: tuple[int, int], epoch: int) -> tuple[int, int]:
-        """Return the (h, w) of every view in an epoch, of images of ``shape`` (H, W)."""
+        """Return the size (h, w) of all views in an epoch, for images of ``shape`` (H, W)."""
         return shape if self.crop is None else (self.crop.side(epoch),) * 2
 
     def _draw(self, shape: tuple[int, ...], epoch: int, row: int) -> tuple[View, np.random.Generator]:
-        """Return the view and the generator that has drawn it."""
+        """Draw a view; return it with its random generator."""
         rng = np.random.default_rng((self.seed, epoch, row))
         height, width = shape
         number = int(rng.integers(8 if height == width else 4)) if self.d4 else 0
@@ -125,12 +125,12 @@ class SampleTransform:
 
 
 def build(settings: Mapping[str, Any], seed: int = 0, n_epochs: int = 1) -> SampleTransform | None:
-    """Return the transform of a config's ``augment`` section, None when it changes nothing.
+    """Build the transform of a config's ``augment`` section, None if it is the identity.
 
     Keys, all optional: ``d4`` (true), ``shear`` (10 degrees), ``scale`` ([1, 1]), ``crop`` (null), ``crop_start``
-    (null: as ``crop``; else the crop's side in epoch 1, from where it grows to ``crop`` in epoch ``n_epochs``),
-    ``extra`` (names of :data:`EXTRAS`, applied in their order). :data:`BATCH_KEYS` are allowed but not used here:
-    they come after normalising. Raises UserError for an unknown key, an unknown name or a value out of range.
+    (null: as ``crop``; else the crop's side in epoch 1, which grows to ``crop`` in epoch ``n_epochs``), ``extra``
+    (names of :data:`EXTRAS`, applied in order). :data:`BATCH_KEYS` are allowed but not used here: they apply after
+    normalisation. Raises UserError for an unknown key, an unknown name or a value out of range.
     """
     known = (*SAMPLE_KEYS, *BATCH_KEYS)
     for key in settings:
@@ -148,16 +148,16 @@ def build(settings: Mapping[str, Any], seed: int = 0, n_epochs: int = 1) -> Samp
 
 
 def d4_view(image: np.ndarray, view: int) -> np.ndarray:
-    """Return one of the eight flips and turns of an image (..., H, W), without a copy.
+    """Return one of the eight flips and rotations of an image (..., H, W), without a copy.
 
-    The bits of ``view`` (0-7) say what is done, in this order: 4 transpose, 2 top to bottom, 1 left to right.
+    The bits of ``view`` (0-7) select, in this order: 4 transpose, 2 vertical flip, 1 horizontal flip.
     """
     image = image.swapaxes(-1, -2) if view & 4 else image
     return image[..., :: -1 if view & 2 else 1, :: -1 if view & 1 else 1]
 
 
 def _d4_matrix(view: int) -> np.ndarray:
-    """Return the (2, 2) map of a centred (x, y) of ``d4_view(image, view)`` to where it lies in ``image``."""
+    """Return the (2, 2) map of centred coordinates (x, y) of ``d4_view(image, view)`` to those of ``image``."""
     flip = np.diag([-1.0 if view & 1 else 1.0, -1.0 if view & 2 else 1.0])
     return flip[::-1] if view & 4 else flip
 
@@ -173,7 +173,7 @@ def _to_image(matrix: np.ndarray, shape: tuple[int, int], corner: tuple[int, int
 
 
 def _compose(names: Sequence[str]) -> Any:
-    """Return albumentations' Compose of the named extras, None without names; UserError if one is unknown."""
+    """Build albumentations' Compose of the named extras, None without names. Raises UserError for an unknown name."""
     for name in names:
         if name not in EXTRAS:
             known = ", ".join(EXTRAS)
@@ -187,8 +187,8 @@ def _compose(names: Sequence[str]) -> Any:
 
 
 def _seeded(compose: Any, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return ``compose`` applied to an image (C, H, W), its random state drawn from ``rng``; a thread has its copy."""
-    if getattr(_own, "original", None) is not compose:
-        _own.original, _own.compose = compose, copy.deepcopy(compose)
-    _own.compose.set_random_seed(int(rng.integers(2**31)))
-    return _own.compose(image=image.transpose(1, 2, 0))["image"].transpose(2, 0, 1)
+    """Apply this thread's copy of ``compose`` to an image (C, H, W), seeded from ``rng``."""
+    if getattr(_per_thread, "original", None) is not compose:
+        _per_thread.original, _per_thread.compose = compose, copy.deepcopy(compose)
+    _per_thread.compose.set_random_seed(int(rng.integers(2**31)))
+    return _per_thread.compose(image=image.transpose(1, 2, 0))["image"].transpose(2, 0, 1)

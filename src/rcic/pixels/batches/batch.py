@@ -1,6 +1,6 @@
-"""What is done to a whole batch on its compute device: normalise, then augment.
+"""Normalisation and augmentation of a whole batch on its compute device.
 
-Nothing here waits for the device: boxes and factors are tensors, drawn and applied where the batch is.
+Nothing here waits for the device: boxes and factors are tensors on it.
 """
 
 import math
@@ -13,22 +13,22 @@ from torch import Tensor
 
 from rcic.pixels.batches.scratch import Lender
 
-_CONSTANT = 1e-4  # below any uint8 image that is not constant: one grey level in one of 10^8 pixels
-_ERASED = (0.02, 0.2)  # share of the image's area
-_OBLONG = 0.3  # least ratio of an erased box's sides
+_CONSTANT = 1e-4  # standard deviation below that of any uint8 image but a constant one: one level in one of 10^8 pixels
+_ERASED = (0.02, 0.2)  # fraction of the image's area
+_OBLONG = 0.3  # smallest ratio of an erased box's sides
 _LENDER = Lender()
 
 
 def normalize(batch: Tensor, stats: Tensor | None = None) -> Tensor:
-    """Return (B, C, H, W) float32 with mean 0 and variance 1 in every image and channel; float64 stays float64.
+    """Normalise a batch to float32 (B, C, H, W) with mean 0 and variance 1 per image and channel.
 
-    ``batch`` is (B, C, H, W) uint8 (or float), on any device; a constant channel becomes 0. ``stats`` (B, C, 2)
-    are mean and standard deviation, in grey levels, to be used for the image's own: those of its plate, say
-    (:func:`rcic.pixels.batches.stats.group_stats`). On a GPU the own standard deviation is taken as the norm of the
-    centred pixels, on a CPU images go through OpenCV plane by plane, each of which stays in the cache.
+    ``batch`` is (B, C, H, W) uint8 (or float; float64 stays float64), on any device; a constant channel becomes 0.
+    ``stats`` (B, C, 2) are mean and standard deviation, in grey levels, to use instead of the image's: those of its
+    plate, for example (:func:`rcic.pixels.batches.stats.group_stats`). On a GPU the image's standard deviation is the
+    norm of the centred pixels; on a CPU OpenCV processes plane by plane, each of which fits into the cache.
     """
     if batch.dtype == torch.uint8 and batch.device.type == "cpu":
-        return _normalize_here(batch, stats)
+        return _normalize_on_cpu(batch, stats)
     dtype = torch.float64 if batch.dtype == torch.float64 else torch.float32
     pixels = batch.flatten(2).to(dtype, copy=True)  # (B, C, H*W)
     if stats is None:
@@ -41,24 +41,24 @@ def normalize(batch: Tensor, stats: Tensor | None = None) -> Tensor:
     return pixels.view(batch.shape)
 
 
-def _normalize_here(batch: Tensor, stats: Tensor | None) -> Tensor:
-    """Return what `normalize` does of uint8 images on the CPU, one plane at a time: a plane stays in the cache."""
+def _normalize_on_cpu(batch: Tensor, stats: Tensor | None) -> Tensor:
+    """Normalise uint8 images on the CPU, one plane at a time."""
     result = _LENDER.tensor(tuple(batch.shape), torch.float32)
     planes, outs = batch.flatten(0, 1).numpy(), result.flatten(0, 1).numpy()
     given = None if stats is None else stats.flatten(0, 1).double().numpy()  # (B * C, 2)
     for number, (plane, out) in enumerate(zip(planes, outs, strict=True)):
-        mean, std = (float(one[0, 0]) for one in cv2.meanStdDev(plane)) if given is None else given[number]
+        mean, std = (float(value[0, 0]) for value in cv2.meanStdDev(plane)) if given is None else given[number]
         scale = 1 / std if std > _CONSTANT else 0.0
         cv2.addWeighted(plane, scale, plane, 0.0, -mean * scale, out, cv2.CV_32F)
     return result
 
 
 def augment_batch(x: Tensor, settings: Mapping[str, Any], generator: torch.Generator | None = None) -> Tensor:
-    """Return the normalised batch (B, C, H, W) float under the random changes of a config's ``augment`` section.
+    """Apply the random changes of a config's ``augment`` section to a normalised batch (B, C, H, W) float.
 
-    In this order: ``scale_crop``, ``gain`` and ``bias``, ``erase``, ``channel_dropout``; see the functions of
-    these names. A key that is 0 or absent costs nothing and draws no random number; without any, ``x`` itself
-    comes back. ``x`` is never written to.
+    In this order: ``scale_crop``, ``gain`` and ``bias``, ``erase``, ``channel_dropout``; see the functions of these
+    names. A key that is 0 or absent draws no random number; without any, ``x`` itself is returned. ``x`` is never
+    modified.
     """
     if least := settings.get("scale_crop", 0):
         x = scale_crop(x, least, generator)
@@ -71,30 +71,30 @@ def augment_batch(x: Tensor, settings: Mapping[str, Any], generator: torch.Gener
 
 
 def scale_crop(x: Tensor, least: float, generator: torch.Generator | None = None) -> Tensor:
-    """Return every image's own random part, enlarged to the whole (B, C, H, W) by bilinear sampling.
+    """Crop a random window of each image and enlarge it to the full size (B, C, H, W) by bilinear sampling.
 
-    The part has the image's proportions; its sides are a share of the image's that is uniform in [``least``, 1],
-    its place is uniform among those inside the image. (The competition's winner trained with 0.5.)
+    The window has the image's proportions. The ratio of its sides to the image's is uniform in [``least``, 1], its
+    position is uniform inside the image. (The competition's winner trained with 0.5.)
     """
     height, width = x.shape[2:]
     side, down, right = _uniform(x, 3, generator)  # (B,)
     side = least + (1 - least) * side
-    y = _part(height, side, down)[:, :, None].expand(-1, -1, width)  # (B, H, W)
-    grid = torch.stack([_part(width, side, right)[:, None].expand(-1, height, -1), y], 3)  # (B, H, W, 2)
+    y = _sample_points(height, side, down)[:, :, None].expand(-1, -1, width)  # (B, H, W)
+    grid = torch.stack([_sample_points(width, side, right)[:, None].expand(-1, height, -1), y], 3)  # (B, H, W, 2)
     return torch.nn.functional.grid_sample(x, grid.to(x.dtype), "bilinear", "border", align_corners=False)
 
 
-def _part(n: int, side: Tensor, place: Tensor) -> Tensor:
-    """Return where (-1 to 1) the ``n`` pixels of a part's enlarged side lie, (B, n). ``place`` 0 is the first edge."""
+def _sample_points(n: int, side: Tensor, position: Tensor) -> Tensor:
+    """Return the coordinates (B, n), in -1 to 1, of ``n`` points on a window's side; ``position`` 0: at the edge."""
     centres = (torch.arange(n, device=side.device) + 0.5) * (2 / n) - 1
-    return side[:, None] * centres + ((1 - side) * (2 * place - 1))[:, None]
+    return side[:, None] * centres + ((1 - side) * (2 * position - 1))[:, None]
 
 
 def gain_and_bias(x: Tensor, gain: float, bias: float, generator: torch.Generator | None = None) -> Tensor:
-    """Return the batch (B, C, H, W) with every image's every channel times N(1, ``gain``) plus N(0, ``bias``).
+    """Scale each channel of each image (B, C, H, W) by N(1, ``gain``) and shift it by N(0, ``bias``).
 
-    ``gain`` and ``bias`` are standard deviations, of pixels whose own is 1: intensity augmentation by channel as
-    in Galdran et al. (arXiv 1707.06183).
+    ``gain`` and ``bias`` are standard deviations, for pixels of standard deviation 1: intensity augmentation by channel
+    as in Galdran et al. (arXiv 1707.06183).
     """
     device = x.device if generator is None else generator.device
     noise = torch.randn(2, *x.shape[:2], 1, 1, generator=generator, device=device).to(x.device, x.dtype)
@@ -102,7 +102,7 @@ def gain_and_bias(x: Tensor, gain: float, bias: float, generator: torch.Generato
 
 
 def erase(x: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
-    """Return the batch (B, C, H, W) in which, with probability ``p`` an image, a box of all channels is zero.
+    """Set a box in all channels to zero, with probability ``p`` per image, in a batch (B, C, H, W).
 
     Random erasing (Zhong et al., arXiv 1708.04896): 2 to 20 % of the area, sides in a ratio of 0.3 to 1 / 0.3 (of
     the image's proportions). Zero is the mean of a normalised channel.
@@ -116,19 +116,19 @@ def erase(x: Tensor, p: float, generator: torch.Generator | None = None) -> Tens
     return x * keep[:, None].to(x.dtype)
 
 
-def _within(n: int, share: Tensor, place: Tensor) -> Tensor:
-    """Return which of ``n`` pixels lie in an interval of that share of them, (B, n) bool. ``place`` 0: at the start."""
+def _within(n: int, share: Tensor, position: Tensor) -> Tensor:
+    """Return a mask (B, n) bool of an interval of ``share`` of ``n`` pixels; ``position`` 0: at the start."""
     size = (share * n).round().clamp(1, n)
-    start = (place * (n - size + 1)).floor()
-    at = torch.arange(n, device=share.device)
-    return (at >= start[:, None]) & (at < (start + size)[:, None])
+    start = (position * (n - size + 1)).floor()
+    index = torch.arange(n, device=share.device)
+    return (index >= start[:, None]) & (index < (start + size)[:, None])
 
 
 def channel_dropout(batch: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
-    """Return the batch (B, C, H, W) float in which, with probability ``p`` an image, one channel is zero.
+    """Set one channel to zero, with probability ``p`` per image, in a batch (B, C, H, W) float.
 
-    To be called after :func:`normalize`, so that a dropped channel is zero for the network too. A batch of
-    one channel comes back as it is.
+    Call it after :func:`normalize`, so that a dropped channel is zero for the network, too. A batch of one channel is
+    returned unchanged.
     """
     n_images, n_channels = batch.shape[:2]
     if p == 0 or n_channels == 1:
@@ -141,6 +141,6 @@ def channel_dropout(batch: Tensor, p: float, generator: torch.Generator | None =
 
 
 def _uniform(x: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
-    """Return ``n`` numbers uniform in [0, 1) for each image, (n, B) float32 on the batch's device."""
+    """Draw ``n`` numbers uniform in [0, 1) per image, (n, B) float32 on the batch's device."""
     device = x.device if generator is None else generator.device
     return torch.rand(n, len(x), generator=generator, device=device).to(x.device)

@@ -1,4 +1,4 @@
-"""The window of an image that is trained on, and how it grows: small windows first take half the time."""
+"""Random crops for training, whose size grows over the epochs: starting small halves the time."""
 
 from dataclasses import dataclass
 
@@ -20,13 +20,13 @@ class Crop:
             if type(value) is not int or value < 1:
                 raise UserError(f"augment.{key} is {value!r}, must be a number of pixels or null")
         if self.first > self.last:
-            raise UserError(f"augment.crop_start is {self.first}, must not be above augment.crop {self.last}")
+            raise UserError(f"augment.crop_start is {self.first}, must be at most augment.crop, {self.last}")
 
     def side(self, epoch: int) -> int:
         """Return the window's side in an epoch, counted from 1: linear, in steps of 32 pixels (16 below 128).
 
-        A whole number of steps suits networks, which halve an image five times; the first and the last side are as
-        asked for. With one epoch it is the last.
+        Multiples of the step suit networks, which halve an image five times; the first and the last side are as
+        configured. With one epoch the side is the last one.
         """
         epoch = max(epoch, 1)
         if epoch >= self.n_epochs:
@@ -40,7 +40,7 @@ class Crop:
     def window(self, rng: np.random.Generator, shape: tuple[int, int], epoch: int) -> tuple[slice, slice]:
         """Return the rows and columns of a random window of an image of ``shape`` (H, W).
 
-        Raises UserError, in whichever epoch, if the last window is larger than the image.
+        Raises UserError, in any epoch, if the last window is larger than the image.
         """
         if self.last > min(shape):
             raise UserError(f"augment.crop {self.last} is larger than the images, {shape[0]} x {shape[1]} pixels")
@@ -50,12 +50,12 @@ class Crop:
 
 
 def crop_of(crop: int | None, start: int | None, n_epochs: int = 1) -> Crop | None:
-    """Return the window that ``augment.crop`` and ``augment.crop_start`` ask for, None for the whole image.
+    """Return the Crop of ``augment.crop`` and ``augment.crop_start``, None for the whole image.
 
-    Raises UserError for a side that is no number of pixels, or a start above the end or without one.
+    Raises UserError for a side that is not a number of pixels, or a start above the end or without one.
     """
     if crop is None:
         if start is not None:
-            raise UserError(f"augment.crop_start is {start}, but augment.crop, to which it grows, is null")
+            raise UserError(f"augment.crop_start is {start}, but augment.crop, its final size, is null")
         return None
     return Crop(crop if start is None else start, crop, n_epochs)

@@ -1,4 +1,4 @@
-"""The rows of a site table as samples: the image, its class, and where it comes from."""
+"""The rows of a site table as samples: image, class and origin."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,13 +20,12 @@ SampleKey = int | tuple[int, int]  # a row, or (epoch, row) as the samplers give
 class SiteDataset(Dataset[dict[str, Any]]):
     """Sites of wells: ``dataset[row]`` or ``dataset[epoch, row]`` (the keys of EpochSampler) is a dict.
 
-    ``image`` (C, H, W) uint8 tensor, ``target`` int (-1: unknown), ``row`` int (of the site table), and the
-    columns :data:`META` as plain values. Images are brought to ``size`` x ``size`` pixels when it is given,
-    then go through ``transform(image, epoch, row)``. With S ``stacked`` sites a row is a well
-    (:func:`rcic.pixels.images.sites.stack_rows`) and its image (S * C, H, W), all channels of the first site and then
-    of the next, under one geometry; its ``site`` is 0, whatever the table says. May be read by several threads. Raises
-    UserError, naming the file, for an empty table, an unknown channel or site, or an image that cannot be read or has
-    another size than the first.
+    ``image`` (C, H, W) uint8 tensor, ``target`` int (-1: unknown), ``row`` int (of the site table), and the columns
+    :data:`META` as plain values. Images are resized to ``size`` x ``size`` pixels if it is given, then passed to
+    ``transform(image, epoch, row)``. With S ``stacked`` sites a row is a well
+    (:func:`rcic.pixels.images.sites.stack_rows`) and its image (S * C, H, W): all channels of the first site, then of
+    the next, with one geometry; its ``site`` is always 0. Thread-safe. Raises UserError, naming the file, for an empty
+    table, an unknown channel or site, or an image that cannot be read or has another size than the first.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
         self._meta = {name: rows[name].tolist() for name in META}
         self._cache: np.ndarray | None = None  # (N, C, H, W) uint8
         self._stats: torch.Tensor | None = None  # (N, C, 2) float32
-        self._shape = store.read(self._parts(0)[0], self.channels, size).shape[1:]  # (H, W) of every image
+        self._shape = store.read(self._image_sites(0)[0], self.channels, size).shape[1:]  # (H, W) of every image
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,7 +59,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
         return (max(len(self._stacked), 1) * len(self.channels), *self._shape)
 
     def set_stats(self, stats: np.ndarray) -> None:
-        """Give every sample the row's ``stats`` (C, 2) float32 of ``stats`` (N, C, 2), for ``batch.normalize``.
+        """Add the row's ``stats`` (C, 2) float32 of ``stats`` (N, C, 2) to every sample, for ``batch.normalize``.
 
         Raises ValueError for another shape.
         """
@@ -80,19 +79,19 @@ class SiteDataset(Dataset[dict[str, Any]]):
         return {"image": torch.from_numpy(image), **facts}
 
     def facts(self, rows: Sequence[int]) -> dict[str, Any]:
-        """Return what is known of some rows besides their pixels, a list for each name but ``stats`` (n, C, 2)."""
-        known: dict[str, Any] = {"target": [self._targets[row] for row in rows], "row": list(rows)}
+        """Return the fields of rows other than the image: a list for each name, but ``stats`` (n, C, 2)."""
+        fields: dict[str, Any] = {"target": [self._targets[row] for row in rows], "row": list(rows)}
         if self._stats is not None:
-            known["stats"] = self._stats[list(rows)]
-        return known | {name: [values[row] for row in rows] for name, values in self._meta.items()}
+            fields["stats"] = self._stats[list(rows)]
+        return fields | {name: [values[row] for row in rows] for name, values in self._meta.items()}
 
     @property
     def codes(self) -> bool:
-        """Whether images can be read coded (:meth:`rcic.pixels.images.store.Store.read`)."""
+        """Whether images can be read in coded form (:meth:`rcic.pixels.images.store.Store.read`)."""
         return self._cache is None and self.store.codes(self._size)
 
     def image(self, row: int, out: np.ndarray | None = None, coded: bool = False) -> np.ndarray:
-        """Return the image (C, H, W) uint8 of a row, before the transform, in ``out`` if that is given.
+        """Read the image (C, H, W) uint8 of a row, before the transform, into ``out`` if given.
 
         Raises UserError if it cannot be used.
         """
@@ -100,12 +99,12 @@ class SiteDataset(Dataset[dict[str, Any]]):
         if self._cache is not None:
             out[:] = self._cache[row]
             return out
-        for site, part in zip(self._parts(row), np.split(out, max(len(self._stacked), 1)), strict=True):
-            self.store.read(site, self.channels, self._size, part, coded)
+        for site, channels_out in zip(self._image_sites(row), np.split(out, max(len(self._stacked), 1)), strict=True):
+            self.store.read(site, self.channels, self._size, channels_out, coded)
         return out
 
     def preload(self, limit: int = 2**30) -> bool:
-        """Read every image into memory if all fit in ``limit`` bytes; return whether they do; UserError as `image`."""
+        """Read all images into memory if they fit in ``limit`` bytes; return whether they do. UserError as `image`."""
         if self._cache is None and len(self) * int(np.prod(self.shape)) <= limit:
             cache = np.empty((len(self), *self.shape), np.uint8)
             for row in range(len(self)):
@@ -113,7 +112,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
             self._cache = cache
         return self._cache is not None
 
-    def _parts(self, row: int) -> list[Site]:
-        """Return the sites that a row's image is made of: its own, or its well's stacked ones (or one for all)."""
+    def _image_sites(self, row: int) -> list[Site]:
+        """Return the sites of a row's image: its own, or the stacked ones of its well (or their replacement)."""
         site = self._sites[row]
         return [site._replace(site=site.site or int(number)) for number in self._stacked] if self._stacked else [site]

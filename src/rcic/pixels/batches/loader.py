@@ -1,7 +1,7 @@
 """Batches of sites, read ahead by threads of this process.
 
-Threads, because what takes the time - reading, inflating, decoding, warping - runs outside of Python's lock: a batch is
-filled where it is needed and no pixel is handed from process to process, which bounds torch's DataLoader.
+Threads suffice because the slow steps - reading, inflating, decoding, warping - release Python's lock. A batch is
+filled in place, and no pixel is copied between processes, which limits torch's DataLoader.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ from rcic.pixels.batches.warp import warp
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.packed.frame import undo_delta
 
-AHEAD = 2  # batches that are being read while one is worked on
+AHEAD = 2  # batches that are read ahead
 
 
 class Batches(Protocol):
-    """What says which rows make a batch: torch's BatchSampler, or one of :mod:`rcic.pixels.batches.sampler`."""
+    """A batch sampler: torch's BatchSampler, or one of :mod:`rcic.pixels.batches.sampler`."""
 
     batch_size: int
 
@@ -33,11 +33,10 @@ class Batches(Protocol):
 class BatchLoader:
     """Yields dicts of B samples: ``image`` (B, C, H, W) uint8, ``target``, ``row`` (B,) int64, and lists of META.
 
-    ``threads`` (0: none, each batch is read when it is asked for) and the order in which they end change nothing.
-    With ``on_device`` the images come as they are stored, ``coded`` if so (`rcic.pixels.packed.frame.undo_delta`),
-    with ``view`` (B, 2, 3) float64 and ``size`` (h, w), what :func:`rcic.pixels.batches.warp.warp` makes the views
-    from: all that :func:`view_on` does on a GPU. ``pin`` puts images into page-locked memory. An image that cannot be
-    used raises its UserError from the loop.
+    The result does not depend on ``threads`` (0: each batch is read on demand). With ``on_device`` the images are as
+    stored, possibly ``coded`` (`rcic.pixels.packed.frame.undo_delta`), with the ``view`` (B, 2, 3) float64 and ``size``
+    (h, w) of :func:`rcic.pixels.batches.warp.warp`, for :func:`view_on` to decode and warp on a GPU. ``pin`` puts
+    images into page-locked memory. An image that cannot be used raises its UserError from the loop.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class BatchLoader:
     ) -> None:
         self.dataset = dataset
         self.batch_sampler: Any = batches
-        self.batch_size, self.sampler = batches.batch_size, batches  # for Catalyst, as is
+        self.batch_size, self.sampler = batches.batch_size, batches  # for Catalyst
         self.drop_last = bool(getattr(batches, "drop_last", False))
         self.threads, self.pin, self._lender = threads, pin, Lender()
         self.on_device = on_device and dataset.transform is not None and dataset.transform.pixel_values is None
@@ -64,7 +63,7 @@ class BatchLoader:
             pool.shutdown(cancel_futures=True)
 
     def _begin(self, pool: Executor | None, keys: Sequence[SampleKey]) -> Callable[[], dict[str, Any]]:
-        """Begin to read a batch; return what waits for it."""
+        """Start to read a batch; return a function that waits for it and returns it."""
         pairs = [key if isinstance(key, tuple) else (0, key) for key in keys]
         epoch, transform = pairs[0][0], None if self.on_device else self.dataset.transform
         (n_channels, height, width), rows = self.dataset.shape, [row for _, row in pairs]
@@ -79,15 +78,16 @@ class BatchLoader:
             else:
                 transform(self.dataset.image(row, scratch("image", self.dataset.shape)), epoch, row, out)
 
-        waiting = None if pool is None else [pool.submit(read, *one) for one in zip(rows, images.numpy(), strict=True)]
+        tasks = zip(rows, images.numpy(), strict=True)
+        waiting = None if pool is None else [pool.submit(read, *task) for task in tasks]
 
         def end() -> dict[str, Any]:
             if waiting is None:
                 for row, out in zip(rows, images.numpy(), strict=True):
                     read(row, out)
             else:
-                for one in waiting:
-                    one.result()
+                for future in waiting:
+                    future.result()
             facts = self.dataset.facts(rows)
             numbers = {name: torch.tensor(facts.pop(name)) for name in ("target", "row")}
             return {"image": images, **numbers, **facts, **self._views(epoch, rows)}
@@ -95,7 +95,7 @@ class BatchLoader:
         return end
 
     def _views(self, epoch: int, rows: Sequence[int]) -> dict[str, Any]:
-        """Return the views that the device is to make."""
+        """Return the fields from which the device computes the views."""
         transform, shape = self.dataset.transform, self.dataset.shape[1:]
         if not self.on_device or transform is None:
             return {}
@@ -105,7 +105,7 @@ class BatchLoader:
 
 
 def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> torch.Tensor:
-    """Return a batch's views (B, C, h, w) uint8 on the device, made there if the loader has left that to it."""
+    """Return a batch's views (B, C, h, w) uint8 on the device, decoded and warped there if the loader did not."""
     images = batch["image"].to(device, non_blocking=True)
     if "view" not in batch:
         return images

@@ -1,6 +1,6 @@
 """Two images as one sample: CutMix and mixup of a batch with itself in another order.
 
-The caller mixes labels and metadata with the same order and share. What is random is drawn on the CPU, so that the
+The caller mixes labels and metadata with the same order and share. Random numbers are drawn on the CPU, so that the
 share is a plain number and nothing waits for the batch's device.
 """
 
@@ -12,12 +12,12 @@ from torch import Tensor
 def mix_batch(
     x: Tensor, rng: np.random.Generator, cutmix: float, mixup: float, alpha: float = 1.0
 ) -> tuple[Tensor, Tensor | None, float]:
-    """Return the batch (B, C, H, W) float, mixed or not, the order (B,) int64 and the share of the images themselves.
+    """Return the batch (B, C, H, W) float, perhaps mixed, the order (B,) int64 and the share of the original images.
 
-    ``cutmix`` and ``mixup`` are the chances that the batch is mixed in that way, together at most 1. Image i then
-    has ``share`` of itself and 1 - ``share`` of image ``order[i]``; the share is drawn from Beta(``alpha``,
-    ``alpha``). The order lies on the batch's device; it is None, the share 1 and the batch ``x`` itself, if nothing
-    was mixed. ``x`` is never written to.
+    ``cutmix`` and ``mixup`` are the probabilities of each method, together at most 1. Image i of a mixed batch has
+    ``share`` of itself and 1 - ``share`` of image ``order[i]``; the share is drawn from Beta(``alpha``, ``alpha``). The
+    order is on the batch's device. Without mixing the order is None, the share 1 and the batch ``x`` itself. ``x`` is
+    never modified.
     """
     if cutmix + mixup == 0:
         return x, None, 1.0
@@ -32,7 +32,7 @@ def mix_batch(
 
 
 def cut_mix(x: Tensor, order: Tensor, box: tuple[slice, slice]) -> tuple[Tensor, Tensor | None, float]:
-    """Return :func:`mix_batch`'s answer for a box (rows, columns) that is taken from the other image.
+    """Replace a box (rows, columns) by that of the other image; returns as :func:`mix_batch` does.
 
     CutMix (Yun et al., arXiv 1905.04899); the share is that of the pixels outside the box.
     """
@@ -46,7 +46,7 @@ def cut_mix(x: Tensor, order: Tensor, box: tuple[slice, slice]) -> tuple[Tensor,
 
 
 def _box(rng: np.random.Generator, height: int, width: int, share: float) -> tuple[slice, slice]:
-    """Return rows and columns of a box of 1 - ``share`` of the area about any point, cut off at the image's edges."""
+    """Draw a box (rows, columns) of 1 - ``share`` of the area around a random point, clipped at the image's edges."""
     sides = (np.sqrt(1 - share) * np.array([height, width])).round()
     centre = rng.random(2) * (height, width)
     (top, left), (bottom, right) = (

@@ -1,9 +1,9 @@
-"""The order of an epoch's samples: any rows together, or batches that come from one plate or experiment each.
+"""Samplers: the order of an epoch's samples, freely shuffled or in batches of one plate or experiment each.
 
-Keys are (epoch, row), so a resumed run keeps the order, and samples fetched ahead are never of the wrong epoch. The
+Keys are (epoch, row), so a resumed run keeps the order, and prefetched samples never belong to the wrong epoch. The
 owner sets ``sampler.epoch = n`` before each epoch. It is an attribute and not ``set_epoch``, because Accelerate's
-loader calls a method of that name with a count of its own, which starts at 0 again when a run is resumed.
-``sampler.rows`` are the rows in use; the owner may change them between epochs.
+loader calls a method of that name with its own count, which restarts at 0 when a run is resumed. ``sampler.rows`` are
+the rows in use; the owner may change them between epochs.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from torch.utils.data import Sampler
 class EpochSampler(Sampler[tuple[int, int]]):
     """Yield (epoch, row) for one rank's rows, shuffled by (seed, epoch).
 
-    Each rank of ``world`` gets equally many rows; up to ``world - 1`` sit out an epoch, others each time.
+    Each rank of ``world`` gets equally many rows; up to ``world - 1`` rows are skipped, different ones in each epoch.
     """
 
     def __init__(self, n_rows: int, seed: int = 0, rank: int = 0, world: int = 1) -> None:
@@ -27,8 +27,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = self.rows[np.random.default_rng((self.seed, self.epoch)).permutation(len(self.rows))]
-        own = order[: len(self) * self.world][self.rank :: self.world]
-        return iter([(self.epoch, row) for row in own.tolist()])
+        rank_rows = order[: len(self) * self.world][self.rank :: self.world]
+        return iter([(self.epoch, row) for row in rank_rows.tolist()])
 
     def __len__(self) -> int:
         return len(self.rows) // self.world
@@ -37,11 +37,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
 class GroupBatches(Sampler[list[tuple[int, int]]]):
     """Yield batches of (epoch, row), each of one group's rows only, shuffled by (seed, epoch).
 
-    ``groups`` (R,) is the group of each row: a plate, say, whose own statistics BatchNorm then sees. A group's rows are
-    cut into the fewest batches of at most ``batch_size`` (one more rather than leave a row alone), as equal as can be;
-    a group of one row, which has no variance, sits out. Each rank of ``world`` takes batches of its own, so those of a
-    step come from other plates on other ranks. All get equally many; up to ``world - 1`` sit out an epoch, others each
-    time.
+    ``groups`` (R,) is the group of each row, such as its plate, whose statistics BatchNorm then sees. A group's rows
+    are divided into the fewest batches of at most ``batch_size`` (one more rather than a batch of one row), of nearly
+    equal size; a group of one row, which has no variance, is skipped. The ranks of ``world`` take different batches, so
+    that those of one step come from different plates. All ranks get equally many; up to ``world - 1`` batches are
+    skipped, different ones in each epoch.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
         return sum(self._n_batches(len(rows)) for rows in self._by_group()) // self.world
 
     def _by_group(self) -> list[NDArray[np.int64]]:
-        """Return the rows in use of every group with two or more."""
-        own = self.groups[self.rows]
-        order = np.argsort(own, kind="stable")
-        cuts = np.flatnonzero(np.diff(own[order])) + 1
+        """Return the rows in use of each group with at least two."""
+        row_groups = self.groups[self.rows]
+        order = np.argsort(row_groups, kind="stable")
+        cuts = np.flatnonzero(np.diff(row_groups[order])) + 1
         return [self.rows[part] for part in np.split(order, cuts) if len(part) > 1]
 
     def _n_batches(self, n_rows: int) -> int:
@@ -78,20 +78,22 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
 
 
 class WholeGroups(Sampler[list[int]]):
-    """Yield the batches, in order, in which a rank reads every ``world``-th group whole, without shuffling.
+    """Yield the batches of every ``world``-th group, in order and complete, for one rank, without shuffling.
 
-    ``groups`` (R,) must be sorted, so that a group's rows stand together; no batch crosses from one to the next. Raises
-    ValueError if they are not.
+    ``groups`` (R,) must be sorted, so that a group's rows are contiguous; no batch spans two groups. Raises ValueError
+    if they are not sorted.
     """
 
     def __init__(self, groups: NDArray[np.int64], batch_size: int, rank: int = 0, world: int = 1) -> None:
         steps = np.diff(groups)
         if (steps < 0).any():
             raise ValueError("groups are not sorted")
-        own = np.split(np.arange(len(groups)), np.flatnonzero(steps) + 1)[rank::world]
+        rank_groups = np.split(np.arange(len(groups)), np.flatnonzero(steps) + 1)[rank::world]
         self.batch_size = batch_size
         self.batches = [
-            part[start : start + batch_size].tolist() for part in own for start in range(0, len(part), batch_size)
+            rows[start : start + batch_size].tolist()
+            for rows in rank_groups
+            for start in range(0, len(rows), batch_size)
         ]
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""Memory that is used again and again: the system clears what is got anew, and a batch is a hundred megabytes."""
+"""Reusable memory: the system would clear each new allocation, and a batch has a hundred megabytes."""
 
 import math
 import threading
@@ -7,28 +7,28 @@ import weakref
 import numpy as np
 import torch
 
-_own = threading.local()
+_per_thread = threading.local()
 
 
 def scratch(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return this thread's array of a name, ``shape`` uint8; what is in it is what was last written there."""
-    arrays: dict[str, np.ndarray] = _own.__dict__.setdefault("arrays", {})
+    """Return this thread's array of a name, of ``shape`` uint8, with its previous content."""
+    arrays: dict[str, np.ndarray] = _per_thread.__dict__.setdefault("arrays", {})
     if name not in arrays or arrays[name].shape != shape:
         arrays[name] = np.empty(shape, np.uint8)
     return arrays[name]
 
 
 class Lender:
-    """Lends tensors in memory of the CPU and lends it again once nothing looks at a tensor any more.
+    """Lends tensors in CPU memory and reuses the memory once a tensor has no references.
 
-    For batches, one as large as the other: memory that is too small for what is asked for is forgotten.
+    For batches of equal size: memory that is too small for a request is released.
     """
 
     def __init__(self) -> None:
         self._size, self._free = 0, list[np.ndarray]()
 
     def tensor(self, shape: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> torch.Tensor:
-        """Return a tensor whose content is whatever was there before."""
+        """Return an uninitialised tensor."""
         size = math.prod(shape) * dtype.itemsize
         if size > self._size:
             self._size, self._free = size, []

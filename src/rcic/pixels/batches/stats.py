@@ -1,4 +1,4 @@
-"""Mean and standard deviation of every site, and of the plate, experiment or cell type that it belongs to."""
+"""Mean and standard deviation of each site, and of its plate, experiment or cell type."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +19,10 @@ STATISTICS_UNITS: dict[str, list[str]] = {
 
 
 def site_stats(dataset: SiteDataset, threads: int = 0) -> np.ndarray:
-    """Return mean and standard deviation of every row's every channel, (R, C, 2) float64, in grey levels.
+    """Compute mean and standard deviation of each row and channel, (R, C, 2) float64, in grey levels.
 
-    Of the images before any augmentation, each read once, by ``threads``. Raises UserError, naming the file, for an
-    image that cannot be used.
+    Images are read once, without augmentation, by ``threads``. Raises UserError, naming the file, for an image that
+    cannot be used.
     """
 
     def measure(row: int) -> np.ndarray:
@@ -33,12 +33,12 @@ def site_stats(dataset: SiteDataset, threads: int = 0) -> np.ndarray:
 
 
 def group_stats(stats: np.ndarray, rows: pd.DataFrame, by: str) -> np.ndarray:
-    """Return mean and standard deviation of all pixels of the group that each row is in, (R, C, 2) float32.
+    """Compute mean and standard deviation over all pixels of each row's group, (R, C, 2) float32.
 
     ``stats`` (R, C, 2) are those of the R ``rows`` of a site table (images of one size), ``by`` is a key of
-    `STATISTICS_UNITS`; a plate is that of one experiment. With m and s of the N images of a group, its mean is M = mean(m)
-    and its variance mean(s^2) + mean((m - M)^2), the law of total variance. Raises UserError for an unknown ``by``,
-    ValueError if ``stats`` and ``rows`` differ in length.
+    `STATISTICS_UNITS`; a plate belongs to one experiment. With m and s of the N images of a group, its mean is
+    M = mean(m) and its variance mean(s^2) + mean((m - M)^2), the law of total variance. Raises UserError for an unknown
+    ``by``, ValueError if ``stats`` and ``rows`` differ in length.
     """
     if by not in STATISTICS_UNITS:
         raise UserError(f"data.norm: {by!r} is none of {', '.join(STATISTICS_UNITS)}")
@@ -52,14 +52,14 @@ def group_stats(stats: np.ndarray, rows: pd.DataFrame, by: str) -> np.ndarray:
 
 
 def _numbers(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Return for each row the number of its group, counted from 0, (R,)."""
+    """Return the group number of each row, from 0, (R,)."""
     if not columns:
         return np.zeros(len(rows), dtype=np.int64)
     return rows.groupby(list(columns), sort=False).ngroup().to_numpy()
 
 
 def _means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return the mean of the rows of each group, (G, C), of ``values`` (R, C)."""
+    """Return the mean (G, C) of ``values`` (R, C) over the rows of each group."""
     sums = np.zeros((group.max() + 1, values.shape[1]))
     np.add.at(sums, group, values)
     return sums / np.bincount(group)[:, None]

@@ -1,4 +1,4 @@
-"""The fixed views of a batch whose predictions are averaged (test-time augmentation)."""
+"""The fixed views of a batch for test-time augmentation, whose predictions are averaged."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rcic.errors import UserError, nearest
 
-# As numbers of rcic.pixels.batches.augment.d4_view. "rot90" is counter-clockwise, as NumPy's; "transverse" is the
+# Numbers of rcic.pixels.batches.augment.d4_view. "rot90" is counter-clockwise, as in NumPy; "transverse" is the
 # transpose about the other diagonal.
 D4 = {
     "identity": 0,
@@ -22,18 +22,18 @@ CROPS = "crops"
 
 
 def views(x: Tensor, names: Sequence[str], crop: int | None = None) -> Iterator[Tensor]:
-    """Return an iterator over the named views of a batch (B, C, H, W), in their order.
+    """Return an iterator over the named views of a batch (B, C, H, W), in order.
 
     Names are those of :data:`D4` and ``crops``: the four corners and the middle, each (B, C, ``crop``, ``crop``), or
     the whole image once if it has that size. Raises UserError for an unknown name, or for ``crops`` without ``crop``
     or with one that is larger than the images.
     """
-    windows = _checked(names, crop, (x.shape[2], x.shape[3]))
+    windows = _windows(names, crop, (x.shape[2], x.shape[3]))
     return (view for name in names for view in (_cut(x, windows) if name == CROPS else [d4_batch(x, D4[name])]))
 
 
 def d4_batch(x: Tensor, view: int) -> Tensor:
-    """Return one of the eight flips and turns of a batch (..., H, W): ``augment.d4_view`` for tensors."""
+    """Return one of the eight flips and rotations of a batch (..., H, W): ``augment.d4_view`` for tensors."""
     x = x.transpose(-1, -2) if view & 4 else x
     flipped = [axis for bit, axis in ((2, -2), (1, -1)) if view & bit]
     return x.flip(flipped) if flipped else x
@@ -43,8 +43,8 @@ def _cut(x: Tensor, windows: Sequence[tuple[slice, slice]]) -> Iterator[Tensor]:
     return (x[:, :, rows, columns] for rows, columns in windows)
 
 
-def _checked(names: Sequence[str], crop: int | None, shape: tuple[int, int]) -> list[tuple[slice, slice]]:
-    """Return the windows (rows, columns) of ``crops``, none if it is not named; UserError for what cannot be done."""
+def _windows(names: Sequence[str], crop: int | None, shape: tuple[int, int]) -> list[tuple[slice, slice]]:
+    """Check the names; return the windows (rows, columns) of ``crops``, none if it is not named. Raises UserError."""
     known = (*D4, CROPS)
     for name in names:
         if name not in known:

@@ -1,8 +1,8 @@
-"""One PNG file -> its grey planes, or the reason why not; what is wrong with an image of any kind.
+"""PNG files: their grey planes, or the reason why they cannot be used; the error class of all image files.
 
-A PNG's header, end mark and checksums are looked at before it is decoded (0.03 ms of the 2.8 ms that a 512-pixel
-image takes): a damaged file is found for certain, whatever the decoder would make of it, libpng has nothing to print on
-the user's console, and no header makes the decoder ask for more memory than an image can need.
+A PNG's header, end mark and checksums are checked before decoding (0.03 ms of the 2.8 ms for a 512-pixel image): damage
+is always detected, whatever the decoder does with it, libpng prints nothing on the user's console, and no header makes
+the decoder allocate more memory than an image can need.
 """
 
 import os
@@ -19,7 +19,7 @@ from rcic.errors import UserError
 
 MOST_PIXELS = 64_000_000  # 8,000 x 8,000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_HEADER = b"\0\0\0\x0dIHDR"  # how the first chunk begins: its length and its name
+_HEADER = b"\0\0\0\x0dIHDR"  # start of the first chunk: its length and its name
 _HEADER_END = 33  # bytes to the end of that chunk
 _COLOURS = {
     0: "one grey channel",
@@ -28,15 +28,15 @@ _COLOURS = {
     4: "an alpha channel",
     6: "4 channels (RGB and alpha)",
 }
-_DENSEST = 1032  # pixels that a byte of a PNG can stand for at most: deflate's limit
+_DENSEST = 1032  # most pixels per byte of a PNG: deflate's limit
 DAMAGED = "copy or download it again"
 
 
 class BadImage(UserError):
-    """An image that cannot be used. ``kind`` is one word for what is wrong with it, ``reason`` says it in full.
+    """An image that cannot be used. ``kind`` is the defect in one word, ``reason`` its description.
 
     Kinds: missing, ambiguous, unreadable, empty, truncated, damaged, not-png, not-tiff, depth, channels, size; and
-    left-out, of an image that was not packed.
+    left-out, for an image that was not packed.
     """
 
     def __init__(self, name: str | PathLike[str], kind: str, reason: str) -> None:
@@ -45,7 +45,7 @@ class BadImage(UserError):
 
 
 class Planes(NamedTuple):
-    """What an image file must hold: ``n`` grey planes of 8 or 16 ``bits`` a pixel."""
+    """The required content of an image file: ``n`` grey planes of 8 or 16 ``bits`` per pixel."""
 
     n: int = 1
     bits: int = 8
@@ -65,13 +65,13 @@ class _Defect(NamedTuple):
 
 
 def read_png(path: str | PathLike[str], wanted: Planes = GREY) -> np.ndarray:
-    """Return the planes (C, H, W), uint8 or uint16, of a PNG: one grey, or the three of RGB.
+    """Read the planes (C, H, W), uint8 or uint16, of a PNG: one grey plane, or three of RGB.
 
-    Raises BadImage, naming the file, when it is missing, empty, cut off, damaged, not a PNG, of more than
-    :data:`MOST_PIXELS`, or has other bits or planes than wanted.
+    Raises BadImage, naming the file, if it is missing, empty, truncated, damaged, not a PNG, larger than
+    :data:`MOST_PIXELS`, or has other bits or planes than ``wanted``.
     """
     data = _bytes(path)
-    if defect := _defect(data) or _unsuitable(data, wanted) or _untrue(data):
+    if defect := _defect(data) or _unsuitable(data, wanted) or _implausible(data):
         raise BadImage(path, *defect)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # (H, W[, 3]), or None
@@ -83,9 +83,9 @@ def read_png(path: str | PathLike[str], wanted: Planes = GREY) -> np.ndarray:
 
 
 def png_shape(path: str | PathLike[str], wanted: Planes = GREY) -> tuple[int, int]:
-    """Return the (H, W) that a PNG says it has. Reads its first 33 bytes only.
+    """Return the (H, W) in a PNG's header. Reads its first 33 bytes only.
 
-    Raises BadImage as `read_png` does, for what these bytes tell.
+    Raises BadImage as `read_png` does, for defects in these bytes.
     """
     data = _bytes(path, _HEADER_END)
     if defect := _defect(data, until=b"IHDR") or _unsuitable(data, wanted):
@@ -94,28 +94,28 @@ def png_shape(path: str | PathLike[str], wanted: Planes = GREY) -> tuple[int, in
 
 
 def png_bytes(image: np.ndarray) -> bytes:
-    """Return an image (H, W) uint8 as a PNG, packed quickly rather than tightly."""
+    """Encode an image (H, W) uint8 as a PNG, with fast compression."""
     return cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
 
 
 def resize(image: np.ndarray, out: np.ndarray) -> None:
-    """Write an image (H, W) uint8 into ``out`` (h, w): area averages when it shrinks, else linear."""
+    """Resize an image (H, W) uint8 into ``out`` (h, w): area averages to shrink, else linear."""
     if image.shape == out.shape:
         out[:] = image
         return
-    how = cv2.INTER_AREA if out.shape[0] < min(image.shape) else cv2.INTER_LINEAR
-    out[:] = cv2.resize(image, out.shape[::-1], interpolation=how)
+    interpolation = cv2.INTER_AREA if out.shape[0] < min(image.shape) else cv2.INTER_LINEAR
+    out[:] = cv2.resize(image, out.shape[::-1], interpolation=interpolation)
 
 
 def check_shape(name: str | PathLike[str], found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    """Raise UserError if an image is not of the size (H, W) that the others are."""
+    """Raise UserError if an image has another size (H, W) than ``wanted``."""
     if found != wanted:
         (height, width), (high, wide) = found, wanted
-        raise UserError(f"{name}: {height} x {width} pixels where the first is {high} x {wide}; give data.size")
+        raise UserError(f"{name}: {height} x {width} pixels, but the first image is {high} x {wide}; set data.size")
 
 
 def _bytes(path: str | PathLike[str], n_bytes: int | None = None) -> bytes:
-    """Return a file's bytes, or the first ones (in a third of the time that a file object takes)."""
+    """Read a file, or its first bytes (in a third of a file object's time)."""
     try:
         return Path(path).read_bytes() if n_bytes is None else _beginning(path, n_bytes)
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def _beginning(path: str | PathLike[str], n_bytes: int) -> bytes:
 
 
 def _defect(data: bytes, until: bytes = b"IEND") -> _Defect | None:
-    """Return what is wrong with the bytes as a PNG container, up to the chunk ``until``; None if nothing is.
+    """Return the defect of the bytes as a PNG container, up to the chunk ``until``; None if there is none.
 
     A PNG is its signature and then chunks: length (4 bytes), name (4), content, CRC-32 of name and content
     (4); the first is IHDR, the last IEND (https://www.w3.org/TR/png-3/#5DataRep).
@@ -167,8 +167,8 @@ def _shape(data: bytes) -> tuple[int, int]:
     return height, width
 
 
-def _untrue(data: bytes) -> _Defect | None:
-    """Return why a PNG cannot have the size that its header says, for which memory would be taken; None if it can."""
+def _implausible(data: bytes) -> _Defect | None:
+    """Return the defect of a PNG too short for the size in its header, which would be allocated; else None."""
     height, width = _shape(data)
     if height * width <= _DENSEST * len(data):
         return None
@@ -178,15 +178,15 @@ def _untrue(data: bytes) -> _Defect | None:
 
 
 def _unsuitable(data: bytes, wanted: Planes) -> _Defect | None:
-    """Return why a PNG whose header is sound cannot be used, None if it can."""
+    """Return the reason why a PNG with a valid header cannot be used, None if it can."""
     depth, colour, found = data[24], data[25], _shape(data)
     if colour != (0 if wanted.n == 1 else 2):
         kind = _COLOURS.get(colour, "an unknown colour type")
         must = "must be one grey channel" if wanted.n == 1 else f"of {wanted.n} channels must be RGB"
         return _Defect("channels", f"the PNG has {kind}; an image {must}")
     if depth != wanted.bits:
-        remedy = "rescale it to 0-255" if wanted.bits == 8 else "or is images.bits of the screen's form wrong?"
-        return _Defect("depth", f"the PNG has {depth} bits a pixel; an image must have {wanted.bits} ({remedy})")
+        remedy = "rescale it to 0-255" if wanted.bits == 8 else "or is images.bits of the screen spec wrong?"
+        return _Defect("depth", f"the PNG has {depth} bits per pixel; an image must have {wanted.bits} ({remedy})")
     if found[0] * found[1] > MOST_PIXELS:
         most = f"an image may have {MOST_PIXELS // 1_000_000} million"
         return _Defect("size", f"the PNG says it has {found[0]} x {found[1]} pixels (height x width); {most}")

@@ -1,4 +1,4 @@
-"""`python src/data.py levels`: which grey levels of a camera should become 0 and 255, measured on a few images."""
+"""`python src/data.py levels`: the grey levels of a camera that should map to 0 and 255, measured on a few images."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from rcic.screen.source import DataRoot, as_source
 from rcic.screen.spec_files import resolve_spec
 from rcic.screen.table import Screen, read_screen
 
-LOW, HIGH = 0.1, 99.9  # percentiles of the pixels that become 0 and 255
+LOW, HIGH = 0.1, 99.9  # percentiles of the pixels that map to 0 and 255
 
 
 def levels(data_root: DataRoot, n_images: int) -> str:
-    """Return lines for the form's ``channels``: of each channel the grey levels that become 0 and 255.
+    """Return lines for ``channels`` of the screen spec: the grey levels of each channel that map to 0 and 255.
 
-    They are percentiles of the pixels of ``n_images`` images a channel, spread over the whole screen: one pair for all
-    plates, so that what differs between plates still does. Raises UserError if no image of a channel can be read.
+    They are percentiles of the pixels of ``n_images`` images per channel, spread over the whole screen: one pair for
+    all plates preserves differences between plates. Raises UserError if no image of a channel can be read.
     """
     root = Path(str(data_root))
     screen = read_screen(data_root, resolve_spec(root, as_source(data_root).screen, measured=False))
     store = FileStore(screen.root, screen.spec, screen.barcodes)
-    lines = [f"# percentiles {LOW} and {HIGH} of {n_images} images a channel"]
+    lines = [f"# percentiles {LOW} and {HIGH} of {n_images} images per channel"]
     for number, channel in enumerate(screen.spec.channels, start=1):
         low, high = np.percentile(_pixels(store, screen, number, n_images), [LOW, HIGH])
         bounds = int(np.floor(low)), max(int(np.ceil(high)), int(np.floor(low)) + 1)
@@ -33,15 +33,15 @@ def levels(data_root: DataRoot, n_images: int) -> str:
 
 
 def _pixels(store: FileStore, screen: Screen, channel: int, n_images: int) -> np.ndarray:
-    """Return the grey levels of some images of a channel, as the camera told them, (N,) uint8 or uint16."""
+    """Return a sample (N,) uint8 or uint16 of the camera's grey levels from some images of a channel."""
     sites = sites_of(site_table(screen.wells, screen.spec.sites))
-    places = np.linspace(0, len(sites) - 1, min(n_images, len(sites))).astype(int)
-    found, first = [], None
-    for place in places:
+    indices = np.linspace(0, len(sites) - 1, min(n_images, len(sites))).astype(int)
+    samples, first = [], None
+    for index in indices:
         try:
-            found.append(store.raw(sites[place], channel)[::4, ::4].ravel())
+            samples.append(store.raw(sites[index], channel)[::4, ::4].ravel())
         except BadImage as error:
             first = first or error
-    if not found:
-        raise UserError(f"none of {len(places)} images of channel {channel} can be read, the first: {first}")
-    return np.concatenate(found)
+    if not samples:
+        raise UserError(f"none of {len(indices)} images of channel {channel} can be read, the first: {first}")
+    return np.concatenate(samples)

@@ -1,4 +1,4 @@
-"""Which file an image of a site is in, as the screen's form says."""
+"""Paths of image files, from the patterns of the screen spec."""
 
 import itertools
 import os
@@ -13,100 +13,100 @@ from rcic.pixels.images.sites import Site
 from rcic.screen.pattern import fill, first_folder, has, parts_of
 from rcic.screen.spec import ScreenSpec
 
-Barcodes = Mapping[tuple[str, int], str]  # (experiment, plate) -> the plate's name, of plates that have one
+Barcodes = Mapping[tuple[str, int], str]  # (experiment, plate) -> plate name, for named plates
 
 
 class Paths:
-    """The files of a data root. Raises UserError when none of the form's patterns fits what is there."""
+    """The image files of a data root. Raises UserError if none of the screen spec's patterns matches its folders."""
 
     def __init__(self, root: Path, spec: ScreenSpec, barcodes: Barcodes):
         self.root, self.spec, self._barcodes = root, spec, barcodes
         self.pattern = _pattern(root, spec)
-        self.apart = has(self.pattern, "channel")  # a file has one channel
+        self.separate_channels = has(self.pattern, "channel")  # one channel per file
         self._starred = "*" in self.pattern
         self._lists: dict[str, list[str]] = {}  # folder -> sorted names in it
 
     def name(self, site: Site, channel: int) -> str:
         """Return an image's path relative to the root: ``"train/HUVEC-07/Plate1/B02_s1_w1.png"``.
 
-        A pattern's ``*`` stays where no file fits it.
+        A pattern's ``*`` is kept if no file matches.
         """
         return self._names(site, channel)[0]
 
     def find(self, site: Site, channel: int) -> Path:
-        """Return an image's file. Raises BadImage if several fit the pattern."""
+        """Return the path of an image. Raises BadImage if several files match the pattern."""
         names = self._names(site, channel)
         if len(names) > 1:
-            reason = f"{len(names)} files fit the pattern {self.pattern}, {names[1]} too; there must be one"
+            reason = f"{len(names)} files match the pattern {self.pattern}, also {names[1]}; there must be one"
             raise BadImage(self.root / names[0], "ambiguous", reason)
         return self.root / names[0]
 
-    def there(self, name: str) -> bool:
-        """Return whether a file of this relative name exists; each folder is listed once."""
+    def exists(self, name: str) -> bool:
+        """Whether a file of this relative name exists; each folder is listed once."""
         folder, _, last = name.rpartition("/")
         names = self.listed(folder)
-        place = bisect_left(names, last)
-        return place < len(names) and names[place] == last
+        index = bisect_left(names, last)
+        return index < len(names) and names[index] == last
 
     def forget(self) -> None:
-        """Forget what was listed: files may have come or gone."""
+        """Discard the cached folder lists, since files may have changed."""
         self._lists.clear()
 
     def listed(self, folder: str) -> list[str]:
-        """Return the sorted names in a folder, none if it is not there. Raises UserError if it cannot be listed."""
+        """Return the sorted names in a folder, none if it is missing. Raises UserError if it cannot be listed."""
         if folder not in self._lists:
             self._lists[folder] = sorted(_list(self.root / folder))
         return self._lists[folder]
 
     def folders(self, split: str, experiment: str, plate: int) -> list[str]:
-        """Return the folders that a plate's images lie in, relative to the root."""
+        """Return the folders of a plate's images, relative to the root."""
         above = self.pattern.rpartition("/")[0]
         of_well = [part for part in ("well", "row", "row_number", "column") if has(above, part)]
         wells = self.spec.wells if of_well else self.spec.wells[:1]
         sites = self.spec.sites if has(above, "site") else self.spec.sites[:1]
         channels = self.spec.channel_numbers if has(above, "channel") else (1,)
-        places = itertools.product(wells, sites, channels)
-        values = (self._values(Site(split, experiment, plate, w, s), c) for w, s, c in places)
-        return list(dict.fromkeys(folder for one in values for folder in self._globbed(above, one)))
+        images = itertools.product(wells, sites, channels)
+        values = (self._values(Site(split, experiment, plate, w, s), c) for w, s, c in images)
+        return list(dict.fromkeys(folder for image in values for folder in self._globbed(above, image)))
 
     def _names(self, site: Site, channel: int) -> Sequence[str]:
-        """Return the relative names of the files that fit the pattern; the pattern, filled, if none does."""
+        """Return the relative names of the files that match the pattern; the filled pattern if none does."""
         values = self._values(site, channel)
         if not self._starred:
             return [fill(self.pattern, values)]
         folder, _, last = self.pattern.rpartition("/")
         escaped = fill(last, values, escape=True)
-        found = [name for one in self._globbed(folder, values) for name in self._fitting(one, escaped)]
-        return found or [fill(self.pattern, values)]
+        names = [name for match in self._globbed(folder, values) for name in self._matching(match, escaped)]
+        return names or [fill(self.pattern, values)]
 
-    def _fitting(self, folder: str, pattern: str) -> Iterator[str]:
-        """Yield the names in a folder that fit a pattern, with the folder's."""
+    def _matching(self, folder: str, pattern: str) -> Iterator[str]:
+        """Yield the paths, with the folder, of the files in it that match a pattern."""
         names = self.listed(folder)
         start = pattern.split("*")[0].split("[")[0]
-        for place in range(bisect_left(names, start), len(names)):
-            if not names[place].startswith(start):
+        for index in range(bisect_left(names, start), len(names)):
+            if not names[index].startswith(start):
                 break
-            if fnmatchcase(names[place], pattern):
-                yield f"{folder}/{names[place]}" if folder else names[place]
+            if fnmatchcase(names[index], pattern):
+                yield f"{folder}/{names[index]}" if folder else names[index]
 
     def _globbed(self, folder: str, values: Mapping[str, str | int]) -> list[str]:
-        """Return the folders that fit a folder's pattern; the pattern, filled, if none does."""
+        """Return the folders that match a folder pattern; the filled pattern if none does."""
         if "*" not in folder:
             return [fill(folder, values)]
         wanted = fill(folder, values, escape=True)
-        key = f"*{wanted}"  # no folder's own list
+        key = f"*{wanted}"  # differs from all folder names
         if key not in self._lists:
             self._lists[key] = sorted(path.relative_to(self.root).as_posix() for path in self.root.glob(wanted))
         return self._lists[key] or [fill(folder, values)]
 
     def _values(self, site: Site, channel: int) -> dict[str, str | int]:
-        """Return what the parts of a pattern are for an image."""
+        """Return the values of a pattern's parts for an image."""
         barcode = self._barcodes.get((site.experiment, site.plate), str(site.plate))
         return parts_of(self.spec, site.split, site.experiment, barcode, site.well, site.site, channel)
 
 
 def _pattern(root: Path, spec: ScreenSpec) -> str:
-    """Return the first of a form's patterns whose folder is in the root."""
+    """Return the first pattern of a screen spec whose folder is in the root."""
     tops = []
     for pattern in spec.images.file:
         names = ("train", "test") if pattern.startswith("{split}/") else (first_folder(pattern),)

@@ -1,4 +1,4 @@
-"""Work that is begun before it is asked for."""
+"""Work that is started before its result is requested."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,9 +9,9 @@ Result = TypeVar("Result")
 
 
 def ahead(begin: Callable[[Item], Callable[[], Result]], items: Iterable[Item], n: int) -> Iterator[Result]:
-    """Yield in order what ``begin(item)()`` returns; ``n`` further items are begun before one is waited for.
+    """Yield the results of ``begin(item)()`` in order; ``n`` further items are started before waiting for one.
 
-    ``begin`` starts the work on an item, in threads say, and returns what waits for it.
+    ``begin`` starts the work on an item, for example in a thread, and returns a function that waits for its result.
     """
     begun: deque[Callable[[], Result]] = deque()
     for item in items:

@@ -1,4 +1,4 @@
-"""The photographed places of wells: which there are, as rows of a site table."""
+"""The imaged sites of wells, as rows of a site table."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from rcic.errors import UserError
 from rcic.screen.plate import SITES
 from rcic.screen.spec import ScreenSpec
 
-TAKEN = "taken_from"  # of a site table: the site whose images a row has, 0: its own. Not every table has it.
+TAKEN = "taken_from"  # optional column of a site table: the site whose images a row has, 0: its own
 
 
 class Site(NamedTuple):
-    """One photographed place of a well: what an image store needs to find it."""
+    """One imaged site of a well: the key of an image store."""
 
     split: str  # "train" or "test"
     experiment: str
@@ -24,10 +24,10 @@ class Site(NamedTuple):
 
 
 def check_channels(channels: Sequence[int], spec: ScreenSpec) -> tuple[int, ...]:
-    """Return the channels as a tuple; UserError if there are none, one is unknown or one is named twice."""
+    """Return the channels as a tuple. Raises UserError if there are none, one is unknown or listed twice."""
     for channel in channels:
         if channel not in spec.channel_numbers:
-            known = ", ".join(f"{number} {one.name}" for number, one in enumerate(spec.channels, start=1))
+            known = ", ".join(f"{number} {entry.name}" for number, entry in enumerate(spec.channels, start=1))
             raise UserError(f"channels {list(channels)}: there is no channel {channel!r} ({known})")
     if not channels or len(set(channels)) != len(channels):
         raise UserError(f"channels {list(channels)}: name at least one channel, and each once")
@@ -35,7 +35,7 @@ def check_channels(channels: Sequence[int], spec: ScreenSpec) -> tuple[int, ...]
 
 
 def sites_of(rows: pd.DataFrame) -> list[Site]:
-    """Return the :class:`Site` of every row of a site table: the one that its images are taken from (:data:`TAKEN`)."""
+    """Return the :class:`Site` of each row of a site table, that of its images if :data:`TAKEN` names another one."""
     if TAKEN in rows:
         rows = rows.assign(site=rows[TAKEN].where(rows[TAKEN] > 0, rows["site"]))
     columns = (rows[column].tolist() for column in Site._fields)
@@ -43,23 +43,23 @@ def sites_of(rows: pd.DataFrame) -> list[Site]:
 
 
 def site_table(wells: pd.DataFrame, sites: Sequence[int] = SITES) -> pd.DataFrame:
-    """Return the site table: each well's row once per site, one after the other, with ``site`` (int64)."""
+    """Build the site table: each well's row is repeated for every site, with the column ``site`` (int64)."""
     rows = wells.iloc[np.repeat(np.arange(len(wells)), len(sites))].reset_index(drop=True)
     return rows.assign(site=np.tile(np.array(sites, dtype=np.int64), len(wells)))
 
 
 def stack_rows(rows: pd.DataFrame, sites: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the wells of a site table that have all of ``sites``, and the sites that the other wells lack.
+    """Return the wells of a site table that have all of ``sites``, and the missing sites of the other wells.
 
-    Both have a RangeIndex and the columns of ``rows``. A well is one row, at the place of its first site, with
-    ``site`` 0: the table of a SiteDataset with ``stacked``; if one of its sites is :data:`TAKEN` from another, all are.
-    A lacking site is a row of its well with its own number.
-    Sites other than ``sites`` are ignored. Raises UserError if no well has them all.
+    Both have a RangeIndex and the columns of ``rows``. A well is one row, in the order of its first site, with ``site``
+    0: the table of a SiteDataset with ``stacked``. If one of its sites is :data:`TAKEN` from another, all are. A
+    missing site is a row of its well with the site's number. Other sites than ``sites`` are ignored. Raises UserError
+    if no well has them all.
     """
     wells = rows.drop_duplicates("id_code")
-    there = set(zip(rows["id_code"], rows["site"], strict=True))
+    present = set(zip(rows["id_code"], rows["site"], strict=True))
     wanted = site_table(wells, sites)
-    has = np.array([pair in there for pair in zip(wanted["id_code"], wanted["site"], strict=True)], dtype=bool)
+    has = np.array([pair in present for pair in zip(wanted["id_code"], wanted["site"], strict=True)], dtype=bool)
     complete = has.reshape(len(wells), len(sites)).all(1)
     if not complete.any():
         raise UserError(f"none of {len(wells):,} wells has all of the sites {list(sites)}, so none can be stacked")

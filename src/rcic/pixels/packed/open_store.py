@@ -1,4 +1,4 @@
-"""The store of a data root: packed images if there are any, else its files."""
+"""The store of a data root: packed images or image files."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ from rcic.screen.table import Screen
 
 
 def open_store(screen: Screen) -> Store:
-    """Return what reads the images of a screen: packed ones if there are any, else its files.
+    """Return the image store of a screen: packed images if there are any, else image files.
 
-    Raises UserError when there is neither.
+    Raises UserError if there are neither.
     """
     if (screen.root / MARK).is_file():
         return PackedStore(screen.root, screen.spec)

@@ -1,4 +1,4 @@
-"""Image files to the arrays of a packed screen (:mod:`rcic.pixels.packed.packed_store`), plate by plate in parallel."""
+"""Conversion of image files to the arrays of a packed screen (:mod:`rcic.pixels.packed.packed_store`), by plate."""
 
 import json
 import os
@@ -26,15 +26,15 @@ from rcic.pixels.packed.zarr_shard import ShardWriter
 from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen
 
-PACKING = ".packing"  # the folder of the locks of plates that are being packed
+PACKING = ".packing"  # the folder of the locks of plates in progress
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
-_AHEAD = 4  # sites a thread that are read before they are written
+_AHEAD = 4  # sites per thread that are read ahead
 
-Size = int | None  # the side of a square image in pixels, None: as it is
+Size = int | None  # the side of a square image in pixels, None: the original size
 
 
 class Picture(NamedTuple):
-    """What became of one image: its frame at each size or, without any, the reason why it is left out."""
+    """A converted image: its frame at each size or, without any, the reason why it is left out."""
 
     frames: tuple[bytes, ...]
     shape: tuple[int, int] = (0, 0)
@@ -42,33 +42,33 @@ class Picture(NamedTuple):
 
 
 class PackedPlate(NamedTuple):
-    """One plate to be packed: its name among the arrays, ``"HUVEC-01/Plate1"``, and its sites."""
+    """One plate to pack: the name of its arrays, ``"HUVEC-01/Plate1"``, and its sites."""
 
     name: str
     sites: tuple[Site, ...]
 
 
 def plates_of(screen: Screen) -> list[PackedPlate]:
-    """Return the plates of a screen, each with every site of every well of its, in order."""
+    """Return the plates of a screen, each with all sites of all its wells, in order."""
     rows = site_table(screen.wells, screen.spec.sites).sort_values(
         ["experiment", "plate", "well", "site"], kind="stable"
     )
-    groups = [tuple(sites_of(part)) for _, part in rows.groupby(["experiment", "plate"], sort=True)]
+    groups = [tuple(sites_of(plate_rows)) for _, plate_rows in rows.groupby(["experiment", "plate"], sort=True)]
     return [PackedPlate(plate_name(sites[0].experiment, sites[0].plate), sites) for sites in groups]
 
 
 def array_folder(root: Path, plate: PackedPlate, size: Size) -> Path:
-    """Return where a plate's array of a size lies."""
+    """Return the folder of a plate's array of one size."""
     return root / IMAGES / (FULL if size is None else str(size)) / plate.name
 
 
 def pack_plates(
     store: FileStore, plates: Sequence[PackedPlate], root: Path, sizes: Sequence[int], threads: int
 ) -> Iterator[PackedPlate]:
-    """Write the arrays, as they are and at each of ``sizes``, that are not there yet; yield each plate when it is done.
+    """Write the missing arrays, in the original size and at each of ``sizes``; yield each plate when it is done.
 
-    An array is written to a hidden folder that takes its place when it is whole and on disk. Raises UserError when the
-    disk is full or cannot be written, and BusyError if another process packs one of these plates.
+    An array is written to a hidden folder, which is renamed once it is complete and on disk. Raises UserError if the
+    disk is full or cannot be written, BusyError if another process packs one of these plates.
     """
     pool = ThreadPoolExecutor(threads)
     try:
@@ -84,7 +84,7 @@ def pack_plates(
 def _pack_missing(
     pool: ThreadPoolExecutor, threads: int, store: FileStore, plate: PackedPlate, root: Path, sizes: Sequence[int]
 ) -> None:
-    """Write those of a plate's arrays that are not there, now that nobody else can."""
+    """Write a plate's missing arrays, while this process holds the plate's lock."""
     missing = _missing(plate, root, sizes)
     begin = partial(pool.submit, partial(_read_site, store, missing))
     channels = store.spec.channel_numbers
@@ -102,37 +102,37 @@ def _missing(plate: PackedPlate, root: Path, sizes: Sequence[int]) -> list[Size]
 
 @dataclass
 class _Array:
-    """A plate's array of one size while it is written."""
+    """A plate's array of one size that is being written."""
 
     folder: Path
     size: Size
     plate: PackedPlate
     channels: Sequence[int]
-    half: Path = field(init=False)
+    partial_folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.half = self.folder.with_name(f".{self.folder.name}.half")
-        shutil.rmtree(self.half, ignore_errors=True)
-        (self.half / SHARD).parent.mkdir(parents=True)
-        self.file = (self.half / SHARD).open("wb")
+        self.partial_folder = self.folder.with_name(f".{self.folder.name}.half")
+        shutil.rmtree(self.partial_folder, ignore_errors=True)
+        (self.partial_folder / SHARD).parent.mkdir(parents=True)
+        self.file = (self.partial_folder / SHARD).open("wb")
         self.shard = ShardWriter(self.file, len(self.plate.sites), len(self.channels))
 
     def finish(self, shape: tuple[int, int], left_out: Sequence[object]) -> None:
-        """Complete the array of images (H, W) and put it into its place."""
+        """Complete the array of images (H, W) and move it to its final folder."""
         self.shard.finish()
         self.file.flush()
         os.fsync(self.file.fileno())
         side = shape if self.size is None else (self.size, self.size)
         sites = [(site.well, site.site) for site in self.plate.sites]
-        write_metadata(self.half, side, {"sites": sites, "channels": self.channels, "left_out": left_out})
+        write_metadata(self.partial_folder, side, {"sites": sites, "channels": self.channels, "left_out": left_out})
         for group in (self.folder.parents[2], self.folder.parents[1], self.folder.parent):
             with whole(group / ARRAY) as temporary:
                 temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
-        self.half.rename(self.folder)
+        self.partial_folder.rename(self.folder)
 
 
 def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: Sequence[_Array]) -> None:
-    """Write the arrays of one plate, one a size. ``begin`` has a thread read a site."""
+    """Write the arrays of one plate, one per size. ``begin`` starts to read a site in a thread."""
     plate, channels = arrays[0].plate, arrays[0].channels
     try:
         shape, left_out = (0, 0), []
@@ -150,22 +150,22 @@ def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: 
     finally:
         for array in arrays:
             array.file.close()
-            shutil.rmtree(array.half, ignore_errors=True)  # if it is not in its place
+            shutil.rmtree(array.partial_folder, ignore_errors=True)  # if it was not moved
 
 
 def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
-    """Return why an image does not fit the plate's first one, nothing if it does."""
+    """Return the reason for leaving out an image of another size than the plate's first one, else ""."""
     (height, width), (high, wide) = found, wanted
-    return "" if found == wanted else f"{height} x {width} pixels where the plate's first is {high} x {wide}"
+    return "" if found == wanted else f"{height} x {width} pixels, but the plate's first image is {high} x {wide}"
 
 
 def _read_site(store: FileStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
-    """Return what becomes of a site's images, one a channel."""
+    """Convert a site's images, one per channel."""
     return [read_picture(store, site, channel, sizes) for channel in store.spec.channel_numbers]
 
 
 def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Size]) -> Picture:
-    """Return what becomes of one image."""
+    """Read and convert one image."""
     try:
         image = store.read(site, [channel])[0]
     except BadImage as error:
@@ -179,7 +179,7 @@ def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Siz
 
 
 def write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, object]) -> None:
-    """Write the zarr.json of a plate's array, in the words of the zarr package."""
+    """Write the zarr.json of a plate's array with the zarr package."""
     import zarr
     from zarr.codecs import ZstdCodec
     from zarr.codecs.numcodecs import Delta

@@ -1,14 +1,14 @@
-"""A packed screen: its images in a few large files, each readable on its own, beside the screen's tables.
+"""A packed screen: its images in a few large files, individually readable, beside the screen's tables.
 
 ::
 
     ROOT/train.csv ...                     the tables, so that ROOT is a data root like any other
-    ROOT/packed.json                       what is in it; the mark of a finished conversion
-    ROOT/images.zarr/full/HUVEC-01/Plate1  one Zarr array a plate (site, channel, y, x), uint8, one shard
-    ROOT/images.zarr/256/...               the same at 256 x 256 pixels, if it was asked for
+    ROOT/packed.json                       the manifest, written when the conversion is finished
+    ROOT/images.zarr/full/HUVEC-01/Plate1  one Zarr array per plate (site, channel, y, x), uint8, one shard
+    ROOT/images.zarr/256/...               the same at 256 x 256 pixels, if requested
 
 Every byte is covered by a checksum: pixels by their frame's, a shard's index by its own, an array's metadata by a
-sha256 in ``packed.json``, and that file by its last line. So damage is named and never looks like an image.
+sha256 in ``packed.json``, and that file by its last line. So damage is reported and never taken for an image.
 """
 
 import hashlib
@@ -35,9 +35,9 @@ ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata a
 
 
 class PackedStore:
-    """The images of a packed screen, of Kaggle's form if none is given.
+    """The images of a packed screen; ``spec`` defaults to Kaggle's.
 
-    Raises UserError when ``packed.json`` is not whole.
+    Raises UserError if ``packed.json`` is damaged.
     """
 
     def __init__(self, root: str | os.PathLike[str], spec: ScreenSpec | None = None) -> None:
@@ -54,9 +54,9 @@ class PackedStore:
         out: np.ndarray | None = None,
         coded: bool = False,
     ) -> np.ndarray:
-        """Return the channels of a site, (C, H, W) uint8, in the order asked for; see `rcic.pixels.images.store.Store`.
+        """Read the channels of a site, (C, H, W) uint8, in the given order; see `rcic.pixels.images.store.Store`.
 
-        ``size`` costs nothing if it was packed. Raises UserError, naming the image, if it is not there or damaged.
+        A packed ``size`` needs no resizing. Raises UserError, naming the image, if it is missing or damaged.
         """
         array = self._array(str(size) if size in self.sizes else FULL, site.experiment, site.plate)
         side = array.shape if size is None else (size, size)
@@ -66,33 +66,33 @@ class PackedStore:
         images = out if side == array.shape else np.empty((len(channels), *array.shape), np.uint8)
         array.read(site, channels, images, coded)
         if images is not out:
-            for image, place in zip(images, out, strict=True):
-                resize(image, place)
+            for image, plane in zip(images, out, strict=True):
+                resize(image, plane)
         return out
 
     def shape(self, site: Site, channel: int) -> tuple[int, int]:
-        """Return an image's (H, W) as the index tells; see :class:`rcic.pixels.images.store.Store`."""
+        """Return an image's (H, W) from the index; see :class:`rcic.pixels.images.store.Store`."""
         arrays = [self._array(level, site.experiment, site.plate) for level in (FULL, *map(str, self.sizes))]
         for array in arrays:
             array.check(site, [channel])
         return arrays[0].shape
 
     def codes(self, size: int | None) -> bool:
-        """Return whether images of a size can be read coded."""
+        """Whether images of a size can be read in coded form."""
         return size is None or size in self.sizes
 
     def name(self, site: Site, channel: int) -> str:
-        """Return what an image is called: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
+        """Return the name of an image: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
         return image_name(site.experiment, site.plate, site.well, site.site, channel)
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
-        """Yield for each row of a site table the names of its images that were not packed."""
+        """Yield the names of the images that were not packed for each row of a site table."""
         for site in sites_of(rows):
             yield [self.name(site, channel) for channel in channels if not self.holds(site, channel)]
 
     def holds(self, site: Site, channel: int) -> bool:
-        """Return whether an image was packed."""
-        return self._array(FULL, site.experiment, site.plate).there((site.well, site.site), channel)
+        """Whether an image was packed."""
+        return self._array(FULL, site.experiment, site.plate).has((site.well, site.site), channel)
 
     def _array(self, level: str, experiment: str, plate: int) -> "PlateArray":
         name = f"{level}/{plate_name(experiment, plate)}"
@@ -105,9 +105,9 @@ class PackedStore:
 
 
 class PlateArray:
-    """One plate's images at one size. ``folder`` is a Zarr array; ``digest``, if given, its zarr.json's sha256.
+    """One plate's images at one size. ``folder`` is a Zarr array, ``digest`` the expected sha256 of zarr.json.
 
-    Raises UserError if the metadata or the index is not what was packed.
+    Raises UserError if the metadata or the index is damaged.
     """
 
     def __init__(self, folder: Path, digest: str | None = None) -> None:
@@ -116,55 +116,57 @@ class PlateArray:
         try:
             n_sites, n_channels, height, width = facts["shape"]
             sites, channels = facts["attributes"]["sites"], facts["attributes"]["channels"]
-            self.places = {(well, site): number for number, (well, site) in enumerate(sites)}
-            self.left_out = {(well, site, channel): why for well, site, channel, why in facts["attributes"]["left_out"]}
+            self.positions = {(well, site): number for number, (well, site) in enumerate(sites)}
+            self.left_out = {
+                (well, site, channel): text for well, site, channel, text in facts["attributes"]["left_out"]
+            }
         except (KeyError, TypeError, ValueError):
-            raise UserError(f"{folder / ARRAY}: says no shape, sites and left_out; pack this plate again") from None
-        once = len(sites) == len(self.places)
-        right = once and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(channels))
-        if not right or height * width > MOST_PIXELS:
+            raise UserError(f"{folder / ARRAY}: lacks shape, sites or left_out; pack this plate again") from None
+        is_unique = len(sites) == len(self.positions)
+        is_valid = is_unique and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(channels))
+        if not is_valid or height * width > MOST_PIXELS:
             raise UserError(
-                f"{folder / ARRAY}: its shape is {brief(facts['shape'])}, which is no plate's; pack it again"
+                f"{folder / ARRAY}: its shape {brief(facts['shape'])} is not that of a plate; pack this plate again"
             )
         self.shape = height, width
         self.shard = ShardReader(folder / SHARD, n_sites, n_channels)
 
-    def there(self, place: tuple[str, int], channel: int) -> bool:
-        """Return whether the image of a (well, site) is there."""
-        return place in self.places and self.shard.there(self.places[place], channel - 1)
+    def has(self, key: tuple[str, int], channel: int) -> bool:
+        """Whether the image of a (well, site) is stored."""
+        return key in self.positions and self.shard.has(self.positions[key], channel - 1)
 
     def read(self, site: Site, channels: Sequence[int], out: np.ndarray, coded: bool = False) -> None:
-        """Write a site's images into ``out`` (C, H, W) uint8. Raises BadImage, naming it, for one that is not there.
+        """Read a site's images into ``out`` (C, H, W) uint8. Raises BadImage, naming the image, if one is missing.
 
-        ``coded``: as their steps.
+        ``coded``: as differences between neighbouring pixels.
         """
         names = self.check(site, channels)
-        place = self.places[site.well, site.site]
-        frames = self.shard.frames(place, [channel - 1 for channel in channels])
+        position = self.positions[site.well, site.site]
+        frames = self.shard.frames(position, [channel - 1 for channel in channels])
         for name, frame, image in zip(names, frames, out, strict=True):
             try:
                 decompress(frame, image)
             except UserError as error:
-                reason = f"{name} is damaged in it, {error}; remove {self.folder} and pack the screen again"
+                reason = f"contains a damaged image {name}, {error}; remove {self.folder} and pack the screen again"
                 raise BadImage(self.shard.path, "damaged", reason) from None
         if not coded:
-            import torch  # here: to look at a few images is no reason to wait for it
+            import torch  # here, because reading a few images should not wait for it
 
             undo_delta(torch.from_numpy(out))
 
     def check(self, site: Site, channels: Sequence[int]) -> list[str]:
-        """Return what a site's images are called. Raises BadImage, naming it, for one that is not there."""
-        place = site.well, site.site
-        names = [image_name(site.experiment, site.plate, *place, channel) for channel in channels]
+        """Return the names of a site's images. Raises BadImage, naming the image, if one is missing."""
+        key = site.well, site.site
+        names = [image_name(site.experiment, site.plate, *key, channel) for channel in channels]
         for name, channel in zip(names, channels, strict=True):
-            if not self.there(place, channel):
-                why = self.left_out.get((*place, channel), "the screen had no such site when it was packed")
-                raise BadImage(name, "left-out", f"was left out when the screen was packed: {why}")
+            if not self.has(key, channel):
+                reason = self.left_out.get((*key, channel), "the screen had no such site when it was packed")
+                raise BadImage(name, "left-out", f"was left out when the screen was packed: {reason}")
         return names
 
 
 def _metadata(path: Path, digest: str | None) -> dict[str, Any]:
-    """Return an array's zarr.json. Raises UserError if it cannot be read or its sha256 is not ``digest``."""
+    """Read an array's zarr.json. Raises UserError if that fails or its sha256 is not ``digest``."""
     try:
         content = path.read_bytes()
     except OSError as error:

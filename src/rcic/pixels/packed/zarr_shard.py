@@ -1,7 +1,7 @@
-"""A Zarr v3 shard of images: frames one after the other, then the index that says where each of them is.
+"""A Zarr v3 shard of images: consecutive frames, then the index of their offsets and lengths.
 
-Written and read without the zarr package: written as a stream, so that a plate needs no memory, and read with one
-``pread`` a frame, outside of Python's lock (https://zarr-specs.readthedocs.io, "sharding-indexed", index at the end).
+It does not use the zarr package: shards are written as a stream, so that a plate needs no memory, and read with
+``pread``, without Python's lock (https://zarr-specs.readthedocs.io, "sharding-indexed", index at the end).
 """
 
 import os
@@ -14,7 +14,7 @@ import numpy as np
 
 from rcic.errors import UserError
 
-ABSENT = 2**64 - 1  # offset and length of an image that is not there
+ABSENT = 2**64 - 1  # offset and length of a missing image
 _CHECKSUM = 4  # bytes
 
 
@@ -26,18 +26,18 @@ class ShardWriter:
         self.index = np.full((n_sites, n_channels, 2), ABSENT, "<u8")
 
     def add(self, site: int, channel: int, frame: bytes) -> None:
-        """Append the frame of a place, counted from 0."""
+        """Append the frame of a site and channel, counted from 0."""
         self.index[site, channel] = self.file.tell(), len(frame)
         self.file.write(frame)
 
     def finish(self) -> None:
-        """Append the index; the file is then a shard."""
+        """Append the index, which completes the shard."""
         content = self.index.tobytes()
         self.file.write(content + google_crc32c.value(content).to_bytes(_CHECKSUM, "little"))
 
 
 class ShardReader:
-    """A shard on disk. Raises UserError if its index is damaged or the file is not there or cut off."""
+    """A shard on disk. Raises UserError if its index is damaged, or the file is missing or truncated."""
 
     def __init__(self, path: Path, n_sites: int, n_channels: int) -> None:
         self.path = path
@@ -51,29 +51,29 @@ class ShardReader:
         self.index = np.frombuffer(content[:-_CHECKSUM], "<u8").reshape(n_sites, n_channels, 2)
         offset, size_of = self.index[self.index[..., 0] != ABSENT].T
         if (size_of > size).any() or (offset > np.uint64(size) - size_of).any():
-            raise UserError(f"{path}: the index of the packed file leads out of it; pack this plate again")
+            raise UserError(f"{path}: the index of the packed file points outside the file; pack this plate again")
 
-    def there(self, site: int, channel: int) -> bool:
-        """Return whether a place, counted from 0, has an image."""
+    def has(self, site: int, channel: int) -> bool:
+        """Whether there is an image of a site and channel, counted from 0."""
         return bool(self.index[site, channel, 0] != ABSENT)
 
     def frames(self, site: int, channels: Sequence[int]) -> list[memoryview]:
-        """Return the frames of a site's channels, counted from 0, all of which are there.
+        """Return the frames of a site's channels, counted from 0, all of which must exist.
 
-        What lies side by side is read at once, the rest not at all. Raises UserError if the file cannot be read.
+        Adjacent frames are read at once, other bytes not at all. Raises UserError if the file cannot be read.
         """
-        places = self.index[site, list(channels)]  # (C, 2)
-        order = np.argsort(places[:, 0])
-        starts, ends = places[order, 0], places[order].sum(1)
+        entries = self.index[site, list(channels)]  # (C, 2)
+        order = np.argsort(entries[:, 0])
+        starts, ends = entries[order, 0], entries[order].sum(1)
         runs = np.split(np.arange(len(order)), np.flatnonzero(starts[1:] != ends[:-1]) + 1)
-        found: dict[int, memoryview] = {}
+        frames: dict[int, memoryview] = {}
         with self._open() as file:
             for run in runs:
                 first, last = int(starts[run[0]]), int(ends[run[-1]])
                 content = memoryview(self._bytes(file, first, last - first))
                 for number in run:
-                    found[int(order[number])] = content[int(starts[number]) - first : int(ends[number]) - first]
-        return [found[number] for number in range(len(channels))]
+                    frames[int(order[number])] = content[int(starts[number]) - first : int(ends[number]) - first]
+        return [frames[number] for number in range(len(channels))]
 
     def _open(self) -> IO[Any]:
         try:
