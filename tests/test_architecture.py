@@ -183,7 +183,7 @@ def test_a_script_stands_on_the_package_alone(script):
         (
             "learn/grid/plan",
             "from rcic.simulate.simulation import simulate",
-            ["rcic.simulate.simulation.simulate_screen"],
+            ["rcic.simulate.simulation.simulate"],
         ),
         ("learn/models/heads", "from rcic.learn.train.run import train", ["rcic.learn.train.run.train"]),
         ("learn/train/run", "from rcic.learn.models.heads import Head", []),

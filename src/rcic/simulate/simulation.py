@@ -29,7 +29,7 @@ def simulate_screen(
 ) -> None:
     """Draw the screen ``preset`` into ``out_dir``; the same preset, seed and layout give the same bytes.
 
-    layout: a name in `rcic.simulate_screen.release`; wells and images are the same in all. workers: processes (default: one
+    layout: a name in `rcic.simulate.release`; wells and images are the same in all. workers: processes (default: one
     a core, one for a small screen). A complete screen is left unchanged; an interrupted one is continued plate by
     plate. Raises UserError for an unknown preset or layout, a seed below 0, a folder with other content, and a full
     disk.

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from timm.layers import BlurPool2d
 from torch import nn
 
 from rcic.errors import UserError
@@ -70,6 +69,8 @@ def test_the_momentum_of_every_batchnorm_is_the_configs():
 
 
 def test_blur_has_no_weights_of_its_own():
+    from timm.layers import BlurPool2d  # a few seconds, that collecting the tests need not take
+
     plain, blurred = (build_backbone(name).trunk for name in ("densenet_small", "densenetblur_small"))
     assert plain.state_dict().keys() == blurred.state_dict().keys()
     assert sum(isinstance(layer, BlurPool2d) for layer in blurred.modules()) == 4  # the stem and three transitions

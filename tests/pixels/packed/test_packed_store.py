@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import zarr
 import zstandard
 
 from rcic.errors import UserError
@@ -157,6 +156,8 @@ def test_what_was_left_out_is_missing_with_its_reason(packed, wells):
 def test_zarr_reads_the_same_pixels(packed):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Numcodecs codecs")
+        import zarr
+
         group = zarr.open_group(packed / IMAGES, mode="r")
         array = group["full/HUVEC-01/Plate1"]
         small = group[f"{SIZE // 2}/HUVEC-01/Plate1"]
