@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "csv" / "README.md", *sorted(DOCS.glob("*.md"))]
-PENDING = {DOCS / "decisions" / "0012-layout-and-package.md"}  # linked before it is written
 MARKS = {  # why a block of commands is read, but not run
     "needs the real data",
     "needs the demo",

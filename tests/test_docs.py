@@ -27,7 +27,6 @@ from tests.documents import (
     LANGUAGES,
     MARKS,
     PAGES,
-    PENDING,
     ROOT,
     Block,
     anchors,
@@ -100,7 +99,7 @@ def test_a_printed_screen_spec_is_read(block, tmp_path):
 @pytest.mark.parametrize("page", [*PAGES, *DECISIONS], ids=named)
 def test_every_link_leads_somewhere(page):
     for path, anchor in links(page):
-        assert path.exists() or path in PENDING, f"{named(page)}: no {path.name}"
+        assert path.exists(), f"{named(page)}: no {path.name}"
         assert not anchor or anchor in anchors(path), f"{named(page)}: no heading #{anchor} in {path.name}"
 
 
@@ -262,5 +261,5 @@ def test_a_decision_has_a_date_and_a_status(page):
     assert title.startswith(f"# {number}. ") and not blank
     found = re.fullmatch(r"Date: \d{4}-\d\d-\d\d\. Status: (accepted|(superseded|amended) by (\d+))\.", status)
     assert found, status
-    there = {path.name[:4] for path in (*DECISIONS, *PENDING)}
+    there = {path.name[:4] for path in DECISIONS}
     assert not found[3] or f"{int(found[3]):04}" in there
