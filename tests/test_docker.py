@@ -118,12 +118,14 @@ def test_developers_tools_are_not_installed():
     assert "sed '/^# make test/,$d'" in DOCKERFILE
     assert len(re.findall("^# make test", text, re.MULTILINE)) == 1
     run, tools = (set(re.findall(r"^([\w.-]+)==", part, re.MULTILINE)) for part in text.split("\n# make test"))
-    assert tools == {"pytest", "pytest-xdist", "httpx2", "playwright", "hypothesis", "ruff", "bandit", "mypy"} | {
-        "types-PyYAML"
-    }
+    notebook = {"nbclient", "ipykernel", "matplotlib"}
+    tests = {"pytest", "pytest-xdist", "httpx2", "playwright", "hypothesis"}
+    assert tools == tests | notebook | {"ruff", "bandit", "mypy", "types-PyYAML"}
     assert {"torch", "numpy", "timm", "uvicorn", "tensorboard", "fire"} <= run
     imports = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
-    assert not re.search(r"^\s*(import|from) (pytest|httpx2|playwright|hypothesis|mypy)\b", imports, re.MULTILINE)
+    assert not re.search(
+        r"^\s*(import|from) (pytest|httpx2|playwright|hypothesis|mypy|matplotlib|nbclient)\b", imports, re.MULTILINE
+    )
 
 
 def test_the_image_is_named_with_its_base_and_commit(make):
