@@ -42,7 +42,7 @@ def test_plan_run_and_plan_again(start, small_screen, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     plan = start("plan", *GRID).splitlines()
     assert sorted(tmp_path.rglob("*")) == before
-    assert [line.split("train.py ")[1] for line in plan[:2]] == [
+    assert [line.partition("rcic train ")[2] for line in plan[:2]] == [
         f"run --config={tmp_path}/tiny.yml --data_root={small_screen} --log_root={tmp_path}/logs --model=tiny "
         f"'--channels=[1,2,3]' --fold={fold}"
         for fold in (0, 1)

@@ -208,7 +208,7 @@ def test_the_inventory_of_held_out_wells_counts_them(root, screen):
         (("a",), (1, 2), r"^--weights: 2 for 1 --model_names"),
         (("a", "b"), (1, 0), r"^--weights 1,0: each must be a number above 0$"),
         (("a", "b"), (1, float("nan")), r"^--weights 1,nan: each must be"),
-        (("a", "a"), (), r"^--model_names a,a: a model stands twice$"),
+        (("a", "a"), (), r"^--model_names a,a: a model is listed twice$"),
         (("a@RPE", "a@U2OS"), (1, 2), r"^--weights: a@RPE,a@U2OS are networks of one model; name it NAME@"),
     ],
 )

@@ -314,7 +314,7 @@ FAULTS: dict[str, Fault] = {
     "a config that is not YAML": Fault(set_config("]"), "train", r"{config}, line \d+: not valid YAML.*"),
     "a config that is not text": Fault(lambda p: _replace(p.config, b"\xff\xfe\x00"), "train", r"{config}.*"),
     "no config": Fault(lambda p: p.config.unlink(), "train", r"{config}: no such config file"),
-    "a flag twice": Fault(nothing, "train", r"run: --fold stands twice .*", ["--fold=1"]),
+    "a flag twice": Fault(nothing, "train", r"run: --fold is given twice .*", ["--fold=1"]),
     "a misspelt flag": Fault(
         nothing, "train", r"run: unknown flag --chanels; did you mean '--channels'\? .*", ["--chanels=1"]
     ),

@@ -50,7 +50,7 @@ def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, 
     Networks of one cell type each are one model, so their weight goes by that model's name (`model_of`).
     """
     if len(set(models)) < len(models):
-        raise UserError(f"--model_names {','.join(models)}: a model stands twice")
+        raise UserError(f"--model_names {','.join(models)}: a model is listed twice")
     if weights and len(weights) != len(models):
         raise UserError(f"--weights: {len(weights)} for {len(models)} --model_names; name the models, one weight each")
     if not all(0 < weight < np.inf for weight in weights):
