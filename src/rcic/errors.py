@@ -3,9 +3,12 @@
 import difflib
 import os
 import reprlib
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+_SCRIPTS = ("data", "train", "inference", "report", "browse")  # in src/ of a checkout
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 100
 _BRIEF.maxlist = _BRIEF.maxtuple = 12
@@ -38,3 +41,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def brief(value: Any) -> str:
     """Return the ``repr`` of a value for a message: on one line, long ones shortened in the middle."""
     return _BRIEF.repr(value)
+
+
+def program(name: str) -> str:
+    """Return how the user of this process starts a program, for the remedy in a message.
+
+    ``"data"`` -> ``rcic data``, ``"inference"`` -> ``rcic``; with the scripts of a checkout ``python src/data.py``.
+    """
+    if Path(sys.argv[0]).name in {f"{script}.py" for script in _SCRIPTS}:
+        return f"python src/{name}.py"
+    return f"rcic {name}" if name in ("data", "train") else "rcic"

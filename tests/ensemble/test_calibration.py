@@ -104,8 +104,8 @@ def test_the_calibration_error_before_and_after(data, root, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"c\.json: no such file; `inference.py calibrate` writes it$"),
-        ("{", r"c\.json: not a calibration, `inference.py calibrate` writes one \(.*\)$"),
+        (None, r"c\.json: no such file; rcic calibrate writes it$"),
+        ("{", r"c\.json: not a calibration, rcic calibrate writes one \(.*\)$"),
         ("[]", r"c\.json: not a calibration"),
         ("{}", r"c\.json: not a calibration.*'weights'"),
         (json.dumps(GOOD | {"weights": {"tiny": 0}}), r"c\.json: not a calibration.*0 of 'tiny' is not above 0"),

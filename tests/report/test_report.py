@@ -63,7 +63,7 @@ def test_tables_alone_are_enough(data, tmp_path, capsys):
     assert [section.name for section in page.sections] == ["screen"]
     absent = {entry.what: entry for entry in page.left_out}
     assert absent["The ladder"].why == "no predictions of wells with known truth"
-    assert absent["The ladder"].command.startswith(f"python src/inference.py predict-all --data_root {data}")
+    assert absent["The ladder"].command.startswith(f"rcic predict-all --data_root {data}")
     assert absent["Runs"].why == "no --log_root was given"
     assert absent["Image quality"].why.startswith("--quality_images is 0")
     assert "Left out" in (tmp_path / "out.html").read_text()

@@ -1,4 +1,4 @@
-"""`python src/browse.py`: read the data once, then serve the page until Ctrl-C."""
+"""`rcic browse`: read the data once, then serve the page until Ctrl-C."""
 
 import errno
 import logging

@@ -14,7 +14,7 @@ from rcic.decide.prediction import Prediction, fold_noise, model_logits, model_o
 from rcic.decide.reliability import expected_calibration_error
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.predictions import inventory, model_weights, read_predictions
-from rcic.errors import UserError
+from rcic.errors import UserError, program
 from rcic.files.atomic import whole
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
@@ -129,9 +129,9 @@ def read_mix(ensemble: EnsembleOptions) -> Mix:
         content = json.loads(path.read_text(encoding="utf-8"))
         mix = Mix(_positive(content["weights"]), _positive(content["temperatures"]), float(content["temperature"]))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `inference.py calibrate` writes it") from None
+        raise UserError(f"{path}: no such file; {program('inference')} calibrate writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: not a calibration, `inference.py calibrate` writes one ({error})") from error
+        raise UserError(f"{path}: not a calibration, {program('inference')} calibrate writes one ({error})") from error
     if set(mix.weights) != set(mix.temperatures) or not 0 < mix.temperature < np.inf:
         raise UserError(
             f"{path}: not a calibration: expected a temperature above 0, and a weight and a temperature for each model"

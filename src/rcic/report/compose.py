@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rcic.ensemble.calibration import read_mix
-from rcic.errors import UserError
+from rcic.errors import UserError, program
 from rcic.report.audit_facts import read_facts
 from rcic.report.page import LeftOut, Page, write_page
 from rcic.report.sections import SECTIONS
@@ -46,7 +46,8 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
         try:
             sections.append(entry.make(sources))
         except UserError as error:
-            command = entry.command.format(data=shlex.quote(str(sources.given.data_root)))
+            programs = {name: program(name) for name in ("data", "train", "inference")}
+            command = entry.command.format(root=shlex.quote(str(sources.given.data_root)), **programs)
             left_out.append(LeftOut(entry.what, str(error), command))
     runs, facts = (
         _or_none(lambda: sources.runs) or [],

@@ -154,9 +154,9 @@ class SectionPart(NamedTuple):
     command: str
 
 
-_PREDICT = "python src/inference.py predict-all --data_root {data} --model_root LOG/STAGE --model_name M --out_dir P"
-_TRAIN = "python src/train.py run-grid --config CONFIG --data_root {data} --log_root LOG"
-_EMBED = "python src/inference.py embed-all --data_root {data} --model_root LOG/STAGE --model_name M --out_dir E"
+_PREDICT = "{inference} predict-all --data_root {root} --model_root LOG/STAGE --model_name M --out_dir P"
+_TRAIN = "{train} run-grid --config CONFIG --data_root {root} --log_root LOG"
+_EMBED = "{inference} embed-all --data_root {root} --model_root LOG/STAGE --model_name M --out_dir E"
 SECTIONS = (
     SectionPart(ladder_section, "The ladder", _PREDICT),
     SectionPart(parts_section, "Accuracy by cell type, experiment and plate", _PREDICT),
@@ -168,7 +168,7 @@ SECTIONS = (
     SectionPart(map_section, "Embeddings", _EMBED),
     SectionPart(curves_section, "Training curves", _TRAIN),
     SectionPart(runs_section, "Runs", _TRAIN),
-    SectionPart(audit_section, "Audit of the images", "python src/data.py audit --data_root {data}"),
+    SectionPart(audit_section, "Audit of the images", "{data} audit --data_root {root}"),
     SectionPart(screen_section, "The screen", ""),
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from rcic.decide.plate_group import UNSURE
+from rcic.errors import program
 from rcic.report.ladders import Scored
 from rcic.report.page import Fact
 from rcic.report.training_runs import Run
@@ -126,7 +127,7 @@ def _odd_confidence(scores: Sequence[Scored]) -> list[str]:
         return []
     errors_text = few(errors_far)
     return [
-        f"The answers' confidence is off by {errors_text} on average; python src/inference.py calibrate corrects this."
+        f"The answers' confidence is off by {errors_text} on average; {program('inference')} calibrate corrects this."
     ]
 
 

@@ -11,7 +11,7 @@ from rcic.screen.spec import ScreenSpec
 _HEAD = """# The keys of a screen spec
 
 A screen spec is a YAML file that describes a screen's plates, tables and images: see [own-screen.md](own-screen.md) and
-`configs/screens/`. An absent key has its default. This page is the output of `python src/data.py spec`.
+`configs/screens/`. An absent key has its default. This page is the output of `rcic data spec`.
 """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from rcic.errors import UserError, nearest
+from rcic.errors import UserError, nearest, program
 from rcic.files.atomic import whole
 from rcic.files.names import PACKAGE, shipped_path
 from rcic.schema.convert import Places, from_plain, place_of, to_plain
@@ -111,7 +111,7 @@ def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[S
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
     levels = not measured or images.bits == 8 or all(spec.levels(channel) for channel in spec.channel_numbers)
     requirement = "must be given for 16 bits: the grey levels that map to 0 and 255, such as [100, 4095]"
-    yield "images.levels", f"{requirement} (python src/data.py levels measures them)", levels
+    yield "images.levels", f"{requirement} ({program('data')} levels measures them)", levels
 
 
 def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:

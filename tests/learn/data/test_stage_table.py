@@ -64,7 +64,7 @@ def test_a_missing_fold_says_which_are_there_and_how_to_make_it(screen, config, 
         stage_table(screen, config(data__fold=7))
     message = str(error.value)
     assert message.startswith(f"{folds_dir}/train_7.csv: no table of fold 7 (existing folds: [0, 1])")
-    assert f"python src/data.py folds --data_root {screen.root} --out_dir {folds_dir}" in message
+    assert f"rcic data folds --data_root {screen.root} --out_dir {folds_dir}" in message
 
 
 def test_a_fold_that_shares_an_experiment_is_refused(screen, config, folds_dir, tmp_path):
@@ -118,7 +118,7 @@ def test_a_pseudo_label_is_a_treatment(screen, config, pseudo_dir):
     with pytest.raises(UserError, match="has no treatment label"):
         stage_table(screen, chosen)
     (pseudo_dir / "pseudo.csv").unlink()
-    with pytest.raises(UserError, match=r"pseudo.csv: no pseudo-labels; write them with python src/inference.py"):
+    with pytest.raises(UserError, match=r"pseudo.csv: no pseudo-labels; write them with rcic pseudo-label"):
         stage_table(screen, chosen)
 
 

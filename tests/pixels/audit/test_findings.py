@@ -142,7 +142,7 @@ def test_stop_stops_only_where_something_is_bad(write, screen):
 def refusal(folder, screen):
     with pytest.raises(Unaudited) as caught:
         read_audit(folder, screen)
-    assert f"run python src/data.py audit --data_root {screen.root} --out_dir {folder}" in str(caught.value)
+    assert f"run rcic data audit --data_root {screen.root} --out_dir {folder}" in str(caught.value)
     return str(caught.value)
 
 

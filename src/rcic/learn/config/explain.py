@@ -15,8 +15,8 @@ from rcic.schema.keys import as_yaml, headline, in_words, meanings
 _HEAD = """# Every key of a config
 
 A config is a YAML file such as those in `configs/`. A key that it leaves out has its default.
-`python src/train.py explain --config FILE`, with the flags of a training, prints every value and where it came from.
-This file is what `python src/train.py explain --markdown` prints.
+`rcic train explain --config FILE`, with the flags of a training, prints every value and where it came from.
+This file is what `rcic train explain --markdown` prints.
 """
 
 

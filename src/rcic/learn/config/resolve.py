@@ -23,7 +23,7 @@ from rcic.schema.convert import Places, flat, from_plain, to_plain
 from rcic.schema.document import read_document, read_yaml_value
 
 CONFIGS = PACKAGE / "configs"  # shipped with the package
-CONFIG_FLAGS = {  # flag of src/train.py -> the key that it sets
+CONFIG_FLAGS = {  # flag of `train run` -> the key that it sets
     "channels": "data.channels",
     "fold": "data.fold",
     "model": "model.name",

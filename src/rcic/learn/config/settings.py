@@ -1,6 +1,6 @@
 """The sections of an experiment's YAML as dataclasses: every key, its meaning, its type and its default.
 
-:mod:`rcic.learn.config.rules` limits the values, :mod:`rcic.learn.config.resolve` reads them. ``python src/train.py
+:mod:`rcic.learn.config.rules` limits the values, :mod:`rcic.learn.config.resolve` reads them. ``rcic train
 explain`` and docs/config.md quote the lines under ``Attributes``.
 """
 
@@ -97,13 +97,13 @@ class Data:
         cell_types: train on these cell types only, in a run folder such as MODEL@HUVEC; [] uses all.
         size: the side in pixels that images are resized to; null keeps the stored size.
         norm: the pixels over which each channel is normalised to mean 0 and variance 1.
-        folds_dir: the folder of the tables written by data.py folds.
-        pseudo_dir: the folder of the tables written by inference.py pseudo-label.
+        folds_dir: the folder of the tables written by data folds.
+        pseudo_dir: the folder of the tables written by pseudo-label.
         drop_incomplete: leave out sites that lack an image instead of stopping.
         cache: keep decoded sites in memory.
         workers: the number of threads that read ahead; 0 reads on demand.
-        audit: train only on images that data.py audit has checked, or on any.
-        audit_dir: the folder written by data.py audit; its decisions replace drop_incomplete.
+        audit: train only on images that data audit has checked, or on any.
+        audit_dir: the folder written by data audit; its decisions replace drop_incomplete.
     """
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError, nearest
+from rcic.errors import UserError, nearest, program
 from rcic.learn.config.settings import Config
 from rcic.screen.table import Screen, read_wells
 
@@ -79,13 +79,13 @@ def _control(screen: Screen, seed: int) -> StageTable:
 
 
 def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
-    """The treatment wells of one fold, written by ``src/data.py folds``."""
+    """The treatment wells of one fold, written by ``rcic data folds``."""
     paths = [folds_dir / f"{split}_{fold}.csv" for split in ("train", "valid")]
     if missing := [str(path) for path in paths if not path.exists()]:
         existing = sorted(int(path.stem[6:]) for path in folds_dir.glob("train_*.csv") if path.stem[6:].isdigit())
         raise UserError(
             f"{missing[0]}: no table of fold {fold} (existing folds: {existing or 'none'}); write them with "
-            f"python src/data.py folds --data_root {screen.root} --out_dir {folds_dir}"
+            f"{program('data')} folds --data_root {screen.root} --out_dir {folds_dir}"
         )
     train, valid = (_read_treatments(path, screen, "train") for path in paths)
     if shared := sorted(set(train["experiment"]) & set(valid["experiment"])):
@@ -100,7 +100,7 @@ def _with_pseudo(screen: Screen, full: StageTable, pseudo_dir: Path) -> StageTab
     path = pseudo_dir / PSEUDO_TABLE
     if not path.exists():
         raise UserError(
-            f"{path}: no pseudo-labels; write them with python src/inference.py pseudo-label (see its --help) from the "
+            f"{path}: no pseudo-labels; write them with {program('inference')} pseudo-label (see its --help) from the "
             "predictions of stage II"
         )
     pseudo = _read_treatments(path, screen, "test")

@@ -27,7 +27,7 @@ class GridCell:
     config: Config
     source: str
     folder: Path
-    flags: tuple[str, ...]  # of ``train.py run``, besides --config, --data_root and --log_root
+    flags: tuple[str, ...]  # of ``train run``, besides --config, --data_root and --log_root
 
     @property
     def name(self) -> str:

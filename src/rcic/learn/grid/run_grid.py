@@ -1,4 +1,4 @@
-"""The commands ``train.py plan`` and ``run-grid``: the plan of a grid as a table, and its trainings."""
+"""The commands ``train plan`` and ``run-grid``: the plan of a grid as a table, and its trainings."""
 
 import logging
 import shlex

@@ -1,4 +1,4 @@
-"""`python src/data.py audit`: check every image, log bad images by plate, and write the report that trainings use."""
+"""`rcic data audit`: check every image, log bad images by plate, and write the report that trainings use."""
 
 import logging
 import shutil

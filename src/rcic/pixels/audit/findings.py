@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError
+from rcic.errors import UserError, program
 from rcic.files.atomic import whole
 from rcic.pixels.audit.folder_state import FolderState, changed_folders
 from rcic.pixels.images.sites import TAKEN
@@ -130,7 +130,7 @@ def stopped(screen: Screen, audit: Audit, folder: Path) -> str:
 
 
 def _again(path: Path, screen: Screen) -> str:
-    return f"run python src/data.py audit --data_root {screen.root} --out_dir {path.parent}"
+    return f"run {program('data')} audit --data_root {screen.root} --out_dir {path.parent}"
 
 
 def _read(path: Path, screen: Screen) -> tuple[dict[str, Any], pd.DataFrame]:

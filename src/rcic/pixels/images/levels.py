@@ -1,4 +1,4 @@
-"""`python src/data.py levels`: the grey levels of a camera that should map to 0 and 255, measured on a few images."""
+"""`rcic data levels`: the grey levels of a camera that should map to 0 and 255, measured on a few images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python src/data.py pack`: estimate, conversion, list of images left out, and verification."""
+"""`rcic data pack`: estimate, conversion, list of images left out, and verification."""
 
 import csv
 import logging
