@@ -145,7 +145,11 @@ def test_a_path_stays_as_it_was_typed(monkeypatch, words):
             ["predict-all", *NEEDED, "--split=vaild"],
             "predict-all: --split is 'vaild', must be test or valid; did you mean 'valid'?",
         ),
-        (["predict-all", *NEEDED, *"123456789", "extra", "more"], "predict-all: one word too many: 'extra'"),
+        (
+            ["predict-all", *NEEDED, "extra", "more"],
+            "predict-all: unexpected word 'extra'; write --flag=value",
+        ),
+        (["predict-all", *NEEDED, "--channels", "[1", "2]"], "predict-all: unexpected word '2]'; write --flag=value"),
     ],
 )
 def test_a_mistake_is_one_line_before_any_work(monkeypatch, capsys, words, message):

@@ -189,8 +189,8 @@ FAULTS: dict[str, Fault] = {
         ".*audit.*",
     ),
     "an audit that is not JSON": Fault(edit("csv/audit/audit.json", lambda text: text[:50]), "train", ".*audit.json.*"),
-    "a form that is not there": Fault(nothing, "describe", r"gone\.yml: no such config file", ["--screen=gone.yml"]),
-    "a misspelt key of a form": Fault(
+    "no such spec": Fault(nothing, "describe", r"gone\.yml: no such screen spec file", ["--screen=gone.yml"]),
+    "a misspelt key of a spec": Fault(
         spec("plate: 384", "plates: 384"),
         "describe",
         r".*screen\.yml, line 5: unknown key 'plates'; did you mean 'plate'\?",

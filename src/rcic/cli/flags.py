@@ -84,7 +84,7 @@ def _complete(given: dict[str, str], loose: Sequence[str], flags: Mapping[str, F
     """Return ``given`` with the loose words for the first free flags; UserError for too many or too few."""
     free = positional(flags, list(given))
     if len(loose) > len(free):
-        raise UserError(f"one word too many: {loose[len(free)]!r}")
+        raise UserError(f"unexpected word {loose[len(free)]!r}; write --flag=value, and lists without spaces")
     given = given | dict(zip(free, loose, strict=False))
     for key, flag in flags.items():
         if given.get(key) == "":

@@ -41,8 +41,8 @@ class Flag:
 
     @property
     def is_positional(self) -> bool:
-        """Whether its value may be given without its name."""
-        return self.is_required or not self.family
+        """Whether its value may be given without its name: a stray word must not become the value of some option."""
+        return self.is_required
 
 
 def flags_of(command: Callable[..., Any]) -> dict[str, Flag]:

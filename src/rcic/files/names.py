@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rcic.errors import UserError, nearest
+
 PACKAGE = Path(__file__).parents[1]  # the folder of this package, with configs and screen specs
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
 PREVIOUS = "checkpoints/previous.pth"  # the epoch before last, while a training runs
@@ -73,10 +75,18 @@ def embedding_files(folder: Path, split: str) -> dict[str, Path]:
     return {name: folder / f"emb_{split}{ending}" for name, ending in names.items()}
 
 
-def shipped_path(folder: Path, name: str | Path) -> Path:
-    """Return the path of a YAML file: ``name`` itself, or a shipped one in ``folder`` (``recipes/best.full``).
+def shipped_path(folder: Path, name: str | Path, what: str) -> Path:
+    """Return the YAML file that ``name`` is, or that is shipped below ``folder`` under it (``recipes/best.full``).
 
-    An existing file of that name takes precedence. Any other name is returned unchanged: opening it raises the error.
+    A file of that name comes first. Raises UserError, with the nearest shipped name, for what is neither; ``what`` is
+    what the file holds, "config" say.
     """
     shipped = folder / f"{name}.yml"
-    return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)
+    if Path(name).exists():
+        return Path(name)
+    if shipped.is_file():
+        return shipped
+    known = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yml"))
+    hint = nearest(Path(name).as_posix().removesuffix(".yml"), known)
+    shipped_too = "" if Path(name).suffix else ", nor is one shipped under that name"
+    raise UserError(f"{name}: no such {what} file{shipped_too}{hint}")

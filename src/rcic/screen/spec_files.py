@@ -52,7 +52,7 @@ def resolve_spec(root: Path, path: str | Path | None = None, measured: bool = Tr
     the file is missing, or if the root has tables of both.
     """
     if path is not None:
-        return read_spec(shipped_path(SHIPPED, path), measured)
+        return read_spec(shipped_path(SHIPPED, path, "screen spec"), measured)
     if (root / OWN).is_file():
         return read_spec(root / OWN, measured)
     rcic, rxrx1 = shipped_spec("rcic"), shipped_spec("rxrx1")

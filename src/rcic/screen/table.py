@@ -1,6 +1,7 @@
 """A screen as one table of wells, read from its files according to its screen spec."""
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +36,16 @@ class Screen:
     n_treatments: int  # classes 0..n_treatments-1; then come positive, then negative controls
     truth: pd.DataFrame | None = None
     spec: ScreenSpec = field(default_factory=lambda: shipped_spec("rcic"))
-    barcodes: Mapping[tuple[str, int], str] = field(
+    barcodes: Mapping[tuple[str, int], str] = field(  # (experiment, plate) -> its name, if not a number
         default_factory=dict
-    )  # (experiment, plate) -> its name, if not a number
+    )
+    spec_file: str | None = None  # the screen spec that was named, if one was
+
+    @property
+    def flags(self) -> str:
+        """The flags that name this screen on a command line, for the remedy in a message."""
+        words = ["--data_root", str(self.root), *([] if self.spec_file is None else ["--screen", self.spec_file])]
+        return shlex.join(words)
 
     def barcode(self, experiment: str, plate: int) -> str:
         """Return the plate's name in the tables and image files."""
@@ -110,7 +118,16 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     integers = spec.columns.label_order is None and all(is_number(name) for name in names)
     classes = tuple(int(name) if integers else name for name in names)
     treatments = set(entries["sirna"][~is_hidden & (entries["well_type"] == "treatment")])
-    return Screen(root, wells, classes, len(treatments), truth if is_known.any() else None, spec, _barcodes(entries))
+    return Screen(
+        root=root,
+        wells=wells,
+        classes=classes,
+        n_treatments=len(treatments),
+        truth=truth if is_known.any() else None,
+        spec=spec,
+        barcodes=_barcodes(entries),
+        spec_file=as_source(data_root).screen,
+    )
 
 
 def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:

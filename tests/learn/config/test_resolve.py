@@ -181,3 +181,19 @@ def test_a_bad_config_is_told_before_anything_heavy_is_imported():
     assert lines[-1] == "error: --set train.sead: unknown key 'train.sead'; did you mean 'seed'?"
     imported = {line.rpartition("|")[2].strip() for line in lines[:-1]}
     assert "yaml" in imported and not imported & {"torch", "pandas", "cv2", "catalyst"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fulll", r"^fulll: no such config file, nor is one shipped under that name; did you mean 'full'\?$"),
+        ("recipes/best.ful", r"did you mean 'recipes/best.full'\?$"),
+        ("nowhere/full.yml", r"^nowhere/full.yml: no such config file"),
+    ],
+)
+def test_a_config_goes_by_the_name_under_which_it_is_shipped(name, message, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert resolve("full").config == read_config(ROOT / "configs" / "full.yml")
+    assert resolve("recipes/best.full").config == read_config(ROOT / "configs" / "recipes" / "best.full.yml")
+    with pytest.raises(UserError, match=message):
+        resolve(name)

@@ -125,7 +125,7 @@ def write_config(config: Config, path: Path) -> None:
 
 def _overridden(path: str | Path, given: Mapping[str, tuple[Any, str]]) -> Resolved:
     """Return the config of a file overridden by ``given``: key -> value and its origin."""
-    path = shipped_path(CONFIGS, path)
+    path = shipped_path(CONFIGS, path, "config")
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
     config = from_plain(Config, document.plain, str(path), places=places)

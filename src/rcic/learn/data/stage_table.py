@@ -85,7 +85,7 @@ def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
         existing = sorted(int(path.stem[6:]) for path in folds_dir.glob("train_*.csv") if path.stem[6:].isdigit())
         raise UserError(
             f"{missing[0]}: no table of fold {fold} (existing folds: {existing or 'none'}); write them with "
-            f"{program('data')} folds --data_root {screen.root} --out_dir {folds_dir}"
+            f"{program('data')} folds {screen.flags} --out_dir {folds_dir}"
         )
     train, valid = (_read_treatments(path, screen, "train") for path in paths)
     if shared := sorted(set(train["experiment"]) & set(valid["experiment"])):

@@ -130,7 +130,7 @@ def stopped(screen: Screen, audit: Audit, folder: Path) -> str:
 
 
 def _again(path: Path, screen: Screen) -> str:
-    return f"run {program('data')} audit --data_root {screen.root} --out_dir {path.parent}"
+    return f"run {program('data')} audit {screen.flags} --out_dir {path.parent}"
 
 
 def _read(path: Path, screen: Screen) -> tuple[dict[str, Any], pd.DataFrame]:
