@@ -99,16 +99,17 @@ def epochs_of(folder: Path) -> int:
         return 0
 
 
-def wait_until(reached: Callable[[], bool], is_alive: Callable[[], bool]) -> None:
+def wait_until(reached: Callable[[], bool], is_alive: Callable[[], bool], pause: float = 0.005) -> None:
     """Wait for a state of a training or grid; fail if it ended before, for then a kill would prove nothing."""
     while not reached():
         assert is_alive(), "ended before it could be killed: the kill would have proved nothing"
-        time.sleep(0.005)
+        if pause:
+            time.sleep(pause)
 
 
 def kill_while_writing(process: object, folder: Path, chance: random.Random) -> None:
     """Kill the process while the temporary file of a checkpoint is there."""
-    left, was_there = chance.randrange(1, 20), False
+    left, was_there = chance.randrange(1, 12), False
 
     def writes() -> bool:
         nonlocal left, was_there
@@ -117,7 +118,7 @@ def kill_while_writing(process: object, folder: Path, chance: random.Random) -> 
         was_there = is_there
         return left == 0
 
-    wait_until(writes, process.is_alive)
+    wait_until(writes, process.is_alive, pause=0)  # such a file is there for a blink
     os.kill(process.pid, signal.SIGKILL)
 
 
