@@ -101,7 +101,22 @@ has_only_the_program() {
   git ls-files --cached --others --exclude-standard bin configs src docker/init.py requirements.txt | sort > "$work/files"
   in_container 'cd /app && find . -type f -printf "%P\n" -o -type l -printf "%P\n"' | LC_ALL=C sort > "$work/found"
   diff <(LC_ALL=C sort "$work/files") "$work/found"
-  in_container 'for tool in pytest mypy ruff playwright hypothesis; do ! pip show $tool || exit 1; done' 2> /dev/null
+  local tools tool
+  tools=$(sed '1,/^# make test/d; s/==.*//' requirements.txt | xargs)
+  [[ $tools == *pytest* ]]
+  in_container 'pip list --not-required --format freeze' | sed 's/==.*//; s/_/-/g' > "$work/installed"
+  grep -x fire "$work/installed"
+  for tool in $tools; do
+    if grep -ix "$tool" "$work/installed"; then return 1; fi
+  done
+}
+
+finds_its_configs() { # through src/rcic/configs, a link
+  local version
+  version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' src/rcic/__init__.py)
+  [ "$(in_container 'rcic --version')" = "rcic $version" ]
+  in_container 'rcic train explain --config full' > "$work/explained"
+  grep ' = full  *[^ ]*/src/rcic/configs/full.yml, line ' "$work/explained"
 }
 
 simulate_screen() {
@@ -286,6 +301,7 @@ check "the image is built and names its commit" build_image
 check "a checkout with umask 077 gives the same image, from the cache" build_from_private_checkout
 check "a screen is simulated in the container" simulate_screen
 check "the image has the program, without tests and their tools" has_only_the_program
+check "the command rcic runs and finds the shipped configs" finds_its_configs
 check "describe, audit and folds write csv/ into OUT_DIR" write_tables
 check "training, prediction, ensemble and report of a tiny network" train_and_predict
 check "run.json names the commit" names_the_commit

@@ -113,6 +113,12 @@ def test_a_strict_umask_of_the_checkout_does_not_matter():
     assert all(re.match(r"COPY --chmod=(755|644) ", line) for line in from_checkout)
 
 
+def test_the_code_is_the_last_layer():
+    """So a build after a change of the code runs nothing again, and checkouts differ in one layer only."""
+    layers = [line for line in DOCKERFILE.splitlines() if line.startswith(("RUN", "COPY", "ADD", "WORKDIR"))]
+    assert layers[-1] == "COPY --chmod=755 . /app"
+
+
 def test_developers_tools_are_not_installed():
     text = (ROOT / "requirements.txt").read_text()
     assert "sed '/^# make test/,$d'" in DOCKERFILE
