@@ -11,7 +11,7 @@ import torch
 
 from rcic.cli.main import rcic
 from rcic.files.names import Member
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.documents import DOCS, PAGES, blocks, calls_of, program_words
 from tests.learn.tiny import forget_accelerate

@@ -54,7 +54,7 @@ def folds(source: ScreenSource, out_dir: str = "csv", n_folds: int = 5, seed: in
         n_folds: the number of folds.
         seed: the seed of the division.
     """
-    from rcic.screen.split import write_folds
+    from rcic.screen.folds import write_folds
     from rcic.screen.table import read_screen
 
     for note in write_folds(read_screen(source), out_dir, n_folds, seed):
