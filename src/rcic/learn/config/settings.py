@@ -16,7 +16,7 @@ class Model:
     """The network.
 
     Attributes:
-        name: the network: a registered name or any encoder of segmentation-models-pytorch.
+        name: the architecture: a registered name or any encoder of segmentation-models-pytorch.
         pretrained: the initial weights if there is no earlier training to start from.
         weights_file: a state_dict of the 3-channel ImageNet network, used instead of a download.
         dropout: the dropout rate of the embedding.
