@@ -213,7 +213,7 @@ def test_a_start_that_is_still_trained_is_no_start(grid):
     cells, tables = grid()
     finish(cells[0], tables, 2, "running")
     full = next(cell for cell in cells if cell.name == "full [1,2] fold 0 tiny")
-    assert tables.lacks(full).endswith("its training is running, not done, but init.stage is control")
+    assert tables.lacks(full).endswith("the training of stage control is running, not done")
     assert tables.state(cells[0]).kind == "partial"
     finish(cells[0], tables)
     assert tables.lacks(full) == ""

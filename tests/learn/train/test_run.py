@@ -96,7 +96,10 @@ def test_a_run_that_cannot_start_leaves_nothing(trained, own_screen, tmp_path):
     shutil.rmtree(own_screen / "train" / "HUVEC-01")
     with pytest.raises(UserError, match="images are missing"):
         trained(root=own_screen)
-    with pytest.raises(UserError, match=r"init.stage is control; train that stage first with the same --log_root"):
+    with pytest.raises(
+        UserError,
+        match=r"the checkpoint of stage control does not exist; train that stage first with the same --log_root",
+    ):
         trained(init__stage="control")
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         trained(train__precision="fp16")

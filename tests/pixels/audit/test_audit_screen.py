@@ -38,7 +38,7 @@ def images_of(root: Path, n: int) -> list[Path]:
 
 def test_a_sound_screen_is_one_line(program, small_screen, tmp_path):
     out = program.run("data.py", "audit", "--data_root", small_screen, "--out_dir", tmp_path / "a")
-    assert out.startswith(f"{tmp_path}/a/audit.json: 322 sites, 1,932 images (full, ") and out.count("\n") == 1
+    assert out.startswith(f"{tmp_path}/a/audit.json: 322 sites, 1,932 images (full check in ") and out.count("\n") == 1
     assert out.endswith(" s): no bad images\n")
     facts = json.loads((tmp_path / "a/audit.json").read_text())
     assert facts["screen"] == read_screen(small_screen).fingerprint()
@@ -176,8 +176,8 @@ def test_a_training_wants_an_audit(program, screen, config, tmp_path):
     command = f"run python src/data.py audit --data_root {screen} --out_dir {tmp_path}/audit"
     line = program.refuse(*train(config, screen))
     assert line == (
-        f"{tmp_path}/audit/audit.json: not found, so the images of {screen} were not audited; {command} (or train "
-        "without: data.audit off)"
+        f"{tmp_path}/audit/audit.json: not found, so the images of {screen} were not audited; {command} (or "
+        "skip the check with --set data.audit=off)"
     )
     images_of(screen, 1)[0].unlink()
     program.refuse("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "audit")
