@@ -36,7 +36,7 @@ from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.models import SiteOutputs, WellClassifier
 from rcic.learn.predict.evaluate import InferenceSettings
 from rcic.learn.runs.run_record import read_run_record
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader, view_on
@@ -116,7 +116,7 @@ def loader(work: Path) -> dict[str, Any]:
     """Return the sites a second that come to the device, warped and normalised, by threads, each on its own core."""
     root, everyone, found = work / "large", sorted(os.sched_getaffinity(0)), {}
     store, sites = PackedStore(root), sites_of(rows_of(root, MANY))
-    dataset = SiteDataset(table(sites), store, CHANNELS, build({"d4": True, "shear": 10.0}))
+    dataset = SiteDataset(table(sites), store, CHANNELS, build_sample_transform({"d4": True, "shear": 10.0}))
     for threads in (8, 16):
         if len(everyone) < threads and not QUICK:
             found[str(threads)] = None

@@ -29,7 +29,7 @@ from rcic.learn.train.runner import WellRunner
 from rcic.pixels.images.sites import site_table
 from rcic.pixels.packed.pack_screen import pack
 from rcic.pixels.packed.packed_store import PackedStore
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from rcic.simulate.presets import PRESETS, Preset
 from rcic.simulate.simulation import simulate_screen

@@ -24,8 +24,8 @@ import pandas as pd
 
 from rcic.files.atomic import write_well_rows
 from rcic.files.names import CONFIG, METRICS, RUN, Member, embedding_files, prediction_files
+from rcic.screen.folds import write_folds
 from rcic.screen.layout import learn_groups, orders_for
-from rcic.screen.split import write_folds
 from rcic.screen.table import Screen, read_screen, read_wells
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from speed_data import REPEATS, Images, image_sets, seconds
 from speed_reference import reference_loader
 from torch.utils.data import BatchSampler
 
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader, view_on
@@ -44,7 +44,7 @@ def table(sites: Sequence[Site]) -> pd.DataFrame:
 
 def ours(store: Store, sites: Sequence[Site], threads: int, on_device: bool) -> Iterable[object]:
     """Return the program's loader, with the normalisation after it where everything is done on the CPU."""
-    dataset = SiteDataset(table(sites), store, CHANNELS, build(AUGMENT))
+    dataset = SiteDataset(table(sites), store, CHANNELS, build_sample_transform(AUGMENT))
     loader = BatchLoader(dataset, BatchSampler(range(len(sites)), BATCH, False), threads, on_device=on_device)
     return loader if on_device else Normalized(loader)
 

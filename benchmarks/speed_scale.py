@@ -87,7 +87,7 @@ def worker(work: Path) -> dict[str, float]:
     from torch.utils.data import BatchSampler
 
     from rcic.learn.train import build  # noqa: F401  # the imports of a training
-    from rcic.pixels.batches.augment import build as augment
+    from rcic.pixels.batches.augment import build_sample_transform as augment
     from rcic.pixels.batches.dataset import SiteDataset
     from rcic.pixels.batches.loader import BatchLoader
     from rcic.pixels.batches.sampler import EpochSampler
@@ -116,7 +116,7 @@ def first_batch(work: Path) -> dict[str, float]:
     from rcic.learn.config.settings import Config, Data, Model, Schedule, Train
     from rcic.learn.data.stage_table import stage_table
     from rcic.learn.train.build import build_training
-    from rcic.screen.split import write_folds
+    from rcic.screen.folds import write_folds
 
     torch.set_num_threads(1)
     root = full_size(work)

@@ -35,7 +35,7 @@ def screen(small_screen: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def folds(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from rcic.screen.split import write_folds
+    from rcic.screen.folds import write_folds
 
     folder = tmp_path_factory.mktemp("folds")
     write_folds(read_screen(small_screen), folder, 2, 0)
@@ -197,15 +197,19 @@ def test_a_missing_image_is_named(program, screen, config, models, tmp_path):
     ("text", "words", "message"),
     [
         ("trian: {seed: 3}", [], r"{config}, line 1: unknown key 'trian'; did you mean 'train'\?"),
-        ("train: {batchsize: 3}", [], r"{config}, line 1: unknown key 'train\.batchsize'; did you mean 'batch_size'\?"),
-        ("train: {batch_size: many}", [], r"{config}, line 1: train\.batch_size is 'many', must be int"),
+        (
+            "train: {batchsize: 3}",
+            [],
+            r"{config}, line 1: unknown key 'train\.batchsize'; did you mean 'train\.batch_size'\?",
+        ),
+        ("train: {batch_size: many}", [], r"{config}, line 1: train\.batch_size is 'many', must be a whole number"),
         (
             "train: {precision: fp8}",
             [],
             r"{config}, line 1: train\.precision is 'fp8', must be one of fp32, bf16, fp16.*",
         ),
         ("train: [", [], r"{config}, line \d: not valid YAML: .*"),
-        ("", ["--set=train.sead=3"], r"--set train.sead: unknown key 'train\.sead'; did you mean 'seed'\?"),
+        ("", ["--set=train.sead=3"], r"--set train.sead: unknown key 'train\.sead'; did you mean 'train\.seed'\?"),
         ("", ["--set=a b=1"], r"--set: 'a b=1' is not of the form key=value"),
         ("", ["--set=train.seed"], r"--set: 'train\.seed' is not of the form key=value"),
         (
@@ -407,7 +411,11 @@ def test_a_full_disk_while_answering(program, tmp_path):
             "predict-all: --device is 'gpu', must be auto or cpu or cuda",
         ),
         ("inference.py", ["predict-all", "--splits=tset"], "predict-all: --splits is 'tset', of which 'tset' must be"),
-        ("inference.py", ["ensemble", "--weights=1,2"], "--weights: 2 for 0 --model_names; name the models"),
+        (
+            "inference.py",
+            ["ensemble", "--weights=1,2"],
+            "--weights has 2 values but --model_names lists 0 models; give",
+        ),
         (
             "inference.py",
             ["ensemble", "--model_names=a", "--weights=-1"],

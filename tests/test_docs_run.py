@@ -11,7 +11,7 @@ import torch
 
 from rcic.cli.main import rcic
 from rcic.files.names import Member
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.documents import DOCS, PAGES, blocks, calls_of, program_words
 from tests.learn.tiny import forget_accelerate
@@ -96,8 +96,10 @@ def test_the_commands_of_a_page_run(page, request, work, tmp_path, capsys):
     assert [name for name in WRITTEN.get(page.name, ()) if not (work / name).exists()] == []
 
 
-def test_the_examples_of_the_api_page_run(prepared, work, capsys):
-    shutil.copytree(prepared, work, symlinks=True, dirs_exist_ok=True)
+def test_the_examples_of_the_api_page_run_after_the_quick_start(work, tmp_path, capsys):
+    for block in blocks(DOCS / "quick-start.md", "bash"):
+        for call in [] if block.mark else calls_of(block, tmp_path):
+            run(call)
     code = "\n".join(block.text for block in blocks(DOCS / "api.md", "python"))
     exec(compile(code, "docs/api.md", "exec"), {})
     assert "8 treatments" in capsys.readouterr().out

@@ -186,7 +186,7 @@ def test_the_program_starts_its_own_parts(small_screen, tmp_path):
     done = subprocess.run(run, cwd=small_screen.parent, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "2 jobs" and lines[-1].endswith(": nothing is bad")
+    assert lines[0] == "2 jobs" and lines[-1].endswith(": no bad images")
     experiments = {path.name for split in ("train", "test") for path in (small_screen / split).iterdir()}
     assert {line.split(":")[0] for line in lines[1:-1]} == experiments and len(lines) == len(experiments) + 2
     assert not (tmp_path / "a" / SEEN).exists() and not (tmp_path / "a" / JOBS).exists()

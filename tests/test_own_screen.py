@@ -84,7 +84,7 @@ def test_a_packed_screen_brings_its_form_along(program, plates, tmp_path):
     assert packed.spec == files.spec and packed.fingerprint() == files.fingerprint()
     site = sites_of(site_table(files.wells))[5]
     assert np.array_equal(open_store(files).read(site, [6, 1]), open_store(packed).read(site, [6, 1]))
-    assert "nothing is bad" in program.run(
+    assert "no bad images" in program.run(
         "data.py", "audit", f"--data_root={tmp_path}/packed", f"--out_dir={tmp_path}/a"
     )
 

@@ -24,8 +24,8 @@ from rcic.learn.grid.cells import cells_of
 from rcic.learn.grid.grid_options import GridOptions
 from rcic.learn.train.run import train
 from rcic.schema.convert import flat, to_plain
+from rcic.screen.folds import write_folds
 from rcic.screen.spec_files import shipped_spec
-from rcic.screen.split import write_folds
 from rcic.screen.table import Screen, read_screen
 from tests.learn.tiny import forget_accelerate
 from tests.program import command, read_call

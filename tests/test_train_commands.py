@@ -74,7 +74,7 @@ def test_plan_run_and_plan_again(start, small_screen, tmp_path):
         (["--folds=0,0"], "is listed twice in the grid"),
         (["--channel_sets=[1,7]"], "data.channels is [1, 7], but RCIC has only 1, 2, 3, 4, 5, 6"),
         (["--channel_sets=[a]"], "of which 'a' must be a whole number"),
-        (["--set=optim.clp=1"], "unknown key 'optim.clp'; did you mean 'clip'?"),
+        (["--set=optim.clp=1"], "unknown key 'optim.clp'; did you mean 'optim.clip'?"),
         (["--model=densnet121"], "did you mean 'densenet121'?"),
     ],
 )

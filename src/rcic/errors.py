@@ -32,10 +32,18 @@ class Terminated(KeyboardInterrupt):
     """The system asked the process to end (SIGTERM). It is handled like Ctrl-C: clean up, then exit."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the most similar of ``known``, or an empty string if none is similar."""
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return ``; did you mean 'x'?`` for the most similar of ``known``, or an empty string if none is similar.
+
+    The name found is shown with ``prefix`` before it.
+    """
     match = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    return f"; did you mean {prefix + match[0]!r}?" if match else ""
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``"1 plate"`` or ``"16 plates"``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def brief(value: Any) -> str:

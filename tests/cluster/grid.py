@@ -12,7 +12,7 @@ import pandas as pd
 
 from rcic.files.names import METRICS, RUN
 from rcic.learn.runs.run_record import read_run_record
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.program import SRC
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.learn.train import test_ddp as ddp
 

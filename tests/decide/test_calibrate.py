@@ -29,7 +29,7 @@ def test_wrong_input() -> None:
 def test_the_likelihood_by_hand() -> None:
     logits, labels = np.log([[1.0, 3.0], [1.0, 1.0]]), np.array([1, 0])
     assert mean_nll(logits, labels) == pytest.approx(-(np.log(0.75) + np.log(0.5)) / 2)
-    assert mean_nll(2 * logits, labels, cold=2) == pytest.approx(mean_nll(logits, labels))
+    assert mean_nll(2 * logits, labels, temperature=2) == pytest.approx(mean_nll(logits, labels))
     assert mean_nll(logits, labels, np.eye(2, dtype=bool)[labels]) == 0
 
 
@@ -46,8 +46,8 @@ def test_the_temperature_is_noise_over_signal() -> None:
 def test_no_other_temperature_is_likelier() -> None:
     logits = heard(2, 1, 3)
     best = temperature(logits, LABELS)
-    around = [mean_nll(logits, LABELS, cold=best * factor) for factor in (0.9, 0.99, 1.01, 1.1)]
-    assert mean_nll(logits, LABELS, cold=best) < min(around)
+    around = [mean_nll(logits, LABELS, temperature=best * factor) for factor in (0.9, 0.99, 1.01, 1.1)]
+    assert mean_nll(logits, LABELS, temperature=best) < min(around)
 
 
 def test_unknown_wells_and_forbidden_classes_do_not_count() -> None:
@@ -85,7 +85,7 @@ def test_weights_sum_to_one_and_the_blend_beats_its_parts() -> None:
     tables = [heard(3, 2, 1), 5 * heard(3, 4, 2), heard(2, 4, 3)]
     fitted = blend_weights(tables, LABELS)
     assert fitted.weights.sum() == pytest.approx(1)
-    alone = [mean_nll(table, LABELS, cold=cold) for table, cold in zip(tables, fitted.temperatures, strict=True)]
+    alone = [mean_nll(table, LABELS, temperature=own) for table, own in zip(tables, fitted.temperatures, strict=True)]
     blended = mean_nll(fitted.blend(tables), LABELS)
     assert blended < min(alone)
     for shift in ([0.1, -0.1, 0], [-0.1, 0, 0.1], [0, 0.1, -0.1]):

@@ -23,17 +23,17 @@ def random_family(n_channels: int, n_wells: int = 30) -> tuple[dict[tuple[int, .
 
 
 def test_wrong_input() -> None:
-    with pytest.raises(UserError, match="channel sets none: "):
+    with pytest.raises(UserError, match="none was predicted; "):
         channel_importance({}, TYPES)
-    with pytest.raises(UserError, match=r"channel sets \(1, 2, 3\): .* at least two sets"):
+    with pytest.raises(UserError, match=r"only \[1,2,3\] was predicted; .* at least two channel sets"):
         channel_importance({(1, 2, 3): np.ones(4)}, TYPES)
-    with pytest.raises(UserError, match="at least two sets"):
+    with pytest.raises(UserError, match="at least two channel sets"):
         channel_importance({(1, 2, 3): np.ones(4), (1, 2): np.ones(4), (3,): np.ones(4)}, TYPES)
-    with pytest.raises(UserError, match=r"channels \(2, 1\): the set is listed twice"):
+    with pytest.raises(UserError, match=r"channels \[2,1\]: the set is listed twice"):
         channel_importance({**RIGHT, (2, 1): RIGHT[1, 2]}, TYPES)
-    with pytest.raises(UserError, match=r"channels \(1, 3\): expected one share of right answers"):
+    with pytest.raises(UserError, match=r"channels \[1,3\]: expected a share of right answers"):
         channel_importance({**RIGHT, (1, 3): np.ones(3)}, TYPES)
-    with pytest.raises(UserError, match=r"channels \(1, 3\): expected one share of right answers"):
+    with pytest.raises(UserError, match=r"channels \[1,3\]: expected a share of right answers"):
         channel_importance({**RIGHT, (1, 3): np.full(4, 100.0)}, TYPES)
     with pytest.raises(UserError, match="no well was predicted by all channel sets"):
         channel_importance({**RIGHT, (1, 3): np.full(4, np.nan)}, TYPES)

@@ -177,7 +177,7 @@ def test_the_printed_ladder() -> None:
     members, wells, truth = members_by_hand()
     text = ladder_text(ladder(members[:2], wells, truth, GROUPS))
     assert text.splitlines() == [
-        "Accuracy in % of wells (chance 25)",
+        "Accuracy in % of wells (chance 25.00)",
         "",
         "                 all     RPE",
         "wells              4       4",

@@ -13,11 +13,11 @@ LOGITS = np.array([[3, 1, 4, 0], [3, 2, 0, 0], [0, 0, 3, 1], [0, 0, 1, 3.0]])
 
 
 def test_plates_are_matched_masked_and_assigned() -> None:
-    settled = resolve_plates(log_softmax(LOGITS), WELLS, GROUPS)
-    assert settled.labels.tolist() == [0, 1, 2, 3]
-    assert settled.plates["group"].tolist() == [0, 1]
-    assert settled.allowed.tolist() == [[True, True, False, False]] * 2 + [[False, False, True, True]] * 2
-    np.testing.assert_array_equal(settled.log_probs, log_softmax(LOGITS))
+    resolved = resolve_plates(log_softmax(LOGITS), WELLS, GROUPS)
+    assert resolved.labels.tolist() == [0, 1, 2, 3]
+    assert resolved.plates["group"].tolist() == [0, 1]
+    assert resolved.allowed.tolist() == [[True, True, False, False]] * 2 + [[False, False, True, True]] * 2
+    np.testing.assert_array_equal(resolved.log_probs, log_softmax(LOGITS))
 
 
 def test_the_temperature_changes_no_answer() -> None:

@@ -170,4 +170,4 @@ def test_mistakes_by_the_script(data, root, tmp_path, capsys):
     assert "no such file" in program.refuse("inference.py", "ensemble", *where, f"--out_dir={root}", nowhere)
     (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{WELLS[0]},10\n")
     told = program.refuse("inference.py", "channels", *where, f"--truth={tmp_path}/truth.csv")
-    assert "channel importance needs at least two sets" in told
+    assert "channel importance needs at least two channel sets" in told

@@ -96,7 +96,7 @@ def test_a_crowded_plate_is_said(tmp_path, root):
     (tmp_path / "data").mkdir()
     data = write_tables(tmp_path / "data", tables)
     write_member(root, logits=LOGITS[[0, 1, 2, 2, 2]], codes=[*WELLS, "U2OS-01_2_B05", "U2OS-01_2_B06"])
-    assert decide_predictions(data, root).notes[-1] == "U2OS-01 plate 2: 3 wells for 2 siRNAs, so some repeat"
+    assert decide_predictions(data, root).notes[-1] == "U2OS-01 plate 2: 3 wells for 2 treatments, so some repeat"
 
 
 def test_a_screen_without_test_wells(tmp_path, root):
@@ -168,5 +168,5 @@ def test_held_out_wells_are_decided_alike(data, root):
     labels = read_screen(data).wells.set_index("id_code")["label"]
     told = decision.answers
     assert len(told) == 7 and (told["label"].to_numpy() == labels[told["id_code"]].to_numpy()).all()
-    assert decision.settled.log_probs.shape == (7, 4) and decision.settled.allowed.sum(axis=1).tolist() == [2] * 7
+    assert decision.resolved.log_probs.shape == (7, 4) and decision.resolved.allowed.sum(axis=1).tolist() == [2] * 7
     assert decision.notes[-1] == "  7 of 8 train wells are held out by one of them"

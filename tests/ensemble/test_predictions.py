@@ -123,7 +123,7 @@ BROKEN = {
     ),
     "another number of classes": (
         lambda root: write_member(root, logits=LOGITS[:, :3]),
-        r"pred_test\.npy: 3 classes, but the screen \S+ has 4 treatments \(7 siRNAs with the controls\)",
+        r"pred_test\.npy: 3 classes, but the screen \S+ has 4 treatments \(7 classes with the controls\)",
     ),
     "one dimension": (
         lambda root: write_member(root, logits=LOGITS[0]),
@@ -204,8 +204,8 @@ def test_the_inventory_of_held_out_wells_counts_them(root, screen):
 @pytest.mark.parametrize(
     ("models", "weights", "message"),
     [
-        ((), (1, 2), r"^--weights: 2 for 0 --model_names; name the models, one weight each$"),
-        (("a",), (1, 2), r"^--weights: 2 for 1 --model_names"),
+        ((), (1, 2), r"^--weights has 2 values but --model_names lists 0 models; give one weight per model$"),
+        (("a",), (1, 2), r"^--weights has 2 values but --model_names lists 1 model; give"),
         (("a", "b"), (1, 0), r"^--weights 1,0: each must be a number above 0$"),
         (("a", "b"), (1, float("nan")), r"^--weights 1,nan: each must be"),
         (("a", "a"), (), r"^--model_names a,a: a model is listed twice$"),

@@ -167,7 +167,7 @@ def spec(old: str, new: str) -> Callable[[Place], object]:
     return plant
 
 
-IMAGE = r"{screen}: \d+ bad images in \d+ sites, listed in .*audit\.csv; repair them and audit again, or .*"
+IMAGE = r"{screen}: \d+ bad images? in \d+ sites?, listed in .*audit\.csv; repair them and audit again, or .*"
 FAULTS: dict[str, Fault] = {
     **{
         f"image {name}": Fault(lambda p, plant=plant: plant(p.image), "audit", IMAGE)
@@ -330,7 +330,7 @@ FAULTS: dict[str, Fault] = {
     "an earlier stage that is not trained": Fault(
         nothing,
         "train",
-        r".*best\.pth: no such checkpoint, but init\.stage is control; train that stage first .*",
+        r".*best\.pth: the checkpoint of stage control does not exist; train that stage first .*",
         ["--set=init.stage=control"],
     ),
     "fp16 on a CPU": Fault(nothing, "train", r".*fp16 needs a GPU.*", ["--set=train.precision=fp16"]),
@@ -364,7 +364,7 @@ FAULTS: dict[str, Fault] = {
     "a finished training of another config": Fault(
         nothing,
         "again",
-        r".*finished with another optim\.clip; choose another --log_root, or train anew with --force",
+        r".*finished with another optim\.clip; choose another --log_root, or retrain from scratch with --force",
         ["--set=optim.clip=2.0"],
     ),
     "a grid of trainings of another config": Fault(
@@ -436,7 +436,7 @@ SURVIVED: dict[str, tuple[Callable[[Place], object], str, str]] = {
         "best map3",
     ),
     "a damaged last epoch": (lambda p: [_broken_off(p), flip("checkpoints/last.pth")(p)], "again", "best map3"),
-    "a damaged best epoch": (lambda p: [_broken_off(p), flip(BEST)(p)], "again", "the training begins anew"),
+    "a damaged best epoch": (lambda p: [_broken_off(p), flip(BEST)(p)], "again", "the training starts from scratch"),
     "a run.json cut short": (lambda p: (p.run / RUN).write_text('{"status": "do'), "again", "best map3"),
     "a config.yml of the run gone": (lambda p: [_broken_off(p), (p.run / CONFIG).unlink()], "again", "best map3"),
 }

@@ -16,7 +16,7 @@ from rcic.learn.train.callbacks import WellValidation
 from rcic.learn.train.run import train
 from rcic.pixels.packed import pack_screen as packing
 from rcic.pixels.packed.pack_screen import pack
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.disk import SmallDisk
 from tests.learn.tiny import forget_accelerate, tiny_config

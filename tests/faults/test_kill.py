@@ -20,7 +20,7 @@ from rcic.files.lock import owner
 from rcic.files.names import BEST, LAST, METRICS, RUN
 from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.run import train
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from rcic.simulate.simulation import simulate_screen
 from tests.learn.tiny import forget_accelerate, tiny_config

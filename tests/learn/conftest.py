@@ -7,7 +7,7 @@ import torch
 
 from rcic.learn.config.settings import Config
 from rcic.learn.train.run import run_folder, train
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import Screen, read_screen
 from tests.learn.tiny import forget_accelerate, tiny_config
 

@@ -9,7 +9,7 @@ import pytest
 from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.batch import channel_dropout, normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader
@@ -49,7 +49,7 @@ def test_the_complete_sites_are_read(real):
 
 def test_a_training_batch_of_five_channels(real):
     store, wells = real
-    dataset = SiteDataset(site_table(wells, (1,)), store, (1, 2, 3, 4, 6), build({}), size=128)
+    dataset = SiteDataset(site_table(wells, (1,)), store, (1, 2, 3, 4, 6), build_sample_transform({}), size=128)
     batch = channel_dropout(normalize(first_batch(dataset)["image"]), 1.0)
     assert batch.shape == (18, 5, 128, 128)
     assert ((batch == 0).all(3).all(2).sum(1) == 1).all()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcic.errors import UserError
-from rcic.screen.split import make_folds, write_folds
+from rcic.screen.folds import make_folds, write_folds
 from rcic.screen.table import read_screen, read_wells
 from tests.properties.screens import COLUMNS, csv_text, kaggle_tables
 

@@ -175,7 +175,7 @@ def test_what_the_audit_found(tmp_path):
         ["train/RPE-01/Plate1", "missing", 1],
     ]
     assert "24 images of 4 sites were checked (full, 2026-01-01): 3 are bad" in verdict(facts)
-    assert verdict(facts | {"by_kind": {}}).endswith("nothing is bad.")
+    assert verdict(facts | {"by_kind": {}}).endswith("no bad images.")
     (tmp_path / "audit.json").write_text("{}")
     with pytest.raises(UserError, match="damaged or of an earlier version"):
         read_facts(tmp_path)

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from rcic.errors import plural
 from rcic.report.ladders import Scored
-from rcic.report.summary import few, main_facts, odd_things, plural
+from rcic.report.summary import few, main_facts, report_warnings
 
 GROUPS = SimpleNamespace(mixed_plates=())
 
@@ -29,18 +30,20 @@ def run(status):
 
 
 def test_nothing_is_odd_when_all_is_well():
-    assert odd_things(GROUPS, [scored()], [run("done")], {"by_kind": {}}) == []
-    assert odd_things(GROUPS, [], [], None) == []
+    assert report_warnings(GROUPS, [scored()], [run("done")], {"by_kind": {}}) == []
+    assert report_warnings(GROUPS, [], [], None) == []
 
 
 def test_a_far_experiment_is_named():
-    (line,) = odd_things(GROUPS, [scored((90.0, 79.0, 92.0))], [], None)
+    (line,) = report_warnings(GROUPS, [scored((90.0, 79.0, 92.0))], [], None)
     assert line.startswith("p, test wells: 1 experiment is more than 10 points below the median experiment's 90.0")
     assert "RPE-02 (79.0" in line
 
 
 def test_plates_confidence_runs_and_images_are_told():
-    lines = odd_things(GROUPS, [scored(margin=1.0, true_group=0, error=0.2)], [run("failed")], {"by_kind": {"zero": 3}})
+    lines = report_warnings(
+        GROUPS, [scored(margin=1.0, true_group=0, error=0.2)], [run("failed")], {"by_kind": {"zero": 3}}
+    )
     assert lines[0] == "1 training with status failed: run failed."
     assert lines[1] == "The audit found bad images: 3 zero."
     assert (
@@ -49,7 +52,7 @@ def test_plates_confidence_runs_and_images_are_told():
     )
     assert "3 plates matched with a margin below 3 nats" in lines[3]
     assert "off by 20.0\u00a0% on p, test wells on average" in lines[4]
-    (line,) = odd_things(SimpleNamespace(mixed_plates=(("RPE-01", 2),)), [], [], None)
+    (line,) = report_warnings(SimpleNamespace(mixed_plates=(("RPE-01", 2),)), [], [], None)
     assert line == "1 train plate holds treatments of several groups: RPE-01 plate 2."
 
 
@@ -58,7 +61,7 @@ def test_the_main_numbers(data):
 
     facts = main_facts(read_screen(data), [scored()], pd.DataFrame({"id_code": ["a"]}), [run("done"), run("failed")])
     told = {fact.label: (fact.value, fact.note) for fact in facts}
-    assert told["Answers right"] == ("91.00\u00a0%", "test wells, truth known (chance 25\u00a0%)")
+    assert told["Answers right"] == ("91.00\u00a0%", "test wells, truth known (chance 25.00\u00a0%)")
     assert told["Wells"] == ("17", "11 treated, 1 answered")
     assert told["Plates"] == ("6", "3 experiments, 2 cell types")
     assert told["Trainings done"] == ("1 of 2", "full")

@@ -6,7 +6,7 @@ from rcic.schema.convert import flat, from_plain, read_yaml, to_plain
 
 
 def test_an_unknown_key_names_the_nearest():
-    with pytest.raises(UserError, match=r"f\.yml: unknown key 'train\.batchsize'; did you mean 'batch_size'\?"):
+    with pytest.raises(UserError, match=r"f\.yml: unknown key 'train\.batchsize'; did you mean 'train\.batch_size'\?"):
         from_plain(Config, {"train": {"batchsize": 8}}, "f.yml")
     with pytest.raises(UserError, match=r"unknown key 'sechdule'; did you mean 'schedule'\?"):
         from_plain(Config, {"sechdule": {}}, "f.yml")
@@ -15,18 +15,18 @@ def test_an_unknown_key_names_the_nearest():
 @pytest.mark.parametrize(
     ("section", "key", "value", "wanted"),
     [
-        ("train", "batch_size", 8.0, "must be int"),
-        ("train", "batch_size", True, "must be int"),
-        ("train", "compile", 1, "must be bool"),
-        ("model", "name", 3, "must be str"),
+        ("train", "batch_size", 8.0, "must be a whole number"),
+        ("train", "batch_size", True, "must be a whole number"),
+        ("train", "compile", 1, "must be true or false"),
+        ("model", "name", 3, "must be text"),
         ("schedule", "max_lr", "fast", "must be a finite number"),
         ("schedule", "max_lr", float("nan"), "must be a finite number"),
         ("schedule", "max_lr", True, "must be a finite number"),
         ("schedule", "momentum", [0.9], "must be a list of 2"),
         ("schedule", "momentum", 0.9, "must be a list of 2"),
         ("data", "channels", 3, "must be a list"),
-        ("data", "channels", [1, "2"], "must be int"),
-        ("data", "size", "large", "must be int"),
+        ("data", "channels", [1, "2"], "must be a whole number"),
+        ("data", "size", "large", "must be a whole number"),
         ("optim", "name", "adamx", "must be one of nadam, adamw, radam, adam; did you mean 'adam"),
         ("augment", "extra", ["bluur"], "did you mean 'blur'"),
         ("log", "wandb", True, "must be one of off, offline, online"),
@@ -82,8 +82,8 @@ PLACES = {
 @pytest.mark.parametrize(
     ("plain", "message"),
     [
-        ({"train": {"seed": "x"}}, "f.yml, line 2: train.seed is 'x', must be int"),
-        ({"train": {"sead": 1}}, "--set train.sead: unknown key 'train.sead'; did you mean 'seed'?"),
+        ({"train": {"seed": "x"}}, "f.yml, line 2: train.seed is 'x', must be a whole number"),
+        ({"train": {"sead": 1}}, "--set train.sead: unknown key 'train.sead'; did you mean 'train.seed'?"),
         ({"train": 3}, "f.yml, line 1: train must be a mapping, not 3"),
         ({"lgo": 3}, "f.yml, line 9: unknown key 'lgo'; did you mean 'log'?"),
         ({"train": {"ema": "x"}}, "f.yml, line 1: train.ema is 'x', must be a finite number"),
@@ -100,8 +100,8 @@ def test_a_mistake_begins_with_the_place_of_its_key(plain, message):
     [
         (2**31, "train.seed is 2147483648, must be smaller than 2147483648"),
         (-(10**40), "must be smaller than"),
-        ([list(range(100))] * 100, "must be int"),
-        ("x" * 10**6, "must be int"),
+        ([list(range(100))] * 100, "must be a whole number"),
+        ("x" * 10**6, "must be a whole number"),
     ],
 )
 def test_a_huge_value_is_told_in_a_short_line(value, message):

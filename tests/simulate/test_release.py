@@ -13,7 +13,7 @@ from rcic.screen.layout import learn_groups
 from rcic.screen.source import ScreenSource
 from rcic.screen.spec_files import SHIPPED
 from rcic.screen.table import Screen, read_screen, read_wells
-from rcic.simulate.release import RELEASES, find_release
+from rcic.simulate.release import LAYOUTS, find_layout
 from rcic.simulate.simulation import simulate_screen
 
 SAME = ["experiment", "cell_type", "plate", "split", "well_type", "label"]
@@ -69,6 +69,8 @@ def test_the_truth_is_in_the_layout_s_own_words(screens):
 def test_another_layout_in_the_folder_is_refused(screens):
     with pytest.raises(UserError, match="another screen is there"):
         simulate_screen("test", screens["plate96"].root, seed=0, progress=False, layout="rxrx1")
-    with pytest.raises(UserError, match=r"layout 'plate95' is unknown; did you mean 'plate96'\?; known: rcic"):
-        find_release("plate95")
-    assert list(RELEASES) == ["rcic", "rxrx1", "plate96"]
+    with pytest.raises(
+        UserError, match=r"layout 'plate95' is unknown \(known: rcic, rxrx1, plate96\); did you mean 'plate96'\?"
+    ):
+        find_layout("plate95")
+    assert list(LAYOUTS) == ["rcic", "rxrx1", "plate96"]

@@ -14,7 +14,7 @@ from rcic.screen.layout import learn_groups, plates_with_missing_wells, rotation
 from rcic.screen.repeats import repeated_layouts
 from rcic.screen.table import read_screen
 from rcic.simulate.presets import PRESETS, find_preset
-from rcic.simulate.release import Release
+from rcic.simulate.release import FileLayout
 from rcic.simulate.simulation import BEGUN, DONE_FILE, simulate_screen
 
 
@@ -65,12 +65,12 @@ def test_full_disk_is_one_line_and_leaves_no_half_plate(
 ) -> None:
     room = iter(range(30))
 
-    def encode(release: Release, image: np.ndarray, channel: int) -> bytes:
+    def encode(layout: FileLayout, image: np.ndarray, channel: int) -> bytes:
         if next(room, None) is None:
             raise OSError(errno.ENOSPC, "No space left on device")
         return b"png"
 
-    monkeypatch.setattr(Release, "encode", encode)
+    monkeypatch.setattr(FileLayout, "encode", encode)
     with pytest.raises(UserError, match="disk is full"):
         simulate_screen(tiny, tmp_path / "screen", seed=0, workers=1, progress=False)
     assert not list(tmp_path.rglob("*.png")) and not list(tmp_path.rglob("*.half"))

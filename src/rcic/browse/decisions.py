@@ -76,7 +76,7 @@ def _add(answers: WellDecisions, decision: Decision, screen: Screen) -> None:
     rows = row_of[decision.answers["id_code"]].to_numpy()
     for name in ("label", "confidence", "margin"):
         getattr(answers, name)[rows] = decision.answers[name]
-    answers.top[rows], answers.chances[rows] = top_k(decision.settled.log_probs, decision.settled.allowed, TOP)
+    answers.top[rows], answers.chances[rows] = top_k(decision.resolved.log_probs, decision.resolved.allowed, TOP)
     if len(decision.groups.sizes) > 1:
         columns = (decision.plates[name].tolist() for name in ("experiment", "plate", "group", "margin"))
         for experiment, plate, group, margin in zip(*columns, strict=True):

@@ -33,7 +33,7 @@ def simulate(
 
     Args:
         out_dir: an empty or new folder; a finished screen of the same preset and seed is left alone.
-        preset: test (seconds), demo (the ten-minute tour) or bench (for measuring recipes).
+        preset: test (seconds), demo (used by make demo) or bench (for measuring recipes).
         seed: the same seed gives the same bytes.
         layout: rcic (Kaggle's), rxrx1 (the public release's) or plate96 (96-well plates, 16-bit TIFFs; read it with
             --screen plate96).
@@ -54,7 +54,7 @@ def folds(source: ScreenSource, out_dir: str = "csv", n_folds: int = 5, seed: in
         n_folds: the number of folds.
         seed: the seed of the division.
     """
-    from rcic.screen.split import write_folds
+    from rcic.screen.folds import write_folds
     from rcic.screen.table import read_screen
 
     for note in write_folds(read_screen(source), out_dir, n_folds, seed):
@@ -126,7 +126,7 @@ def pack(
     """Convert a screen's image files into a packed screen, quicker to read; OUT_DIR is then a data root of its own.
 
     Args:
-        out_dir: an empty or new folder, or one in which packing was begun: it goes on.
+        out_dir: an empty or new folder, or one with an interrupted packing, which resumes.
         sizes: sides in pixels at which the images are stored, too, e.g. 256 for configs with data.size 256.
         workers: threads that read and compress; as many as there are cores if not given.
         verify: compare every packed image with its file afterwards.

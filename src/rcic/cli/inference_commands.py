@@ -23,13 +23,13 @@ def predict_all(
     splits: tuple[Literal["test", "valid"], ...] = ("test", "valid"),
     part: str | None = None,
 ) -> None:
-    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; what is there is skipped.
+    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/pred_test.npy for every trained member; existing predictions are skipped.
 
     Args:
         model_root: the run folders of a stage, e.g. logs/pseudo.
-        model_name: the network's name, or several: a,b; NAME@ for all cell types' own models of that name.
+        model_name: the architecture, or several: a,b; NAME@ for all cell types' own models of that name.
         out_dir: where the predictions go.
-        splits: test, and valid for each member's held-out wells (they make the honest score).
+        splits: test, and valid for each member's held-out wells (needed for score --split=valid).
         part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
     """
     shard = read_shard(part, launch)
@@ -50,11 +50,11 @@ def embed_all(
     splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "valid", "test"),
     part: str | None = None,
 ) -> None:
-    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/emb_train.npy ... for every trained member; what is there is skipped.
+    """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/emb_train.npy ... for every trained member; existing ones are skipped.
 
     Args:
         model_root: the run folders of a stage, e.g. logs/full.
-        model_name: the network's name, or several: a,b; NAME@ for all cell types' own models of that name.
+        model_name: the architecture, or several: a,b; NAME@ for all cell types' own models of that name.
         out_dir: where the embeddings go.
         splits: train for the wells each member was trained on, valid for its held-out wells, test.
         part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
@@ -83,7 +83,7 @@ def neighbours(
         embed_root: where embed-all wrote.
         out_dir: where the predictions go; in predict-all's folder they blend with the networks' own.
         kind: the vote of the nearest train wells of the same cell type, or cosines to class centres.
-        k: how many vote, one number or e.g. HUVEC=100,RPE=30; else 100 HUVEC, 15 U2OS, 30 of others.
+        k: number of voting neighbours, e.g. 30 or HUVEC=100,RPE=30; default: HUVEC 100, U2OS 15, others 30.
         centred: plate subtracts each plate's mean from its embeddings, off does not.
         scale: the factor of cosines to centres, 30 if not given.
         model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
@@ -142,8 +142,8 @@ def pseudo_label(
         predict_root: where predict-all wrote.
         out_dir: where the two files go.
         folds_dir: the folds; a well of any validation fold is refused.
-        min_margin: nats by which an answer must beat the next allowed one.
-        share: at most this part of a plate's wells, the surest first.
+        min_margin: the least margin in nats of an answer over the next allowed one.
+        share: the largest fraction of a plate's wells, e.g. 0.5, the surest first.
     """
     from rcic.ensemble.decision import decide_predictions
     from rcic.ensemble.submission import write_pseudo
@@ -166,7 +166,7 @@ def score(
 ) -> None:
     """Print the ladder of accuracies, one site to assignment, and write it as OUT_DIR/ladder.json.
 
-    With --split=valid a calibration flatters, as it was fitted on these wells.
+    With --split=valid, a calibrated error is too optimistic, because the calibration was fitted on these wells.
 
     Args:
         predict_root: where predict-all wrote.

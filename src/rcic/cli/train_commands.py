@@ -10,12 +10,12 @@ from rcic.screen.source import ScreenSource
 def run(
     config: str, source: ScreenSource, options: TrainingOptions, log_root: str = "logs", force: bool = False
 ) -> None:
-    """Run one training into LOG_ROOT/STAGE/CHANNELS/fold_K/MODEL/; a finished one is skipped, a stopped one goes on.
+    """Run one training into LOG_ROOT/STAGE/CHANNELS/fold_K/MODEL/; skip a finished one, resume an interrupted one.
 
     Args:
         config: a YAML file, or the name of a shipped config such as full or recipes/best.full; it decides the stage.
         log_root: where run folders go; earlier stages are looked for there too.
-        force: train anew although a finished run, or epochs of a stopped one, are there.
+        force: retrain from scratch, discarding a finished or interrupted training.
     """
     from rcic.learn.config.resolve import resolve
 
@@ -48,11 +48,11 @@ def explain(options: TrainingOptions, config: str | None = None, markdown: bool 
 def plan(
     options: GridOptions, source: ScreenSource, log_root: str = "logs", jobs: int | None = None, probe: bool = True
 ) -> None:
-    """Print how far each training of a grid is, the time and the disk that are left, and the commands. Trains nothing.
+    """Show the state of each training, the time and disk space still needed, and the commands. Trains nothing.
 
     Args:
         log_root: where run folders are.
-        jobs: trainings side by side; one a GPU if not given.
+        jobs: number of parallel trainings; one per GPU if not given.
         probe: train a few batches of each stage and model first, to measure the time of a site on this machine.
     """
     from rcic.learn.grid.run_grid import show_plan
@@ -63,14 +63,14 @@ def plan(
 def run_grid(
     options: GridOptions, source: ScreenSource, launch: LaunchOptions, log_root: str = "logs", force: bool = False
 ) -> None:
-    """Train all members of a grid: one process a training, side by side; what fails does not stop the rest.
+    """Train all members of a grid: one process a training, in parallel; what fails does not stop the rest.
 
-    It can be stopped and started at any time: what is done is skipped, what was stopped goes on. A training that fails
-    is tried once more.
+    It can be stopped and started at any time: finished trainings are skipped, interrupted ones
+    resume. A training that fails is tried once more.
 
     Args:
         log_root: where run folders go.
-        force: train all of them anew, whatever is there.
+        force: retrain all of them from scratch, discarding finished or interrupted trainings.
     """
     from rcic.learn.grid.run_grid import run_grid
 

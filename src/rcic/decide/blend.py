@@ -25,8 +25,8 @@ class Mix:
 
     def blend(self, models: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the models' logits, (N, K) each, as one table (N, K) float64; NaN where no model predicted."""
-        cooled = (table / self.temperatures.get(name, 1.0) for name, table in models.items())
-        return mean_known(cooled, [self.weights.get(name, 1.0) for name in models]) / self.temperature
+        scaled = (table / self.temperatures.get(name, 1.0) for name, table in models.items())
+        return mean_known(scaled, [self.weights.get(name, 1.0) for name in models]) / self.temperature
 
 
 def mean_known(tables: Iterable[np.ndarray], weights: Iterable[float] = repeat(1.0)) -> np.ndarray:

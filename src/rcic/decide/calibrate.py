@@ -22,9 +22,7 @@ from rcic.decide.blend import mean_known
 from rcic.errors import UserError
 
 SEARCH = (0.02, 50.0)  # temperatures tried, in units of the median well's top logit - mean logit
-HOTTEST = (
-    0.2  # of a model in a blend, in the same units: its top logit exceeds the mean by 5 nats, which its weight can undo
-)
+MAX_TEMPERATURE = 0.2  # of a model in a blend, same units: top logit - mean = 5 nats, which its weight can undo
 PULL = 0.001  # nats a well, times M, for a squared distance of 1 between the weights and equal ones
 _BLOCK = 1024  # wells at once
 
@@ -38,15 +36,17 @@ class Fitted(NamedTuple):
 
     def blend(self, tables: Sequence[np.ndarray]) -> np.ndarray:
         """Return the calibrated logits of M tables (N, K) as one, NaN where no model predicted a well."""
-        cooled = (table / cold for table, cold in zip(tables, self.temperatures, strict=True))
-        return mean_known(cooled, self.weights) / self.temperature
+        scaled = (table / own for table, own in zip(tables, self.temperatures, strict=True))
+        return mean_known(scaled, self.weights) / self.temperature
 
 
-def mean_nll(logits: np.ndarray, labels: np.ndarray, allowed: np.ndarray | None = None, cold: float = 1.0) -> float:
-    """Return the mean negative log-likelihood, nats a well, of logits (N, K) over the temperature ``cold``."""
+def mean_nll(
+    logits: np.ndarray, labels: np.ndarray, allowed: np.ndarray | None = None, temperature: float = 1.0
+) -> float:
+    """Return the mean negative log-likelihood, nats a well, of logits (N, K) over the ``temperature``."""
     total = 0.0
     for rows in _blocks(len(labels)):
-        log_probs = _log_probs(logits[rows] / cold, None if allowed is None else allowed[rows])
+        log_probs = _log_probs(logits[rows] / temperature, None if allowed is None else allowed[rows])
         total -= log_probs[np.arange(len(log_probs)), labels[rows]].sum()
     return float(total / len(labels))
 
@@ -76,7 +76,7 @@ def blend_weights(tables: Sequence[np.ndarray], labels: np.ndarray, allowed: np.
     together by L-BFGS: with a sum of 1 alone, complementary models could not sharpen the blend. Weights maximise the
     likelihood with a penalty on unequal ones, `PULL` * M * sum of (w - 1 / M)^2: copies of a model get equal weights,
     and it is too weak to keep a useless one. A useless model would have no largest temperature and a meaningless
-    weight, so in a blend a temperature is at most `HOTTEST` times the model's median gap of top and mean logit.
+    weight, so in a blend a temperature is at most `MAX_TEMPERATURE` times the model's median gap of top and mean logit.
     Raises UserError as `temperature` does.
     """
     temperatures = np.array([temperature(table, labels, allowed) for table in tables])
@@ -84,10 +84,11 @@ def blend_weights(tables: Sequence[np.ndarray], labels: np.ndarray, allowed: np.
     labels, allowed = labels[known], None if allowed is None else allowed[known]
     if len(tables) == 1:
         return Fitted(temperatures, np.ones(1), 1.0)
-    temperatures = np.minimum(temperatures, [HOTTEST * _spread(*_predicted(table[known], allowed)) for table in tables])
-    cooled = [(table[known] / own).astype(np.float32) for table, own in zip(tables, temperatures, strict=True)]
-    powers, cold = _fit_blend(cooled, labels, allowed)
-    return Fitted(temperatures, _softmax(powers), cold)
+    spreads = [_spread(*_predicted(table[known], allowed)) for table in tables]
+    temperatures = np.minimum(temperatures, MAX_TEMPERATURE * np.array(spreads))
+    scaled = [(table[known] / own).astype(np.float32) for table, own in zip(tables, temperatures, strict=True)]
+    powers, blend_temperature = _fit_blend(scaled, labels, allowed)
+    return Fitted(temperatures, _softmax(powers), blend_temperature)
 
 
 def cross_fitted(
@@ -109,10 +110,10 @@ def _fit_blend(
     n_models = len(tables)
 
     def cost(point: np.ndarray) -> tuple[float, np.ndarray]:
-        weights, cold = _softmax(point[:-1]), np.exp(point[-1])
+        weights, blend_temperature = _softmax(point[:-1]), np.exp(point[-1])
         total = np.zeros(n_models + 2)  # NLL, its slopes in the weights and in the logarithm of the blend's temperature
         for rows in _blocks(len(labels)):
-            block = np.stack([table[rows] for table in tables]) / cold  # (M, n, K)
+            block = np.stack([table[rows] for table in tables]) / blend_temperature  # (M, n, K)
             total += _nll_and_slopes(weights, block, labels[rows], None if allowed is None else allowed[rows])
         nll, slope, heat = total[0] / len(labels), total[1:-1] / len(labels), total[-1:] / len(labels)
         excess = weights - 1 / n_models

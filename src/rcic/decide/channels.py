@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
+from rcic.files.names import channel_name
 
 Channels = tuple[int, ...]
 
@@ -75,17 +76,19 @@ def _family(tables: Mapping[Channels, np.ndarray], n_wells: int) -> dict[int, np
         absent = [channel for channel in channels if channel not in chosen]
         if right.shape != (n_wells,) or (right < 0).any() or (right > 1).any():
             raise UserError(
-                f"channels {chosen}: expected one share of right answers, 0..1, for each of {n_wells} wells"
+                f"channels {channel_name(chosen)}: expected a share of right answers, 0..1, for each of {n_wells} wells"
             )
         if len(absent) == 1 and absent[0] in without:
-            raise UserError(f"channels {chosen}: the set is listed twice")
+            raise UserError(f"channels {channel_name(chosen)}: the set is listed twice")
         if len(absent) == 1:
             without[absent[0]] = right
     if len(without) < 2:
-        given = " ".join(map(str, tables)) or "none"
-        raise UserError(
-            f"channel sets {given}: channel importance needs at least two sets that lack one of all channels"
+        given = ", ".join(map(channel_name, tables))
+        predicted = (
+            f"only {given} {'was' if len(tables) == 1 else 'were'} predicted" if tables else "none was predicted"
         )
+        needed = "channel importance needs at least two channel sets that each leave out one channel"
+        raise UserError(f"{predicted}; {needed}")
     return without
 
 

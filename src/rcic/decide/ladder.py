@@ -82,7 +82,7 @@ def ladder(
 def ladder_text(ladder: Ladder) -> str:
     """Return the ladder as text: rungs by cell type, experiments by rung, plates; "-": absent."""
     experiments = ladder.table["scope"] == "experiment"
-    lines = [f"Accuracy in % of wells (chance {ladder.chance:.2g})", ""]
+    lines = [f"Accuracy in % of wells (chance {ladder.chance:.2f})", ""]
     lines += [*_aligned(_wide(ladder.table[~experiments]).T), "", *_aligned(_wide(ladder.table[experiments]))]
     if ladder.plates_known:
         lines += ["", f"Plates matched to their group: {ladder.plates_matched} of {ladder.plates_known}"]

@@ -65,7 +65,7 @@ def groups_text(plates: pd.DataFrame) -> str:
     rows = [("experiment", "groups of its plates", "margin (nats)")]
     for name, of_experiment in plates.groupby("experiment"):
         margin = of_experiment["margin"].min()
-        number = "no rival" if np.isinf(margin) else f"{margin:.1f}"
+        number = "no rival" if np.isinf(margin) else f"{margin:.{2 if margin < 1 else 1}f}"
         rows.append(
             (str(name), " ".join(map(str, of_experiment["group"])), number + "  unsure" * bool(margin < UNSURE))
         )

@@ -1,4 +1,4 @@
-"""Pseudo-labels chosen anew each epoch while training: recipe F, the winner's progressive pseudo-labels.
+"""Pseudo-labels chosen from scratch each epoch while training: recipe F, the winner's progressive pseudo-labels.
 
 The winner forbids off-group and taken classes, then keeps the widest margins, one a class and plate, more of them each
 epoch. Here the assignment of the whole plate decides which classes are taken, not one well after another. A margin is

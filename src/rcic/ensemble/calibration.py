@@ -85,10 +85,10 @@ def calibration_text(calibration: Calibration) -> str:
     """Return the calibration as lines: temperature and weight of each model, then its quality before and after."""
     width = max(len("cross-fitted"), *map(len, calibration.models))
     lines = [f"{'':{width}}  temperature  weight"]
-    for model, cold, weight in zip(
+    for model, temperature, weight in zip(
         calibration.models, calibration.fitted.temperatures, calibration.fitted.weights, strict=True
     ):
-        lines.append(f"{model:{width}}  {cold:11.3g}  {weight:6.3f}")
+        lines.append(f"{model:{width}}  {temperature:11.3g}  {weight:6.3f}")
     lines += [f"{'all':{width}}  {calibration.fitted.temperature:11.3g}", ""]
     lines += [f"{calibration.n_wells:,} held-out wells of {calibration.n_experiments} experiments, in their group:", ""]
     lines += [f"{'':{width}}  NLL (nats)  calibration error (%)  accuracy (%)"]
@@ -162,7 +162,8 @@ def mix_notes(mix: Mix) -> list[str]:
     if not mix.temperatures:
         return []
     models = [
-        f"{model} temperature {cold:.3g} weight {mix.weights[model]:.3g}" for model, cold in mix.temperatures.items()
+        f"{model} temperature {temperature:.3g} weight {mix.weights[model]:.3g}"
+        for model, temperature in mix.temperatures.items()
     ]
     return [f"calibrated (temperatures of the averaged folds): {', '.join(models)}, all {mix.temperature:.3g}"]
 

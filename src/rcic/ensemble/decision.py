@@ -30,8 +30,8 @@ class Decision:
     groups: Groups
     answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1)
     plates: pd.DataFrame  # experiment, plate, group, margin (nats)
-    notes: list[str]  # what the ensemble is made of, what is absent, what had to be guessed
-    settled: ResolvedPlates  # the N wells in the same order
+    notes: list[str]  # what the ensemble is made of, what is missing, what had to be guessed
+    resolved: ResolvedPlates  # the N wells in the same order
 
     @property
     def table(self) -> pd.DataFrame:
@@ -108,12 +108,12 @@ def _check_names(given: pd.Index, known: Sequence[str | int] | pd.Index, what: s
 
 def _decide(screen: Screen, wells: pd.DataFrame, logits: np.ndarray, sinkhorn: bool, notes: list[str]) -> Decision:
     """Return the decision on the N wells with logits (N, K), NaN for wells without a prediction; fills these in."""
-    groups, silent = learn_groups(screen), np.isnan(logits[:, 0])
-    logits[silent] = 0.0  # every class alike: the assignment gives such a well what is left
-    settled = resolve_plates(log_softmax(logits), wells, groups, sinkhorn)
-    table = answers(settled.log_probs, wells, settled.allowed, settled.labels)
-    crowded = crowded_plates(wells, settled.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
-    return Decision(screen, groups, table, settled.plates, notes + _well_notes(wells, silent, crowded), settled)
+    groups, unpredicted = learn_groups(screen), np.isnan(logits[:, 0])
+    logits[unpredicted] = 0.0  # every class alike: the assignment gives such a well what is left
+    resolved = resolve_plates(log_softmax(logits), wells, groups, sinkhorn)
+    table = answers(resolved.log_probs, wells, resolved.allowed, resolved.labels)
+    crowded = crowded_plates(wells, resolved.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
+    return Decision(screen, groups, table, resolved.plates, notes + _well_notes(wells, unpredicted, crowded), resolved)
 
 
 def _blend(predictions: Sequence[Prediction], n_wells: int, mix: Mix) -> np.ndarray:
@@ -125,13 +125,13 @@ def _blend(predictions: Sequence[Prediction], n_wells: int, mix: Mix) -> np.ndar
     return logits
 
 
-def _well_notes(wells: pd.DataFrame, silent: np.ndarray, crowded: pd.DataFrame) -> list[str]:
-    """Return lines on wells that nobody predicted, and on plates whose siRNAs must repeat."""
+def _well_notes(wells: pd.DataFrame, unpredicted: np.ndarray, crowded: pd.DataFrame) -> list[str]:
+    """Return lines on wells that nobody predicted, and on plates whose treatments must repeat."""
     notes = []
-    if silent.any():
-        first = wells["id_code"][silent.argmax()]
-        notes.append(f"{silent.sum():,} wells have no prediction and are guessed, first {first}")
+    if unpredicted.any():
+        first = wells["id_code"][unpredicted.argmax()]
+        notes.append(f"{unpredicted.sum():,} wells have no prediction and are guessed, first {first}")
     for plate in crowded.itertuples():
         where = f"{plate.experiment} plate {plate.plate}"
-        notes.append(f"{where}: {plate.wells} wells for {plate.classes} siRNAs, so some repeat")
+        notes.append(f"{where}: {plate.wells} wells for {plate.classes} treatments, so some repeat")
     return notes

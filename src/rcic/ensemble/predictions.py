@@ -1,4 +1,4 @@
-"""Prediction folders read back: whose they are, which wells they tell, what is absent of the ensemble."""
+"""Prediction folders: members, wells, and what is missing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import pandas as pd
 
 from rcic.decide.prediction import Prediction, model_of
 from rcic.ensemble.well_arrays import read_array, read_array_record, read_well_rows
-from rcic.errors import UserError, nearest
+from rcic.errors import UserError, nearest, plural
 from rcic.files.names import Member, channel_name, find_members, prediction_files
 from rcic.screen.table import Screen
 
@@ -27,9 +27,9 @@ def read_predictions(
     name = prediction_files(Path(), split)["logits"].name
     if not (members := find_members(root, name)):
         raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
-    place = pd.Series(np.arange(len(wells)), index=wells["id_code"])
+    row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     chosen = of_models(members, models, f"{root}: no predictions")
-    return [_read(root, member, split, place, screen) for member in chosen]
+    return [_read(root, member, split, row_of, screen) for member in chosen]
 
 
 def of_models(members: Sequence[Member], models: Sequence[str], absent: str) -> list[Member]:
@@ -52,7 +52,8 @@ def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, 
     if len(set(models)) < len(models):
         raise UserError(f"--model_names {','.join(models)}: a model is listed twice")
     if weights and len(weights) != len(models):
-        raise UserError(f"--weights: {len(weights)} for {len(models)} --model_names; name the models, one weight each")
+        lists = f"--weights has {plural(len(weights), 'value')} but --model_names lists {plural(len(models), 'model')}"
+        raise UserError(f"{lists}; give one weight per model")
     if not all(0 < weight < np.inf for weight in weights):
         raise UserError(f"--weights {','.join(f'{weight:g}' for weight in weights)}: each must be a number above 0")
     names = [model_of(model) for model in models]
@@ -66,17 +67,17 @@ def model_weights(models: Sequence[str], weights: Sequence[float]) -> dict[str, 
 def inventory(
     predictions: Sequence[Prediction], n_wells: int, split: str = "test", weights: Mapping[str, float] | None = None
 ) -> list[str]:
-    """Return lines that say what the ensemble is made of and what it lacks: channel sets, folds, wells."""
+    """Return lines that say what the ensemble is made of and what is missing: channel sets, folds, wells."""
     lines = []
     for model in dict.fromkeys(model_of(prediction.member.model) for prediction in predictions):
         own = [prediction for prediction in predictions if model_of(prediction.member.model) == model]
         lines += _parts(model, [prediction.member for prediction in own])
-        silent = _silent(own, n_wells)
-        if split == "valid":  # each member tells the wells of its own fold only
-            told = n_wells - np.all(list(silent.values()), axis=0).sum()
-            lines.append(f"  {told:,} of {n_wells:,} train wells are held out by one of them")
+        unpredicted = _unpredicted(own, n_wells)
+        if split == "valid":  # each member predicts the wells of its own fold only
+            n_predicted = n_wells - np.all(list(unpredicted.values()), axis=0).sum()
+            lines.append(f"  {n_predicted:,} of {n_wells:,} train wells are held out by one of them")
             continue
-        for folder, wells in silent.items():
+        for folder, wells in unpredicted.items():
             if wells.any():
                 lines.append(f"  {folder}: {wells.sum():,} of {n_wells:,} wells are not predicted")
     if weights:
@@ -84,13 +85,13 @@ def inventory(
     return lines
 
 
-def _silent(predictions: Sequence[Prediction], n_wells: int) -> dict[Path, np.ndarray]:
+def _unpredicted(predictions: Sequence[Prediction], n_wells: int) -> dict[Path, np.ndarray]:
     """Return the wells (N,) bool that were not predicted, by folder; one cell type's models share that of ``NAME@``."""
-    silent: dict[Path, np.ndarray] = {}
+    unpredicted: dict[Path, np.ndarray] = {}
     for prediction in predictions:
         folder = prediction.member.folder.with_name(model_of(prediction.member.model))
-        silent[folder] = silent.get(folder, True) & ~prediction.predicted(n_wells)
-    return silent
+        unpredicted[folder] = unpredicted.get(folder, True) & ~prediction.predicted(n_wells)
+    return unpredicted
 
 
 def _parts(model: str, members: Sequence[Member]) -> list[str]:
@@ -106,22 +107,22 @@ def _parts(model: str, members: Sequence[Member]) -> list[str]:
     return [line, f"  absent: {', '.join(absent)}"] if absent else [line]
 
 
-def _read(root: Path, member: Member, split: str, place: pd.Series, screen: Screen) -> Prediction:
-    """Return one member's prediction; ``place`` maps an id_code to its row among all wells."""
+def _read(root: Path, member: Member, split: str, row_of: pd.Series, screen: Screen) -> Prediction:
+    """Return one member's prediction; ``row_of`` maps an id_code to its row among all wells."""
     files = prediction_files(root / member.folder, split)
-    logits, codes = read_well_rows(files["logits"], place, split, "logits")
+    logits, codes = read_well_rows(files["logits"], row_of, split, "logits")
     allowed = (screen.n_treatments, len(screen.classes))
     if logits.shape[1] not in allowed:
         raise UserError(
             f"{files['logits']}: {logits.shape[1]} classes, but the screen {screen.root} has {allowed[0]} treatments"
-            f" ({allowed[1]} siRNAs with the controls)"
+            f" ({allowed[1]} classes with the controls)"
         )
     sites = read_array(files["sites"], 3) if files["sites"].exists() else None
     if sites is not None and (len(sites), sites.shape[2]) != logits.shape:
         raise UserError(f"{files['sites']}: shape {sites.shape} does not fit {files['logits'].name}, {logits.shape}")
     cut = slice(screen.n_treatments)
     sites = None if sites is None else sites[..., cut]
-    return Prediction(member, logits[:, cut], sites, place[codes].to_numpy(), _has_tta(files["record"]))
+    return Prediction(member, logits[:, cut], sites, row_of[codes].to_numpy(), _has_tta(files["record"]))
 
 
 def _has_tta(path: Path) -> bool:

@@ -12,7 +12,7 @@ BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
 PREVIOUS = "checkpoints/previous.pth"  # the epoch before last, while a training runs
 LOCK = "run.lock"
 CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
-PSEUDO = "pseudo"  # folder of the audits of progressive pseudo-labels
+PSEUDO, TENSORBOARD = "pseudo", "tensorboard"  # folders: audits of progressive pseudo-labels, event files
 
 
 def channel_name(channels: Sequence[int]) -> str:

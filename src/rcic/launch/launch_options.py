@@ -24,7 +24,7 @@ class LaunchOptions:
 
     Attributes:
         launcher: local processes, ray (a Ray cluster) or slurm (see docs/cluster.md).
-        jobs: number of jobs that share the work, or of trainings that run in parallel; default: one per GPU.
+        jobs: number of parallel jobs; one if not given (run-grid: one per GPU).
         ray_address: address of the Ray cluster; default: RAY_ADDRESS, else the cluster on this machine.
         ray: resources that a job requests from Ray, e.g. num_cpus=4,num_gpus=1.
         slurm: options of a SLURM job, e.g. partition=gpu,time=600,gpus_per_node=1.

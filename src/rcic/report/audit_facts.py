@@ -35,5 +35,5 @@ def verdict(facts: dict[str, Any]) -> str:
     )
     n_bad = sum(facts["by_kind"].values())
     if not n_bad:
-        return f"{checked}: nothing is bad."
+        return f"{checked}: no bad images."
     return f"{checked}: {n_bad:,} are bad. Action on their sites: {facts['on_bad']}. {FINDINGS} lists them."

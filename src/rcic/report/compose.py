@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rcic.ensemble.calibration import read_mix
-from rcic.errors import UserError, program
+from rcic.errors import UserError, plural, program
 from rcic.report.audit_facts import read_facts
 from rcic.report.page import LeftOut, Page, write_page
 from rcic.report.sections import SECTIONS
 from rcic.report.sources import Given, ReportSources
-from rcic.report.summary import main_facts, odd_things, plural
+from rcic.report.summary import main_facts, report_warnings
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
         title=f"Report on {sources.given.data_root}",
         subtitle=_subtitle(sources),
         facts=main_facts(sources.screen, sources.last, sources.answers, runs),
-        odd=odd_things(sources.groups, sources.last, runs, facts),
+        odd=report_warnings(sources.groups, sources.last, runs, facts),
         sections=sections,
         left_out=left_out,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

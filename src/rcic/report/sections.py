@@ -10,7 +10,7 @@ import yaml
 
 from rcic.decide.plate_group import UNSURE
 from rcic.ensemble import scoring
-from rcic.errors import UserError
+from rcic.errors import UserError, plural
 from rcic.files.names import channel_name
 from rcic.report import answer_tables as answers
 from rcic.report import audit_facts as audits
@@ -20,7 +20,6 @@ from rcic.report import training_runs as runs
 from rcic.report.chart import Chart, Section
 from rcic.report.page import asset
 from rcic.report.sources import ReportSources
-from rcic.report.summary import plural
 from rcic.screen.describe import describe
 
 

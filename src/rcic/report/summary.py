@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from rcic.decide.plate_group import UNSURE
-from rcic.errors import program
+from rcic.errors import plural, program
 from rcic.report.ladders import Scored
 from rcic.report.page import Fact
 from rcic.report.training_runs import Run
@@ -24,7 +24,7 @@ def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, 
         ladder = scored.score.ladder
         note = "test wells, truth known" if scored.split == "test" else "held-out wells of each fold"
         facts.append(
-            Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", f"{note} (chance {ladder.chance:.2g}\u00a0%)")
+            Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", f"{note} (chance {ladder.chance:.2f}\u00a0%)")
         )
     treated = screen.wells[screen.wells["well_type"] == "treatment"]
     facts.append(Fact("Wells", f"{len(screen.wells):,}", f"{len(treated):,} treated, {len(answers):,} answered"))
@@ -43,7 +43,7 @@ def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, 
     return facts
 
 
-def odd_things(
+def report_warnings(
     groups: Groups, scores: Sequence[Scored], runs: Sequence[Run], facts: dict[str, Any] | None
 ) -> list[str]:
     """Return the warnings, a sentence each; ``facts`` are the audit's, None without an audit."""
@@ -62,11 +62,6 @@ def few(names: Sequence[str]) -> str:
     """Return the first names and the number of the others."""
     more = f" and {len(names) - _FEW:,} more" if len(names) > _FEW else ""
     return ", ".join(names[:_FEW]) + more
-
-
-def plural(count: int, noun: str) -> str:
-    """Return ``"1 plate"`` or ``"16 plates"``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _odd_runs(runs: Sequence[Run]) -> list[str]:

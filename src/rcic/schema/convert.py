@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from rcic.errors import UserError, brief, nearest
 from rcic.schema.document import read_document
+from rcic.schema.keys import in_words
 
 _T = TypeVar("_T")
 Places = Mapping[str, str]  # dotted key -> origin of its value, the prefix of an error message
@@ -42,7 +43,7 @@ def from_plain(kind: type[_T], plain: Any, source: str, prefix: str = "", places
     for key, value in plain.items():
         origin = place_of(prefix + str(key), source, places)
         if key not in hints:
-            raise UserError(f"{origin}: unknown key {brief(prefix + str(key))}{nearest(str(key), hints)}")
+            raise UserError(f"{origin}: unknown key {brief(prefix + str(key))}{nearest(str(key), hints, prefix)}")
         if dataclasses.is_dataclass(hints[key]):
             values[key] = from_plain(hints[key], value, source, f"{prefix}{key}.", places)
         elif (item := _item_of(hints[key])) is not None:
@@ -106,7 +107,7 @@ def _value(hint: Any, value: Any, label: str) -> Any:
     if hint is float:
         return _number(value, label)
     if type(value) is not hint:
-        raise UserError(f"{label} is {brief(value)}, must be {hint.__name__}")
+        raise UserError(f"{label} is {brief(value)}, must be {'a ' if hint is int else ''}{in_words(hint)}")
     if hint is int and not -_MOST < value < _MOST:
         raise UserError(f"{label} is {brief(value)}, must be smaller than {_MOST}")
     if hint is str and _CONTROL.search(value):

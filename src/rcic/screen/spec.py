@@ -97,7 +97,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Split:
-    """The test wells, always whole experiments; their labels are ignored during training.
+    """The test wells, always whole experiments; labels of their treatment wells are never used in training.
 
     Without any of these keys the test experiments are those without labels.
 

@@ -17,7 +17,7 @@ from rcic.errors import UserError
 from rcic.screen.plate import CHANNELS, SITES, id_code
 from rcic.simulate.batch_effect import Batch
 from rcic.simulate.presets import Preset
-from rcic.simulate.release import Release, find_release
+from rcic.simulate.release import FileLayout, find_layout
 from rcic.simulate.site import draw_site
 
 _SMALL = 400  # sites; below this, starting more processes takes longer than drawing
@@ -52,9 +52,9 @@ class PlateJob:
     unit: np.ndarray
 
     @property
-    def release(self) -> Release:
+    def file_layout(self) -> FileLayout:
         """The layout of the plate's files."""
-        return find_release(self.layout)
+        return find_layout(self.layout)
 
     @property
     def n_sites(self) -> int:
@@ -68,7 +68,7 @@ class PlateJob:
 
     def path(self, well: str, site: int, channel: int) -> Path:
         """Return the path of an image."""
-        return self.root / self.release.path(*self.named, self.names[well], site, channel)
+        return self.root / self.file_layout.path(*self.named, self.names[well], site, channel)
 
     @property
     def half(self) -> Path:
@@ -138,7 +138,7 @@ def _draw(job: PlateJob, folder: Path, well: str, sirna: int, site: int) -> list
     """Draw one site into ``folder`` and return the statistics of its images."""
     images = draw_site(job.preset, job.cell_type, job.batch, job.effects[sirna], job.unit, (*job.address, well, site))
     for channel, image in zip(CHANNELS, images, strict=True):
-        (folder / job.path(well, site, channel).name).write_bytes(job.release.encode(image, channel))
+        (folder / job.path(well, site, channel).name).write_bytes(job.file_layout.encode(image, channel))
     return _rows(job, well, site, images)
 
 
@@ -150,7 +150,7 @@ def _read(job: PlateJob, well: str, site: int) -> np.ndarray:
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
         if image is None or image.shape != (job.preset.pixels,) * 2:
             raise UserError(f"{path}: missing or broken; remove its plate's folder and run again")
-        images.append(job.release.decode(image, channel))
+        images.append(job.file_layout.decode(image, channel))
     return np.stack(images)
 
 

@@ -95,5 +95,5 @@ PRESETS = {
 def find_preset(name: str) -> Preset:
     """Return the preset called ``name``; UserError with the nearest name for an unknown one."""
     if name not in PRESETS:
-        raise UserError(f"preset {name!r} is unknown{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+        raise UserError(f"preset {name!r} is unknown (known: {', '.join(PRESETS)}){nearest(name, PRESETS)}")
     return PRESETS[name]

@@ -25,7 +25,7 @@ _ROLES = {"treatment": "compound", "positive_control": "positive", "negative_con
 
 
 @dataclass(frozen=True)
-class Release:
+class FileLayout:
     """One layout. The images are written with pattern number ``pattern_index`` of its screen spec."""
 
     name: str
@@ -112,18 +112,18 @@ def _custom(wells: pd.DataFrame) -> ReleaseTables:
     return {"wells.csv": rows[["batch", "barcode", "well", "cells", "use", "role", "compound"]]}
 
 
-RELEASES = {
-    release.name: release
-    for release in (
-        Release(name="rcic", pattern_index=0, sirna=int, tables=_kaggle),
-        Release(name="rxrx1", pattern_index=1, sirna=lambda label: f"s{label:05d}", tables=_public),
-        Release(name="plate96", pattern_index=0, sirna=lambda label: f"compound-{label:04d}", tables=_custom),
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        FileLayout(name="rcic", pattern_index=0, sirna=int, tables=_kaggle),
+        FileLayout(name="rxrx1", pattern_index=1, sirna=lambda label: f"s{label:05d}", tables=_public),
+        FileLayout(name="plate96", pattern_index=0, sirna=lambda label: f"compound-{label:04d}", tables=_custom),
     )
 }
 
 
-def find_release(name: str) -> Release:
+def find_layout(name: str) -> FileLayout:
     """Return the layout called ``name``; UserError with the nearest name for an unknown one."""
-    if name not in RELEASES:
-        raise UserError(f"layout {name!r} is unknown{nearest(name, RELEASES)}; known: {', '.join(RELEASES)}")
-    return RELEASES[name]
+    if name not in LAYOUTS:
+        raise UserError(f"layout {name!r} is unknown (known: {', '.join(LAYOUTS)}){nearest(name, LAYOUTS)}")
+    return LAYOUTS[name]

@@ -15,7 +15,7 @@ from rcic.simulate.effect import effect_table, effects
 from rcic.simulate.plate_images import PlateJob, draw_plates
 from rcic.simulate.plate_plan import experiments, plan
 from rcic.simulate.presets import N_GROUPS, Preset, find_preset
-from rcic.simulate.release import Release, find_release
+from rcic.simulate.release import FileLayout, find_layout
 from rcic.simulate.site import unit_light
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def simulate_screen(
     plate. Raises UserError for an unknown preset or layout, a seed below 0, a folder with other content, and a full
     disk.
     """
-    chosen, release, folder = find_preset(preset), find_release(layout), Path(out_dir)
+    chosen, file_layout, folder = find_preset(preset), find_layout(layout), Path(out_dir)
     if seed < 0:
         raise UserError(f"seed {seed}: must be 0 or larger")
     identity = {"version": SIMULATOR_VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
@@ -43,14 +43,14 @@ def simulate_screen(
         _log.info(f"{folder}: screen {preset!r} with seed {seed} is already complete, nothing to draw")
         return
     _write_json(folder / BEGUN, identity)
-    wells = release.named(plan(chosen, seed))
+    wells = file_layout.named(plan(chosen, seed))
     plate_batches = batches(experiments(chosen, seed), N_GROUPS, seed)
     changes = effects(chosen, seed)
     try:
-        statistics = draw_plates(_jobs(folder, release, chosen, seed, wells, plate_batches), workers, progress)
+        statistics = draw_plates(_jobs(folder, file_layout, chosen, seed, wells, plate_batches), workers, progress)
     except OSError as error:
         raise write_error(folder, error) from error
-    tables = release.tables(wells)
+    tables = file_layout.tables(wells)
     if layout == "rcic":
         tables["pixel_stats.csv"] = pd.DataFrame(statistics)
     for name, table in tables.items():
@@ -98,7 +98,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def _jobs(
     folder: Path,
-    release: Release,
+    file_layout: FileLayout,
     preset: Preset,
     seed: int,
     wells: pd.DataFrame,
@@ -114,7 +114,7 @@ def _jobs(
         names = dict(zip(rows["drawn"], rows["well"], strict=True))
         job = PlateJob(
             root=folder,
-            layout=release.name,
+            layout=file_layout.name,
             named=(split, experiment, str(rows["barcode"].iloc[0])),
             names=names,
             preset=preset,

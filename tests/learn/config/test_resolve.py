@@ -56,7 +56,7 @@ def test_overrides_are_laid_over_the_file(tmp_path):
     assert (config.stage, config.train.batch_size, config.data.channels) == ("control", 4, (6, 2))
     with pytest.raises(UserError, match=r"--set trian.seed: unknown section in 'trian\.seed'; did you mean 'train'"):
         read_config(tmp_path / "c.yml", {"trian.seed": 1})
-    with pytest.raises(UserError, match=r"--set train.sead: unknown key 'train\.sead'; did you mean 'seed'"):
+    with pytest.raises(UserError, match=r"--set train.sead: unknown key 'train\.sead'; did you mean 'train.seed'"):
         override(config, "train.sead", 1)
     with pytest.raises(UserError, match=r"--set data.channels: data\.channels is 3, must be a list"):
         override(config, "data.channels", 3)
@@ -118,7 +118,12 @@ def test_every_value_that_is_no_default_knows_where_it_came_from(tmp_path):
 @pytest.mark.parametrize(
     ("text", "settings", "flags", "message"),
     [
-        ("schedule:\n  epocs: 3\n", "", {}, "{c}, line 2: unknown key 'schedule.epocs'; did you mean 'epochs'?"),
+        (
+            "schedule:\n  epocs: 3\n",
+            "",
+            {},
+            "{c}, line 2: unknown key 'schedule.epocs'; did you mean 'schedule.epochs'?",
+        ),
         ("data: {fold: -1}\n", "", {}, "{c}, line 1: data.fold is -1, must be at least 0"),
         ("data: {fold: 1}\n", "", {"fold": -1}, "--fold: data.fold is -1, must be at least 0"),
         ("", "schedule.epochs=-1", {}, "--set schedule.epochs: schedule.epochs is -1, must be at least 0"),
@@ -178,7 +183,7 @@ def test_a_bad_config_is_told_before_anything_heavy_is_imported():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = result.stderr.strip().splitlines()
     assert result.returncode == 2
-    assert lines[-1] == "error: --set train.sead: unknown key 'train.sead'; did you mean 'seed'?"
+    assert lines[-1] == "error: --set train.sead: unknown key 'train.sead'; did you mean 'train.seed'?"
     imported = {line.rpartition("|")[2].strip() for line in lines[:-1]}
     assert "yaml" in imported and not imported & {"torch", "pandas", "cv2", "catalyst"}
 

@@ -19,7 +19,7 @@ from rcic.learn.train.run import train
 from rcic.pixels.audit.audit_screen import audit
 from rcic.pixels.audit.findings import read_audit
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.sites import TAKEN, site_table
+from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate, tiny_config
 
@@ -66,7 +66,7 @@ def test_dropped_sites_are_no_training_sites(damaged, wells, audited, capsys):
     rows = usable_sites(store, wells, (1, 2), FIVE, False, found)
     told = list(zip(rows["id_code"], rows["site"], strict=True))
     codes = wells["id_code"].tolist()
-    assert told == [(codes[0], 1), (codes[1], 1), (codes[3], 1), (codes[3], 2)] and TAKEN not in rows
+    assert told == [(codes[0], 1), (codes[1], 1), (codes[3], 1), (codes[3], 2)] and SUBSTITUTE_SITE not in rows
     said = "channels [1, 2, 3, 4, 5]: left out 4 of 8 sites with a bad image (1 wells have no site left)\n"
     assert capsys.readouterr().out == said
     assert len(usable_sites(store, wells, (1, 2), (4, 5), False, found)) == 8 and capsys.readouterr().out == ""
@@ -79,7 +79,7 @@ def test_the_other_site_takes_a_bad_ones_place(damaged, wells, audited, capsys):
     found = audited("other-site")
     capsys.readouterr()
     rows = usable_sites(FileStore(damaged), wells, (1, 2), FIVE, False, found)
-    assert rows["site"].tolist() == [1, 2] * 3 and rows[TAKEN].tolist() == [0, 1, 0, 1, 0, 0]
+    assert rows["site"].tolist() == [1, 2] * 3 and rows[SUBSTITUTE_SITE].tolist() == [0, 1, 0, 1, 0, 0]
     assert capsys.readouterr().out.splitlines() == [
         "channels [1, 2, 3, 4, 5]: left out 2 of 8 sites with a bad image (1 wells have no site left)",
         "channels [1, 2, 3, 4, 5]: 2 of 8 sites use images of another site of their well",
@@ -98,7 +98,7 @@ def test_bad_company_is_left_out(damaged, screen, wells, audited, config, on_bad
     codes = wells["id_code"].tolist()
     assert {pair for pair in there if pair[0] in codes} == {(codes[0], 1), (codes[1], 1)}
     assert len(both) == 2 * (len(company["id_code"].unique()) + 1) - 2
-    assert (TAKEN in both) == (on_bad == "other-site") and both.isna().sum().sum() == 0
+    assert (SUBSTITUTE_SITE in both) == (on_bad == "other-site") and both.isna().sum().sum() == 0
     said = f"leave out 1 of {company['id_code'].nunique() + 1} further wells, which lack a sound image\n"
     assert capsys.readouterr().out.endswith(said)
     own = stacked(rows, (1, 2))

@@ -152,7 +152,7 @@ def test_what_was_refused_at_its_start_is_not_tried_again_and_what_needs_it_not_
     best = tmp_path / "logs" / "control" / "[1,2]" / "tiny" / BEST
     for fold in (0, 1):
         reason = outcome.failed[f"full [1,2] fold {fold} tiny"]
-        assert reason == f"not started: {best}: no such checkpoint, but init.stage is control"
+        assert reason == f"not started: {best}: the checkpoint of stage control does not exist"
 
 
 def test_what_was_trained_otherwise_is_not_touched(grid):
@@ -160,7 +160,7 @@ def test_what_was_trained_otherwise_is_not_touched(grid):
     finish(cells[0], tables)
     others, tables = grid(n_configs=1, settings="optim.clip=5.0")
     outcome, launcher = carry_out(others, tables)
-    assert outcome.failed == {cells[0].name: "was trained with another optim.clip; use --force to train anew"}
+    assert outcome.failed == {cells[0].name: "was trained with another optim.clip; use --force to retrain from scratch"}
     assert launcher.started == [cells[1].name]
 
 
@@ -213,7 +213,7 @@ def test_a_start_that_is_still_trained_is_no_start(grid):
     cells, tables = grid()
     finish(cells[0], tables, 2, "running")
     full = next(cell for cell in cells if cell.name == "full [1,2] fold 0 tiny")
-    assert tables.lacks(full).endswith("its training is running, not done, but init.stage is control")
+    assert tables.lacks(full).endswith("the training of stage control is running, not done")
     assert tables.state(cells[0]).kind == "partial"
     finish(cells[0], tables)
     assert tables.lacks(full) == ""

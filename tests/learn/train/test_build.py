@@ -170,7 +170,7 @@ def test_a_cell_types_own_model_starts_from_the_common_one(trained, screen, conf
     held_out = pd.read_csv(own / HELD_OUT)["id_code"]
     assert held_out.str.startswith("HUVEC").all() and 0 < len(held_out) < len(pd.read_csv(common / HELD_OUT))
     assert read_checkpoint(own / BEST).meta["model"] == "tiny@HUVEC"
-    with pytest.raises(UserError, match=r"init.stage is full; train that stage first"):
+    with pytest.raises(UserError, match=r"the checkpoint of stage full does not exist; train that stage first"):
         trained("elsewhere", **settings)
 
 

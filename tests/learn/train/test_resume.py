@@ -144,7 +144,7 @@ def test_without_the_best_epoch_it_begins_anew(trained, broken_off, capsys):
     folder = broken_off(WellValidation, "on_loader_end", 2 * 4, **EPOCHS)
     damage(folder / BEST)
     trained("broken", **EPOCHS)
-    assert f"{folder}: {BEST} is missing or damaged; the training begins anew" in capsys.readouterr().out
+    assert f"{folder}: {BEST} is missing or damaged; the training starts from scratch" in capsys.readouterr().out
     assert "resumed" not in read_run_record(folder) and same(told(folder), whole)
 
 

@@ -8,7 +8,7 @@ import yaml
 from rcic.errors import UserError
 from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
 from rcic.learn.config.resolve import read_config
-from rcic.learn.runs.folder import HARMLESS, run_folder
+from rcic.learn.runs.folder import IGNORED_KEYS, run_folder
 from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.callbacks import WellValidation
 from rcic.learn.train.start import build_network, starting_checkpoint
@@ -62,7 +62,7 @@ def test_a_finished_run_of_another_config_is_not_overwritten_unless_forced(train
     folder = trained()
     weights = weights_of(folder / LAST)
     with pytest.raises(
-        UserError, match=r"finished with another optim.clip, train.seed; choose .* or train anew with --force"
+        UserError, match=r"finished with another optim.clip, train.seed; choose .* or retrain from scratch with --force"
     ):
         trained(train__seed=3, optim__clip=1.0)
     assert same_weights(weights_of(folder / LAST), weights) and read_run_record(folder)["status"] == "done"
@@ -96,7 +96,10 @@ def test_a_run_that_cannot_start_leaves_nothing(trained, own_screen, tmp_path):
     shutil.rmtree(own_screen / "train" / "HUVEC-01")
     with pytest.raises(UserError, match="images are missing"):
         trained(root=own_screen)
-    with pytest.raises(UserError, match=r"init.stage is control; train that stage first with the same --log_root"):
+    with pytest.raises(
+        UserError,
+        match=r"the checkpoint of stage control does not exist; train that stage first with the same --log_root",
+    ):
         trained(init__stage="control")
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         trained(train__precision="fp16")
@@ -182,4 +185,4 @@ def test_run_folder_has_a_fold_but_in_stage_one(config):
 
 
 def test_the_harmless_keys_are_keys_of_the_config(config):
-    assert set(HARMLESS) < set(flat(to_plain(config())))
+    assert set(IGNORED_KEYS) < set(flat(to_plain(config())))

@@ -31,7 +31,10 @@ def started(config, tmp_path, known, **settings):
 
 
 def test_what_is_not_there_or_of_other_channels_is_refused(config, tmp_path):
-    with pytest.raises(UserError, match=r"init.stage is control; train that stage first with the same --log_root"):
+    with pytest.raises(
+        UserError,
+        match=r"the checkpoint of stage control does not exist; train that stage first with the same --log_root",
+    ):
         starting_checkpoint(config(init__stage="control"), tmp_path)
     _, chosen = started(config, tmp_path, {"experiment": ["RPE-01"]})
     other = config(data__channels=[2], init__checkpoint=chosen.init.checkpoint)

@@ -13,7 +13,7 @@ import pytest
 from rcic.files.names import Member
 from rcic.pixels.audit.audit_screen import audit
 from rcic.pixels.packed.pack_screen import pack
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.disk import nearly_full
 from tests.pixels.planted import PLANTS
@@ -38,8 +38,8 @@ def images_of(root: Path, n: int) -> list[Path]:
 
 def test_a_sound_screen_is_one_line(program, small_screen, tmp_path):
     out = program.run("data.py", "audit", "--data_root", small_screen, "--out_dir", tmp_path / "a")
-    assert out.startswith(f"{tmp_path}/a/audit.json: 322 sites, 1,932 images (full, ") and out.count("\n") == 1
-    assert out.endswith(" s): nothing is bad\n")
+    assert out.startswith(f"{tmp_path}/a/audit.json: 322 sites, 1,932 images (full check in ") and out.count("\n") == 1
+    assert out.endswith(" s): no bad images\n")
     facts = json.loads((tmp_path / "a/audit.json").read_text())
     assert facts["screen"] == read_screen(small_screen).fingerprint()
     assert (facts["mode"], facts["on_bad"], facts["sites"], facts["images"]) == ("full", "stop", 322, 1932)
@@ -85,7 +85,7 @@ def test_the_table_has_a_line_for_each_plate_with_findings(program, screen, tmp_
     assert lines[1] == [lost.parent.relative_to(screen).as_posix(), "1", "1", "-", "-", "1"]
     assert lines[2] == ["train/HUVEC-01/Plate1", "2", "3", "2", "1", "-"]
     assert lines[3] == ["total", "3", "4", "2", "1", "1"] and len(lines) == 5
-    assert "4 images of 3 sites are bad, see " in out
+    assert "4 bad images in 3 sites, see " in out
     assert out.endswith("with all channels 3 are left out (0 wells have none left)\n")
 
 
@@ -176,13 +176,13 @@ def test_a_training_wants_an_audit(program, screen, config, tmp_path):
     command = f"run python src/data.py audit --data_root {screen} --out_dir {tmp_path}/audit"
     line = program.refuse(*train(config, screen))
     assert line == (
-        f"{tmp_path}/audit/audit.json: not found, so the images of {screen} were not audited; {command} (or train "
-        "without: data.audit off)"
+        f"{tmp_path}/audit/audit.json: not found, so the images of {screen} were not audited; {command} (or "
+        "skip the check with --set data.audit=off)"
     )
     images_of(screen, 1)[0].unlink()
     program.refuse("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "audit")
     line = program.refuse(*train(config, screen))
-    assert line.startswith(f"{screen}: 1 bad images in 1 sites, listed in {tmp_path}/audit/audit.csv; repair them")
+    assert line.startswith(f"{screen}: 1 bad image in 1 site, listed in {tmp_path}/audit/audit.csv; repair them")
     program.run("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "audit", "--on_bad=drop")
     images_of(screen, 1)[0].unlink()
     line = program.refuse(*train(config, screen))
@@ -229,4 +229,4 @@ def test_a_prediction_goes_without_an_audit_aloud(program, screen, tmp_path):
     path.unlink()  # a channel that is not read, but nothing is decided
     program.refuse("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "audit")
     line = program.refuse("inference.py", "predict-all", *words, "--out_dir", tmp_path / "out")
-    assert line.startswith(f"{screen}: 1 bad images in 1 sites, listed in ")
+    assert line.startswith(f"{screen}: 1 bad image in 1 site, listed in ")

@@ -20,7 +20,7 @@ from rcic.pixels.audit.findings import (
 from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.sites import TAKEN, Site, site_table, sites_of, stack_rows
+from rcic.pixels.images.sites import SUBSTITUTE_SITE, Site, site_table, sites_of, stack_rows
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_tables
 
@@ -44,35 +44,39 @@ def kept(rows: pd.DataFrame) -> list[tuple[str, int]]:
 
 def test_bad_sites_are_dropped_if_the_channel_is_read(wells):
     rows, audit = site_table(wells), audit_of(*BAD)
-    left = audit.settled(rows, CHANNELS)
+    left = audit.usable_rows(rows, CHANNELS)
     lost = {("HUVEC-01_1_B02", 2), ("RPE-02_1_B02", 1), ("RPE-02_1_B02", 2)}
     assert kept(left) == [pair for pair in kept(rows) if pair not in lost]
-    assert TAKEN not in left and left.index.equals(pd.RangeIndex(9)) and list(left) == list(rows)
-    assert set(kept(rows)) - set(kept(audit.settled(rows, (6,)))) == {("HUVEC-01_1_C03", 1)}
-    assert audit.settled(rows, (4, 5)).equals(rows)
+    assert SUBSTITUTE_SITE not in left and left.index.equals(pd.RangeIndex(9)) and list(left) == list(rows)
+    assert set(kept(rows)) - set(kept(audit.usable_rows(rows, (6,)))) == {("HUVEC-01_1_C03", 1)}
+    assert audit.usable_rows(rows, (4, 5)).equals(rows)
     assert audit.sound(rows, (4, 5)).all() and audit.sound(rows, CHANNELS).sum() == 9
 
 
 def test_nothing_bad_changes_nothing(wells):
     rows = site_table(wells)
-    assert audit_of().settled(rows, CHANNELS).equals(rows)
-    other = audit_of(on_bad="other-site").settled(rows, CHANNELS)
-    assert other.drop(columns=TAKEN).equals(rows) and not other[TAKEN].any() and sites_of(other) == sites_of(rows)
+    assert audit_of().usable_rows(rows, CHANNELS).equals(rows)
+    other = audit_of(on_bad="other-site").usable_rows(rows, CHANNELS)
+    assert (
+        other.drop(columns=SUBSTITUTE_SITE).equals(rows)
+        and not other[SUBSTITUTE_SITE].any()
+        and sites_of(other) == sites_of(rows)
+    )
 
 
 def test_the_other_site_stands_in_where_it_is_sound(wells):
     rows = site_table(wells)
-    left = audit_of(*BAD, on_bad="other-site").settled(rows, CHANNELS)
+    left = audit_of(*BAD, on_bad="other-site").usable_rows(rows, CHANNELS)
     assert set(kept(rows)) - set(kept(left)) == {("RPE-02_1_B02", 1), ("RPE-02_1_B02", 2)}
-    assert left[TAKEN].tolist() == [0, 1] + [0] * 8 and left[TAKEN].dtype == np.int64
+    assert left[SUBSTITUTE_SITE].tolist() == [0, 1] + [0] * 8 and left[SUBSTITUTE_SITE].dtype == np.int64
     assert sites_of(left)[1] == Site("train", "HUVEC-01", 1, "B02", 1)
-    only = audit_of(*BAD, on_bad="other-site").settled(site_table(wells, (2,)), CHANNELS)
-    assert only[TAKEN].tolist() == [1, 0, 0, 0, 0] and set(only["site"]) == {2}
+    only = audit_of(*BAD, on_bad="other-site").usable_rows(site_table(wells, (2,)), CHANNELS)
+    assert only[SUBSTITUTE_SITE].tolist() == [1, 0, 0, 0, 0] and set(only["site"]) == {2}
 
 
 def test_the_dataset_reads_the_other_site(write_root, wells):
     store = FileStore(write_root())
-    rows = audit_of(*BAD, on_bad="other-site").settled(site_table(wells), CHANNELS)
+    rows = audit_of(*BAD, on_bad="other-site").usable_rows(site_table(wells), CHANNELS)
     dataset = SiteDataset(rows, store, CHANNELS)
     own, stands_in = dataset[0], dataset[1]
     assert np.array_equal(own["image"], stands_in["image"]) and (own["site"], stands_in["site"]) == (1, 2)
@@ -82,9 +86,9 @@ def test_the_dataset_reads_the_other_site(write_root, wells):
 
 def test_stacked_sites_are_one_site_twice(write_root, wells):
     store = FileStore(write_root())
-    rows = audit_of(*BAD, on_bad="other-site").settled(site_table(wells), CHANNELS)
+    rows = audit_of(*BAD, on_bad="other-site").usable_rows(site_table(wells), CHANNELS)
     stacked, lacking = stack_rows(rows, (1, 2))
-    assert stacked[TAKEN].tolist() == [1, 0, 0, 0, 0] and lacking.empty
+    assert stacked[SUBSTITUTE_SITE].tolist() == [1, 0, 0, 0, 0] and lacking.empty
     dataset = SiteDataset(stacked, store, CHANNELS, stacked=(1, 2))
     both = dataset.image(0).reshape(2, 3, SIZE, SIZE)
     assert np.array_equal(both[0], both[1]) and np.array_equal(both[1, 2], pixels("HUVEC-01", "B02", 1, 3))
@@ -126,7 +130,7 @@ def test_an_audit_is_read_back(write, screen, bad):
     audit = read_audit(write(audit_of(*bad)), screen)
     pd.testing.assert_frame_equal(audit.findings, audit_of(*bad).findings, check_dtype=bool(bad))
     rows = site_table(screen.wells)
-    assert audit.settled(rows, CHANNELS).equals(audit_of(*bad).settled(rows, CHANNELS))
+    assert audit.usable_rows(rows, CHANNELS).equals(audit_of(*bad).usable_rows(rows, CHANNELS))
     assert audit.digest(CHANNELS) == audit_of(*bad).digest(CHANNELS) and audit.on_bad == "drop"
 
 

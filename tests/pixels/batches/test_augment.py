@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import BATCH_KEYS, EXTRAS, View, _d4_matrix, _to_image, build, d4_view
+from rcic.pixels.batches.augment import BATCH_KEYS, EXTRAS, View, _d4_matrix, _to_image, build_sample_transform, d4_view
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (5, 32, 32), dtype=np.uint8)
 WIDE = np.ascontiguousarray(IMAGE[:, :20])
@@ -13,7 +13,7 @@ NOTHING = {"d4": False, "shear": 0}
 
 
 def views(settings, image=IMAGE, n=60):
-    return [build(settings, seed=3)(image, 0, row) for row in range(n)]
+    return [build_sample_transform(settings, seed=3)(image, 0, row) for row in range(n)]
 
 
 def test_the_eight_views_are_eight_permutations():
@@ -68,7 +68,7 @@ def test_shear_moves_rows_by_the_tangent():
     line = np.zeros((1, 41, 41), np.uint8)
     line[:, :, 20] = 255
     for row in range(10):
-        view = build({"d4": False, "shear": 20})(line, 0, row)
+        view = build_sample_transform({"d4": False, "shear": 20})(line, 0, row)
         centres = view[0].argmax(axis=1)  # of the sheared line, row by row
         assert centres[20] == 20
         slopes = (centres[0] - 20, 20 - centres[40])
@@ -79,7 +79,7 @@ def test_shear_moves_rows_by_the_tangent():
 def test_zoom_magnifies_about_the_centre():
     square = np.zeros((1, 41, 41), np.uint8)
     square[:, 16:25, 16:25] = 200  # 9 x 9
-    view = build({**NOTHING, "scale": [2.0, 2.0]})(square, 0, 0)
+    view = build_sample_transform({**NOTHING, "scale": [2.0, 2.0]})(square, 0, 0)
     rows, columns = np.nonzero(view[0] > 100)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (12, 28, 12, 28)  # 17 = 2 * 8 + 1
 
@@ -88,18 +88,21 @@ def test_crop_takes_a_window():
     windows = {IMAGE[:, top : top + 30, left : left + 30].tobytes() for top in range(3) for left in range(3)}
     assert {view.tobytes() for view in views({**NOTHING, "crop": 30}, n=100)} == windows
     with pytest.raises(UserError, match=r"augment\.crop 33 is larger than the images, 32 x 32"):
-        build({"crop": 33})(IMAGE, 0, 0)
+        build_sample_transform({"crop": 33})(IMAGE, 0, 0)
 
 
 @pytest.mark.parametrize("extra", [[], list(EXTRAS)])
 def test_same_seed_epoch_and_row_same_pixels(extra):
     settings = {"scale": [0.9, 1.1], "extra": extra}
-    first, second = build(settings, seed=1), pickle.loads(pickle.dumps(build(settings, seed=1)))
+    first, second = (
+        build_sample_transform(settings, seed=1),
+        pickle.loads(pickle.dumps(build_sample_transform(settings, seed=1))),
+    )
     other = [second(IMAGE, epoch, row) for epoch in (1, 0) for row in (2, 1, 0)][::-1]
     views = [first(IMAGE, epoch, row) for epoch in (0, 1) for row in (0, 1, 2)]
     assert all(np.array_equal(a, b) for a, b in zip(views, other, strict=True))
     assert len({view.tobytes() for view in views}) == 6
-    assert not np.array_equal(build(settings, seed=2)(IMAGE, 0, 0), views[0])
+    assert not np.array_equal(build_sample_transform(settings, seed=2)(IMAGE, 0, 0), views[0])
 
 
 @pytest.mark.parametrize("name", EXTRAS)
@@ -110,10 +113,12 @@ def test_every_extra_changes_pixels_of_six_channels(name):
 
 
 def test_nothing_to_do_is_no_transform():
-    assert build(NOTHING) is None
-    assert build({**NOTHING, "scale": [1, 1], "crop": None, "channel_dropout": 0.5, "extra": ()}) is None
-    assert build({**NOTHING, **dict.fromkeys(BATCH_KEYS, 0.5)}) is None
-    assert build({**NOTHING, "extra": ["gamma"]}) is not None
+    assert build_sample_transform(NOTHING) is None
+    assert (
+        build_sample_transform({**NOTHING, "scale": [1, 1], "crop": None, "channel_dropout": 0.5, "extra": ()}) is None
+    )
+    assert build_sample_transform({**NOTHING, **dict.fromkeys(BATCH_KEYS, 0.5)}) is None
+    assert build_sample_transform({**NOTHING, "extra": ["gamma"]}) is not None
 
 
 @pytest.mark.parametrize(
@@ -133,13 +138,13 @@ def test_nothing_to_do_is_no_transform():
 )
 def test_a_wrong_setting_is_named(settings, message):
     with pytest.raises(UserError, match=message):
-        build(settings)
+        build_sample_transform(settings)
 
 
 @pytest.mark.parametrize("n_channels", range(1, 7))
 def test_channels_warped_together_are_those_warped_alone(n_channels):
     image = np.random.default_rng(0).integers(0, 256, (n_channels, 40, 52), dtype=np.uint8)
-    view = build({"shear": 12.0, "scale": [0.8, 1.2]}).view((40, 52), 1, 3)
+    view = build_sample_transform({"shear": 12.0, "scale": [0.8, 1.2]}).view((40, 52), 1, 3)
     assert view.number is None
     together, alone = np.empty_like(image), np.empty_like(image)
     view.of(image, together)

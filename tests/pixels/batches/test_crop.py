@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.crop import Crop, crop_of
 
 NOTHING = {"d4": False, "shear": 0}
@@ -25,7 +25,7 @@ def test_a_wrong_crop_is_refused(crop, start, message):
     with pytest.raises(UserError, match=message):
         crop_of(crop, start)
     with pytest.raises(UserError, match=message):
-        build({"crop": crop, "crop_start": start})
+        build_sample_transform({"crop": crop, "crop_start": start})
 
 
 def test_sides_by_hand():
@@ -47,7 +47,7 @@ def test_the_side_grows_from_start_to_end(start, end, n_epochs):
 
 
 def test_a_transform_s_crop_depends_on_the_epoch_alone():
-    transform = build({**NOTHING, "crop": 64, "crop_start": 32}, seed=1, n_epochs=3)
+    transform = build_sample_transform({**NOTHING, "crop": 64, "crop_start": 32}, seed=1, n_epochs=3)
     sizes = [{transform(IMAGE, epoch, row).shape for row in range(5)} for epoch in (1, 2, 3, 4)]
     assert sizes == [{(2, 32, 32)}, {(2, 48, 48)}, {(2, 64, 64)}, {(2, 64, 64)}]
 
@@ -55,11 +55,11 @@ def test_a_transform_s_crop_depends_on_the_epoch_alone():
 def test_without_a_start_the_crop_never_changes():
     settings = {**NOTHING, "crop": 20}
     for epoch in range(4):
-        plain, long = (build(settings, 2, n_epochs)(IMAGE, epoch, 7) for n_epochs in (1, 9))
+        plain, long = (build_sample_transform(settings, 2, n_epochs)(IMAGE, epoch, 7) for n_epochs in (1, 9))
         assert plain.shape == (2, 20, 20)
         assert np.array_equal(plain, long)
 
 
 def test_a_crop_that_will_be_too_large_is_refused_in_the_first_epoch():
     with pytest.raises(UserError, match=r"augment\.crop 96 is larger than the images, 64 x 64"):
-        build({"crop": 96, "crop_start": 32}, n_epochs=10)(IMAGE, 1, 0)
+        build_sample_transform({"crop": 96, "crop_start": 32}, n_epochs=10)(IMAGE, 1, 0)

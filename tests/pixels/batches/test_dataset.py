@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.complete import check_complete
 from rcic.pixels.images.file_store import FileStore
@@ -50,7 +50,7 @@ def test_size_is_an_area_mean(write_root, wells):
 
 def test_a_preloaded_dataset_gives_the_same_pixels(write_root, wells):
     rows, store = site_table(wells), FileStore(write_root())
-    transform = build({"shear": 5})
+    transform = build_sample_transform({"shear": 5})
     plain, loaded = (SiteDataset(rows, store, (1, 4), transform, size=16) for _ in range(2))
     assert loaded.preload()
     for path in store.root.rglob("*_w4.png"):
@@ -103,7 +103,7 @@ def test_a_wrong_dataset_is_refused_when_it_is_built(write_root, wells):
 
 def test_the_synthetic_screen_is_complete_and_reads(small_screen):
     store, wells = FileStore(small_screen), read_screen(small_screen).wells
-    dataset = SiteDataset(check_complete(store, wells), store, CHANNELS, build({}))
+    dataset = SiteDataset(check_complete(store, wells), store, CHANNELS, build_sample_transform({}))
     sample = dataset[0, len(dataset) - 1]
     assert len(dataset) == 2 * len(wells)
     assert sample["image"].shape == dataset.shape
@@ -136,7 +136,7 @@ def test_a_stacked_sample_is_a_well(write_root, wells, loaded):
 
 
 def test_stacked_sites_share_one_geometry(write_root, wells):
-    store, transform = FileStore(write_root()), build({"crop": 16}, seed=2)
+    store, transform = FileStore(write_root()), build_sample_transform({"crop": 16}, seed=2)
     stacked = SiteDataset(wells, store, (3, 1), transform, stacked=(1, 2))
     by_site = SiteDataset(wells.assign(site=2), store, (3, 1), transform)  # the same row numbers
     for row in range(len(wells)):

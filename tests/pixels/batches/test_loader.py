@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.dataset import META, SiteDataset
 from rcic.pixels.batches.loader import AHEAD, BatchLoader, view_on
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches
@@ -44,7 +44,7 @@ def test_a_batch_is_its_samples(dataset, threads):
 
 @pytest.mark.parametrize("extra", [[], ["noise"]])
 def test_pixels_do_not_depend_on_the_threads(write_root, wells, extra):
-    transform = build({"scale": [0.9, 1.1], "extra": extra}, seed=5)
+    transform = build_sample_transform({"scale": [0.9, 1.1], "extra": extra}, seed=5)
     dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1, 2), transform)
     seen = []
     for threads in (0, 1, 3):
@@ -67,7 +67,7 @@ def test_pixels_do_not_depend_on_the_threads(write_root, wells, extra):
 
 
 def test_a_growing_crop_is_that_of_the_epoch(write_root, wells):
-    transform = build({"shear": 0, "crop": 24, "crop_start": 8}, n_epochs=3)
+    transform = build_sample_transform({"shear": 0, "crop": 24, "crop_start": 8}, n_epochs=3)
     dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), transform)
     batches = GroupBatches(np.zeros(12, np.int64), 6)
     loader, sides = BatchLoader(dataset, batches, threads=1), []
@@ -81,7 +81,7 @@ def test_a_growing_crop_is_that_of_the_epoch(write_root, wells):
 def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pack_root, wells, settings, kind):
     root = write_root()
     store = open_root(root if kind == "png" else pack_root(root))
-    dataset = SiteDataset(site_table(wells), store, (1, 6), build(settings, seed=1))
+    dataset = SiteDataset(site_table(wells), store, (1, 6), build_sample_transform(settings, seed=1))
     assert kind != "cached" or dataset.preload()
     sampler = EpochSampler(12, seed=0)
     here, there = (BatchLoader(dataset, BatchSampler(sampler, 6, False), on_device=where) for where in (False, True))
@@ -95,7 +95,9 @@ def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pa
 
 
 def test_pixel_values_are_changed_on_the_cpu(write_root, wells):
-    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), build({"extra": ["gamma"]}))
+    dataset = SiteDataset(
+        site_table(wells), FileStore(write_root()), (1,), build_sample_transform({"extra": ["gamma"]})
+    )
     batch = next(iter(BatchLoader(dataset, in_rows(12, 4), on_device=True)))
     assert "view" not in batch
     assert torch.equal(batch["image"][3], dataset[3]["image"])
@@ -114,7 +116,7 @@ def test_a_bad_image_reaches_the_user_as_one_line(write_root, wells, threads):
 
 
 def test_a_crop_too_large_is_said(write_root, wells):
-    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), build({"crop": 100}))
+    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), build_sample_transform({"crop": 100}))
     for on_device in (False, True):
         with pytest.raises(UserError, match=r"^augment\.crop 100 is larger than the images, 24 x 24 pixels$"):
             list(BatchLoader(dataset, in_rows(12, 2), 1, on_device=on_device))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.stats import STATISTICS_UNITS, group_stats, site_stats
@@ -21,7 +21,7 @@ KEYS = {
 
 @pytest.fixture
 def dataset(write_root, wells) -> SiteDataset:
-    return SiteDataset(site_table(wells), FileStore(write_root()), (6, 1, 3), build({"shear": 30}))
+    return SiteDataset(site_table(wells), FileStore(write_root()), (6, 1, 3), build_sample_transform({"shear": 30}))
 
 
 def off_centre(n_wells: int = 5) -> tuple[pd.DataFrame, np.ndarray]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rcic.pixels.batches.augment import View, build
+from rcic.pixels.batches.augment import View, build_sample_transform
 from rcic.pixels.batches.warp import warp
 
 SMOOTH = np.add.outer(np.arange(40), 2 * np.arange(40)).astype(np.uint8)[None, None]
@@ -11,7 +11,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (6, 3, 33, 33), dtype=np.uint8
 
 def both(images: np.ndarray, settings: dict, epoch: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the views of images (B, C, H, W) that the CPU makes one by one and those of the whole batch."""
-    transform, shape = build(settings, seed=7), images.shape[2:]
+    transform, shape = build_sample_transform(settings, seed=7), images.shape[2:]
     one_by_one = np.stack([transform(image, epoch, row) for row, image in enumerate(images)])
     matrices = np.stack([transform.view(shape, epoch, row).matrix for row in range(len(images))])
     return torch.from_numpy(one_by_one), warp(

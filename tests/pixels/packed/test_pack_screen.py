@@ -21,7 +21,7 @@ from rcic.learn.train.run import train
 from rcic.pixels.packed.manifest import MARK, Manifest
 from rcic.pixels.packed.pack_screen import BEGUN_FILE, LEFT_OUT, pack
 from rcic.pixels.packed.packed_store import IMAGES
-from rcic.screen.split import write_folds
+from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate, same_weights, tiny_config, weights_of
 from tests.program import SRC

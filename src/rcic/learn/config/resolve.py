@@ -1,4 +1,4 @@
-"""Reader of an experiment's YAML config: plain data, every key known, every default in sight.
+"""Reader of a training's config: a YAML file of known keys, overridden by flags.
 
 An unknown key is an error that names the nearest one. A value of the wrong type, outside its choices or out of range is
 an error, too. Each message begins with the origin of the value: the file's line, or the flag. A config can only name

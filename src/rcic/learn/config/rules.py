@@ -59,14 +59,14 @@ def _together(config: "Config") -> list[ConfigRule]:
     cancelled = model.head == "linear_bn" and model.metadata and model.bn != "running"
     tiled = model.stem != "repeat" or len(config.data.channels) % 3 == 0
     return [
-        ("model.stem", "needs a multiple of three channels: whole sets of RGB filters are repeated", tiled),
+        ("model.stem", "repeat needs a multiple of three channels: whole sets of RGB filters", tiled),
         (
             "model.metadata",
-            "is cancelled by linear_bn's BatchNorm, as it is constant within a plate; use neck",
+            "must be empty with model.head linear_bn and model.bn plate or experiment, which cancel it; use neck",
             not cancelled,
         ),
         ("predict.tta", VIEWS, are_views(config.predict.tta)),
-        ("predict.tta", "has crops, which need augment.crop", not crops or config.augment.crop is not None),
+        ("predict.tta", "crops needs augment.crop", not crops or config.augment.crop is not None),
     ]
 
 
@@ -85,7 +85,7 @@ def _model(model: "Model") -> list[ConfigRule]:
 
 def _loss(loss: "Loss") -> list[ConfigRule]:
     return [
-        ("loss.ce", "must be at least 0, and above 0 without loss.margin", loss.ce > 0 or _has_margin(loss)),
+        ("loss.ce", "must be at least 0, and above 0 without loss.margin", loss.ce > 0 or _is_margin_only(loss)),
         ("loss.label_smoothing", "must lie in [0, 1)", 0 <= loss.label_smoothing < 1),
         ("loss.margin_weight", "must be above 0", loss.margin_weight > 0),
         ("loss.scale", "must be above 0", loss.scale > 0),
@@ -93,7 +93,7 @@ def _loss(loss: "Loss") -> list[ConfigRule]:
     ]
 
 
-def _has_margin(loss: "Loss") -> bool:
+def _is_margin_only(loss: "Loss") -> bool:
     return loss.ce == 0 and loss.margin != "none"
 
 
@@ -105,7 +105,7 @@ def _data(data: "Data") -> list[ConfigRule]:
             bool(data.channels) and _are_numbers(data.channels),
         ),
         ("data.sites", "must be numbers from 1 on, each once", _are_numbers(data.sites)),
-        ("data.stack_sites", "needs at least two data.sites", not data.stack_sites or len(data.sites) != 1),
+        ("data.stack_sites", "true needs at least two data.sites", not data.stack_sites or len(data.sites) != 1),
         ("data.fold", "must be at least 0", data.fold >= 0),
         ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
         ("data.cell_types", "must be names, without /, @ and +", all(map(_is_name, data.cell_types))),
@@ -137,9 +137,7 @@ def _mixing(config: "Config") -> list[ConfigRule]:
     augment, loss = config.augment, config.loss
     mixup = augment.mixup
     compatible = loss.margin == "none" or loss.mixed != "refuse" or augment.cutmix + mixup == 0
-    needs_mixed = (
-        "must be larger or weighted: a margin loss takes one label a sample, augment.cutmix and mixup give two"
-    )
+    needs_mixed = "must be larger or weighted with a margin loss and CutMix or mixup (two labels a sample)"
     return [
         ("augment.cutmix", "must lie in [0, 1]", 0 <= augment.cutmix <= 1),
         ("augment.mixup", "must be at least 0 and, with augment.cutmix, at most 1", 0 <= mixup <= 1 - augment.cutmix),
@@ -166,7 +164,11 @@ def _schedule(schedule: "Schedule") -> list[ConfigRule]:
     late = not schedule.steps or schedule.epochs == 0 or schedule.steps[0] * schedule.epochs >= schedule.warmup_epochs
     return [
         ("schedule.frozen_epochs", "must be at least 0", schedule.frozen_epochs >= 0),
-        ("schedule.epochs", "must be at least 0, and 1 without frozen_epochs", schedule.epochs >= 0 and any_epoch),
+        (
+            "schedule.epochs",
+            "must be at least 0, and at least 1 without frozen_epochs",
+            schedule.epochs >= 0 and any_epoch,
+        ),
         ("schedule.warmup_epochs", "must be at least 0 and below schedule.epochs", warm),
         ("schedule.frozen_lr", "must be above 0", schedule.frozen_lr > 0),
         ("schedule.max_lr", "must be above 0", schedule.max_lr > 0),
@@ -194,10 +196,10 @@ def _train(config: "Config") -> list[ConfigRule]:
 def _progressive(config: "Config") -> list[ConfigRule]:
     progressive: Progressive = config.progressive
     never = progressive.start == 0
-    once = "has no meaning in the pseudo stage: its labels are chosen once"
+    once = "must be 0 in stage pseudo, whose labels are chosen once"
     return [
         ("progressive.start", "must lie in 0..all epochs", 0 <= progressive.start <= config.n_epochs),
-        ("progressive.start", "has no meaning in stage I", never or config.stage != "control"),
+        ("progressive.start", "must be 0 in stage control", never or config.stage != "control"),
         ("progressive.start", once, never or config.stage != "pseudo"),
         ("progressive.first", "must lie in (0, progressive.last]", 0 < progressive.first <= progressive.last),
         ("progressive.last", "must lie in (0, 1]", 0 < progressive.last <= 1),

@@ -1,4 +1,4 @@
-"""The sections of an experiment's YAML as dataclasses: every key, its meaning, its type and its default.
+"""The sections of a config as dataclasses: every key, its meaning, its type and its default.
 
 :mod:`rcic.learn.config.rules` limits the values, :mod:`rcic.learn.config.resolve` reads them. ``rcic train
 explain`` and docs/config.md quote the lines under ``Attributes``.
@@ -16,7 +16,7 @@ class Model:
     """The network.
 
     Attributes:
-        name: the network: a registered name or any encoder of segmentation-models-pytorch.
+        name: the architecture: a registered name or any encoder of segmentation-models-pytorch.
         pretrained: the initial weights if there is no earlier training to start from.
         weights_file: a state_dict of the 3-channel ImageNet network, used instead of a download.
         dropout: the dropout rate of the embedding.
@@ -127,8 +127,8 @@ class Data:
 class Augment:
     """Random views of a training sample.
 
-    The keys from d4 to extra apply to one sample (:func:`rcic.pixels.batches.augment.build`), the others to the
-    normalised batch on its device (:mod:`rcic.pixels.batches.batch`).
+    The keys from d4 to extra apply to one sample (:func:`rcic.pixels.batches.augment.build_sample_transform`), the
+    others to the normalised batch on its device (:mod:`rcic.pixels.batches.batch`).
 
     Attributes:
         d4: one of the eight flips and rotations.
@@ -242,7 +242,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Progressive:
-    """Pseudo-labels chosen anew in each epoch of the training (recipe F).
+    """Pseudo-labels chosen from scratch in each epoch of the training (recipe F).
 
     Attributes:
         start: the first epoch with pseudo-labels, counted from 1; 0 is never.
@@ -285,7 +285,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment.
+    """The config of one training.
 
     Attributes:
         stage: the training stage, which sets the training wells and the classes.

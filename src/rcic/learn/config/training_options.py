@@ -11,7 +11,7 @@ class TrainingOptions:
     Attributes:
         channels: the channel set, e.g. [1,2,3,4,5].
         fold: the fold to hold out (ignored in the control stage).
-        model: the network's name.
+        model: the architecture, e.g. densenet121.
         seed: the seed of initial weights, sample order and augmentation.
         device: auto, cpu or cuda.
         set: further config values, e.g. train.batch_size=8,optim.weight_decay=1e-4.

@@ -19,7 +19,7 @@ def audit_of_training(config: Config, screen: Screen) -> Audit | None:
     try:
         return read_audit(config.data.audit_dir, screen)
     except Unaudited as error:
-        raise UserError(f"{error} (or train without: data.audit off)") from None
+        raise UserError(f"{error} (or skip the check with --set data.audit=off)") from None
 
 
 def audit_of_prediction(audit_dir: str | Path | None, screen: Screen) -> Audit | None:

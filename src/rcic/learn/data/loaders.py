@@ -12,12 +12,12 @@ from rcic.learn.config.settings import Config
 from rcic.learn.data.site_groups import group_codes
 from rcic.learn.runs.ranks import log_main, rank_and_world
 from rcic.pixels.audit.findings import Audit
-from rcic.pixels.batches.augment import build
+from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches, WholeGroups
 from rcic.pixels.images.complete import check_complete, complete_sites, drop_incomplete
-from rcic.pixels.images.sites import TAKEN, site_table, stack_rows
+from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table, stack_rows
 from rcic.pixels.images.store import Store
 from rcic.schema.convert import to_plain
 from rcic.screen.table import Screen
@@ -51,10 +51,10 @@ def usable_sites(
 
 def _audited_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int], audit: Audit) -> pd.DataFrame:
     """Return the site table with the audit's decisions applied and logged. Raises UserError if no site is left."""
-    kept = audit.settled(rows, channels)
+    kept = audit.usable_rows(rows, channels)
     if kept.empty:
         raise UserError(f"{store.root}: none of {len(rows):,} sites has sound images of channels {list(channels)}")
-    n_taken = int((kept[TAKEN] > 0).sum()) if TAKEN in kept else 0
+    n_taken = int((kept[SUBSTITUTE_SITE] > 0).sum()) if SUBSTITUTE_SITE in kept else 0
     if n_left_out := len(rows) - len(kept):
         lost = rows["id_code"].nunique() - kept["id_code"].nunique()
         note = f"left out {n_left_out} of {len(rows)} sites with a bad image ({lost} wells have no site left)"
@@ -90,8 +90,8 @@ def add_plate_context(
     context = site_table(wells, config.data.sites)
     channels = config.data.channels
     context = context[complete_sites(store, context, channels) if audit is None else audit.sound(context, channels)]
-    if TAKEN in rows:
-        context = context.assign(**{TAKEN: 0})
+    if SUBSTITUTE_SITE in rows:
+        context = context.assign(**{SUBSTITUTE_SITE: 0})
     if config.data.stack_sites:
         n_sites = context.groupby("id_code")["site"].transform("size")
         context = context[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
@@ -108,7 +108,7 @@ def train_loader(config: Config, rows: pd.DataFrame, store: Store) -> BatchLoade
     Sites without a label are skipped. Raises UserError for fewer than two sites a process.
     """
     rank, world = rank_and_world()
-    transform = build(to_plain(config.augment), config.train.seed, config.n_epochs)
+    transform = build_sample_transform(to_plain(config.augment), config.train.seed, config.n_epochs)
     dataset = _dataset(config, rows, store, transform)
     labelled = np.flatnonzero(rows["label"].to_numpy() >= 0)  # the others may get a pseudo-label later
     if config.model.bn != "running":

@@ -12,7 +12,7 @@ class GridOptions:
 
     Attributes:
         config: YAML files or names of shipped configs, separated by commas, e.g. control,full,pseudo.
-        model: network names, separated by commas; that of each config if not given.
+        model: architectures, separated by commas; that of each config if not given.
         folds: the folds, separated by commas.
         channel_sets: channel sets, separated by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; default: each leaves one out.
         set: further config values, e.g. train.batch_size=8,optim.weight_decay=1e-4.

@@ -82,7 +82,7 @@ class GridScheduler:
             if state.kind == "done" and not self.force:
                 self.outcome.done.append(cell.name)
             elif state.kind == "stale" and not self.force:
-                self.outcome.failed[cell.name] = f"was trained with {state.words}; use --force to train anew"
+                self.outcome.failed[cell.name] = f"was trained with {state.words}; use --force to retrain from scratch"
             else:
                 self.tries[cell.name] += 1
                 self.launcher.start(cell.name, self.command(cell, self.tries[cell.name] > 1))

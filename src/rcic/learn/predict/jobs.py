@@ -36,7 +36,7 @@ class PredictionJob:
     checkpoint: Checkpoint
     wells: pd.DataFrame
     files: dict[str, Path]
-    made_with: dict[str, Any]  # the record beside the outputs: when it changes, they are made anew
+    made_with: dict[str, Any]  # the record beside the outputs: when it changes, they are made again
     audit: Audit | None = None  # the findings on the images
 
     @cached_property

@@ -16,7 +16,7 @@ from rcic.learn.predict.infer import MemberNetwork, Outputs, SitePlan, predict_s
 from rcic.learn.predict.jobs import PredictionJob
 from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.runs.checkpoint import Checkpoint, load_matching
-from rcic.pixels.images.sites import TAKEN
+from rcic.pixels.images.sites import SUBSTITUTE_SITE
 from rcic.pixels.images.store import Store
 from rcic.screen.table import Screen
 
@@ -120,7 +120,7 @@ def _passes(jobs: Sequence[PredictionJob], plans: Sequence[SitePlan]) -> list[tu
 def _plan_key(plan: SitePlan) -> tuple[object, ...]:
     """Return a key that is equal for plans that read the same sites in the same way."""
     rows = plan.rows
-    columns = [column for column in ("id_code", "site", "wanted", TAKEN) if column in rows]
+    columns = [column for column in ("id_code", "site", "wanted", SUBSTITUTE_SITE) if column in rows]
     return plan.size, plan.unit, plan.stacked, rows[columns].to_csv(index=False)
 
 

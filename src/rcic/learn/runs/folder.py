@@ -15,7 +15,7 @@ from rcic.learn.runs.ranks import log_main
 from rcic.learn.runs.run_record import read_run_record
 from rcic.schema.convert import flat, read_yaml, to_plain
 
-HARMLESS = (  # keys that do not change the trained weights
+IGNORED_KEYS = (  # keys that do not change the trained weights
     "log.every",
     "log.tensorboard",
     "log.wandb",
@@ -29,12 +29,12 @@ HARMLESS = (  # keys that do not change the trained weights
     "train.valid_batch_size",
     "predict.tta",  # a difference is logged
 )
-DATA = {
+FINGERPRINTS = {
     "screen": "screen (wells)",
     "tables": "tables (wells or labels)",
     "audit": "audit (the bad images, or their treatment)",
 }
-_CHOOSE = "choose another --log_root, or train anew with --force"
+_REMEDY = "choose another --log_root, or retrain from scratch with --force"
 
 RunStateName = Literal["missing", "partial", "running", "done", "stale", "failed"]
 
@@ -73,8 +73,9 @@ def lacks_start(config: Config, log_root: Path) -> str:
     status = read_run_record(path.parents[1]).get("status", "done")
     if path.exists() and status == "done":
         return ""
-    reason = f"its training is {status}, not done" if path.exists() else "no such checkpoint"
-    return f"{path}: {reason}, but init.stage is {config.init.stage}"
+    if path.exists():
+        return f"{path}: the training of stage {config.init.stage} is {status}, not done"
+    return f"{path}: the checkpoint of stage {config.init.stage} does not exist"
 
 
 def run_state(folder: Path, config: Config, data: Mapping[str, str]) -> RunState:
@@ -108,10 +109,10 @@ def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
     if record.get("status") != "done":
         return False
     if not (folder / CONFIG).exists():
-        raise UserError(f"{folder}: finished, but {CONFIG} is missing, so its config is unknown; {_CHOOSE}")
+        raise UserError(f"{folder}: finished, but {CONFIG} is missing, so its config is unknown; {_REMEDY}")
     kept = flat(read_yaml(folder / CONFIG))
     if differs := changed_settings(kept, config, record, data):
-        raise UserError(f"{folder}: finished with another {differs}; {_CHOOSE}")
+        raise UserError(f"{folder}: finished with another {differs}; {_REMEDY}")
     if kept["predict.tta"] != list(config.predict.tta):
         trained, given = (",".join(views) for views in (kept["predict.tta"], config.predict.tta))
         log_main(f"{folder}: predict-all uses predict.tta of the training, {trained}, unless given --tta={given}")
@@ -121,7 +122,7 @@ def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
 def check_begun(folder: Path, config: Config, data: Mapping[str, str], begun: Mapping[str, Any]) -> None:
     """Raise UserError unless an interrupted training is this one; ``begun`` is the meta of its last checkpoint."""
     if differs := changed_settings(flat(begun["config"]), config, read_run_record(folder), data):
-        raise UserError(f"{folder}: {begun['epoch']} epochs were trained with another {differs}; {_CHOOSE}")
+        raise UserError(f"{folder}: {begun['epoch']} epochs were trained with another {differs}; {_REMEDY}")
 
 
 def changed_settings(
@@ -129,8 +130,8 @@ def changed_settings(
 ) -> str:
     """Return the names of values that change the result and differ from those ``kept`` (dotted keys), or ''."""
     wanted = flat(to_plain(config))
-    names = [key for key, value in wanted.items() if key not in HARMLESS and kept.get(key) != value]
-    names += [DATA[name] for name, value in data.items() if record.get(name, value) != value]
+    names = [key for key, value in wanted.items() if key not in IGNORED_KEYS and kept.get(key) != value]
+    names += [FINGERPRINTS[name] for name, value in data.items() if record.get(name, value) != value]
     return ", ".join(names[:4])
 
 

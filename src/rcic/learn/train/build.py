@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from catalyst import dl
 from catalyst.utils.misc import set_global_seed
 
 from rcic.files.atomic import sha256_of
@@ -54,34 +55,23 @@ def build_training(
     check_sizes(config)
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
     store = open_store(screen)
-    earlier = starting_checkpoint(config, log_root)
-    sites, known = find_sites(config, screen, table, store, earlier, audit)
+    initial = starting_checkpoint(config, log_root)
+    sites, known = find_sites(config, screen, table, store, initial, audit)
     set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
-    model, start = build_network(config, len(table.classes), [len(values) for values in known.values()], earlier)
+    model, origin = build_network(config, len(table.classes), [len(values) for values in known.values()], initial)
     loaders, pixels = _loaders(config, sites, store)
     runner = WellRunner(config, model, loaders, sites, pixels)
-    runner.earlier = begun
+    runner.resume_from = begun
     meta = _meta(config, table, screen) | {"metadata": known, "pixels": dataclasses.asdict(pixels)}
-    runner.given_callbacks = {
-        "frozen": FrozenTrunk(config.schedule.frozen_epochs),
-        "validation": WellValidation(sites.valid, table.n_answers),
-        "checkpoints": KeepBestAndLast(folder, config.train.monitor, meta, begun),
-        "progress": Progress(_title(config), config.log.every),
-    }
+    checkpoints = KeepBestAndLast(folder, config.train.monitor, meta, begun)
+    runner.given_callbacks = _callbacks(config, sites, table.n_answers, checkpoints)
     if config.progressive.start:
         runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder, audit)
     runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
-    n_valid = int(sites.valid["wanted"].sum())
-    facts: dict[str, Any] = {"start": start, "device": device}
-    if earlier is not None:
-        facts |= {"start_path": str(earlier.path.resolve()), "start_sha256": sha256_of(earlier.path)}
-    facts |= {"processes": rank_and_world()[1], "n_classes": len(table.classes)}
-    labels = sites.train["label"]
-    absent = table.absent(labels)
-    facts |= {"n_train_sites": int((labels >= 0).sum()), "n_valid_sites": n_valid, "absent": absent}
+    facts = {"start": origin, "device": device, **_facts(table, sites, initial)}
     facts["disk_bytes"] = disk_bytes(model, config.train)
     log_main(_headline(config, table, facts))
-    _warn_absent(absent, len(table.classes))
+    _warn_absent(facts["absent"], len(table.classes))
     return runner, facts
 
 
@@ -90,14 +80,14 @@ def find_sites(
     screen: Screen,
     table: StageTable,
     store: Store,
-    start: Checkpoint | None = None,
+    initial: Checkpoint | None = None,
     audit: Audit | None = None,
 ) -> tuple[TrainingSites, dict[str, list[str]]]:
     """Return the site tables of a stage with their metadata, and the known metadata values.
 
     The known values are those of the wells whose classes can be predicted: a held-out or a test experiment does not
-    become known through its control wells. ``start`` is the checkpoint of the initial weights, if any. Raises UserError
-    for missing images, or a screen without the metadata that the config names.
+    become known through its control wells. ``initial`` is the checkpoint of the initial weights, if any. Raises
+    UserError for missing images, or a screen without the metadata that the config names.
     """
     data, unit = config.data, config.statistics_unit
     train, valid = (
@@ -108,7 +98,7 @@ def find_sites(
         train, valid = stacked(train, data.sites), stacked(valid, data.sites)
     groups = _plate_groups(config, screen)
     predictable = train[train["label"] < table.n_answers]
-    known = align_metadata(known_values(config.model.metadata, predictable, groups), config, start)
+    known = align_metadata(known_values(config.model.metadata, predictable, groups), config, initial)
     valid = add_plate_context(store, screen, valid, unit, config, audit)
     if config.progressive.start:
         train = with_test_sites(config, screen, store, train, audit)
@@ -125,6 +115,29 @@ def _loaders(config: Config, sites: TrainingSites, store: Store) -> tuple[dict[s
     train = train_loader(config, sites.train, store)
     loaders = {"train": train, "valid": valid_loader(config, sites.valid, store, sites.unit)}
     return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)
+
+
+def _callbacks(
+    config: Config, sites: TrainingSites, n_answers: int, checkpoints: KeepBestAndLast
+) -> dict[str, dl.Callback]:
+    """Return the callbacks of every training, by name, in their order."""
+    return {
+        "frozen": FrozenTrunk(config.schedule.frozen_epochs),
+        "validation": WellValidation(sites.valid, n_answers),
+        "checkpoints": checkpoints,
+        "progress": Progress(_title(config), config.log.every),
+    }
+
+
+def _facts(table: StageTable, sites: TrainingSites, initial: Checkpoint | None) -> dict[str, Any]:
+    """Return what run.json says of the initial checkpoint, the processes, the classes and the sites."""
+    labels = sites.train["label"]
+    facts: dict[str, Any] = {}
+    if initial is not None:
+        facts |= {"start_path": str(initial.path.resolve()), "start_sha256": sha256_of(initial.path)}
+    facts |= {"processes": rank_and_world()[1], "n_classes": len(table.classes)}
+    facts |= {"n_train_sites": int((labels >= 0).sum()), "n_valid_sites": int(sites.valid["wanted"].sum())}
+    return facts | {"absent": table.absent(labels)}
 
 
 def _title(config: Config) -> str:

@@ -58,14 +58,14 @@ class WellValidation(dl.Callback):
 class KeepBestAndLast(dl.Callback):
     """Write ``last.pth`` every epoch and ``best.pth`` when the monitored metric rises; ties keep the earlier epoch.
 
-    The epoch before the last is kept as ``previous.pth`` until the training ends. ``earlier``: the checkpoint resumed.
+    The epoch before the last is kept as ``previous.pth`` until the training ends. ``resumed``: the last checkpoint.
     """
 
-    def __init__(self, folder: Path, monitor: str, meta: dict[str, Any], earlier: Checkpoint | None = None):
+    def __init__(self, folder: Path, monitor: str, meta: dict[str, Any], resumed: Checkpoint | None = None):
         super().__init__(order=dl.CallbackOrder.Checkpoint)
         self.folder, self.monitor, self.meta = folder, monitor, meta
-        self.best: dict[str, Any] = {"epoch": 0, "value": float("-inf")} if earlier is None else earlier.extra["best"]
-        self.kept: int = 0 if earlier is None else earlier.meta["epoch"]  # the last epoch on disk
+        self.best: dict[str, Any] = {"epoch": 0, "value": float("-inf")} if resumed is None else resumed.extra["best"]
+        self.kept: int = 0 if resumed is None else resumed.meta["epoch"]  # the last epoch on disk
 
     def on_epoch_end(self, runner: "WellRunner") -> None:
         """Compare the metric, then write the checkpoints on the main process."""

@@ -10,7 +10,7 @@ from catalyst import dl
 from catalyst.loggers.wandb import WandbLogger
 
 from rcic.files.atomic import whole
-from rcic.files.names import METRICS
+from rcic.files.names import METRICS, TENSORBOARD
 from rcic.learn.config.settings import Log
 from rcic.learn.train.tensorboard import TensorBoard
 
@@ -45,7 +45,7 @@ def build_loggers(config: Log, folder: Path, title: str) -> dict[str, dl.ILogger
     """Return the loggers of a run; they write below ``folder``, which must exist."""
     loggers: dict[str, dl.ILogger] = {"metrics": MetricsFile(folder, title)}
     if config.tensorboard:
-        loggers["tensorboard"] = TensorBoard(folder / "tensorboard")
+        loggers["tensorboard"] = TensorBoard(folder / TENSORBOARD)
     if config.wandb != "off":
         loggers["wandb"] = WandbLogger(
             project="rcic", name=title, log_batch_metrics=False, mode=config.wandb, dir=str(folder)

@@ -1,4 +1,4 @@
-"""Pseudo-labels chosen anew in each epoch by the network in training.
+"""Pseudo-labels chosen from scratch in each epoch by the network in training.
 
 Source: the winner of RCIC (recipe F): late in training the test wells with the widest margins, one a treatment and
 plate, become training wells, more of them in each epoch. :mod:`rcic.decide.progressive` chooses them.

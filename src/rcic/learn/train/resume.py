@@ -39,10 +39,12 @@ def last_whole_epoch(folder: Path) -> Checkpoint | None:
         if (checkpoint := _readable(folder / name)) is None:
             continue
         if not checkpoint.extra.keys() >= _NEEDED:
-            log_main(f"{checkpoint.path}: written by an earlier version, which saved less; the training begins anew")
+            log_main(
+                f"{checkpoint.path}: written by an earlier version, which saved less; the training starts from scratch"
+            )
             return None
         if checkpoint.extra["best"]["epoch"] and _readable(folder / BEST) is None:
-            log_main(f"{folder}: {BEST} is missing or damaged; the training begins anew")
+            log_main(f"{folder}: {BEST} is missing or damaged; the training starts from scratch")
             return None
         return checkpoint
     return None

@@ -10,13 +10,13 @@ from rcic.errors import UserError
 from rcic.files.atomic import whole
 from rcic.files.disk import check_room, remove_unfinished
 from rcic.files.lock import locked
-from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO
+from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, PREVIOUS, PSEUDO, TENSORBOARD
 from rcic.learn.config.for_screen import for_screen
 from rcic.learn.config.resolve import check_named_files, write_config
 from rcic.learn.config.settings import Config
 from rcic.learn.data.audit_policy import audit_of_training
 from rcic.learn.data.stage_table import StageTable, stage_table
-from rcic.learn.runs.folder import DATA, check_begun, is_done, run_folder
+from rcic.learn.runs.folder import FINGERPRINTS, check_begun, is_done, run_folder
 from rcic.learn.runs.ranks import is_main, log_main
 from rcic.learn.runs.run_record import environment, read_run_record, recorded
 from rcic.pixels.audit.findings import Audit
@@ -33,9 +33,9 @@ def train(
 ) -> Path:
     """Run one training and return its folder; skip a finished one, resume an interrupted one.
 
-    With ``force`` both begin anew. Under ``torchrun`` every process calls this; the first one writes. Raises UserError,
-    before anything is written, for anything in tables, images, weights or config that would stop it later, and
-    BusyError if another process trains in the folder. ``expected`` are required fingerprints of screen and tables.
+    With ``force`` both start from scratch. Under ``torchrun`` every process calls this; the first one writes. Raises
+    UserError, before anything is written, for anything in tables, images, weights or config that would stop it later,
+    and BusyError if another process trains in the folder. ``expected`` are required fingerprints of screen and tables.
     """
     _check_loggers(config)
     check_named_files(config)
@@ -49,7 +49,7 @@ def train(
     data["audit"] = "" if audit is None else audit.digest(config.data.channels)
     for name, value in (expected or {}).items():
         if data[name] != value:
-            raise UserError(f"{screen.root}: the first training had another {DATA[name]}")
+            raise UserError(f"{screen.root}: the first training had another {FINGERPRINTS[name]}")
     with locked(folder) if is_main() else contextlib.nullcontext():
         if not force and is_done(folder, config, data):
             log_main(f"{folder}: done already, skipped")
@@ -90,7 +90,7 @@ def _train(
     with recorded(folder, record | facts) as outcome:
         if is_main():
             remove_unfinished(folder)
-            _begin(folder, runner.config, table, anew=begun is None)
+            _begin(folder, runner.config, table, from_scratch=begun is None)
             if begun is not None:
                 write_metrics(folder, begun.extra["history"])  # metrics.csv may lack the epoch of the checkpoint
         try:
@@ -114,12 +114,12 @@ def _check_loggers(config: Config) -> None:
         )
 
 
-def _begin(folder: Path, config: Config, table: StageTable, anew: bool) -> None:
-    """Write the config and the held-out wells; with ``anew``, first remove the files of an earlier training."""
-    if anew:
+def _begin(folder: Path, config: Config, table: StageTable, from_scratch: bool) -> None:
+    """Write the config and the held-out wells; ``from_scratch``, first remove the files of an earlier training."""
+    if from_scratch:
         for name in (LAST, PREVIOUS, BEST, METRICS):
             (folder / name).unlink(missing_ok=True)
-        for name in ("tensorboard", PSEUDO):
+        for name in (TENSORBOARD, PSEUDO):
             shutil.rmtree(folder / name, ignore_errors=True)
     write_config(config, folder / CONFIG)
     with whole(folder / HELD_OUT) as temporary:

@@ -58,7 +58,7 @@ class WellRunner(dl.IRunner):
         self.borrowed = contextlib.ExitStack()  # the averaged weights, while they are validated
         self.step = 0  # optimiser steps done
         self.history: list[dict[str, float]] = []  # metrics.csv, one row an epoch
-        self.earlier: Checkpoint | None = None  # to resume from
+        self.resume_from: Checkpoint | None = None
         self.planned_steps = sum(steps for _, steps in accumulation(len(loaders["train"]), config.train.accumulate))
         self.lr, self.momentum = schedule_table(config.schedule, self.planned_steps)
 
@@ -157,8 +157,8 @@ class WellRunner(dl.IRunner):
     def on_experiment_start(self, runner: dl.IRunner) -> None:
         """Set everything up and restore the state of a training to resume."""
         super().on_experiment_start(runner)
-        if self.earlier is not None:
-            self.load_state_dict(self.earlier)
+        if self.resume_from is not None:
+            self.load_state_dict(self.resume_from)
         self.began = time.monotonic() - (self.history[-1]["seconds"] if self.history else 0)
 
     def on_epoch_start(self, runner: dl.IRunner) -> None:

@@ -32,31 +32,31 @@ def same_metadata(config: Config, checkpoint: Checkpoint) -> bool:
     return tuple(checkpoint.meta["metadata"]) == config.model.metadata
 
 
-def align_metadata(known: Known, config: Config, start: Checkpoint | None) -> dict[str, list[str]]:
+def align_metadata(known: Known, config: Config, initial: Checkpoint | None) -> dict[str, list[str]]:
     """Return the known metadata values, each at its index in the initial weights.
 
     ``known`` are the values in this training's table. A value that the weights lack stays unknown. An index of the
     weights whose value this training lacks (other cell types, an experiment held out here) gets "", which is no value's
     name. Without initial weights, or with other kinds of metadata, the result is ``known``.
     """
-    if start is None or not same_metadata(config, start):
+    if initial is None or not same_metadata(config, initial):
         return {name: list(values) for name, values in known.items()}
-    indexed = start.meta["metadata"]
+    indexed = initial.meta["metadata"]
     return {name: [value if value in known[name] else "" for value in indexed[name]] for name in known}
 
 
 def build_network(
-    config: Config, n_classes: int, n_values: list[int], start: Checkpoint | None
+    config: Config, n_classes: int, n_values: list[int], initial: Checkpoint | None
 ) -> tuple[WellClassifier, str]:
     """Return the network and a description of the origin of its weights.
 
-    The order: ``start``, else a weight file, else ImageNet, else random. ``n_values`` are the numbers of known metadata
-    values; if ``start`` has other kinds of metadata, the head is a new one. Raises UserError if weights are not
-    available or do not fit.
+    The order: ``initial``, else a weight file, else ImageNet, else random. ``n_values`` are the numbers of known
+    metadata values; if ``initial`` has other kinds of metadata, the head is a new one. Raises UserError if weights are
+    not available or do not fit.
     """
     model = config.model
-    network = build_model(model, config.in_channels, n_classes, config.loss, n_values, load=start is None)
-    if start is None:
+    network = build_model(model, config.in_channels, n_classes, config.loss, n_values, load=initial is None)
+    if initial is None:
         return network, model.weights_file or ("ImageNet" if model.pretrained == "imagenet" else "random weights")
-    fresh = load_matching(network, start if same_metadata(config, start) else trunk_of(start))
-    return network, f"{start.path}" + (" (with a new head)" if fresh else "")
+    fresh = load_matching(network, initial if same_metadata(config, initial) else trunk_of(initial))
+    return network, f"{initial.path}" + (" (with a new head)" if fresh else "")

@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from rcic.errors import UserError
+from rcic.errors import UserError, plural
 from rcic.files.atomic import write_error
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.audit.findings import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
 from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.audit.image_scan import ScanResults, key_of
 from rcic.pixels.audit.inspection import audit_sites, scan_sites
-from rcic.pixels.images.sites import TAKEN, site_table, sites_of
+from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import DataRoot
@@ -74,7 +74,7 @@ def audit(
     shutil.rmtree(out / SEEN, ignore_errors=True)
     if findings:
         _log.info(audit_text(findings))
-    counts_text = f"{len(rows):,} sites, {facts['images']:,} images ({mode}, {seconds:.1f} s)"
+    counts_text = f"{len(rows):,} sites, {facts['images']:,} images ({mode} check in {seconds:.1f} s)"
     _log.info(f"{out / REPORT}: {counts_text}: {_verdict(found, rows, out, channels)}")
     if findings and on_bad == "stop":
         raise UserError(stopped(screen, found, out))
@@ -158,14 +158,14 @@ def _table(findings: Sequence[Finding]) -> pd.DataFrame:
 def _verdict(found: Audit, rows: pd.DataFrame, out: Path, channels: Sequence[int]) -> str:
     """Return the number of bad sites and, if decided, how they are treated."""
     if found.findings.empty:
-        return "nothing is bad"
+        return "no bad images"
     bad = rows[~found.sound(rows, channels)]
-    kept = found.settled(rows, channels)
+    kept = found.usable_rows(rows, channels)
     lost = rows["id_code"].nunique() - kept["id_code"].nunique()
-    counts = f"{len(found.findings):,} images of {len(bad):,} sites are bad, see {out / FINDINGS}"
+    counts = f"{plural(len(found.findings), 'bad image')} in {plural(len(bad), 'site')}, see {out / FINDINGS}"
     if found.on_bad == "stop":
         return counts
-    taken = int((kept[TAKEN] > 0).sum()) if TAKEN in kept else 0
+    taken = int((kept[SUBSTITUTE_SITE] > 0).sum()) if SUBSTITUTE_SITE in kept else 0
     replaced = f"{taken:,} get the images of another site of their well and " if taken else ""
     left_out = f"{len(rows) - len(kept):,} are left out ({lost:,} wells have none left)"
     return f"{counts}; with all channels {replaced}{left_out}"

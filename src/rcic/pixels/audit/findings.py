@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError, program
+from rcic.errors import UserError, plural, program
 from rcic.files.atomic import whole
 from rcic.pixels.audit.folder_state import FolderState, changed_folders
-from rcic.pixels.images.sites import TAKEN
+from rcic.pixels.images.sites import SUBSTITUTE_SITE
 from rcic.screen.plate import SITES
 from rcic.screen.table import Screen
 
@@ -61,10 +61,10 @@ class Audit:
         """Return a mask (N,) bool of the rows of a site table without a bad image among these channels."""
         return ~pd.MultiIndex.from_frame(rows[["id_code", "site"]]).isin(self._bad(channels))
 
-    def settled(self, rows: pd.DataFrame, channels: Sequence[int]) -> pd.DataFrame:
+    def usable_rows(self, rows: pd.DataFrame, channels: Sequence[int]) -> pd.DataFrame:
         """Return the usable rows of a site table, index from 0.
 
-        With ``other-site`` the column :data:`rcic.pixels.images.sites.TAKEN` has the site of each row's images.
+        With ``other-site`` the column ``SUBSTITUTE_SITE`` (rcic.pixels.images.sites) has the site of each row's images.
         """
         sound = self.sound(rows, channels)
         if self.on_bad != "other-site":
@@ -72,7 +72,7 @@ class Audit:
         taken = np.zeros(len(rows), np.int64)
         for site in reversed(self.sites):
             taken[~sound & self.sound(rows.assign(site=site), channels)] = site
-        return rows.assign(**{TAKEN: taken})[sound | (taken > 0)].reset_index(drop=True)
+        return rows.assign(**{SUBSTITUTE_SITE: taken})[sound | (taken > 0)].reset_index(drop=True)
 
     def digest(self, channels: Sequence[int]) -> str:
         """Return the sha256 (hex) of ``on_bad`` and the sites with a bad image among these channels; "" if none."""
@@ -125,7 +125,7 @@ def read_findings(folder: str | Path, screen: Screen) -> pd.DataFrame:
 def stopped(screen: Screen, audit: Audit, folder: Path) -> str:
     """Return the error message of an audit with bad images, and of every later training, if ``on_bad`` is stop."""
     n_sites = len(audit.findings[["id_code", "site"]].drop_duplicates())
-    bad = f"{len(audit.findings):,} bad images in {n_sites:,} sites, listed in {folder / FINDINGS}"
+    bad = f"{plural(len(audit.findings), 'bad image')} in {plural(n_sites, 'site')}, listed in {folder / FINDINGS}"
     return f"{screen.root}: {bad}; repair them and audit again, or audit with --on_bad=drop or --on_bad=other-site"
 
 

@@ -124,7 +124,7 @@ class SampleTransform:
         return View(matrix, size, number if exact else None, corner), rng
 
 
-def build(settings: Mapping[str, Any], seed: int = 0, n_epochs: int = 1) -> SampleTransform | None:
+def build_sample_transform(settings: Mapping[str, Any], seed: int = 0, n_epochs: int = 1) -> SampleTransform | None:
     """Build the transform of a config's ``augment`` section, None if it is the identity.
 
     Keys, all optional: ``d4`` (true), ``shear`` (10 degrees), ``scale`` ([1, 1]), ``crop`` (null), ``crop_start``

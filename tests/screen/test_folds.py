@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
-from rcic.screen.split import make_folds, write_folds
+from rcic.screen.folds import make_folds, write_folds
 from rcic.screen.table import read_screen, read_wells
 from tests.screen.tiny import KAGGLE, write_tables
 
