@@ -150,6 +150,21 @@ def public_names(text: str) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
+def test_no_signature_has_more_than_eight_parameters():
+    """More than that is a record that wants to be a dataclass, as the families of flags are."""
+    wide = []
+    for module in PARTS:
+        for node in ast.walk(ast.parse(SOURCES[module])):
+            if isinstance(node, ast.FunctionDef):
+                names = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                wide += (
+                    [f"{module}:{node.name}"]
+                    if len([name for name in names if name not in ("self", "cls")]) > 8
+                    else []
+                )
+    assert wide == []
+
+
 def test_only_the_command_line_prints():
     """Library code tells what happens through logging, so that a notebook or a service can decide where it goes."""
     calls = [

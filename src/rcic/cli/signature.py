@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import re
 import textwrap
 import types
 import typing
@@ -10,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, Literal
 
-from rcic.schema.keys import headline
+from rcic.schema.keys import described, headline
 
 Commands = Mapping[str, Callable[..., Any]]
 REQUIRED: Any = inspect.Parameter.empty  # the default of a flag that must be given
@@ -72,13 +71,6 @@ def _family(parameter: str, kind: type) -> list[Flag]:
 
 def _default(field: Field[Any]) -> Any:
     return REQUIRED if field.default is MISSING else field.default
-
-
-def described(owner: Any, section: str) -> dict[str, str]:
-    """Return name -> meaning of a docstring's section ``Args`` or ``Attributes``."""
-    text = inspect.cleandoc(owner.__doc__ or "").partition(f"{section}:\n")[2]
-    entries = re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", text, re.M)
-    return {name: " ".join(meaning.split()) for name, meaning in entries}
 
 
 def flat_command(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,15 +13,18 @@ _WORDS = {bool: "true or false", int: "whole number", float: "number", str: "tex
 
 def meanings(kind: Any, prefix: str = "") -> dict[str, str]:
     """Return dotted key -> description under ``Attributes`` in the docstrings of a dataclass and its sections."""
-    attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
-    found = {
-        prefix + name: " ".join(text.split())
-        for name, text in re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", attributes, re.M)
-    }
+    found = {prefix + name: meaning for name, meaning in described(kind, "Attributes").items()}
     for field in fields(kind):
         if is_dataclass(hint := typing.get_type_hints(kind)[field.name]):
             found |= meanings(hint, f"{prefix}{field.name}.")
     return found
+
+
+def described(owner: Any, section: str) -> dict[str, str]:
+    """Return name -> description of a docstring's section, ``Attributes`` of a class or ``Args`` of a function."""
+    text = inspect.cleandoc(owner.__doc__ or "").partition(f"{section}:\n")[2]
+    entries = re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", text, re.M)
+    return {name: " ".join(meaning.split()) for name, meaning in entries}
 
 
 def headline(kind: Any) -> str:
