@@ -90,7 +90,7 @@ def test_a_printed_screen_spec_is_read(block, tmp_path):
     path.write_text(block.text)
     spec = read_spec(path)
     assert spec.plate == 96 and len(spec.channels) == 3
-    assert block.page != README or len(yaml.safe_load(block.text)) == len(block.text.splitlines()) == 9
+    assert block.page != README or len(yaml.safe_load(block.text)) == len(block.text.splitlines()) == 8
 
 
 # --- links ----------------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def _commit() -> str | None:
     checkout = PACKAGE.parents[1]
     if not (checkout / ".git").exists():  # not whatever repository a virtual environment lies in
         return os.environ.get("RCIC_COMMIT") or None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
+    command = ["git", "--no-optional-locks", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603 # a list, no shell
         return result.stdout.strip()
