@@ -41,8 +41,8 @@ def test_a_package_that_is_not_installed_is_named(launcher, package, monkeypatch
     with pytest.raises(UserError) as caught:
         LaunchOptions(launcher, jobs=2)
     assert str(caught.value) == (
-        f"--launcher={launcher} needs {package}, which is not installed: make install-cluster, or pip install -r "
-        "requirements-cluster.txt"
+        f"--launcher={launcher} needs {package}, which is not installed: pip install 'rcic[cluster]' or, in a clone, "
+        "make install-cluster"
     )
     assert (Path(__file__).parents[2] / "requirements-cluster.txt").exists()
 

@@ -48,7 +48,7 @@ class LaunchOptions:
                 raise UserError(f"--{flag} needs --launcher={owner}, but the launcher is {self.launcher}")
         package = _PACKAGES.get(self.launcher)
         if package is not None and find_spec(package) is None:
-            install = "make install-cluster, or pip install -r requirements-cluster.txt"
+            install = "pip install 'rcic[cluster]' or, in a clone, make install-cluster"
             raise UserError(f"--launcher={self.launcher} needs {package}, which is not installed: {install}")
         _ = self.options  # read now, so that a mistake raises before any work
 
