@@ -222,7 +222,7 @@ def test_an_interrupt_is_quiet(monkeypatch, capsys):
 
 
 def test_help_of_every_script_is_there_at_once():
-    """No script imports torch, pandas or a room of the package before it knows that there is work."""
+    """No script imports torch, pandas or a heavy part of the package before it knows that there is work."""
     for script, words in {
         "data.py": ["describe", "simulate", "folds"],
         "train.py": ["run"],

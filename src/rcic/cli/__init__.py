@@ -1,0 +1,1 @@
+"""The command line: commands, their flags and help, and the only code that prints."""

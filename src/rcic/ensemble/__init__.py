@@ -1,0 +1,1 @@
+"""From prediction folders to answers: averaging, calibration, decision, scores, submission."""

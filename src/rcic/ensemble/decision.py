@@ -78,7 +78,7 @@ def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) 
     Args:
         screen: the screen, which says whether there are groups and what an assignment is.
         logits: (N, K) with id_codes of wells as index and all K treatments as columns, in any order, e.g. what
-            `rcic.TrainedMember.predict` returns, or a mean of several. NaN for a well that nobody predicted.
+            `rcic.TrainedMember.predict` returns, or a mean of several. NaN for a well without a prediction.
         sinkhorn: balance each plate before the assignment; the confidence then knows what its other wells want.
 
     Returns:
@@ -117,7 +117,7 @@ def _decide(screen: Screen, wells: pd.DataFrame, logits: np.ndarray, sinkhorn: b
 
 
 def _blend(predictions: Sequence[Prediction], n_wells: int, mix: Mix) -> np.ndarray:
-    """Return the ensemble's logits (N, K) float32, NaN where nobody predicted; memory maps are read in blocks."""
+    """Return the ensemble's logits (N, K) float32, NaN where no member predicted; memory maps are read in blocks."""
     logits = np.empty((n_wells, predictions[0].logits.shape[1]), np.float32)
     for start in range(0, n_wells, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n_wells))
@@ -126,7 +126,7 @@ def _blend(predictions: Sequence[Prediction], n_wells: int, mix: Mix) -> np.ndar
 
 
 def _well_notes(wells: pd.DataFrame, unpredicted: np.ndarray, crowded: pd.DataFrame) -> list[str]:
-    """Return lines on wells that nobody predicted, and on plates whose treatments must repeat."""
+    """Return lines on wells without a prediction, and on plates whose treatments must repeat."""
     notes = []
     if unpredicted.any():
         first = wells["id_code"][unpredicted.argmax()]

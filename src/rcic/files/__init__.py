@@ -1,0 +1,1 @@
+"""Names in run and prediction folders, atomic writes, the disk, and locks."""

@@ -1,1 +1,1 @@
-"""From batches to logits: the only room that knows torch models and Catalyst."""
+"""From batches to logits: the only package that knows torch models and Catalyst."""

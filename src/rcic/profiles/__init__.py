@@ -1,0 +1,1 @@
+"""Embeddings as profiles of wells: reading, centring, and classification by neighbours."""

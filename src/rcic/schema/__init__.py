@@ -1,0 +1,1 @@
+"""YAML documents to typed dataclasses, and the documentation of their keys."""

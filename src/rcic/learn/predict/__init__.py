@@ -1,0 +1,1 @@
+"""From a trained network to outputs: passes over sites for many members at once."""

@@ -1,0 +1,1 @@
+"""One training: setup, the Catalyst runner, checkpoints, logs, and resuming."""

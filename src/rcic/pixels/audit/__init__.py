@@ -1,0 +1,1 @@
+"""The check of every image before training, and the decision on bad ones."""

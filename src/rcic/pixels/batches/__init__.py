@@ -1,0 +1,1 @@
+"""From images to augmented batches: datasets, samplers, loaders, and views."""

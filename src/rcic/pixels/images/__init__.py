@@ -1,0 +1,1 @@
+"""Image files of a screen: their paths, formats and grey levels."""
