@@ -46,7 +46,7 @@ test: $(INSTALLED)  ## the fast tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
 
 test-quick: $(INSTALLED)  ## screen, decide, schema, ensemble and the architecture: seconds
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --quiet -m 'not slow and not long' $(QUICK)
+	OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(RUN) -m pytest --quiet -m 'not slow and not long' $(QUICK)
 
 test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 	$(RUN) -m pytest -m slow -s

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from rcic.cli.console import show_messages
-from rcic.simulate.simulation import simulate_screen
 from tests.chromium import chromium  # noqa: F401  # a fixture
 from tests.screen.tiny import KAGGLE, write_tables
 
@@ -21,6 +20,8 @@ def console() -> None:
 @pytest.fixture(scope="session")
 def small_screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the synthetic screen ``test``, seed 0. Read only: it is shared by all tests."""
+    from rcic.simulate.simulation import simulate_screen  # OpenCV only where images are wanted
+
     folder = tmp_path_factory.mktemp("screen") / "small"
     simulate_screen("test", folder, seed=0, workers=1, progress=False)
     return folder

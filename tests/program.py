@@ -14,9 +14,6 @@ from rcic.cli import flags
 from rcic.cli.main import load
 from rcic.files.names import BEST, HELD_OUT, Member
 from rcic.learn.config.settings import Config, Data, Model
-from rcic.learn.data.pixel_norm import PixelNorm
-from rcic.learn.models import build_model
-from rcic.learn.runs.checkpoint import save_checkpoint
 from rcic.schema.convert import to_plain
 from rcic.screen.table import Screen
 
@@ -81,6 +78,10 @@ def save_untrained(
     held_out: Sequence[str] = (),
 ) -> Path:
     """Write the run folder of a tiny network with random weights, by default of the screen's classes; return it."""
+    from rcic.learn.data.pixel_norm import PixelNorm  # torch only where a network is wanted
+    from rcic.learn.models import build_model
+    from rcic.learn.runs.checkpoint import save_checkpoint
+
     classes = list(classes or screen.classes[: screen.n_treatments])
     model = Model(name=member.model, pretrained="none")
     config = Config(model=model, data=Data(channels=member.channels, fold=member.fold or 0, sites=(1, 2), size=size))

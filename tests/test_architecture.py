@@ -5,6 +5,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -45,9 +46,15 @@ SOURCES = {module: (PACKAGE / module).read_text(encoding="utf-8") for module in 
 PARTS = [module for module in MODULES if module.name != "__init__.py"]
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """Return a module's syntax tree; each is asked for by several tests."""
+    return ast.parse(text)
+
+
 def imports(text: str) -> Iterator[str]:
     """Yield the dotted name of every import of a module, also of those inside functions."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -141,7 +148,7 @@ def test_no_public_name_has_two_definitions():
 def public_names(text: str) -> set[str]:
     """Return the functions, classes and variables that a module defines for others."""
     names: set[str] = set()
-    for node in ast.parse(text).body:
+    for node in parsed(text).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -154,7 +161,7 @@ def test_no_signature_has_more_than_eight_parameters():
     """More than that is a record that wants to be a dataclass, as the families of flags are."""
     wide = []
     for module in PARTS:
-        for node in ast.walk(ast.parse(SOURCES[module])):
+        for node in ast.walk(parsed(SOURCES[module])):
             if isinstance(node, ast.FunctionDef):
                 names = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
                 count = len([name for name in names if name not in ("self", "cls")])
@@ -168,7 +175,7 @@ def test_only_the_command_line_prints():
         f"{module}:{node.lineno}"
         for module in PARTS
         if module.parts[0] != "cli"
-        for node in ast.walk(ast.parse(SOURCES[module]))
+        for node in ast.walk(parsed(SOURCES[module]))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert calls == []
