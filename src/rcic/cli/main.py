@@ -102,7 +102,8 @@ def _run(program: str, words: list[str], commands: Commands) -> None:
         commands = {**commands, **{name: _no_command for name in COMMAND_GROUPS}}  # so that a near miss names them, too
     words[0] = _OLD_NAMES.get(words[0], words[0])
     flags = fire_words(commands, words)
-    _given[:] = [*(group or [program] if program in COMMAND_GROUPS else group), *flags]
+    own_group = group or ([program] if program in COMMAND_GROUPS else [])
+    _given[:] = [*own_group, *flags]  # a global: only own_words, deep in a command, needs it
     command = flat_command(commands[find_command(commands, words)[0]])
     SetParseFns(**readers(command.__wrapped__))(command)  # type: ignore[attr-defined]
     fire.Fire({flags[0]: command}, command=flags, name=shown)
