@@ -1,5 +1,6 @@
 """Packing a screen: resumable, never another screen's, and then a data root like the PNGs'."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.train.run import train
 from rcic.pixels.packed.manifest import MARK, Manifest
 from rcic.pixels.packed.pack_screen import BEGUN_FILE, LEFT_OUT, pack
-from rcic.pixels.packed.packed_store import IMAGES
+from rcic.pixels.packed.packed_store import ARRAY, IMAGES
 from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate, same_weights, tiny_config, weights_of
@@ -127,23 +128,21 @@ def test_verify_names_an_image_that_differs(small_screen, tmp_path, packed):
         pack(tmp_path / "png", packed, (), threads=2, verify=True)
 
 
-def killed_after(seconds: float, words: list[str]) -> bool:
-    """Start the script and kill it; return whether it was still running."""
+def arrays_of(out: Path) -> int:
+    """Return the number of arrays that are packed already; folders may come and go meanwhile."""
+    return sum(ARRAY in names for folder, _, names in os.walk(out / IMAGES) if not folder.endswith(".half"))
+
+
+def killed_in_the_middle(words: list[str], out: Path, n_arrays: int, pause: float) -> None:
+    """Start the script and kill it some time after so many arrays are there; fail if it ended before."""
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            return True
-    return False
-
-
-def resumed_after_kills(root: Path, out: Path, moments: list[float]) -> int:
-    """Pack in a process that is killed at each of the moments, then to the end; return how often it was."""
-    words = [str(SRC / "data.py"), "pack", f"--data_root={root}", f"--out_dir={out}", "--sizes=32", "--workers=1"]
-    kills = sum(killed_after(moment, words) for moment in moments)
-    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return kills
+        while not (out / BEGUN_FILE).exists() or arrays_of(out) < n_arrays:
+            assert process.poll() is None, "ended before it could be killed: the kill would have proved nothing"
+            time.sleep(0.002)
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert (out / BEGUN_FILE).exists() and not (out / MARK).exists()
 
 
 def test_a_killed_pack_goes_on(small_screen, packed, tmp_path, monkeypatch):
@@ -168,11 +167,11 @@ def test_a_killed_pack_goes_on(small_screen, packed, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_at_twenty_instants_nothing_is_lost(small_screen, packed, tmp_path):
-    began = time.monotonic()
-    resumed_after_kills(small_screen, tmp_path / "first", [])
-    whole = time.monotonic() - began
-    moments = np.random.default_rng(0).uniform(0.3 * whole, whole, 20).tolist()
-    kills = sum(resumed_after_kills(small_screen, tmp_path / f"out_{n}", [moment]) for n, moment in enumerate(moments))
-    assert kills >= 15
-    for n in range(20):
-        assert files_of(tmp_path / f"out_{n}") == files_of(packed)
+    chance, whole = np.random.default_rng(0), arrays_of(packed)
+    for number in range(20):
+        out = tmp_path / f"out_{number}"
+        words = [str(SRC / "data.py"), "pack", f"--data_root={small_screen}", f"--out_dir={out}"]
+        words += ["--sizes=32", "--workers=1"]
+        killed_in_the_middle(words, out, int(chance.integers(whole // 2)), float(chance.uniform(0, 0.05)))
+        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert files_of(out) == files_of(packed)

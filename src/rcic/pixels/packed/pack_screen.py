@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from rcic.errors import UserError
 from rcic.files.atomic import whole
-from rcic.files.disk import check_room, free_bytes, size_text
+from rcic.files.disk import check_room, free_bytes, remove_unfinished, size_text
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site
@@ -181,6 +181,7 @@ def _finish(screen: Screen, out: Path, plates: Sequence[PackedPlate], sizes: Seq
     Manifest(screen.fingerprint(), tuple(sizes), digests).write(out)
     (out / BEGUN_FILE).unlink(missing_ok=True)
     shutil.rmtree(out / PACKING, ignore_errors=True)
+    remove_unfinished(out)
     return len(left_out)
 
 
