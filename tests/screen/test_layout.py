@@ -130,6 +130,7 @@ def test_plates_with_missing_wells_are_counted_within_their_group():
     assert plates_with_missing_wells(from_rows(rows)) == [ShortPlate("RPE-05", 2, 3, 37, 40)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("release", "short"), [("kaggle_2019", 23), ("kaggle_2023", 21)])
 def test_the_plate_groups_of_the_real_screen(shared_data, release, short):
     screen = read_screen(shared_data / release)
@@ -151,6 +152,7 @@ def test_the_plate_groups_of_the_real_screen(shared_data, release, short):
     assert (on_plate.size() < 277).sum() == short
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_few_real_experiments_and_noise_are_enough(shared_data, seed):
     """Six experiments with a fifth of their wells lost and 2 % foreign siRNAs still show the four groups."""

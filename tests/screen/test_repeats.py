@@ -44,6 +44,7 @@ def test_one_experiment_has_no_pair():
     assert repeated_layouts(plate_map({"A-1": (0, 1)}, GROUPS)) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("release", ["kaggle_2019", "kaggle_2023"])
 def test_the_repeated_layout_of_the_real_screen(shared_data, release):
     found = repeated_layouts(read_screen(shared_data / release))

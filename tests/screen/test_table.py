@@ -185,6 +185,7 @@ def test_a_broken_fold_table_is_refused(tiny, tmp_path, text, message):
     assert message in str(error.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("release", "train", "test"), [("kaggle_2019", 36515, 19897), ("kaggle_2023", 36517, 19899)])
 def test_the_real_tables(shared_data, release, train, test):
     screen = read_screen(shared_data / release)
