@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rcic.files.atomic import write_well_rows
 from rcic.files.names import CONFIG, METRICS, RUN, Member, embedding_files, prediction_files
+from rcic.files.record import Record
+from rcic.files.well_rows import write_well_rows
 from rcic.screen.folds import write_folds
 from rcic.screen.layout import learn_groups, orders_for
 from rcic.screen.table import Screen, read_screen, read_wells
@@ -121,7 +122,7 @@ def write_predictions(screen: Screen, root: Path) -> None:
             sites = np.random.default_rng((number, test_wells)).standard_normal(shape, np.float32) + alike[:, None]
             sites[np.arange(len(wells)), :, known] += 3.0
             arrays = {"logits": sites.mean(axis=1), "sites": sites.astype(np.float16)}
-            write_well_rows(prediction_files(folder, split), arrays, wells["id_code"], {})
+            write_well_rows(prediction_files(folder, split), arrays, wells["id_code"], Record("prediction"))
 
 
 def write_embeddings(screen: Screen, folder: Path) -> None:
@@ -133,7 +134,7 @@ def write_embeddings(screen: Screen, folder: Path) -> None:
         plate = wells.groupby(["experiment", "plate"]).ngroup()
         vectors = centres[wells["label"]] + random.standard_normal((plate.nunique(), WIDTH), np.float32)[plate]
         vectors += random.standard_normal(vectors.shape, np.float32)
-        write_well_rows(embedding_files(folder, split), {"embeddings": vectors}, wells["id_code"], {})
+        write_well_rows(embedding_files(folder, split), {"embeddings": vectors}, wells["id_code"], Record("embedding"))
 
 
 def write_runs(logs: Path) -> None:

@@ -23,8 +23,9 @@ from urllib.parse import urlencode
 import numpy as np
 from speed_scale import full_size
 
-from rcic.files.atomic import write_well_rows
 from rcic.files.names import Member, embedding_files, prediction_files
+from rcic.files.record import Record
+from rcic.files.well_rows import write_well_rows
 from rcic.screen.table import Screen, read_screen
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,7 +94,12 @@ def members(work: Path, screen: Screen) -> None:
 def write(files: dict[str, Path], name: str, codes: list[str], shape: tuple[int, int], numbers) -> None:
     """Write random numbers for wells, if they are not there."""
     if not files["record"].exists():
-        write_well_rows(files, {name: numbers.standard_normal(shape, np.float32)}, codes, {})
+        write_well_rows(
+            files,
+            {name: numbers.standard_normal(shape, np.float32)},
+            codes,
+            Record("prediction" if name == "logits" else "embedding"),
+        )
 
 
 def answered(port: int, ask: Callable[[random.Random, Screen], str], screen: Screen) -> str:

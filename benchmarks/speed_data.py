@@ -14,8 +14,9 @@ import pandas as pd
 from rcic.pixels.images.sites import Site, site_table, sites_of
 from rcic.pixels.packed.frame import compress
 from rcic.pixels.packed.manifest import FULL, Manifest
-from rcic.pixels.packed.pack_plates import array_folder, plates_of, write_metadata
+from rcic.pixels.packed.pack_plates import write_metadata
 from rcic.pixels.packed.packed_store import ARRAY, SHARD
+from rcic.pixels.packed.to_pack import array_folder, plates_of
 from rcic.pixels.packed.zarr_shard import ShardWriter
 from rcic.screen.plate import CHANNELS, SITES, id_code, image_name, well_name
 from rcic.screen.table import Screen, read_screen

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from speed_data import REAL, SPEED, TABLES, fabricate, planned, real_root
 
-from rcic.files.atomic import write_well_rows
 from rcic.files.names import Member, prediction_files
+from rcic.files.record import Record
+from rcic.files.well_rows import write_well_rows
 from rcic.pixels.packed.manifest import MARK
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
@@ -168,7 +169,7 @@ def ensemble(work: Path, data_root: Path, n_models: int) -> dict[str, float]:
         files = prediction_files(root / member.folder, "test")
         if not files["record"].exists():
             logits = np.random.default_rng(number).standard_normal(shape, np.float32)
-            write_well_rows(files, {"logits": logits}, wells, {})
+            write_well_rows(files, {"logits": logits}, wells, Record("prediction"))
     found = in_a_process(work, "decide", data_root, root)
     shutil.rmtree(root)
     return found | {"wells": len(wells), "models": n_models}

@@ -1,13 +1,16 @@
 """What many tests share: the small synthetic screen, drawn once, and the folder of real files."""
 
+import importlib.util
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rcic.cli.console import show_messages
 from tests.chromium import chromium  # noqa: F401  # a fixture
+from tests.program import Program
 from tests.screen.tiny import KAGGLE, write_tables
 
 
@@ -34,6 +37,47 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real files are not here: {folder} is absent")
     return folder
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function from the name of a case of real reports to a fresh folder with its screen; skip if absent."""
+    source = Path(__file__).parents[1].parent / "shared" / "cases" / "make_cases.py"
+    if not source.is_file():
+        pytest.skip(f"the cases of real reports are not here: {source} is absent")
+    spec = importlib.util.spec_from_file_location("make_cases", source)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def make(name: str) -> Path:
+        getattr(module, name)(tmp_path / "cases" / name)
+        return tmp_path / "cases" / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def worked(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Return the folder of a workplace with all results. Read only: it is shared by all tests."""
+    from tests.workplace import Unheard, build, no_gpu
+
+    root = tmp_path_factory.mktemp("worked") / "place"
+    root.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        no_gpu(patch, root)
+        build(root, Program(cast(pytest.CaptureFixture[str], Unheard())))
+    return root
+
+
+@pytest.fixture
+def work(worked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a copy of the workplace that may be changed, as `tests.workplace.Workplace`; it is the working folder."""
+    from tests.workplace import Workplace, copy_of, no_gpu
+
+    root = copy_of(worked, tmp_path / "place")
+    no_gpu(monkeypatch, root)
+    return Workplace(root, Program(capsys))
 
 
 @pytest.fixture

@@ -7,6 +7,9 @@ import numpy as np
 
 from rcic.files.names import prediction_files
 
+ASSUMED = (
+    "  no classes.csv: its columns are taken for the treatments in the order of the screen"  # what is said of them
+)
 WELLS = ["U2OS-01_1_B03", "U2OS-01_1_B04", "U2OS-01_2_B03"]  # the test wells of tests.screen.tiny.KAGGLE
 # Classes 2, 3, 10, 11 in groups {2, 10} and {3, 11}. The first two wells both look like 10, and one of them must be 2.
 LOGITS = np.array([[1, 0, 9, 2], [2, 0, 8, 3], [4, 5, 1, 0]], np.float32)

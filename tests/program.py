@@ -84,7 +84,9 @@ def save_untrained(
 
     classes = list(classes or screen.classes[: screen.n_treatments])
     model = Model(name=member.model, pretrained="none")
-    config = Config(model=model, data=Data(channels=member.channels, fold=member.fold or 0, sites=(1, 2), size=size))
+    config = Config(
+        model=model, data=Data(channels=member.channels, fold=member.fold or 0, sites=screen.spec.sites, size=size)
+    )
     meta = {"stage": "full", "model": member.model, "channels": list(member.channels), "fold": member.fold}
     meta |= {"size": size, "classes": classes, "screen": screen.fingerprint(), "epoch": 1, "config": to_plain(config)}
     meta |= {"metadata": {}, "pixels": asdict(PixelNorm())}

@@ -28,9 +28,13 @@ LAYERS = {  # a package -> the packages that it may import, besides those open t
     "ensemble": {"screen", "decide"},
     "profiles": {"screen", "decide", "ensemble"},
     "learn": {"screen", "pixels", "decide", "launch"},
-    "report": {"screen", "pixels", "decide", "ensemble", "profiles"},
+    "check": {"screen", "pixels", "decide", "learn"},
+    "report": {"screen", "pixels", "decide", "ensemble", "profiles", "check"},
     "browse": {"screen", "pixels", "decide", "ensemble", "profiles"},
-    "cli": {"screen", "simulate", "pixels", "decide", "ensemble", "profiles", "learn", "launch", "report", "browse"},
+    "cli": {
+        *("screen", "simulate", "pixels", "decide", "ensemble", "profiles", "learn", "launch", "check", "report"),
+        "browse",
+    },
 }
 INNER = {  # packages within a package, from the bottom up: each may import those before it
     "learn": ("config", "runs", "models", "data", "predict", "train", "grid"),
@@ -211,6 +215,88 @@ def test_a_script_stands_on_the_package_alone(script):
 )
 def test_a_wrong_import_is_found(module, text, wrong):
     assert wrong_imports(module, text) == wrong
+
+
+METHODS = {"open", "read_text", "read_bytes", "load", "open_memmap", "memmap", "fromfile", "loadtxt", "genfromtxt"}
+FUNCTIONS = {"open", "TiffFile", "imread", "ZipFile", "read_csv", "read_table", "load_file", "copyfile", "safe_open"}
+REGULAR = {"regular_path", "read_regular", "BytesIO", "StringIO"}  # what a reader may be given
+READ_OTHERWISE = {  # module: call -> why a reader is called without them
+    "cli/main: os.open(os.devnull, os.O_WRONLY)": "writes",
+    "files/atomic: temporary.open('rb')": "a file that the line above wrote",
+    "files/atomic: os.open(folder, os.O_RDONLY | os.O_DIRECTORY)": "a folder, to sync it",
+    "files/atomic: os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 438)": "a new file",
+    "files/disk: os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)": "to lock it; does not wait",
+    "files/held: os.open(folder, os.O_RDONLY | os.O_DIRECTORY)": "a folder, to hold it",
+    "files/lock: os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)": "to lock it; does not wait",
+    "files/lock: os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)": "the owner's name; does not wait",
+    "files/lock: os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 420)": "a lock, no wait",
+    "launch/command: log.read_text(encoding='utf-8', errors='replace')": "a log of this program; no package there",
+    "learn/models/weights: load_file(path)": "opened by open_regular before",
+    "learn/models/weights: torch.load(path, map_location='cpu', weights_only=True)": "opened by open_regular before",
+    "learn/runs/checkpoint: torch.load(path, map_location='cpu', weights_only=True, mmap=True)": "opened before",
+    "learn/runs/checkpoint: zipfile.ZipFile(file)": "what open_regular opened",
+    "pixels/images/tiff_axes: tifffile.TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False)": "checked",
+    "pixels/packed/pack_plates: (folder / ARRAY).open('rb')": "a file that the lines above wrote",
+    "pixels/packed/pack_screen: shutil.copyfile(screen.root / table.file, temporary)": "a table that was read before",
+    "report/page: (resources.files('rcic.report') / 'assets' / name).read_text(encoding='utf-8')": "of the package",
+    "simulate/plate_images: cv2.imread(str(path), cv2.IMREAD_UNCHANGED)": "asks is_file before",
+}
+NO_READERS = {"webbrowser", "launch", "self.launch", "backbone"}  # whose `open` or `load` opens no file
+
+
+def readers_of(text: str) -> Iterator[str]:
+    """Yield the calls of a module that read a file by a path of their own, not by rcic.files.regular."""
+    for node in ast.walk(parsed(text)):
+        if not isinstance(node, ast.Call) or _writes(node):
+            continue
+        names = FUNCTIONS if isinstance(node.func, ast.Name) else METHODS | FUNCTIONS
+        given = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        owner = ast.unparse(given[0]) if given else ""
+        calls = [part for part in (*given, *node.args) if isinstance(part, ast.Call)]
+        if (
+            _called(node.func) in names
+            and owner not in NO_READERS
+            and not any(_called(call.func) in REGULAR for call in calls)
+        ):
+            yield ast.unparse(node)
+
+
+def _called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _writes(call: ast.Call) -> bool:
+    """Tell whether a call of open is given a mode that writes."""
+    return any(isinstance(arg, ast.Constant) and str(arg.value)[:1] in "wax" for arg in call.args)
+
+
+def test_files_are_read_by_rcic_files_regular_only():
+    """A pipe, a device or a folder in the place of a file would be waited for, or told as something else."""
+    found = {
+        f"{module.with_suffix('')}: {call}"
+        for module in PARTS
+        if module.as_posix() != "files/regular.py"
+        for call in readers_of(SOURCES[module])
+    }
+    assert found == set(READ_OTHERWISE), "read it with rcic.files.regular, or say here why not"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_found"),
+    [
+        ("open(path)", True),
+        ("Path(name).open('rb')", True),
+        ("path.read_text(encoding='utf-8')", True),
+        ("pd.read_csv(folder / METRICS)", True),
+        ("np.load(path)", True),
+        ("pd.read_csv(io.BytesIO(read_regular(path)))", False),
+        ("np.lib.format.open_memmap(regular_path(path), mode='r')", False),
+        ("path.open('wb')", False),
+        ("webbrowser.open(url)", False),
+    ],
+)
+def test_a_reader_is_found(line, is_found):
+    assert bool(list(readers_of(line))) == is_found
 
 
 LOCAL = re.compile(

@@ -15,7 +15,7 @@ import pytest
 from rcic.files.names import Member
 from rcic.screen.table import read_screen
 from tests.disk import nearly_full
-from tests.predicted import write_member
+from tests.predicted import WELLS, write_member
 from tests.program import SRC, TINY, Program, left_over, save_untrained
 from tests.screen.tiny import KAGGLE, write_tables
 
@@ -323,6 +323,79 @@ def test_no_such_model(program, small_screen, models, tmp_path):
     assert re.fullmatch(rf"{models}: no trained 'tinny'; did you mean 'tiny'\? \(.*; models found: tiny\)", line), line
 
 
+# --- names that nearly meet, and text as it was typed -----------------------------------------------------------------
+
+
+def test_names_of_models_in_other_case(program, small_screen, models, tmp_path):
+    words = ["--data_root", small_screen, "--model_root", models, "--out_dir", tmp_path / "out", "--model_name=TINY"]
+    line = program.refuse("inference.py", "predict-all", *words)
+    assert line.startswith(f"{models}: no trained 'TINY'; did you mean 'tiny'?")
+
+
+@pytest.fixture
+def answered(tmp_path: Path) -> list[str]:
+    """Return the flags of the tiny screen's predictions of another program, whose list of wells has blanks."""
+    (tmp_path / "data").mkdir()
+    write_tables(tmp_path / "data", KAGGLE)
+    codes = [f" {code}\u00a0" for code in WELLS]
+    write_member(tmp_path / "out", codes=codes)
+    return [f"--data_root={tmp_path}/data", f"--predict_root={tmp_path}/out"]
+
+
+def test_blanks_in_a_list_of_predicted_wells_and_in_a_truth(program, answered, tmp_path):
+    shown = []
+    for truth in ("id_code,sirna\nU2OS-01_1_B03,10\n", " id_code , sirna\n U2OS-01_1_B03\t,\u200b10 \n"):
+        (tmp_path / "truth.csv").write_text(truth, encoding="utf-8")
+        shown.append(program.run("inference.py", "score", *answered, f"--truth={tmp_path}/truth.csv"))
+    assert shown[0] == shown[1]
+    program.run("inference.py", "ensemble", *answered, f"--out_dir={tmp_path}/sub", "--model_names= tiny ")
+    assert "U2OS-01_1_B03,10" in (tmp_path / "sub" / "submission.csv").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("truth", "words", "message"),
+    [
+        ("U2OS-01_1_B03,NA", [], r"{truth}, line 2: sirna 'NA' is not in the screen"),
+        ("U2OS-01_1_B03,010", [], r"{truth}, line 2: sirna '010' is not in the screen; did you mean '10'\?"),
+        ("u2os-01_1_B03,10", [], r"{truth}, line 2: well 'u2os-01_1_B03' is not in the screen .*"),
+        ("U2OS-01_1_B03,10", ["--model_names=Tiny"], r".* no predictions of 'Tiny' .*; did you mean 'tiny'\?"),
+    ],
+)
+def test_what_nearly_meets_a_name_is_told(program, answered, tmp_path, truth, words, message):
+    (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{truth}\n")
+    line = program.refuse("inference.py", "score", *answered, f"--truth={tmp_path}/truth.csv", *words)
+    assert re.fullmatch(message.replace("{truth}", re.escape(f"{tmp_path}/truth.csv")), line), line
+
+
+ODD = ["(c)", "[1]", "a,b #c", "it's", "1e5", "0x10", "007", "None", "True", "a [b] {c}"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_path_of_any_name_arrives(program, config, small_screen, tmp_path, monkeypatch, name):
+    """As a scalar flag, in a list and in --set: as a name of its own and as a folder's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    shutil.copy(config, tmp_path / name / "tiny.yml")
+    typed = f"'{name}/tiny.yml'" if "," in name else f"{name}/tiny.yml"  # a comma in a list
+    assert f"{name}/tiny.yml" in program.run("train.py", "explain", f"--config={name}/tiny.yml")
+    grid = ["--data_root", small_screen, f"--log_root={name}", "--channel_sets=[1,2]", "--folds=0", "--probe=False"]
+    assert "1 trainings: 1 missing" in program.run("train.py", "plan", "--config", typed, *grid)
+    line = program.refuse("train.py", "plan", "--config", typed.replace("tiny", "gone"), *grid)
+    assert line == f"{name}/gone.yml: no such config file"
+    line = program.refuse("train.py", "plan", "--config", typed, *grid, f"--set=data.folds_dir={name}")
+    assert line.startswith(f"{name}/train_0.csv: no table of fold 0")
+    program.run("data.py", "folds", "--data_root", small_screen, "--out_dir", name, "--n_folds=2")
+    assert (tmp_path / name / "train_0.csv").is_file()
+
+
+def test_a_message_does_not_repeat_what_is_long_or_hides_itself(program, small_screen, tmp_path):
+    words = ["folds", "--data_root", small_screen, "--out_dir", tmp_path / "out", "--n_folds"]
+    line = program.refuse("data.py", *words, "9" * 50_000 + "x")
+    assert len(line) < 300 and line.endswith("must be a whole number")
+    line = program.refuse("data.py", "describe", "--data_root", f"a\x1b[2J\u200b{'b' * 5000}")
+    assert len(line) <= 2000 and line.startswith("a\\x1b[2J\\u200bbbb") and line.endswith("File name too long")
+
+
 # --- a full disk ------------------------------------------------------------------------------------------------------
 
 
@@ -349,7 +422,7 @@ def test_a_full_disk_while_writing_folds(program, small_screen, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("room", "name"), [(300, "run.json"), (2000, "checkpoints/best.pth"), (36_000, "checkpoints/last.pth")]
+    ("room", "name"), [(300, "run.json"), (20_000, "checkpoints/best.pth"), (60_000, "checkpoints/last.pth")]
 )
 def test_a_full_disk_while_training(program, config, small_screen, tmp_path, room, name):
     """The record does not fit, then the first checkpoint, then the one with the optimiser's state."""
@@ -364,10 +437,13 @@ def test_a_full_disk_while_training(program, config, small_screen, tmp_path, roo
 
 def test_a_full_disk_while_predicting(program, small_screen, models, tmp_path):
     words = ["--data_root", small_screen, "--model_root", models, "--model_name=tiny", "--out_dir", tmp_path / "out"]
-    with nearly_full(150):
-        line = program.refuse("inference.py", "predict-all", *words, "--splits=test")
-    assert line.startswith(f"{tmp_path}/out/[1,2]/fold_0/tiny/pred_test_sites.npy: not written, the file would exceed")
-    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    for room, name in ((150, "csv"), (400, "npy"), (1500, "json")):
+        with nearly_full(room):
+            line = program.refuse("inference.py", "predict-all", *words, "--splits=test")
+        assert re.match(
+            rf"{re.escape(str(tmp_path))}/out/\[1,2\]/fold_0/tiny/pred_test\S*\.{name}: not written, the file", line
+        )
+        assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     program.run("inference.py", "predict-all", *words, "--splits=test")
     assert "1 of 1 members are predicted already" in program.run("inference.py", "predict-all", *words, "--splits=test")
 
@@ -383,7 +459,7 @@ def test_a_full_disk_while_answering(program, tmp_path):
         assert line.startswith(f"{tmp_path}/sub/submission.csv: not written, ")
         line = program.refuse("inference.py", "score", *words, "--truth", tmp_path / "truth.csv")
         assert line.startswith(f"{tmp_path}/out/ladder.json: not written, ")
-    assert not list((tmp_path / "sub").iterdir())
+    assert not (tmp_path / "sub").exists()
     assert not left_over(tmp_path)
 
 

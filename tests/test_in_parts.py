@@ -1,6 +1,5 @@
 """Auditing, packing and predicting in 1 to 5 parts: what is written is what one process writes, byte for byte."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from rcic.pixels.packed.pack_screen import pack, pack_shard
 from rcic.screen.table import read_screen
 from tests.pixels.planted import PLANTS
 from tests.program import SRC, left_over, save_untrained
+from tests.records import content_of
 
 PARTS = range(1, 6)
 MEMBERS = [Member(channels, fold, "tiny") for channels in ((1, 2, 3), (4, 5)) for fold in (0, 1, 2)]
@@ -39,10 +39,9 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 def report_of(folder: Path) -> tuple[dict[str, object], bytes]:
     """Return audit.json, without when and how long, and audit.csv."""
-    facts = json.loads((folder / "audit.json").read_text())
-    return {key: value for key, value in facts.items() if key not in ("when", "seconds")}, (
-        folder / "audit.csv"
-    ).read_bytes()
+    content = content_of(folder / "audit.json")
+    content["facts"] = {key: value for key, value in content["facts"].items() if key not in ("when", "seconds")}
+    return content, (folder / "audit.csv").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_an_audit_in_parts_is_the_audit(damaged, audited, tmp_path, monkeypatch,
     audit(damaged, tmp_path, "full", "drop", 1)
     assert looked_at == []
     assert report_of(tmp_path) == report_of(audited)
-    kinds = report_of(audited)[0]["by_kind"]
+    kinds = report_of(audited)[0]["facts"]["by_kind"]
     assert {"missing", "truncated", "zero", "size", "duplicate"} <= set(kinds)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.csv", "audit.json"]
 
@@ -94,7 +93,7 @@ def test_what_parts_saw_is_looked_at_once_and_again_when_files_changed(small_scr
     audit_shard(root, tmp_path / "a", shard=Shard(1, 2), **AUDIT)
     assert len(looks) == 2 * n + 1
     audit(root, tmp_path / "a", "full", "drop", 1)  # the other half is looked at here
-    assert report_of(tmp_path / "a")[0]["by_kind"] == {"missing": 1}
+    assert report_of(tmp_path / "a")[0]["facts"]["by_kind"] == {"missing": 1}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 `tests/pixels/test_real.py` leads the same files through tables, dataset and augmentation.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import site_table, sites_of
 from rcic.screen.table import read_screen
 from tests.program import Program, save_untrained
+from tests.records import content_of
 
 ALL, FOUR = Member((1, 2, 3, 4, 5, 6), 0, "tiny"), Member((1, 2, 3, 4), 0, "tiny")
 
@@ -85,7 +85,7 @@ def test_the_audit_finds_exactly_what_is_missing(program, real, tmp_path):
     there = {path.relative_to(real).as_posix() for path in real.glob("test/*/*/*.png")}
     assert len(there & expected) == 180 and set(found["kind"]) == {"missing"}
     assert set(found["file"]) == expected - there and found["file"].is_unique
-    facts = json.loads((tmp_path / "audit.json").read_text())
+    facts = content_of(tmp_path / "audit.json")["facts"]
     assert facts["by_plate"]["test/HEPG2-01/Plate1"] == {"missing": 2}
     assert facts["by_kind"] == {"missing": len(expected) - 180} and facts["images"] == len(expected)
     assert line.startswith(f"{real}: {len(expected) - 180:,} bad images in ")

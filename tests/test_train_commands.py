@@ -104,7 +104,10 @@ def test_what_cannot_be_run_again(start, tmp_path):
     table = tmp_path / "csv" / "train_0.csv"
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     error = start("rerun", f"--run_dir={old}", again, refused=True)
-    assert error.endswith("the first training had another tables (wells or labels)")
+    assert f"{table}: is damaged, or of another result than folds.json beside it; " in error
+    (tmp_path / "csv" / "folds.json").unlink()
+    error = start("rerun", f"--run_dir={old}", again, refused=True)
+    assert error.endswith("the first training was made from other tables (changed since)")
     assert not (tmp_path / "again").exists()
 
 

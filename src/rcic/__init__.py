@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rcic.check.verdicts import check_results as check_results
     from rcic.ensemble.decision import Decision as Decision
     from rcic.ensemble.decision import decide_logits as decide_logits
     from rcic.ensemble.decision import decide_predictions as decide_predictions
@@ -36,6 +37,7 @@ _MODULES = {  # name -> module
     "ScreenSource": "screen.source",
     "TrainedMember": "learn.predict.trained_member",
     "UserError": "errors",
+    "check_results": "check.verdicts",
     "decide_logits": "ensemble.decision",
     "decide_predictions": "ensemble.decision",
     "load_member": "learn.predict.trained_member",

@@ -14,8 +14,9 @@ from rcic.browse.app import build_app
 from rcic.browse.browse_options import BrowseOptions
 from rcic.browse.guard import allowed_hosts
 from rcic.browse.serve import BrowserSources, gather
-from rcic.files.atomic import write_well_rows
 from rcic.files.names import Member, embedding_files
+from rcic.files.record import Record
+from rcic.files.well_rows import write_well_rows
 from rcic.screen.layout import learn_groups
 from rcic.screen.plate import image_name
 from rcic.screen.table import Screen, read_screen
@@ -53,7 +54,9 @@ def embedded(small_screen: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     for split in ("train", "test"):
         codes = screen.select(split, "treatment")["id_code"].tolist()
         vectors = np.random.default_rng(len(split)).standard_normal((len(codes), 6)).astype(np.float32)
-        write_well_rows(embedding_files(root / MEMBER.folder, split), {"embeddings": vectors}, codes, {})
+        write_well_rows(
+            embedding_files(root / MEMBER.folder, split), {"embeddings": vectors}, codes, Record("embedding")
+        )
     return root
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from rcic.browse.nearest_wells import read_nearest
 from rcic.errors import UserError
-from rcic.files.atomic import write_well_rows
 from rcic.files.names import Member, embedding_files
+from rcic.files.record import Record
+from rcic.files.well_rows import write_well_rows
 from rcic.screen.table import read_screen
 
 FOLDER = "[1]/fold_0/tiny"
@@ -23,7 +24,7 @@ TESTS = {"U2OS-01_1_B03": (1, 0), "U2OS-01_1_B04": (0, 1)}
 
 def write(root: Path, vectors: dict[str, tuple], split: str, folder: str = FOLDER) -> None:
     array = np.array(list(vectors.values()), np.float32)
-    write_well_rows(embedding_files(root / folder, split), {"embeddings": array}, list(vectors), {})
+    write_well_rows(embedding_files(root / folder, split), {"embeddings": array}, list(vectors), Record("embedding"))
 
 
 @pytest.fixture

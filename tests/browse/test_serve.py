@@ -2,12 +2,14 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -93,8 +95,13 @@ def test_the_listener_is_where_it_was_asked_for(taken):
         listen("127.0.0.1", taken)
 
 
-def started(data_root: Path, *words: str) -> tuple[subprocess.Popen[str], str, list[str]]:
-    """Start the program; return it, the page's address and the lines up to it."""
+def started(data_root: Path, *words: str, handles: int = 1024) -> tuple[subprocess.Popen[str], str, list[str]]:
+    """Start the program, with so many file handles; return it, the page's address and the lines up to it."""
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (handles, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
     command = [sys.executable, str(SRC / "browse.py"), f"--data_root={data_root}", "--port=0", *words]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
@@ -104,7 +111,7 @@ def started(data_root: Path, *words: str) -> tuple[subprocess.Popen[str], str, l
         text=True,
         env=environment,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+        preexec_fn=prepare,
     )
     lines = []
     for line in process.stdout or ():
@@ -123,6 +130,22 @@ def test_it_serves_until_it_is_ended(small_screen, number, code):
         process.send_signal(number)
         rest = process.communicate(timeout=20)[0]
         assert (process.returncode, rest) == (code, "")
+    finally:
+        process.kill()
+
+
+def test_it_answers_while_half_open_connections_are_held(small_screen):
+    """With 256 file handles, of which 500 clients that send half of a request would take all."""
+    process, url, _ = started(small_screen, handles=256)
+    try:
+        address = ("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]))
+        with ExitStack() as held:
+            for _ in range(500):
+                held.enter_context(socket.create_connection(address, timeout=20)).sendall(b"GET / HTTP/1.1\r\n")
+            with urllib.request.urlopen(f"{url}api/screen", timeout=20) as answer:
+                assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20)[0] == ""
     finally:
         process.kill()
 

@@ -184,12 +184,20 @@ def test_a_number_below_the_least(monkeypatch):
         flags.check_least("--workers", -1, 0)
 
 
+LESS = "end other programs, or use smaller batches or fewer workers"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
         (UserError("first\nsecond"), "first second"),
         (OSError(errno.ENOSPC, "No space left on device"), "standard output: No space left on device"),
         (PermissionError(errno.EACCES, "Permission denied", "x.csv"), "x.csv: Permission denied"),
+        (MemoryError(), f"not enough memory (no more could be allocated); {LESS}"),
+        (
+            RuntimeError("CUDA out of memory.\nTried 2 GiB"),
+            f"not enough memory (CUDA out of memory. Tried 2 GiB); {LESS}",
+        ),
     ],
 )
 def test_an_error_of_the_command_is_one_line(monkeypatch, capsys, error, line):
@@ -202,12 +210,15 @@ def test_an_error_of_the_command_is_one_line(monkeypatch, capsys, error, line):
     assert capsys.readouterr().err == f"error: {line}\n"
 
 
-def test_an_error_of_the_program_keeps_its_traceback(monkeypatch):
+@pytest.mark.parametrize(
+    "error", [ConnectionError(errno.ECONNRESET, "reset"), RuntimeError("a shape"), ValueError("x")]
+)
+def test_an_error_of_the_program_keeps_its_traceback(monkeypatch, error):
     def fail() -> None:
-        raise ConnectionError(errno.ECONNRESET, "reset")
+        raise error
 
     monkeypatch.setattr(sys, "argv", ["x.py", "fail"])
-    with pytest.raises(ConnectionError):
+    with pytest.raises(type(error)):
         cli.run("inference.py", sys.argv[1:], {"fail": fail})
 
 

@@ -14,6 +14,7 @@ from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score, score_text
 from rcic.errors import UserError
+from rcic.screen.table import read_screen
 from tests.predicted import LOGITS, TRAIN, WELLS, write_held_out, write_member
 from tests.program import Program
 
@@ -87,7 +88,7 @@ def test_averaged_folds_are_cooler(data, root):
     decision = decide_predictions(data, root, written(root / "c.json"))
     note = decision.notes[-1].split("tiny temperature ")[1]
     assert 0.1 < float(note.split()[0]) < 1.2
-    assert for_folds(Mix(), [], 3) == Mix()
+    assert for_folds(Mix(), [], 3, read_screen(data)) == Mix()
 
 
 def test_the_calibration_error_before_and_after(data, root, tmp_path):
@@ -105,8 +106,8 @@ def test_the_calibration_error_before_and_after(data, root, tmp_path):
     ("text", "message"),
     [
         (None, r"c\.json: no such file; rcic calibrate writes it$"),
-        ("{", r"c\.json: not a calibration, rcic calibrate writes one \(.*\)$"),
-        ("[]", r"c\.json: not a calibration"),
+        ("{", r"c\.json: cannot be read as JSON \(.*\); rcic calibrate writes it anew$"),
+        ("[]", r"c\.json: is not a JSON object, but \[\]; rcic calibrate writes it anew$"),
         ("{}", r"c\.json: not a calibration.*'weights'"),
         (json.dumps(GOOD | {"weights": {"tiny": 0}}), r"c\.json: not a calibration.*0 of 'tiny' is not above 0"),
         (json.dumps(GOOD | {"temperature": -1}), r"c\.json: not a calibration: expected a temperature above 0"),

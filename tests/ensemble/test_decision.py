@@ -14,7 +14,7 @@ from rcic.ensemble.submission import write_pseudo, write_submission
 from rcic.errors import UserError
 from rcic.screen.table import read_screen
 from tests.disk import nearly_full
-from tests.predicted import LOGITS, WELLS, write_held_out, write_member
+from tests.predicted import ASSUMED, LOGITS, WELLS, write_held_out, write_member
 from tests.screen.tiny import KAGGLE, METADATA, write_tables
 
 
@@ -38,10 +38,11 @@ def test_the_submission_by_hand(data, root):
     assert submitted(data, root) == ANSWER
     assert (root / "sub" / "submission.csv").read_text().startswith("id_code,sirna\nU2OS-01_1_B03,10\n")
     groups = pd.read_csv(root / "sub" / "groups.csv")
-    assert groups.columns.tolist() == ["experiment", "plate", "group", "margin"]
+    assert groups.columns.tolist() == ["experiment", "plate", "group", "margin", "barcode"]
     assert (groups["group"].tolist(), groups["plate"].tolist()) == ([0, 1], [1, 2])
     sure = pd.read_csv(root / "sub" / "confidence.csv").set_index("id_code")
-    assert sure.columns.tolist() == ["sirna", "confidence", "margin"]
+    assert sure.columns.tolist() == ["sirna", "confidence", "margin", "predicted", "barcode"]
+    assert sure["predicted"].all() and sure["barcode"].tolist() == [1, 1, 2] and groups["barcode"].tolist() == [1, 2]
     odds = np.exp(LOGITS[0, 2] - LOGITS[0, 0])  # 10 against 2, the only other siRNA of the plate's group
     assert sure.loc[WELLS[0], "confidence"] == pytest.approx(odds / (1 + odds), rel=1e-5)
     assert sure.loc[WELLS[1], "margin"] == pytest.approx(LOGITS[1, 0] - LOGITS[1, 2], rel=1e-5)  # overruled
@@ -81,6 +82,7 @@ def test_what_is_missing_is_said_and_guessed(data, root):
     assert decision.notes == [
         "a: 2 members, channels [1], folds 0 2",
         "  absent: fold 1",
+        ASSUMED,
         "  [1]/fold_0/a: 2 of 3 wells are not predicted",
         "  [1]/fold_2/a: 1 of 3 wells are not predicted",
         "1 wells have no prediction and are guessed, first U2OS-01_2_B03",
@@ -124,8 +126,10 @@ def test_a_full_disk_leaves_the_earlier_submission(data, root):
     decision, out = decide_predictions(data, root), root / "sub"
     write_submission(decision, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    for room in (0, 60, 100):  # no table fits, then only the smaller ones
-        with nearly_full(room), pytest.raises(UserError, match=r"csv: not written, the file would exceed"):
+    longest = max(len(content) for content in before.values())  # of the record
+    for room in (0, 60, 100, longest - 1):  # no table fits, then only the smaller ones, then all but the record
+        name = "json" if room > 100 else "csv"
+        with nearly_full(room), pytest.raises(UserError, match=rf"{name}: not written, the file would exceed"):
             write_submission(decision, out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 

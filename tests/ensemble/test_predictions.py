@@ -11,7 +11,8 @@ from rcic.ensemble.predictions import inventory, model_weights, read_predictions
 from rcic.errors import UserError
 from rcic.files.names import prediction_files
 from rcic.screen.table import Screen, read_screen
-from tests.predicted import LOGITS, WELLS, write_member
+from tests.predicted import ASSUMED, LOGITS, WELLS, write_member
+from tests.records import flat
 from tests.screen.tiny import KAGGLE, write_tables
 
 
@@ -49,9 +50,10 @@ def test_numbers_of_any_kind(root, screen, dtype):
 def test_logits_of_the_controls_are_cut_off(root, screen):
     path = write_member(root, logits=np.hstack([LOGITS, np.full((3, 3), 99, np.float32)]))
     np.save(prediction_files(path.parent, "test")["sites"], np.zeros((3, 2, 7), np.float16))
-    (prediction,) = read(root, screen)
+    (prediction,) = read(root, screen, by_site=True)
     assert np.array_equal(prediction.logits, LOGITS)
     assert prediction.sites.shape == (3, 2, 4)
+    assert read(root, screen)[0].sites is None  # which nobody wanted
 
 
 def test_only_the_named_models(root, screen):
@@ -70,12 +72,12 @@ def test_held_out_wells_lie_in_their_own_files(root, screen):
 
 
 def test_the_record_tells_of_views(root, screen):
-    records = {"a": None, "b": "{}", "c": '{"tta": ["identity"]}', "d": '{"tta": ["identity", "hflip"]}', "e": "[1]"}
-    for model, text in records.items():
-        path = write_member(root, f"[1]/fold_0/{model}")
-        if text is not None:
-            path.with_suffix(".json").write_text(text)
-    assert [prediction.tta for prediction in read(root, screen)] == [False, False, False, True, False]
+    views = {"a": ["identity"], "b": ["identity", "hflip"], "c": []}
+    for model, tta in views.items():
+        flat(write_member(root, f"[1]/fold_0/{model}").with_suffix(".json"), screen, tta=tta)
+    write_member(root, "[1]/fold_0/d")
+    write_member(root, "[1]/fold_0/e").with_suffix(".json").write_text("{}")
+    assert [prediction.tta for prediction in read(root, screen)] == [False, True, False, False, False]
 
 
 def test_the_networks_of_cell_types_are_named_together_or_alone(root, screen):
@@ -92,6 +94,7 @@ def test_the_inventory_takes_the_networks_of_cell_types_together(root, screen):
     write_member(root, "[1]/fold_0/a@RPE", LOGITS[1:2], WELLS[1:2])
     assert inventory(read(root, screen), 3) == [
         "a@: 2 members, channels [1], fold 0",
+        ASSUMED,
         "  [1]/fold_0/a@: 1 of 3 wells are not predicted",
     ]
 
@@ -159,7 +162,11 @@ BROKEN = {
     ),
     "a broken record": (
         lambda root: write_member(root).with_suffix(".json").write_text("{"),
-        r"pred_test\.json: not JSON \(.*\); write it again, or remove it if another program wrote it",
+        r"pred_test\.json: cannot be read as JSON \(.*\); run .*predict-all again, or remove it if another program .*",
+    ),
+    "a record that is a list": (
+        lambda root: write_member(root).with_suffix(".json").write_text("[1]"),
+        r"pred_test\.json: is not a JSON object, but \[1\]; run .*predict-all again, or remove it if another program",
     ),
     "nothing": (lambda root: None, r"out: no pred_test\.npy in folders like .*; run predict-all first"),
 }
@@ -170,7 +177,7 @@ def test_what_does_not_fit_is_named(root, screen, case):
     write, message = BROKEN[case]
     write(root)
     with pytest.raises(UserError, match=rf"^{re.escape(str(root.parent))}/[^\n]*{message}[^\n]*$"):
-        read(root, screen)
+        read(root, screen, by_site=True)
 
 
 def test_a_misspelt_model(root, screen):
@@ -186,8 +193,10 @@ def test_the_inventory_says_what_is_absent(root, screen):
     assert inventory(read(root, screen), 3) == [
         "a: 5 members, channels [1,2] [3], folds 0 1 3",
         "  absent: [3] fold 1, fold 2",
+        ASSUMED,
         "  [1,2]/fold_3/a: 1 of 3 wells are not predicted",
         "b: 1 member, channels [3], no folds",
+        ASSUMED,
     ]
 
 
@@ -197,6 +206,7 @@ def test_the_inventory_of_held_out_wells_counts_them(root, screen):
     found = read_predictions(root, screen.select("train", "treatment"), screen, "valid")
     assert inventory(found, 8, "valid") == [
         "a: 2 members, channels [1], folds 0 1",
+        ASSUMED,
         "  3 of 8 train wells are held out by one of them",
     ]
 

@@ -9,7 +9,8 @@ from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.scoring import channels, score, write_channels, write_ladder
 from rcic.ensemble.submission import write_submission
 from rcic.errors import UserError
-from tests.predicted import LOGITS, WELLS, write_member
+from rcic.files.record import check_files, read_record
+from tests.predicted import ASSUMED, LOGITS, WELLS, write_member
 from tests.screen.tiny import METADATA, write_tables
 
 
@@ -21,7 +22,7 @@ def test_the_score_with_a_truth_file(data, root, tmp_path):
     accuracy = result.table[result.table["scope"] == "all"].set_index("rung")["accuracy"]
     assert (accuracy["both sites"], accuracy["assignment"]) == (50, 100)
     assert (result.plates_matched, result.plates_known) == (1, 1)
-    assert told.notes == ["tiny: 1 member, channels [1,2,3,4,5], fold 0"]
+    assert told.notes == ["tiny: 1 member, channels [1,2,3,4,5], fold 0", ASSUMED]
 
 
 def test_a_truth_file_that_does_not_tell(data, root, tmp_path):
@@ -64,11 +65,16 @@ def test_the_score_of_held_out_wells(data, root, tmp_path):
     result = told.ladder
     accuracy = result.table[result.table["scope"] == "all"].set_index("rung")
     assert accuracy.loc["assignment", ["accuracy", "n_wells"]].tolist() == [100, 8]
-    assert told.notes[1] == "  8 of 8 train wells are held out by one of them"
+    assert told.notes[-1] == "  8 of 8 train wells are held out by one of them"
     write_ladder(told, tmp_path / "ladder.json", {"split": "valid"})
     content = json.loads((tmp_path / "ladder.json").read_text())
     assert (content["split"], content["plates"], content["chance"]) == ("valid", {"matched": 4, "known": 4}, 25)
     assert {row["accuracy"] for row in content["ladder"] if row["rung"] == "folds"} == {None}
+    record = read_record(tmp_path / "ladder.json", "ladder")
+    assert record.made_from == {
+        "classes": ["2", "3", "10", "11"],
+        "predictions": {"[1]/fold_0/a": "", "[1]/fold_1/a": ""},
+    }
 
 
 def test_what_a_channel_is_worth(data, root, tmp_path, monkeypatch):
@@ -77,13 +83,17 @@ def test_what_a_channel_is_worth(data, root, tmp_path, monkeypatch):
     for folder in ("[1,2]/fold_0/a", "[1,3]/fold_0/a"):
         write_member(root, folder)  # both wells right
     write_member(root, "[2,3]/fold_0/a", -LOGITS)  # both wrong
-    table = channels(data, root, truth=tmp_path / "truth.csv")
+    scores = channels(data, root, truth=tmp_path / "truth.csv")
+    table = scores.table
     everyone = table[table["cell_type"] == "all"].set_index("channel")
     assert everyone["accuracy_without"].to_dict() == {1: 0, 2: 100, 3: 100}
     assert everyone["lost"].to_dict() == {1: 100, 2: -50, 3: -50}
     assert set(table["n_wells"]) == {2}
-    write_channels(table, tmp_path / "channels.csv")
+    write_channels(scores, tmp_path / "channels.csv")
     assert (tmp_path / "channels.csv").read_text().startswith("cell_type,channel,name,accuracy_without,")
+    record = read_record(tmp_path / "channels.json", "channels")
+    assert set(record.made_from["predictions"]) == {"[1,2]/fold_0/a", "[1,3]/fold_0/a", "[2,3]/fold_0/a"}
+    check_files(tmp_path / "channels.json", record)
     (tmp_path / "truth.csv").write_text("id_code,sirna\nRPE-01_1_B03,10\n")
     with pytest.raises(UserError, match="the truth of no well is known"):
         channels(data, root, truth=tmp_path / "truth.csv")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rcic.errors import UserError
+from rcic.errors import CannotRead, UserError
 from rcic.files.atomic import whole, write_array, write_error
 from rcic.files.names import Member, channel_name, find_members, prediction_files
 from rcic.learn.config.settings import Model
@@ -99,6 +99,7 @@ def test_a_real_full_disk_too(tmp_path):
         pytest.skip("this system has no /dev/full")
     for kind in ("text", "table"):
         with pytest.raises(UserError, match="not written, the disk is full"), whole(tmp_path / "c") as temporary:
+            temporary.unlink()
             temporary.symlink_to("/dev/full")
             WRITERS[kind](temporary)
     assert names(tmp_path) == []
@@ -159,6 +160,20 @@ def test_a_linked_folder_is_a_member(tmp_path):
     (tmp_path / "[1,2]" / "fold_0").mkdir(parents=True)
     (tmp_path / "[1,2]" / "fold_0" / "tiny").symlink_to(real)
     assert find_members(tmp_path, "checkpoints/best.pth") == [Member((1, 2), 0, "tiny")]
+
+
+def test_a_linked_file_that_is_gone_is_no_missing_member(tmp_path):
+    """Its reader tells where the link leads; the member is not left out without a word."""
+    (tmp_path / "[1,2]" / "tiny").mkdir(parents=True)
+    (tmp_path / "[1,2]" / "tiny" / "pred_test.npy").symlink_to("/nowhere/pred_test.npy")
+    assert find_members(tmp_path, "pred_test.npy") == [Member((1, 2), None, "tiny")]
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
+    (tmp_path / "[1,2]" / "fold_0" / "tiny").mkdir(parents=True)
+    (tmp_path / "[1,2]" / "fold_1").symlink_to("fold_1")
+    with pytest.raises(CannotRead, match=r"fold_1/pred_test\.npy: cannot be read: Too many levels of symbolic links"):
+        find_members(tmp_path, "pred_test.npy")
 
 
 def test_prediction_files_lie_beside_one_another():

@@ -10,10 +10,13 @@ from accelerate.state import AcceleratorState, GradientState
 from catalyst import dl
 from torch import Tensor, nn
 
+from rcic.files.atomic import sha256_of
+from rcic.files.names import BEST, RUN
 from rcic.learn.config.rules import check
 from rcic.learn.config.settings import Config, Model
 from rcic.learn.models import WellClassifier, build_model
 from rcic.schema.convert import from_plain
+from tests.records import rewrite
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "model": {"name": "tiny", "pretrained": "none"},
@@ -72,6 +75,13 @@ def same_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def weights_of(path: Path) -> dict[str, Tensor]:
     """Return the network's state dict in a checkpoint file."""
     return torch.load(path, weights_only=True)["model"]
+
+
+def take_weights(source: Path, folder: Path) -> None:
+    """Give a finished training the weights of another one, as if it had been trained so."""
+    content = torch.load(folder / BEST, weights_only=True)
+    torch.save(content | {"model": weights_of(source / BEST)}, folder / BEST)
+    rewrite(folder / RUN, files={BEST: sha256_of(folder / BEST)})
 
 
 def shut(model: nn.Module) -> nn.Module:

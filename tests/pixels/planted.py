@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rcic.pixels.images.image import png_shape
+from tests.hindered import NO_FILES
 from tests.pixels.conftest import write_png
 
 
@@ -20,11 +21,6 @@ def png(rows: bytes, width: int, height: int, depth: int = 8, colour: int = 0) -
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
 
 
 def _cut(n_bytes: int) -> Callable[[Path], object]:
@@ -57,7 +53,7 @@ def _row(path: Path) -> None:
 # name -> what it does to a file, its kind, whether 33 bytes tell it
 PLANTS: dict[str, tuple[Callable[[Path], object], str, bool]] = {
     "missing": (Path.unlink, "missing", True),
-    "a folder": (_folder, "unreadable", True),
+    **{name: (make, "not-file", True) for name, (make, _) in NO_FILES.items()},
     "empty": (lambda path: path.write_bytes(b""), "empty", True),
     "header cut off": (_cut(20), "truncated", True),
     "pixels cut off": (_cut(200), "truncated", False),

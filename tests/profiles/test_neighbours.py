@@ -1,6 +1,5 @@
 """Embeddings in files become scores in prediction folders, by likeness to labelled wells; the ensemble takes them."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rcic.check.verdicts import check_results
 from rcic.decide.knn import Bank, by_cell_type, centre, centres_by_cell_type
 from rcic.ensemble.calibration import calibrate
 from rcic.ensemble.ensemble_options import EnsembleOptions
@@ -16,15 +16,17 @@ from rcic.ensemble.predictions import read_predictions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
 from rcic.files.names import embedding_files, prediction_files
+from rcic.files.record import Record, network_id, read_record
+from rcic.files.well_rows import write_well_rows
 from rcic.profiles.neighbours import NeighbourSettings, neighbours
 from rcic.screen.table import Screen, read_screen
 from tests.predicted import TRAIN, WELLS, write_member
 from tests.program import TINY, Program, left_over
+from tests.records import flat, rewrite
 from tests.screen.tiny import KAGGLE, write_tables
 
 FOLDER = "[1,2]/fold_{}/tiny"
 CODES = {name: [f"{name}_{well}" for well in wells] for name, wells in TRAIN.items()}
-RECORD = {"checkpoint_sha256": "a", "sites": [1, 2], "tta": ["identity"], "drop_incomplete": False}
 
 
 @pytest.fixture
@@ -49,13 +51,17 @@ def root(tmp_path: Path) -> Path:
 def write_embedded(
     root: Path, split: str, codes: Sequence[str], vectors: np.ndarray, folder: str = FOLDER.format(0), **record: object
 ) -> None:
-    """Write what `embed-all` would leave of some wells; ``none=True`` leaves the record out."""
+    """Write what `embed-all` of version 0.2 would leave of some wells; ``none=True`` leaves the record out."""
     files = embedding_files(root / folder, split)
     files["embeddings"].parent.mkdir(parents=True, exist_ok=True)
     np.save(files["embeddings"], vectors)
     files["wells"].write_text("\n".join(["id_code", *codes]) + "\n")
     if not record.pop("none", False):
-        files["record"].write_text(json.dumps(RECORD | record))
+        flat(
+            files["record"],
+            read_screen(next(path for path in (root.parent / "rpe", root.parent / "data") if path.is_dir())),
+            **record,
+        )
 
 
 def embeddings(codes: Sequence[str], d: int = 6, seed: int = 0) -> np.ndarray:
@@ -278,17 +284,81 @@ def test_the_named_models_and_cell_types_own(data, root, tmp_path):
 def test_what_was_done_is_recorded(data, root, tmp_path):
     write_folds(root, tta=["identity", "hflip"])
     neighbours(data, root, tmp_path / "out", NeighbourSettings(k=("RPE=7",)))
-    record = json.loads((tmp_path / "out" / (FOLDER.format(0) + "+knn") / "pred_valid.json").read_text())
+    record = recorded(tmp_path / "out", "knn")
     screen = read_screen(data)
-    hashes = {key: record.pop(key) for key in ("bank", "queries")}
-    assert [len(text) for text in hashes.values()] == [64, 64]
-    facts = {"kind": "knn", "centred": "plate", "k": {"RPE": 7, "U2OS": 15}, "screen": screen.fingerprint()}
-    assert record == RECORD | {"tta": ["identity", "hflip"]} | facts
+    made_from = dict(record.made_from)
+    assert [len(made_from.pop(key)) for key in ("bank", "queries")] == [64, 64]
+    earlier = {"checkpoint": "a", "fingerprint": screen.fingerprint()}
+    assert set(made_from.pop("embeddings")) == {"emb_train.npy", "emb_valid.npy"}
+    wells = screen.identity.wells(["RPE-01", "RPE-02"])
+    assert made_from == earlier | {"classes": ["2", "3", "10", "11"], "wells": wells}
+    settings = {"kind": "knn", "centred": "plate", "k": {"RPE": 7, "U2OS": 15}}
+    assert record.made_with == settings | {"sites": [1, 2], "tta": ["identity", "hflip"]}
+    assert set(record.files) == {"pred_valid.npy", "pred_valid.csv"}
     wells = screen.select("train", "treatment")
     assert [p.tta for p in read_predictions(tmp_path / "out", wells, screen, "valid")] == [True, True]
     neighbours(data, root, tmp_path / "out", NeighbourSettings("centres", scale=9))
-    record = json.loads((tmp_path / "out" / (FOLDER.format(0) + "+centres") / "pred_valid.json").read_text())
-    assert (record["scale"], "k" in record) == (9, False)
+    settings = recorded(tmp_path / "out", "centres").made_with
+    assert (settings["scale"], "k" in settings) == (9, False)
+    networks = {
+        recorded(tmp_path / "out", kind, fold).facts["network"] for kind in ("knn", "centres") for fold in (0, 1)
+    }
+    assert len(networks) == 4
+
+
+def recorded(out: Path, kind: str, fold: int = 0) -> Record:
+    """Return the record of a member's scores of held-out wells."""
+    record = read_record(out / f"{FOLDER.format(fold)}+{kind}" / "pred_valid.json", "prediction")
+    assert record
+    return record
+
+
+# ---- embeddings of this version, with checksums
+
+
+def write_sealed(root: Path, screen: Screen, classes: Sequence[str] = ("2", "3", "10", "11")) -> None:
+    """Write a fold's bank and queries as `embed-all` does."""
+    for split, codes in (("train", CODES["RPE-02"]), ("valid", CODES["RPE-01"])):
+        made_from = {"checkpoint": "c", "classes": list(classes), "images": screen.identity.images((1, 2))}
+        settings = {"sites": [1, 2], "tta": ["identity"]}
+        record = Record("embedding", made_from, settings, facts={"network": network_id("c", [1, 2])})
+        write_well_rows(
+            embedding_files(root / FOLDER.format(0), split), {"embeddings": embeddings(codes)}, codes, record
+        )
+
+
+def test_the_origin_of_embeddings_is_that_of_their_scores(data, root, tmp_path):
+    screen = read_screen(data)
+    write_sealed(root, screen)
+    neighbours(data, root, tmp_path / "out", NeighbourSettings())
+    record = recorded(tmp_path / "out", "knn")
+    assert record.made_from["checkpoint"] == "c" and record.made_from["images"] == screen.identity.images((1, 2))
+    assert record.made_with["tta"] == ["identity"]
+    (prediction,) = read_predictions(tmp_path / "out", screen.select("train", "treatment"), screen, "valid")
+    assert prediction.network == record.facts["network"]
+
+
+@pytest.mark.parametrize("name", ["emb_train.npy", "emb_train.csv", "emb_valid.npy", "emb_valid.csv"])
+def test_a_file_of_other_embeddings_is_refused(data, root, tmp_path, name):
+    write_sealed(root, read_screen(data))
+    path = root / FOLDER.format(0) / name
+    lines = path.read_bytes()
+    path.write_bytes(lines[:-1] + bytes([lines[-1] ^ 1]))
+    with pytest.raises(UserError, match=rf"/{name}: is damaged, or of another result than .* run .*embed-all again$"):
+        neighbours(data, root, tmp_path / "out", NeighbourSettings())
+
+
+def test_embeddings_of_other_classes_or_views_are_refused(data, root, tmp_path):
+    screen = read_screen(data)
+    write_sealed(root, screen, ("3", "2", "10", "11"))
+    with pytest.raises(
+        UserError, match=r"emb_train\.json: made for another screen .* classes number 0 \('3' then, '2' now"
+    ):
+        neighbours(data, root, tmp_path / "out", NeighbourSettings())
+    write_sealed(root, screen)
+    rewrite(root / FOLDER.format(0) / "emb_valid.json", facts={"network": "another"})
+    with pytest.raises(UserError, match=r"emb_valid\.npy: made with another checkpoint, sites or views than emb_train"):
+        neighbours(data, root, tmp_path / "out", NeighbourSettings())
 
 
 @pytest.mark.parametrize("none", [False, True])
@@ -314,6 +384,48 @@ def test_what_is_there_stays_and_what_changed_is_made_anew(data, root, tmp_path,
     assert made("3") == ["fold_1"]
     (out / (FOLDER.format(0) + "+knn") / "pred_valid.csv").unlink()
     assert made("3") == ["fold_0"]
+
+
+def test_labels_of_the_bank_that_changed_are_used_anew(data, root, tmp_path, capsys):
+    """The bank's wells vote for what the tables say of them now, whatever the tables said when they were embedded."""
+    write_sealed(root, read_screen(data))
+    out = tmp_path / "out"
+    neighbours(data, root, out, NeighbourSettings(k=("1",)))
+    before, network = scores(out, "valid"), recorded(out, "knn").facts["network"]
+    exchanged = {"RPE-02,1,B03,3": "RPE-02,1,B03,11", "RPE-02,1,B04,11": "RPE-02,1,B04,3"}
+    lines = KAGGLE["train.csv"].splitlines()
+    for old, new in exchanged.items():
+        lines = [line.replace(old, new) for line in lines]
+    (data / "train.csv").write_text("\n".join(lines) + "\n")
+    capsys.readouterr()
+    neighbours(data, root, out, NeighbourSettings(k=("1",)))
+    assert "done already" not in capsys.readouterr().out
+    after = scores(out, "valid")
+    assert np.allclose(after[[1, 3]], before[[3, 1]]) and not np.allclose(after, before)
+    assert recorded(out, "knn").facts["network"] != network
+
+
+def test_check_follows_scores_to_the_bank(data, root, tmp_path):
+    screen, out = read_screen(data), tmp_path / "out"
+    write_sealed(root, screen)
+    neighbours(data, root, out, NeighbourSettings())
+
+    def verdict() -> tuple[str, str]:
+        (found,) = (one for one in check_results([out]) if one.result.path.name == "pred_valid.json")
+        return found.state, found.why
+
+    assert verdict() == ("sound", "")
+    codes = CODES["RPE-02"]
+    record = read_record(embedding_files(root / FOLDER.format(0), "train")["record"], "embedding")
+    assert record is not None
+    arrays = {"embeddings": embeddings(codes, seed=3)}
+    write_well_rows(embedding_files(root / FOLDER.format(0), "train"), arrays, codes, record)
+    assert verdict() == ("stale", f"{root / FOLDER.format(0)}/emb_train.json: was embedded again since")
+    neighbours(data, root, out, NeighbourSettings())
+    assert verdict() == ("sound", "")
+    table = data / "train.csv"
+    table.write_text(table.read_text().replace("RPE-02,1,B04,11", "RPE-02,1,B04,3"))
+    assert verdict() == ("stale", "made from other wells RPE-02 (changed since)")
 
 
 def test_embeddings_of_another_program_need_no_record(data, root, tmp_path):

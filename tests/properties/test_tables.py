@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcic.errors import UserError
-from rcic.screen.table import Screen, read_screen, read_wells, write_wells
+from rcic.screen.table import Screen, read_screen, read_wells
 from tests.properties.screens import COLUMNS, Tables, csv_text, kaggle_tables
+from tests.tables import write_wells
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rcic.files.names import embedding_files
+from rcic.files.record import Record, write_record
 from rcic.report.report_options import ReportOptions
 from rcic.report.sources import Given
 from tests.predicted import WELLS, write_held_out, write_member
@@ -21,8 +22,10 @@ RECORD |= {
     "versions": {"torch": "2"},
 }
 
-FACTS = {"mode": "full", "when": "2026-01-01T00:00:00", "sites": 4, "images": 24, "on_bad": "drop"}
-FOUND = FACTS | {"by_kind": {"zero": 2, "missing": 1}, "by_plate": {"train/RPE-01/Plate1": {"zero": 2, "missing": 1}}}
+DECIDED = {"mode": "full", "on_bad": "drop"}
+FOUND = {"when": "2026-01-01T00:00:00", "sites": 4, "images": 24, "by_kind": {"zero": 2, "missing": 1}}
+FOUND |= {"by_plate": {"train/RPE-01/Plate1": {"zero": 2, "missing": 1}}}
+EARLIER = {**FOUND, **DECIDED, "screen": "0", "findings_sha256": "0", "marks": {}}  # as versions 0.1 and 0.2 wrote it
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def everything(data, root, tmp_path):
     (run / "run.json").write_text(json.dumps(RECORD))
     (run / "metrics.csv").write_text("epoch,map3\n1,0.5\n")
     (tmp_path / "audit").mkdir()
-    (tmp_path / "audit/audit.json").write_text(json.dumps(FOUND))
+    write_record(tmp_path / "audit/audit.json", Record("audit", made_with=DECIDED, facts=FOUND))
     paths = {"log_root": tmp_path / "logs", "audit_dir": tmp_path / "audit", "embed_root": tmp_path / "emb"}
     given = {name: str(path) for name, path in paths.items()}
     return shown_of(data, predict_root=(str(root),), truth=str(tmp_path / "truth.csv"), **given)

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
-from rcic.files.atomic import write_well_rows
 from rcic.files.names import Member, embedding_files
+from rcic.files.record import Record
+from rcic.files.well_rows import write_well_rows
 from rcic.report.embedding_map import drawn, first_member, flat_map, map_table
 from rcic.screen.layout import learn_groups
 from rcic.screen.table import read_screen
@@ -48,7 +49,7 @@ def test_the_table_of_a_screen(small_screen, tmp_path):
         plate = wells.groupby(["experiment", "plate"]).ngroup().to_numpy()
         vectors = random.standard_normal((len(wells), 8)) + 30 * np.eye(8)[plate % 8]
         files = embedding_files(tmp_path / MEMBER.folder, split)
-        write_well_rows(files, {"embeddings": vectors.astype(np.float32)}, wells["id_code"], {})
+        write_well_rows(files, {"embeddings": vectors.astype(np.float32)}, wells["id_code"], Record("embedding"))
     assert first_member(tmp_path) == MEMBER
     groups = learn_groups(screen)
     table = map_table(screen, tmp_path, MEMBER, groups, 40)

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
+from rcic.files.record import Record
 from rcic.report.chart import Chart, Section
-from rcic.report.page import SCRIPTS, Fact, LeftOut, Page, asset, render, safe_json, write_page
+from rcic.report.page import SCRIPTS, Fact, LeftOut, Page, asset, render, safe_json, write_report
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>'\"&\u2028"
 
@@ -85,11 +86,11 @@ def test_scripts_cannot_be_ended_by_themselves():
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path):
     out = tmp_path / "report.html"
-    write_page(page_of("one"), out)
+    write_report(page_of("one"), out, Record("report"))
     before = out.read_bytes()
     assert b"one" in before
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="not written"):
-        write_page(page_of(), tmp_path / "file" / "report.html")
+        write_report(page_of(), tmp_path / "file" / "report.html", Record("report"))
     assert out.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "report.html"]

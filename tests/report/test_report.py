@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,14 @@ import yaml
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score, write_ladder
 from rcic.errors import UserError
+from rcic.files.record import Record, write_record
+from rcic.files.sealed_json import sealed
 from rcic.report.audit_facts import found_table, read_facts, verdict
 from rcic.report.compose import report
 from rcic.report.sections import SECTIONS
 from tests.predicted import LOGITS, WELLS, write_held_out, write_member
 from tests.program import Program
-from tests.report.conftest import FOUND, shown_of
+from tests.report.conftest import DECIDED, EARLIER, FOUND, shown_of
 from tests.screen.tiny import KAGGLE, write_tables
 
 
@@ -167,8 +169,13 @@ def test_the_script(data, root, tmp_path, capsys):
     assert program.refuse("report.py", *flags, "--map_wells=1") == "--map_wells is 1, must be 4 or more"
 
 
-def test_what_the_audit_found(tmp_path):
-    (tmp_path / "audit.json").write_text(json.dumps(FOUND))
+@pytest.mark.parametrize("earlier", [False, True])
+def test_what_the_audit_found(tmp_path, earlier):
+    path = tmp_path / "audit.json"
+    if earlier:
+        path.write_text(json.dumps(EARLIER))
+    else:
+        write_record(path, Record("audit", made_with=DECIDED, facts=FOUND))
     facts = read_facts(tmp_path)
     assert found_table(facts).to_numpy().tolist() == [
         ["train/RPE-01/Plate1", "zero", 2],
@@ -176,6 +183,22 @@ def test_what_the_audit_found(tmp_path):
     ]
     assert "24 images of 4 sites were checked (full, 2026-01-01): 3 are bad" in verdict(facts)
     assert verdict(facts | {"by_kind": {}}).endswith("no bad images.")
-    (tmp_path / "audit.json").write_text("{}")
-    with pytest.raises(UserError, match="damaged or of an earlier version"):
+
+
+AUDITS = {
+    "no audit": ("{}", "is not the report of an audit, or a damaged one"),
+    "cut short": ('{"mode": "fu', "cannot be read as JSON"),
+    "facts missing": (json.dumps(EARLIER).replace('"when"', '"went"'), "lacks 'when', so it is damaged"),
+    "changed": (
+        sealed(asdict(Record("audit", made_with=DECIDED, facts=FOUND))).replace("24", "25"),
+        "was changed by hand",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AUDITS)
+def test_what_is_no_audit(tmp_path, case):
+    text, message = AUDITS[case]
+    (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(UserError, match=rf"^{tmp_path}/audit\.json: .*{message}.*; run rcic data audit again$"):
         read_facts(tmp_path)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
+from rcic.files.sealed_json import sealed
 from rcic.report.training_runs import config_table, curve_table, machine_table, minutes, read_runs, run_table
 from rcic.screen.table import read_screen
+from tests.records import tamper
 from tests.report.conftest import RECORD
 
 
@@ -28,6 +30,15 @@ def logs(tmp_path):
     (damaged / "run.json").write_text("{")
     (damaged / "metrics.csv").write_text("")
     return log
+
+
+def test_a_record_that_was_changed_is_damaged(logs):
+    path = logs / "full/[1,2]/fold_0/tiny/run.json"
+    path.write_text(sealed(RECORD))
+    assert run_table(read_runs(logs))["status"][1] == "done"
+    tamper(path, best={"value": 0.9})
+    told = run_table(read_runs(logs))
+    assert told["status"][1] == "run.json is damaged" and np.isnan(told["minutes"][1])
 
 
 def test_every_run_is_told(logs):

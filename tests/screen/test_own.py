@@ -28,7 +28,8 @@ ROWS = [
     "b2,P10,B2,,x",
     "b2,P10,B3,DMSO,x",
 ]
-COLUMNS = "columns: {experiment: batch, label: drug}\nwell_types: {negative_control: [DMSO]}\n"
+NAMES = "columns: {experiment: batch, label: drug}\n"
+COLUMNS = f"{NAMES}well_types: {{negative_control: [DMSO]}}\n"
 
 
 def screen_of(folder: Path, more: str = COLUMNS, rows: list[str] = ROWS, header: str = HEADER) -> Screen:
@@ -47,7 +48,7 @@ def message_of(folder: Path, **words: object) -> str:
 def test_wells_plates_and_splits_are_found(tmp_path):
     screen = screen_of(tmp_path)
     wells = screen.wells.set_index("id_code")
-    assert list(wells.index) == ["b1_1_B02", "b1_1_B03", "b1_2_B02", "b1_2_B03", "b2_1_B02", "b2_1_B03"]
+    assert list(wells.index) == ["b1_P9_B02", "b1_P9_B03", "b1_P10_B02", "b1_P10_B03", "b2_P10_B02", "b2_P10_B03"]
     assert screen.barcodes == {("b1", 1): "P9", ("b1", 2): "P10", ("b2", 1): "P10"}  # in natural order
     assert screen.barcode("b1", 2) == "P10" and screen.barcode("b7", 3) == "3"
     assert screen.classes == ("aspirin", "ibuprofen", "DMSO") and screen.n_treatments == 2
@@ -71,7 +72,7 @@ def test_plates_that_are_numbers_keep_them(tmp_path):
 def test_test_experiments_by_name_and_their_labels_are_not_learnt(tmp_path):
     more = COLUMNS + "split: {test_experiments: [b2]}\ncell_type: {name: U2OS}\n"
     screen = screen_of(tmp_path, more, [row.replace("B2,,", "B2,aspirin,") for row in ROWS])
-    secret = screen.wells[screen.wells["id_code"] == "b2_1_B02"].iloc[0]
+    secret = screen.wells[screen.wells["id_code"] == "b2_P10_B02"].iloc[0]
     assert (secret["split"], secret["label"], secret["cell_type"]) == ("test", -1, "U2OS")
     assert screen.truth is not None and screen.truth["label"].tolist() == [0]
 
@@ -136,7 +137,7 @@ def test_a_row_for_each_site_is_one_well(tmp_path):
         ([*ROWS, "b1,P9,I01,a,x"], "line 8: well 'I01' is not in A01-H12"),
         ([*ROWS, "b1,P/9,B04,a,x"], "line 8: plate 'P/9' must be 1 to 100 bytes of printable text without slashes"),
         ([*ROWS, "b1,..,B04,a,x"], "line 8: plate '..' must be"),
-        ([*ROWS, "b1,P9,b2,a,x"], "line 8: well b1_1_B02 is listed twice, first in layout.csv, line 4"),
+        ([*ROWS, "b1,P9,b2,a,x"], "line 8: well b1_P9_B02 is listed twice, first in layout.csv, line 4"),
         ([*ROWS, "b1,P9,B04,7,x"], "line 8: label '7' is not a name like the other labels"),
     ],
 )
@@ -165,9 +166,9 @@ def test_all_wells_left_out_is_said(tmp_path):
 )
 def test_how_often_a_label_may_stand_on_a_plate(tmp_path, more, capacity, assigned):
     rows = ["b1,1,A1,a,x", "b1,1,A2,a,x", "b1,1,A3,b,x", "b1,2,A1,c,x", "b1,2,A2,d,x"]
-    groups = learn_groups(screen_of(tmp_path, COLUMNS + more, rows))
+    groups = learn_groups(screen_of(tmp_path, NAMES + more, rows))
     assert (groups.capacity, groups.assigned, groups.sizes) == (capacity, assigned, (2, 2))
-    assert learn_groups(screen_of(tmp_path, COLUMNS + more + "groups: none\n", rows)).sizes == (4,)
+    assert learn_groups(screen_of(tmp_path, NAMES + more + "groups: none\n", rows)).sizes == (4,)
 
 
 def test_levels_are_part_of_what_a_screen_is(tmp_path):

@@ -1,3 +1,7 @@
+import signal
+import time
+
+import numpy as np
 import pytest
 
 from rcic.errors import UserError
@@ -84,12 +88,12 @@ def test_a_broken_table_is_refused_with_file_line_and_reason(read, data, message
 
 
 def test_a_missing_file_and_a_folder_in_its_place_are_refused(tmp_path):
-    for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(UserError, match="the file is missing"):
+    for path, told in ((tmp_path / "none.csv", "the file is missing"), (tmp_path, "is a folder, not a regular file")):
+        with pytest.raises(UserError, match=told):
             read_rows(path, ["x"])
 
 
-@pytest.mark.parametrize("value", ["1.0", "-1", "", "one", "01", "1e3", "²", "٣", "9" * 19, " 1"])
+@pytest.mark.parametrize("value", ["1.0", "-1", "", "one", "01", "1e3", "²", "٣", "9" * 19, "1 2"])
 def test_only_plain_whole_numbers_are_numbers(read, value):
     assert not is_number(value)
     if value:
@@ -98,7 +102,43 @@ def test_only_plain_whole_numbers_are_numbers(read, value):
             whole_numbers("a.csv", rows, "plate")
 
 
+def test_blanks_at_the_ends_are_no_part_of_a_field_or_a_column(read):
+    rows = read("\tx,\xa0plate \n a b\u3000,\u200b 1\xa0\n\ufeffc\r\n".replace("c\r\n", "c,2\r\n").encode())
+    assert rows.to_numpy().tolist() == [["a b", "1"], ["c", "2"]] and [*rows] == ["x", "plate"]
+    assert not is_number(" 1") and whole_numbers("a.csv", rows, "plate").to_list() == [1, 2]
+    with pytest.raises(UserError, match="line 3: column 'x' has no value"):
+        read("x,plate\na,1\n\xa0\u200b,2\n".encode())
+    with pytest.raises(UserError, match="column 'x' is listed twice"):
+        read(b"x,plate,x \na,1,2\n")
+
+
 def test_whole_numbers_are_int64(read):
     numbers = whole_numbers("a.csv", read(b"x,plate\na,0\nb,999999999999999999\n"), "plate")
     assert numbers.to_list() == [0, 999999999999999999]
     assert numbers.dtype == "int64"
+
+
+def test_a_table_of_too_many_lines_is_refused_before_they_are_split(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id_code\n" + b"\n" * 10_000_001)
+    with pytest.raises(UserError, match=r"a\.csv: has 10,000,002 lines, too many for a table \(10,000,000 at most\)"):
+        read_rows(path, ["id_code"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("row", ['HUVEC-01_1_B02,HUVEC-01,1,B02,"513"', "HUVEC-01_1_B02,HUVEC-01,1,B02,513", ""])
+def test_a_signal_is_answered_while_a_table_is_read(tmp_path, row):
+    """Python answers between two steps of its own: no library's step may be most of the work."""
+    path, ticks = tmp_path / "a.csv", []
+    path.write_text("id_code,experiment,plate,well,sirna\na,b,c,d,e\n" + f"{row}\n" * 400_000)
+    before = signal.signal(signal.SIGALRM, lambda *_: ticks.append(time.monotonic()))
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    try:
+        began = time.monotonic()
+        rows = read_rows(path, ["id_code"], others=None)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(rows) == (400_001 if row else 1)
+    times = np.array([began, *ticks, time.monotonic()])
+    assert np.diff(times).max() < max(0.4 * (times[-1] - began), 0.3)

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
-from rcic.screen.table import WELL_COLUMNS, read_screen, read_wells, write_wells
+from rcic.screen.table import WELL_COLUMNS, read_screen, read_wells
 from tests.screen.tiny import KAGGLE, METADATA, write_tables
+from tests.tables import write_wells
 
 RELEASES = ["kaggle_2019", "kaggle_2023"]
 

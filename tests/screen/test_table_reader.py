@@ -19,7 +19,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 def test_a_file_in_place_of_the_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    assert message_of(tmp_path / "file") == f"{tmp_path / 'file'}: the data root is not a folder"
+    assert message_of(tmp_path / "file") == f"{tmp_path / 'file'}: is not a folder"
 
 
 def test_an_empty_folder(tmp_path):

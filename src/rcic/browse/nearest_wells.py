@@ -9,6 +9,7 @@ import pandas as pd
 
 from rcic.errors import UserError, nearest
 from rcic.files.names import Member, embedding_files, find_members
+from rcic.files.regular import is_there
 from rcic.profiles.embeddings import check_pair, read_embeddings
 from rcic.screen.table import Screen
 
@@ -52,7 +53,7 @@ def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> 
     _log.info(f"reading embeddings from {root / member.folder}")
     first, vectors, codes = None, [], []
     for split in _SPLITS:
-        if not embedding_files(root / member.folder, split)["embeddings"].exists():
+        if not is_there(embedding_files(root / member.folder, split)["embeddings"]):
             _log.info(f"  {split}: absent")
             continue
         embedded = read_embeddings(screen, root / member.folder, split, centred=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import uvicorn
 
 from rcic.browse.app import Browser, build_app
 from rcic.browse.browse_options import BrowseOptions
 from rcic.browse.catalogue import Catalogue
+from rcic.browse.connections import web_server
 from rcic.browse.decisions import no_decisions, read_decisions
 from rcic.browse.guard import allowed_hosts, is_everywhere, is_local
 from rcic.browse.nearest_wells import read_nearest
@@ -50,14 +50,9 @@ def serve(sources: BrowserSources, host: str, port: int, open_page: bool) -> Non
         _log.info(f"{url}  (ready in {time.perf_counter() - began:.1f} s, stop with Ctrl-C)")
         if not is_local(host):
             _log.info("anyone on the network can see the images; omit --host to allow this computer only")
-        listener.listen(128)
         if open_page:
             webbrowser.open(url)
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off"
-        )
-        config.timeout_graceful_shutdown = 1
-        uvicorn.Server(config).run(sockets=[listener])
+        web_server(app).run(sockets=[listener])
 
 
 def gather(sources: BrowserSources) -> Browser:

@@ -3,25 +3,34 @@
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rcic.cli.signature import Commands, Flag, command_name, flags_of, positional
-from rcic.errors import UserError, nearest
+from rcic.errors import UserError, brief, nearest
 from rcic.schema.text import parse_value
+
+PATHS = tuple[Path, ...]  # the type of a flag that takes any number of words
 
 
 def find_command(commands: Commands, words: Sequence[str]) -> tuple[str, list[str]]:
     """Return the name of the command that the words begin with, and the other words.
 
-    The name of an only command may be left out. Raises UserError, with the nearest name, for an unknown command.
+    The name of an only command may be left out, before flags and before paths. Raises UserError, with the nearest name,
+    for an unknown command.
     """
-    if len(commands) == 1 and words and _is_flag(words[0]):
-        return next(iter(commands)), list(words)
+    only = next(iter(commands)) if len(commands) == 1 else None
+    if only and words and (_is_flag(words[0]) or (words[0] != only and _takes_paths(commands[only]))):
+        return only, list(words)
     name = words[0].replace("-", "_")
     if name not in commands:
         known = [command_name(command) for command in commands]
-        raise UserError(f"unknown command {words[0]!r} (commands: {', '.join(known)}){nearest(words[0], known)}")
+        raise UserError(f"unknown command {brief(words[0])} (commands: {', '.join(known)}){nearest(words[0], known)}")
     return name, list(words[1:])
+
+
+def _takes_paths(command: Callable[..., Any]) -> bool:
+    return any(flag.kind == PATHS for flag in flags_of(command).values())
 
 
 def fire_words(commands: Commands, words: Sequence[str]) -> list[str]:
@@ -43,10 +52,12 @@ def readers(command: Callable[..., Any]) -> dict[str, Callable[[str], Any]]:
 
     def reader(flag: Flag) -> Callable[[str], Any]:
         def read(text: str) -> Any:
+            if flag.kind == PATHS:
+                return tuple(map(Path, text.split("\n")))
             try:
                 return parse_value(text, flag.kind)
             except UserError as error:
-                raise UserError(f"{command_name(command.__name__)}: --{flag.name} is {text!r}, {error}") from None
+                raise UserError(f"{command_name(command.__name__)}: --{flag.name} is {brief(text)}, {error}") from None
 
         return read
 
@@ -83,8 +94,10 @@ def _given(words: Sequence[str], flags: Mapping[str, Flag]) -> dict[str, str]:
 def _complete(given: dict[str, str], loose: Sequence[str], flags: Mapping[str, Flag]) -> dict[str, str]:
     """Return ``given`` with the loose words for the first free flags; UserError for too many or too few."""
     free = positional(flags, list(given))
+    if free and flags[free[-1]].kind == PATHS:  # the last one takes all further words
+        loose = [*loose[: len(free) - 1], *filter(None, ["\n".join(loose[len(free) - 1 :])])]
     if len(loose) > len(free):
-        raise UserError(f"unexpected word {loose[len(free)]!r}; write --flag=value, and lists without spaces")
+        raise UserError(f"unexpected word {brief(loose[len(free)])}; write --flag=value, and lists without spaces")
     given = given | dict(zip(free, loose, strict=False))
     for key, flag in flags.items():
         if given.get(key) == "":

@@ -204,10 +204,10 @@ def channels(
     from rcic.decide.channels import importance_text
     from rcic.ensemble.scoring import channels, write_channels
 
-    table = channels(source, predict_root, split, truth, model_names)
-    print(importance_text(table))
+    scores = channels(source, predict_root, split, truth, model_names)
+    print("\n".join([*scores.notes, "", importance_text(scores.table)]))
     name = "channels.csv" if split == "test" else "channels_valid.csv"
-    write_channels(table, Path(out_dir or predict_root) / name)
+    write_channels(scores, Path(out_dir or predict_root) / name)
 
 
 def _jobs(options: PredictionOptions, launch: LaunchOptions, out_dir: str) -> ShardJobs:

@@ -16,14 +16,17 @@ from rcic import __version__
 from rcic.cli.console import show_messages
 from rcic.cli.flags import find_command, fire_words, readers
 from rcic.cli.signature import Commands, command_name, command_text, commands_text, flat_command
-from rcic.errors import BUSY, BusyError, Terminated, UserError
+from rcic.errors import BUSY, BusyError, Terminated, UserError, one_line
+from rcic.files.decoding import no_memory
 from rcic.launch.command import package_command
 
-PROGRAMS = ("data", "train", "inference", "report", "browse")  # a module of commands each, a script in src/ each
+# a module of commands each, and a script in src/
+PROGRAMS = ("data", "train", "inference", "report", "browse", "check")
 COMMAND_GROUPS = ("data", "train")  # whose commands are rcic's sub-sub-commands; those of the others are rcic's own
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
+_LONGEST_REASON = 150  # characters
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _OLD_NAMES = {"form": "spec"}  # commands by their names in version 0.1
 _given: list[str] = []  # the words after `rcic` that run this process' command
@@ -60,6 +63,8 @@ def run(program: str, words: Sequence[str], commands: Commands) -> None:
         sys.exit(_BROKEN_PIPE)
     except OSError as error:
         _stop(_reason(error))
+    except (MemoryError, RuntimeError) as error:
+        _stop(_lack_of_memory(error))
     except Terminated:
         sys.exit(TERMINATED)
     except KeyboardInterrupt:
@@ -142,6 +147,14 @@ def _reason(error: OSError) -> str:
     return f"{error.filename or 'standard output'}: {error.strerror}"
 
 
+def _lack_of_memory(error: Exception) -> str:
+    """Return the line for a lack of memory, for which torch has no exception; raises any other error again."""
+    if no_memory("", error) is None:
+        raise error
+    reason = " ".join(str(error).split())[:_LONGEST_REASON] or "no more could be allocated"
+    return f"not enough memory ({reason}); end other programs, or use smaller batches or fewer workers"
+
+
 def _forget_stdout() -> None:
     """Send what is still to be printed nowhere, or Python would complain of it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -153,5 +166,5 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _stop(message: str, code: int = 2) -> NoReturn:
-    print("error: " + " ".join(message.splitlines()), file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)

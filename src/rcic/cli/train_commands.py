@@ -15,7 +15,7 @@ def run(
     Args:
         config: a YAML file, or the name of a shipped config such as full or recipes/best.full; it decides the stage.
         log_root: where run folders go; earlier stages are looked for there too.
-        force: retrain from scratch, discarding a finished or interrupted training.
+        force: retrain from scratch; a finished training is replaced when the new one is done, an interrupted one now.
     """
     from rcic.learn.config.resolve import resolve
 
@@ -70,7 +70,7 @@ def run_grid(
 
     Args:
         log_root: where run folders go.
-        force: retrain all of them from scratch, discarding finished or interrupted trainings.
+        force: retrain all of them from scratch; finished trainings are replaced when the new ones are done.
     """
     from rcic.learn.grid.run_grid import run_grid
 

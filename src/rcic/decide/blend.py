@@ -6,6 +6,7 @@ Letters: N wells, K classes.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Mix:
     weights: Mapping[str, float] = field(default_factory=dict)  # by model
     temperatures: Mapping[str, float] = field(default_factory=dict)  # by model
     temperature: float = 1.0  # of the weighted mean
+    made_from: Mapping[str, Any] = field(default_factory=dict)  # of a calibration: what it was fitted on
 
     def blend(self, models: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the models' logits, (N, K) each, as one table (N, K) float64; NaN where no model predicted."""

@@ -28,6 +28,8 @@ class Prediction:
     sites: np.ndarray | None = None  # (n, S, K), NaN for a site without image; None if not kept
     rows: np.ndarray | None = None  # (n,) int64, row numbers among the N wells; None: all N in order
     tta: bool = False  # whether `logits` average several views
+    network: str = ""  # the identity of what made them (`rcic.files.record.network_id`), "" if not known
+    note: str = ""  # what had to be assumed of them
 
     def predicted(self, n_wells: int) -> np.ndarray:
         """Return the mask, (N,) bool, of the wells that this member predicted."""
@@ -53,6 +55,11 @@ class Prediction:
         predicted = table[self.predicted(n_wells)[rows]]
         check_table(predicted, (len(predicted), self.logits.shape[1]), f"logits of {self.member.folder}")
         return table
+
+
+def networks_of(predictions: Sequence[Prediction]) -> dict[str, str]:
+    """Return the folder of each member -> the identity of what made its predictions, "" if not known."""
+    return {prediction.member.folder.as_posix(): prediction.network for prediction in predictions}
 
 
 def model_of(name: str) -> str:

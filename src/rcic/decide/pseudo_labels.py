@@ -8,12 +8,18 @@ import pandas as pd
 from rcic.errors import UserError
 from rcic.screen.layout import Groups
 
+UNPREDICTED = "not predicted by any model"
 KEPT, REPEATED, BEYOND = "kept", "treatment already taken on this plate by a wider margin", "beyond the share"
 
 
 def seats(groups: Groups, n_wells: int) -> int:
     """Return the number of wells of a plate that may share a label: all ``n_wells`` where wells are not assigned."""
     return groups.capacity if groups.assigned else max(n_wells, 1)
+
+
+def most_kept(share: float, n_wells: "pd.Series[int]") -> "pd.Series[float]":
+    """Return the share of the numbers of wells of plates, rounded down."""
+    return np.floor(share * n_wells + 1e-9)  # 0.29 * 100 < 29 in floats
 
 
 def select(
@@ -25,22 +31,24 @@ def select(
 ) -> pd.DataFrame:
     """Return the audit table: ``answers`` in their order, with columns kept (bool) and reason (str) added.
 
-    ``answers`` is the table of `rcic.decide.assign.answers`: id_code, experiment, plate, well, label, margin
-    (nats), confidence. On each plate the widest margins come first; a well is kept if its margin is at least
-    ``min_margin``, fewer than ``capacity`` wells of the plate with a wider margin have its label, and no more
-    than ``share`` (0..1) of the plate's wells, rounded down, are kept so far. Equal margins are ordered by id_code.
+    ``answers`` is the table of `rcic.decide.assign.answers`: id_code, experiment, plate, well, label, margin (nats),
+    confidence, and perhaps ``predicted`` (bool): a well that no model predicted is not kept. On each plate the widest
+    margins come first; a well is kept if its margin is at least ``min_margin``, fewer than ``capacity`` wells of the
+    plate with a wider margin have its label, and no more than ``share`` (0..1) of the plate's wells, rounded down, are
+    kept so far. Equal margins are ordered by id_code.
     ``validation`` holds the id_codes of every validation fold: raises UserError if one of them would be kept,
     for a NaN margin, a duplicate well, or a share or capacity out of range.
     """
     _check(answers, share, capacity)
     ranked = answers.reset_index(drop=True).sort_values(["margin", "id_code"], ascending=[False, True])
     plate = [ranked["experiment"], ranked["plate"]]
-    wide = ranked["margin"] >= min_margin
-    taken = ranked.groupby([*plate, "label"]).cumcount() >= capacity
+    predicted = ranked.get("predicted", pd.Series(True, ranked.index)).astype(bool)
+    wide = predicted & (ranked["margin"] >= min_margin)
+    taken = wide.groupby([*plate, ranked["label"]]).cumsum() > capacity
     rank = (wide & ~taken).groupby(plate).cumsum()  # 1 for the first candidate of its plate
-    quota = np.floor(share * ranked.groupby(plate)["label"].transform("size") + 1e-9)  # 0.29 * 100 < 29 in floats
-    rules = [~wide, taken, rank > quota]
-    reason = np.select(rules, [f"margin below {min_margin:g}", REPEATED, BEYOND], default=KEPT)
+    quota = most_kept(share, ranked.groupby(plate)["label"].transform("size"))
+    rules = [~predicted, ~wide, taken, rank > quota]
+    reason = np.select(rules, [UNPREDICTED, f"margin below {min_margin:g}", REPEATED, BEYOND], default=KEPT)
     audit = ranked.assign(kept=reason == KEPT, reason=reason).sort_index()
     _refuse_validation(audit, validation)
     return audit

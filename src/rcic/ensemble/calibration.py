@@ -1,8 +1,7 @@
 """Calibration of models on held-out wells: the fit, its file, and the blend made from the file."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,19 @@ import numpy as np
 
 from rcic.decide.blend import Mix, log_softmax, mean_known
 from rcic.decide.calibrate import Fitted, blend_weights, cross_fitted, mean_nll
-from rcic.decide.prediction import Prediction, fold_noise, model_logits, model_of
+from rcic.decide.prediction import Prediction, fold_noise, model_logits, model_of, networks_of
 from rcic.decide.reliability import expected_calibration_error
+from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.predictions import inventory, model_weights, read_predictions
 from rcic.errors import UserError, program
-from rcic.files.atomic import whole
+from rcic.files.difference import difference
+from rcic.files.record import Record, read_record, write_record
+from rcic.files.regular import is_there
+from rcic.files.sealed_json import read_object
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
-from rcic.screen.table import read_screen
+from rcic.screen.table import Screen, read_screen
 
 N_PARTS = 5  # of the experiments: each is evaluated with a calibration fitted on the other parts
 _BLOCK = 2048  # wells processed together
@@ -38,6 +41,7 @@ class Calibration:
     after: dict[str, float]
     n_wells: int
     n_experiments: int
+    origin: Record = field(default_factory=lambda: Record("calibration"))  # what it was made from
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,13 @@ def calibrate(
     before, after = (_quality(logits, known) for logits in (mean_known(known.tables), crossed))
     notes = inventory(predictions, len(wells), "valid")
     calibration = Calibration(
-        models=names, fitted=fitted, before=before, after=after, n_wells=len(rows), n_experiments=len(experiments)
+        models=names,
+        fitted=fitted,
+        before=before,
+        after=after,
+        n_wells=len(rows),
+        n_experiments=len(experiments),
+        origin=replace(record_of(screen, predict_root, predictions), kind="calibration"),
     )
     return calibration, notes
 
@@ -99,7 +109,7 @@ def calibration_text(calibration: Calibration) -> str:
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Write the calibration as JSON."""
+    """Write the calibration: the fit and what it was made from, in one file."""
     fitted = calibration.fitted
     content = {
         "temperature": fitted.temperature,
@@ -110,8 +120,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         "wells": calibration.n_wells,
         "experiments": calibration.n_experiments,
     }
-    with whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_record(path, calibration.origin, content)
 
 
 def read_mix(ensemble: EnsembleOptions) -> Mix:
@@ -124,25 +133,27 @@ def read_mix(ensemble: EnsembleOptions) -> Mix:
         return Mix(weights)
     if weights:
         raise UserError("--weights and --calibration: the calibration has its own weights; give only one of the two")
-    path = Path(ensemble.calibration)
+    path, writer = Path(ensemble.calibration), f"{program('inference')} calibrate writes"
+    if not is_there(path):
+        raise UserError(f"{path}: no such file; {writer} it")
+    record = read_record(path, "calibration", f"{writer} it anew")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_object(path)
         mix = Mix(_positive(content["weights"]), _positive(content["temperatures"]), float(content["temperature"]))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {program('inference')} calibrate writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: not a calibration, {program('inference')} calibrate writes one ({error})") from error
+        raise UserError(f"{path}: not a calibration, {writer} one ({error})") from error
     if set(mix.weights) != set(mix.temperatures) or not 0 < mix.temperature < np.inf:
         raise UserError(
             f"{path}: not a calibration: expected a temperature above 0, and a weight and a temperature for each model"
         )
-    return mix
+    return replace(mix, made_from={} if record is None else record.made_from)
 
 
-def for_folds(mix: Mix, predictions: Sequence[Prediction], n_wells: int) -> Mix:
+def for_folds(mix: Mix, predictions: Sequence[Prediction], n_wells: int, screen: Screen) -> Mix:
     """Return ``mix`` adapted to these predictions: averaging folds lowers temperatures (`rcic.decide.calibrate`).
 
-    Raises UserError if the calibration was fitted on other models.
+    Raises UserError if the calibration was fitted on other models, on other networks of their names, or for other
+    treatments than those of ``screen``.
     """
     if not mix.temperatures:
         return mix
@@ -153,8 +164,31 @@ def for_folds(mix: Mix, predictions: Sequence[Prediction], n_wells: int) -> Mix:
             f"--calibration was fitted on {fitted}, the predictions are of {present}: calibrate again, or "
             "choose with --model_names"
         )
+    treatments = screen.identity.treatments
+    if differs := difference(mix.made_from.get("classes", treatments), treatments, "classes"):
+        raise UserError(
+            f"--calibration was fitted on another screen than {screen.root} is now, with other {differs}: "
+            "calibrate again"
+        )
+    _check_networks(mix, predictions)
     shrunk = {model: mix.temperatures[model] * fold_noise(predictions, model, n_wells) for model in models}
     return replace(mix, temperatures=shrunk)
+
+
+def _check_networks(mix: Mix, predictions: Sequence[Prediction]) -> None:
+    """Raise UserError unless the networks that a calibration was fitted on made these predictions.
+
+    Members that were not there then, or whose network is not known, are not compared: a calibration is one of models.
+    """
+    fitted, present = mix.made_from.get("predictions", {}), networks_of(predictions)
+    for folder in fitted.keys() & present.keys():
+        if fitted[folder] and present[folder] and fitted[folder] != present[folder]:
+            raise UserError(
+                f"--calibration was fitted on predictions of another network in {folder}, or with other views or "
+                "sites: calibrate again"
+            )
+    if fitted and not fitted.keys() & present.keys():
+        raise UserError(f"--calibration was fitted on other members ({min(fitted)}, ...): calibrate again")
 
 
 def mix_notes(mix: Mix) -> list[str]:

@@ -1,7 +1,7 @@
 """From prediction folders to a decision: one label, margin and confidence a well."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,12 @@ from rcic.decide.assign import answers, crowded_plates
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.prediction import Prediction, blend_members
 from rcic.decide.resolve_plates import ResolvedPlates, resolve_plates
+from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.predictions import inventory, read_predictions
-from rcic.errors import UserError
+from rcic.errors import UserError, brief
+from rcic.files.record import Record
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
@@ -28,10 +30,11 @@ class Decision:
 
     screen: Screen
     groups: Groups
-    answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1)
+    answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1), predicted (bool)
     plates: pd.DataFrame  # experiment, plate, group, margin (nats)
     notes: list[str]  # what the ensemble is made of, what is missing, what had to be guessed
     resolved: ResolvedPlates  # the N wells in the same order
+    origin: Record = field(default_factory=lambda: Record(""))  # what it was made from, for the records of its files
 
     @property
     def table(self) -> pd.DataFrame:
@@ -63,13 +66,14 @@ def decide_predictions(
     if wells.empty:
         raise UserError(f"{screen.root}: the screen has no {split} wells to decide on")
     predictions = read_predictions(predict_root, wells, screen, split, ensemble.model_names)
-    mix = for_folds(mix, predictions, len(wells))
+    mix = for_folds(mix, predictions, len(wells), screen)
     logits = _blend(predictions, len(wells), mix)
     notes = inventory(predictions, len(wells), split, None if mix.temperatures else mix.weights) + mix_notes(mix)
     if split == "valid":
         held_out = ~np.isnan(logits[:, 0])
         wells, logits = wells[held_out].reset_index(drop=True), logits[held_out]
-    return _decide(screen, wells, logits, ensemble.sinkhorn, notes)
+    origin = record_of(screen, predict_root, predictions, ensemble.calibration)
+    return replace(_decide(screen, wells, logits, ensemble.sinkhorn, notes), origin=origin)
 
 
 def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) -> Decision:
@@ -99,11 +103,11 @@ def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) 
 def _check_names(given: pd.Index, known: Sequence[str | int] | pd.Index, what: str, all_needed: bool = True) -> None:
     """Raise UserError for a name that is unknown, listed twice or, if all are needed, missing."""
     if given.has_duplicates:
-        raise UserError(f"{what}: {given[given.duplicated()][0]!r} is listed twice")
+        raise UserError(f"{what}: {brief(given[given.duplicated()][0])} is listed twice")
     if unknown := set(given) - set(known):
-        raise UserError(f"{what}: {min(unknown, key=str)!r} is not in the screen")
+        raise UserError(f"{what}: {brief(min(unknown, key=str))} is not in the screen")
     if all_needed and (missing := set(known) - set(given)):
-        raise UserError(f"{what}: {min(missing, key=str)!r} is missing")
+        raise UserError(f"{what}: {brief(min(missing, key=str))} is missing")
 
 
 def _decide(screen: Screen, wells: pd.DataFrame, logits: np.ndarray, sinkhorn: bool, notes: list[str]) -> Decision:
@@ -111,7 +115,7 @@ def _decide(screen: Screen, wells: pd.DataFrame, logits: np.ndarray, sinkhorn: b
     groups, unpredicted = learn_groups(screen), np.isnan(logits[:, 0])
     logits[unpredicted] = 0.0  # every class alike: the assignment gives such a well what is left
     resolved = resolve_plates(log_softmax(logits), wells, groups, sinkhorn)
-    table = answers(resolved.log_probs, wells, resolved.allowed, resolved.labels)
+    table = answers(resolved.log_probs, wells, resolved.allowed, resolved.labels).assign(predicted=~unpredicted)
     crowded = crowded_plates(wells, resolved.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
     return Decision(screen, groups, table, resolved.plates, notes + _well_notes(wells, unpredicted, crowded), resolved)
 

@@ -1,27 +1,39 @@
 """Prediction folders: members, wells, and what is missing."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rcic.decide.prediction import Prediction, model_of
-from rcic.ensemble.well_arrays import read_array, read_array_record, read_well_rows
-from rcic.errors import UserError, nearest, plural
+from rcic.ensemble.array_origin import CLASSES, column_order, read_origin
+from rcic.ensemble.well_arrays import read_array, read_well_rows
+from rcic.errors import UserError, brief, nearest, plural
 from rcic.files.names import Member, channel_name, find_members, prediction_files
+from rcic.files.record import check_files
 from rcic.screen.table import Screen
+
+_ASSUMED = f"no {CLASSES}: its columns are taken for the treatments in the order of the screen"
 
 
 def read_predictions(
-    root: str | Path, wells: pd.DataFrame, screen: Screen, split: str = "test", models: Sequence[str] = ()
+    root: str | Path,
+    wells: pd.DataFrame,
+    screen: Screen,
+    split: str = "test",
+    models: Sequence[str] = (),
+    by_site: bool = False,
 ) -> list[Prediction]:
     """Return the predictions of ``split`` below ``root`` (of ``models`` only, if given), rows matched to ``wells``.
 
-    Logits are memory maps (n, K). Files of another program are welcome: ``pred_test.npy``, numbers of any kind, and
-    ``pred_test.csv`` (id_code), in any order, in ``[1,2,3]/fold_0/MODEL/``; logits of all classes are cut to the
-    treatments. Raises UserError, naming the file, for a folder without predictions, unequal lengths, an unknown or
-    repeated well, another class count, or NaN and infinity.
+    Logits are memory maps (n, K); those of single sites are read only if wanted (``by_site``). Files of another program
+    are welcome: ``pred_test.npy``, numbers of any kind, and ``pred_test.csv`` (id_code), in any order, in
+    ``[1,2,3]/fold_0/MODEL/``, with a ``classes.csv`` (label) that names the columns; without one they are taken to be
+    in the order of the screen, and a note says so. Logits of all classes are cut to the treatments. Raises UserError,
+    naming the file, for a folder without predictions, files that were made for another screen, damaged or unfinished
+    ones, unequal lengths, an unknown or repeated well, another class count, or NaN and infinity.
     """
     root = Path(root)
     name = prediction_files(Path(), split)["logits"].name
@@ -29,7 +41,8 @@ def read_predictions(
         raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
     row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     chosen = of_models(members, models, f"{root}: no predictions")
-    return [_read(root, member, split, row_of, screen) for member in chosen]
+    read = partial(_read, root, row_of=row_of, screen=screen, by_site=by_site)
+    return [read(member, split) for member in chosen]
 
 
 def of_models(members: Sequence[Member], models: Sequence[str], absent: str) -> list[Member]:
@@ -40,7 +53,7 @@ def of_models(members: Sequence[Member], models: Sequence[str], absent: str) -> 
     known = sorted({member.model for member in members} | {model_of(member.model) for member in members})
     for model in models:
         if model not in known:
-            raise UserError(f"{absent} of {model!r} (there: {', '.join(known)}){nearest(model, known)}")
+            raise UserError(f"{absent} of {brief(model)} (there: {', '.join(known)}){nearest(model, known)}")
     return [member for member in members if not models or {member.model, model_of(member.model)} & set(models)]
 
 
@@ -72,6 +85,7 @@ def inventory(
     for model in dict.fromkeys(model_of(prediction.member.model) for prediction in predictions):
         own = [prediction for prediction in predictions if model_of(prediction.member.model) == model]
         lines += _parts(model, [prediction.member for prediction in own])
+        lines += [f"  {note}" for note in assumptions(own)]
         unpredicted = _unpredicted(own, n_wells)
         if split == "valid":  # each member predicts the wells of its own fold only
             n_predicted = n_wells - np.all(list(unpredicted.values()), axis=0).sum()
@@ -83,6 +97,11 @@ def inventory(
     if weights:
         lines.append(f"weights: {', '.join(f'{model} {weight:g}' for model, weight in weights.items())}")
     return lines
+
+
+def assumptions(predictions: Sequence[Prediction]) -> list[str]:
+    """Return what had to be assumed of some of them, each once."""
+    return list(dict.fromkeys(prediction.note for prediction in predictions if prediction.note))
 
 
 def _unpredicted(predictions: Sequence[Prediction], n_wells: int) -> dict[Path, np.ndarray]:
@@ -107,9 +126,14 @@ def _parts(model: str, members: Sequence[Member]) -> list[str]:
     return [line, f"  absent: {', '.join(absent)}"] if absent else [line]
 
 
-def _read(root: Path, member: Member, split: str, row_of: pd.Series, screen: Screen) -> Prediction:
+def _read(root: Path, member: Member, split: str, row_of: pd.Series, screen: Screen, by_site: bool) -> Prediction:
     """Return one member's prediction; ``row_of`` maps an id_code to its row among all wells."""
     files = prediction_files(root / member.folder, split)
+    record = read_origin(files, "prediction", screen, ("logits", "wells"))
+    is_theirs = record is None or not record.files or files["sites"].name in record.files
+    with_sites = by_site and is_theirs and files["sites"].exists()
+    if with_sites and record and record.files:
+        check_files(files["record"], record, [files["sites"].name], "predict again")
     logits, codes = read_well_rows(files["logits"], row_of, split, "logits")
     allowed = (screen.n_treatments, len(screen.classes))
     if logits.shape[1] not in allowed:
@@ -117,15 +141,18 @@ def _read(root: Path, member: Member, split: str, row_of: pd.Series, screen: Scr
             f"{files['logits']}: {logits.shape[1]} classes, but the screen {screen.root} has {allowed[0]} treatments"
             f" ({allowed[1]} classes with the controls)"
         )
-    sites = read_array(files["sites"], 3) if files["sites"].exists() else None
+    sites = read_array(files["sites"], 3) if with_sites else None
     if sites is not None and (len(sites), sites.shape[2]) != logits.shape:
         raise UserError(f"{files['sites']}: shape {sites.shape} does not fit {files['logits'].name}, {logits.shape}")
-    cut = slice(screen.n_treatments)
-    sites = None if sites is None else sites[..., cut]
-    return Prediction(member, logits[:, cut], sites, row_of[codes].to_numpy(), _has_tta(files["record"]))
-
-
-def _has_tta(path: Path) -> bool:
-    """Return whether a record says that logits average more views than the picture as it is; no record: no."""
-    views = read_array_record(path).get("tta")
-    return views not in (None, [], ["identity"])
+    order = None if record else column_order(root / member.folder, root, screen, logits.shape[1])
+    columns = slice(screen.n_treatments) if order is None else order
+    note = _ASSUMED if record is None and order is None else ""
+    return Prediction(
+        member=member,
+        logits=logits[:, columns],
+        sites=None if sites is None else sites[..., columns],
+        rows=row_of[codes].to_numpy(),
+        tta=record is not None and record.made_with.get("tta") not in (None, [], ["identity"]),
+        network=str(record.facts.get("network", "")) if record else "",
+        note=note,
+    )

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,11 +15,12 @@ from rcic.decide.channels import channel_importance
 from rcic.decide.ladder import Ladder, ladder
 from rcic.decide.ladder_rungs import shares_by_channels
 from rcic.decide.prediction import Prediction
+from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
-from rcic.ensemble.predictions import inventory, read_predictions
-from rcic.errors import UserError
-from rcic.files.atomic import whole
+from rcic.ensemble.predictions import assumptions, inventory, read_predictions
+from rcic.errors import UserError, brief
+from rcic.files.record import Record, write_record, write_result
 from rcic.screen.layout import learn_groups
 from rcic.screen.rows import read_rows, refuse
 from rcic.screen.source import DataRoot
@@ -35,6 +38,16 @@ class Score:
     calibrated_error: float | None  # the same with the calibration; None if none is given
     notes: list[str]
     wells: pd.DataFrame  # of known truth: the screen's columns (label: the truth) and those of `Ladder.wells`
+    origin: Record = field(default_factory=lambda: Record("ladder"))  # what it was made from
+    assumed: tuple[str, ...] = ()  # what had to be assumed of the predictions
+
+
+class ChannelScores(NamedTuple):
+    """The table of each channel's importance, what it was made from, and what the ensemble is made of."""
+
+    table: pd.DataFrame
+    origin: Record
+    notes: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +76,7 @@ def score(
     mix = read_mix(ensemble)
     predicted = _predicted(data_root, predict_root, split, truth, ensemble.model_names)
     n_wells, groups = len(predicted.wells), learn_groups(predicted.screen)
-    mix = for_folds(mix, predicted.predictions, n_wells)
+    mix = for_folds(mix, predicted.predictions, n_wells, predicted.screen)
 
     def compute_ladder(mix: Mix) -> Ladder:
         return ladder(predicted.predictions, predicted.wells, predicted.truth, groups, mix, ensemble.sinkhorn)
@@ -75,12 +88,15 @@ def score(
     wells = predicted.wells.assign(label=predicted.truth).join(
         result.wells.drop(columns=["experiment", "cell_type"]), how="inner"
     )
+    origin = record_of(predicted.screen, predict_root, predicted.predictions, ensemble.calibration)
     return Score(
         ladder=result,
         calibration_error=before,
         calibrated_error=calibrated,
         notes=notes,
         wells=wells.reset_index(drop=True),
+        origin=replace(origin, kind="ladder"),
+        assumed=tuple(assumptions(predicted.predictions)),
     )
 
 
@@ -104,8 +120,7 @@ def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
         "reliability": bins,
         "ladder": rows,
     }
-    with whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_record(path, score.origin, content)
 
 
 def channels(
@@ -114,7 +129,7 @@ def channels(
     split: str = "test",
     truth: str | Path | None = None,
     models: Sequence[str] = (),
-) -> pd.DataFrame:
+) -> ChannelScores:
     """Return the importance of each channel, by cell type (`rcic.decide.channels.channel_importance`), before any mask.
 
     Of each channel set, a model's folds are averaged; the share of right answers is the mean over models. Raises
@@ -128,13 +143,16 @@ def channels(
         raise UserError("the truth of no well is known, so nothing can be compared")
     whole_shares = {chosen: np.concatenate([block_shares[chosen] for block_shares in shares]) for chosen in shares[0]}
     names = {number: channel.name for number, channel in enumerate(predicted.screen.spec.channels, start=1)}
-    return channel_importance(whole_shares, predicted.wells.iloc[known], names)
+    origin = record_of(predicted.screen, predict_root, predicted.predictions)
+    table = channel_importance(whole_shares, predicted.wells.iloc[known], names)
+    notes = inventory(predicted.predictions, len(predicted.wells), split)
+    return ChannelScores(table, replace(origin, kind="channels"), notes)
 
 
-def write_channels(table: pd.DataFrame, path: Path) -> None:
-    """Write the table of `channels` as CSV."""
-    with whole(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+def write_channels(scores: ChannelScores, path: Path) -> None:
+    """Write the table of `channels` as CSV, and its record beside it, ``channels.json``."""
+    write = partial(scores.table.to_csv, index=False, float_format="%.6g")
+    write_result(path.with_suffix(".json"), scores.origin, {path.name: write})
 
 
 def _predicted(
@@ -146,7 +164,7 @@ def _predicted(
     screen = read_screen(data_root)
     wells = screen.select("test" if split == "test" else "train", "treatment")
     labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
-    predictions = read_predictions(predict_root, wells, screen, split, models)
+    predictions = read_predictions(predict_root, wells, screen, split, models, by_site=True)
     return _Predicted(screen=screen, wells=wells, truth=labels, predictions=predictions)
 
 
@@ -169,5 +187,5 @@ def _read_truth(screen: Screen, wells: pd.DataFrame, path: Path) -> pd.DataFrame
     rows = read_rows(path, ["id_code", "sirna"], others=None)
     controls = set(map(str, screen.classes[screen.n_treatments :]))
     wrong = rows["id_code"].isin(wells["id_code"]) & rows["sirna"].isin(controls)
-    refuse(path, rows, wrong, lambda row: f"sirna {row['sirna']!r} of {row['id_code']} is a control")
+    refuse(path, rows, wrong, lambda row: f"sirna {brief(row['sirna'])} of {row['id_code']} is a control")
     return read_wells(path, screen)

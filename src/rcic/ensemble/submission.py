@@ -1,30 +1,36 @@
-"""The files of a decision: submission, confidence, plate groups, pseudo-labels."""
+"""The files of a decision: submission, confidence, plate groups, pseudo-labels, each result with its record."""
 
-from contextlib import ExitStack
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from rcic.decide.pseudo_labels import seats, select
 from rcic.ensemble.decision import Decision
 from rcic.errors import UserError
-from rcic.files.atomic import whole
-from rcic.screen.table import read_wells, write_wells
+from rcic.files.record import write_result
+from rcic.screen.table import read_wells, wells_text
 
 
 def write_submission(decision: Decision, out_dir: str | Path) -> Path:
-    """Write submission.csv (id_code, sirna), confidence.csv and groups.csv, all or none; return the first's path."""
-    table = decision.answers.assign(sirna=decision.screen.decode(decision.answers["label"]))
+    """Write submission.csv (id_code, sirna), confidence.csv and groups.csv, and their record submission.json.
+
+    ``confidence.csv`` also says whether a well was predicted at all; plates go by number and by name. Returns the path
+    of the submission. Raises UserError as `rcic.files.record.write_result` does.
+    """
+    screen, out = decision.screen, Path(out_dir)
+    table = decision.answers.assign(sirna=screen.decode(decision.answers["label"]))
+    table, plates = (_with_barcodes(part, decision) for part in (table, decision.plates))
     tables = {
         "submission.csv": table[["id_code", "sirna"]],
-        "confidence.csv": table[["id_code", "sirna", "confidence", "margin"]],
-        "groups.csv": decision.plates,
+        "confidence.csv": table[["id_code", "sirna", "confidence", "margin", "predicted", "barcode"]],
+        "groups.csv": plates,
     }
-    with ExitStack() as files:
-        for name, content in tables.items():
-            temporary = files.enter_context(whole(Path(out_dir) / name))
-            content.to_csv(temporary, index=False, float_format="%.6g")
-    return Path(out_dir) / "submission.csv"
+    _write(out / "submission.json", "submission", decision, {}, tables)
+    return out / "submission.csv"
 
 
 def write_pseudo(
@@ -32,7 +38,8 @@ def write_pseudo(
 ) -> pd.DataFrame:
     """Write the answers with the widest margins as ``pseudo.csv`` and the audit as ``audit.csv``; return the audit.
 
-    Raises UserError if nothing is kept, or a kept well is in a ``valid_{k}.csv`` of ``folds_dir`` (or there is none).
+    A well that no model predicted is never kept. The record is ``pseudo.json``. Raises UserError if nothing is kept, or
+    a kept well is in a ``valid_{k}.csv`` of ``folds_dir`` (or there is none).
     """
     screen, out = decision.screen, Path(out_dir)
     held_out = sorted(Path(folds_dir).glob("valid_*.csv"))
@@ -44,8 +51,30 @@ def write_pseudo(
     if kept.empty:
         raise UserError(f"no answer is kept: none has a margin of {min_margin:g} nats; lower --min_margin")
     wells = screen.select("test", "treatment").drop(columns="label").merge(kept[["id_code", "label"]], on="id_code")
-    with whole(out / "audit.csv") as temporary:
-        table = audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label")
-        table.to_csv(temporary, index=False, float_format="%.6g")
-        write_wells(out / "pseudo.csv", wells, screen)
+    tables = {
+        "audit.csv": audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label"),
+        "pseudo.csv": wells_text(wells, screen),
+    }
+    _write(out / "pseudo.json", "pseudo-labels", decision, {"min_margin": min_margin, "share": share}, tables)
     return audit
+
+
+def _write(
+    path: Path, kind: str, decision: Decision, made_with: Mapping[str, Any], tables: Mapping[str, pd.DataFrame | str]
+) -> None:
+    """Write tables and their record."""
+    writers = {name: partial(_write_table, content) for name, content in tables.items()}
+    write_result(path, replace(decision.origin, kind=kind, made_with=made_with), writers)
+
+
+def _write_table(content: pd.DataFrame | str, path: Path) -> None:
+    if isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    else:
+        content.to_csv(path, index=False, float_format="%.6g")
+
+
+def _with_barcodes(table: pd.DataFrame, decision: Decision) -> pd.DataFrame:
+    """Return a table with experiment and plate with a further column ``barcode``, the plate's name in the tables."""
+    plates = zip(table["experiment"], table["plate"], strict=True)
+    return table.assign(barcode=[decision.screen.barcode(*plate) for plate in plates])

@@ -1,12 +1,13 @@
 """Arrays with one row a well, read with the list of wells beside them."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError
+from rcic.errors import UserError, brief
+from rcic.files.decoding import decoding
+from rcic.files.regular import is_there, regular_path
 from rcic.screen.rows import read_rows, refuse
 
 _BLOCK = 2048  # rows checked together: 9 MB of 1,108 classes
@@ -33,31 +34,22 @@ def read_well_rows(path: Path, row_of: pd.Series, split: str, content: str) -> t
 def read_array(path: Path, n_dims: int) -> np.ndarray:
     """Return a .npy file of numbers in ``n_dims`` dimensions as a memory map; UserError for any other file."""
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a complete .npy array of numbers: {error}") from error
+        with decoding(path, lambda error: UserError(f"{path}: not a complete .npy array of numbers: {error}")):
+            array = np.lib.format.open_memmap(regular_path(path), mode="r")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     if array.dtype.kind not in "fiu" or array.ndim != n_dims:
         raise UserError(f"{path}: {array.dtype} of shape {array.shape}, expected numbers in {n_dims} dimensions")
     return array
 
 
-def read_array_record(path: Path) -> dict[str, object]:
-    """Return the record (.json) of an array's origin, {} without one; UserError if it is not JSON."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise UserError(
-            f"{path}: not JSON ({error}); write it again, or remove it if another program wrote it"
-        ) from error
-    return record if isinstance(record, dict) else {}
-
-
 def _codes(path: Path, row_of: pd.Series, split: str) -> list[str]:
     """Return the id_codes of a list of wells, each known and listed once."""
-    if not path.exists():
+    if not is_there(path):
         raise UserError(f"{path}: no such file, so the rows of the .npy beside it are unknown (one column: id_code)")
     rows = read_rows(path, ["id_code"], others=None)
     unknown, twice = ~rows["id_code"].isin(row_of.index), rows["id_code"].duplicated()
-    refuse(path, rows, unknown, lambda row: f"{row['id_code']!r} is not a {split if split == 'test' else 'train'} well")
-    refuse(path, rows, twice, lambda row: f"{row['id_code']!r} is listed twice")
+    kind = split if split == "test" else "train"
+    refuse(path, rows, unknown, lambda row: f"{brief(row['id_code'])} is not a {kind} well")
+    refuse(path, rows, twice, lambda row: f"{brief(row['id_code'])} is listed twice")
     return rows["id_code"].tolist()

@@ -1,20 +1,23 @@
 """Atomic file writes, and checksums."""
 
 import contextlib
-import csv
 import errno
 import hashlib
 import io
-import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from rcic.errors import UserError
+from rcic.files.disk import remove_unfinished_once
+from rcic.files.flock import try_lock
+from rcic.files.held import check_held, is_at
+from rcic.files.regular import open_regular, read_error
 
 _NO_FOLDER = "part of the path is a file, not a folder"
 
@@ -40,58 +43,112 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` at the end, remove it on any error.
 
     A reader never sees a partial file; an earlier file survives a failed write. Nested, all files are written before
-    the first is renamed. Raises UserError when the disk is full or the folder cannot be written.
+    the first is renamed. The temporary file exists and is locked: write into it, do not put another in its place. A
+    killed process' temporary files are removed by the next that writes into the folder. The content is on disk before
+    the name, and the name when this returns. Raises UserError when the disk is full or the folder cannot be written,
+    or was moved while this process holds it (:mod:`rcic.files.held`).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # other machines have the same process ids
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        check_held(path)
+        changed = _make_folder(path.parent)
+        remove_unfinished_once(path.parent)
+        with _temporary(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            check_held(path)
+            temporary.replace(path)
+        for folder in changed:
+            sync_folder(folder)
     except OSError as error:
+        check_held(path)
         raise write_error(path, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk, if the file system can tell. Raises OSError if the disk fails."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
     finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Create a folder; return the folders in which names change: it and, if it is new, those above that are not new."""
+    changed = [folder]
+    while not changed[-1].is_dir() and changed[-1] != changed[-1].parent:
+        changed.append(changed[-1].parent)
+    if len(changed) > 1:
+        folder.mkdir(parents=True, exist_ok=True)
+    return changed
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Create and lock a temporary file; remove it on any error."""
+    temporary, descriptor = _locked_temporary(path)
+    try:
+        yield temporary
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _locked_temporary(path: Path) -> tuple[Path, int]:
+    """Return a new temporary file and its descriptor. Before it is locked it looks dead, so it is made sure of."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # others have the same process ids
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if try_lock(descriptor) is not False and is_at(temporary, descriptor):
+            return temporary, descriptor
+        os.close(descriptor)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array as .npy atomically. Raises UserError as `whole` does.
+    """Write an array as .npy atomically. Raises UserError as `whole` does."""
+    with whole(path) as temporary:
+        temporary.write_bytes(array_bytes(array))
 
-    The bytes are built in memory: `np.save` to a file does not notice a full disk if less than 4 KB are left to write.
+
+def array_bytes(array: np.ndarray) -> memoryview:
+    """Return an array as the bytes of a .npy file.
+
+    They are built in memory: `np.save` to a file does not notice a full disk if less than 4 KB are left to write.
     """
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
-    with whole(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
-
-
-def write_well_rows(
-    files: Mapping[str, Path], arrays: Mapping[str, np.ndarray], codes: Iterable[str], record: Mapping[str, object]
-) -> None:
-    """Write ``arrays`` (one row per well) to the ``files`` of the same names, then the wells' id_codes and the record.
-
-    ``files`` comes from `prediction_files` or `embedding_files`. The record marks the other files as complete, so an
-    earlier record is removed first. Raises UserError as `whole` does.
-    """
-    try:
-        files["record"].unlink(missing_ok=True)
-    except OSError as error:
-        raise write_error(files["record"], error) from error
-    for name, array in arrays.items():
-        write_array(files[name], array)
-    with whole(files["wells"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([["id_code"], *([code] for code in codes)])
-    with whole(files["record"]) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return content.getbuffer()
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the sha256 (hex) of a file's bytes. Raises as `rcic.files.regular.open_regular` does."""
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise read_error(path, error) from error
+
+
+def sha256_once(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes, computed again in this process only if the file was changed."""
+    state = path.stat()
+    return _sha_of_state(str(path.absolute()), state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _sha_of_state(path: str, *_state: int) -> str:
+    return sha256_of(Path(path))
 
 
 def write_error(path: Path, error: OSError) -> Exception:

@@ -2,101 +2,195 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from rcic.errors import BusyError
+from rcic.errors import BusyError, UserError
 from rcic.files.atomic import write_error
+from rcic.files.flock import try_lock, unlock
+from rcic.files.held import held, is_at, open_folder
 from rcic.files.names import LOCK
+from rcic.files.regular import read_error
 
 _ATTEMPTS, _RETRY_DELAY = 5, 0.02  # to take the lock, and seconds between them
 _OPEN_ATTEMPTS = 100
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)  # of a folder, a link, a socket
+
+
+class _Lock(NamedTuple):
+    """The descriptors of a locked folder (None if it may not be read) and of the file in it."""
+
+    folder: int | None
+    file: int
+
+
+class _GoneError(Exception):
+    """The last owner has just removed the folder or the file."""
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
     """Lock a folder for this process. Create it if necessary, and remove it afterwards if it is empty.
 
-    The lock is the system's (``flock``): it ends with its process, even after SIGKILL, and works between machines where
-    the file system supports it. Where it is unsupported (some network file systems) the block runs without a lock.
-    Raises BusyError, naming the owner, if another process holds the folder; UserError if it cannot be created.
+    Both the folder and a file in it are locked, so that neither is enough to let a second process in: the file may be
+    removed by hand, and some file systems lock no folders. The lock is the system's (``flock``): it ends with its
+    process, even after SIGKILL, and works between machines where the file system supports it. Where it is unsupported
+    (some network file systems) the block runs without a lock. In the block nothing is written into a folder that was
+    moved (:mod:`rcic.files.held`). Waits up to ``wait_s`` seconds for another process. Raises BusyError, naming the
+    owner, if it holds the folder then; UserError if the folder cannot be created, or the lock is not a file.
     """
-    path = folder / LOCK
+    created = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
     try:
-        created = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
-        file = _take(path)
+        lock = _take(folder, wait_s)
     except OSError as error:
-        raise write_error(path, error) from error
+        _remove_empty(created)
+        told = write_error(folder / LOCK, error)
+        raise (read_error(folder / LOCK, error) if told is error else told) from error
     try:
-        yield
+        with held(folder, lock.folder):
+            yield
     finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        os.close(file)
-        for empty in created:
-            with contextlib.suppress(OSError):
-                empty.rmdir()
+        _release(folder, lock, created)
 
 
 def owner(folder: Path) -> str | None:
     """Return the owner of a folder's lock (``process 12 on host``), None if it is not locked."""
-    try:
-        file = os.open(folder / LOCK, os.O_RDWR)
-    except OSError:
+    if _is_free(folder) and _is_free(folder / LOCK, os.O_NOFOLLOW):
         return None
+    return _text(folder / LOCK) or "another process"
+
+
+def _take(folder: Path, wait_s: float) -> _Lock:
+    """Return the lock. `owner` holds it for an instant, so a taken one is tried more than once."""
+    end, attempts = time.monotonic() + wait_s, _ATTEMPTS
+    while (lock := _try(folder)) is None:
+        attempts -= 1
+        if attempts <= 0 and time.monotonic() >= end:
+            raise BusyError(f"{folder}: in use by {_text(folder / LOCK) or 'another process'}")
+        time.sleep(_RETRY_DELAY)
+    return lock
+
+
+def _try(folder: Path) -> _Lock | None:
+    """Return the lock, None if it is taken. Start again when the last owner has just removed what was opened."""
+    for _ in range(_OPEN_ATTEMPTS):
+        with contextlib.suppress(_GoneError):
+            return _lock_both(folder)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+
+
+def _lock_both(folder: Path) -> _Lock | None:
+    """Lock the folder, then the file in it. As an owner removes both at the end, their identity is checked."""
+    with contextlib.ExitStack() as opened:
+        descriptor = _made(folder)
+        if descriptor is not None:
+            opened.callback(os.close, descriptor)
+            if try_lock(descriptor) is False:
+                return None
+            _check_is_at(folder, descriptor)
+        file = _open(folder / LOCK)
+        opened.callback(os.close, file)
+        if try_lock(file) is False:
+            return None
+        _check_is_at(folder / LOCK, file)
+        _sign(file)
+        opened.pop_all()
+        return _Lock(descriptor, file)
+
+
+def _sign(file: int) -> None:
+    """Write who the owner is. On a full disk nobody can tell, but the lock is taken all the same."""
+    with contextlib.suppress(OSError):
+        os.truncate(file, 0)
+        os.write(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+
+
+def _made(folder: Path) -> int | None:
+    """Create a folder and return its descriptor, None if it may not be read."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return None if error.errno in _NO_LOCKS else os.read(file, 200).decode(errors="replace").strip()
-    finally:
-        os.close(file)
-    return None
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, FileExistsError) as error:  # removed between these steps, or a file has that name
+        if folder.exists() and not folder.is_dir():
+            raise
+        raise _GoneError from error
+    return open_folder(folder)
 
 
 def _open(path: Path) -> int:
-    """Open the lock file and return its descriptor. Recreate the folder if its last owner has just removed it."""
-    attempts = 0
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except (FileNotFoundError, FileExistsError):  # removed between these steps, or a file has that name
-            attempts += 1
-            if attempts == _OPEN_ATTEMPTS:
-                raise
-
-
-def _take(path: Path) -> int:
-    """Return the descriptor of the locked file. As an owner removes it at the end, its identity is checked.
-
-    `owner` holds the lock for an instant, so a taken lock is tried more than once.
-    """
-    attempts = _ATTEMPTS
-    while True:
-        file = _open(path)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
-                os.truncate(file, 0)
-                os.write(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-                return file
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                return file
-            taken = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-            if taken and (attempts := attempts - 1):
-                time.sleep(_RETRY_DELAY)
-            elif taken:
-                holder = os.read(file, 200).decode(errors="replace").strip() or "another process"
-                os.close(file)
-                raise BusyError(f"{path.parent}: in use by {holder}") from None
-            elif error.errno != errno.ENOENT:
-                os.close(file)
-                raise
+    """Open the lock file and return its descriptor. Raises UserError for anything but a file: a FIFO would hang."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except FileNotFoundError as error:
+        raise _GoneError from error
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise _no_file(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
+        raise _no_file(path)
+    return file
+
+
+def _no_file(path: Path) -> UserError:
+    return UserError(f"{path}: is not a regular file, so the folder cannot be locked; remove it")
+
+
+def _check_is_at(path: Path, descriptor: int) -> None:
+    if not is_at(path, descriptor):
+        raise _GoneError
+
+
+def _release(folder: Path, lock: _Lock, created: Sequence[Path]) -> None:
+    """Remove the file, wherever the folder is now, and what was created and is empty; then let others in."""
+    with contextlib.suppress(OSError):
+        if lock.folder is None:
+            (folder / LOCK).unlink()
+        else:
+            os.unlink(LOCK, dir_fd=lock.folder)
+    if lock.folder is None or is_at(folder, lock.folder):
+        _remove_empty(created)
+    for descriptor in (lock.file, lock.folder):
+        if descriptor is not None:
+            unlock(descriptor)
+            os.close(descriptor)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _is_free(path: Path, flags: int = 0) -> bool:
+    """Return whether nobody has locked a folder or file, or none is there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
+    except OSError:
+        return True
+    try:
+        return try_lock(descriptor, shared=True) is not False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _text(path: Path) -> str:
+    """Return what the lock file says of its owner, '' if it is not there or is no file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, 200).decode(errors="replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)

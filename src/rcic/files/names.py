@@ -1,16 +1,18 @@
 """The names inside a run folder and a prediction folder."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rcic.errors import UserError, nearest
+from rcic.files.regular import is_there, listed_names
 
 PACKAGE = Path(__file__).parents[1]  # the folder of this package, with configs and screen specs
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
 PREVIOUS = "checkpoints/previous.pth"  # the epoch before last, while a training runs
 LOCK = "run.lock"
+RETRAIN = "retrain"  # the run folder inside another: a retraining, until it replaces the finished training
 CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
 PSEUDO, TENSORBOARD = "pseudo", "tensorboard"  # folders: audits of progressive pseudo-labels, event files
 
@@ -43,16 +45,35 @@ class Member:
 _FOLDER = re.compile(r"\[(?P<channels>\d+(,\d+)*)\]/(fold_(?P<fold>\d+)/)?(?P<model>[^/]+)")
 
 
+def channels_of(folder: Path) -> tuple[int, ...] | None:
+    """Return the channel set in the name of a member's folder, or of one of the two above; None without one."""
+    named = (re.fullmatch(r"\[(\d+(?:,\d+)*)\]", part) for part in reversed(folder.parts[-3:]))
+    return next((tuple(map(int, match[1].split(","))) for match in named if match), None)
+
+
 def find_members(root: Path, name: str, model: str | None = None) -> list[Member]:
-    """Return, sorted, the members below ``root`` (of ``model``, if given) whose folder contains the file ``name``."""
+    """Return, sorted, the members below ``root`` (of ``model``, if given) whose folder contains the file ``name``.
+
+    Raises CannotRead for a folder that the system does not let be listed.
+    """
     members = []
-    for pattern in ("[[]*/*", "[[]*/fold_*/*"):  # not **, which would skip linked folders
-        for path in Path(root).glob(f"{pattern}/{name}"):
-            folder = path.relative_to(root).as_posix().removesuffix("/" + name)
-            if (match := _FOLDER.fullmatch(folder)) and model in (None, match["model"]):
-                channels = tuple(int(channel) for channel in match["channels"].split(","))
-                members.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
-    return sorted(members, key=lambda member: (member.model, member.channels, member.fold or 0))
+    for folder in _member_folders(Path(root)):
+        match = _FOLDER.fullmatch(folder.relative_to(root).as_posix())
+        if match and model in (None, match["model"]) and is_there(folder / name):
+            channels = tuple(int(channel) for channel in match["channels"].split(","))
+            members.append(Member(channels, None if match["fold"] is None else int(match["fold"]), match["model"]))
+    return sorted(
+        members, key=lambda member: (member.model, member.channels, -1 if member.fold is None else member.fold)
+    )
+
+
+def _member_folders(root: Path) -> Iterator[Path]:
+    """Yield what is below ``root`` as ``[...]/*`` and ``[...]/fold_*/*``, also in linked folders."""
+    for name in listed_names(root):
+        for inner in listed_names(root / name) if name.startswith("[") else ():
+            yield root / name / inner
+            for innermost in listed_names(root / name / inner) if inner.startswith("fold_") else ():
+                yield root / name / inner / innermost
 
 
 def prediction_files(folder: Path, split: str) -> dict[str, Path]:
@@ -82,7 +103,7 @@ def shipped_path(folder: Path, name: str | Path, what: str) -> Path:
     what the file holds, "config" say.
     """
     shipped = folder / f"{name}.yml"
-    if Path(name).exists():
+    if is_there(name):
         return Path(name)
     if shipped.is_file():
         return shipped

@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.knn import centre
+from rcic.ensemble.array_origin import read_origin
 from rcic.ensemble.predictions import of_models
-from rcic.ensemble.well_arrays import read_array_record, read_well_rows
+from rcic.ensemble.well_arrays import read_well_rows
 from rcic.errors import UserError
 from rcic.files.names import Member, embedding_files, find_members
+from rcic.files.record import Record
+from rcic.files.regular import is_there
 from rcic.screen.table import Screen
 
 _log = logging.getLogger(__name__)
 
 QUERIES = ("valid", "test")  # splits whose wells are queries
-_SAME = ("checkpoint_sha256", "sites", "tta")  # facts that bank and queries must share
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,12 @@ class Embedded:
     path: Path
     vectors: np.ndarray  # (N, D) float
     wells: pd.DataFrame  # N rows of the screen's table
-    record: dict[str, object]  # the record that embed-all wrote, {} for another program's
+    record: Record | None  # that of embed-all, None for another program's
+
+    @property
+    def network(self) -> str:
+        """The identity of what embedded them, "" for another program's."""
+        return "" if self.record is None else str(self.record.facts.get("network", ""))
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of wells and vectors."""
@@ -49,7 +56,7 @@ def embedded_members(root: Path, models: Sequence[str] = ()) -> list[Member]:
         raise UserError(f"{root}: no {names[0]} in folders like [1,2,3,4,5]/fold_0/MODEL; run embed-all first")
     complete = []
     for member in of_models(members, models, f"{root}: no embeddings"):
-        has_bank = embedding_files(root / member.folder, "train")["embeddings"].exists()
+        has_bank = is_there(embedding_files(root / member.folder, "train")["embeddings"])
         if has_bank and query_splits(root / member.folder):
             complete.append(member)
         else:
@@ -62,28 +69,30 @@ def embedded_members(root: Path, models: Sequence[str] = ()) -> list[Member]:
 
 def query_splits(folder: Path) -> list[str]:
     """Return the splits of a member's folder with embedded queries."""
-    return [split for split in QUERIES if embedding_files(folder, split)["embeddings"].exists()]
+    return [split for split in QUERIES if is_there(embedding_files(folder, split)["embeddings"])]
 
 
 def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> Embedded:
     """Return a member's embeddings of a split, minus each plate's mean if ``centred``.
 
     Files of other programs are accepted: ``emb_train.npy``, numbers of any kind, and ``emb_train.csv`` (id_code), in
-    any order. Raises UserError, naming the file, for unequal lengths, an unknown or repeated well, NaN or infinity.
+    any order. Raises UserError, naming the file, for files that were made for another screen, damaged or unfinished
+    ones, unequal lengths, an unknown or repeated well, NaN or infinity.
     """
     files = embedding_files(folder, split)
+    record = read_origin(files, "embedding", screen, ("embeddings", "wells"))
     wells = screen.select("test" if split == "test" else "train", "treatment")
     row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     vectors, codes = read_well_rows(files["embeddings"], row_of, split, "embeddings")
     wells = wells.iloc[row_of[codes]].reset_index(drop=True)
     vectors = centre(vectors, wells) if centred else np.asarray(vectors)
-    return Embedded(files["embeddings"], vectors, wells, read_array_record(files["record"]))
+    return Embedded(files["embeddings"], vectors, wells, record)
 
 
 def check_pair(queries: Embedded, bank: Embedded) -> None:
     """Raise UserError unless one network embedded both in the same way, and no query is in the bank."""
     name = bank.path.name
-    if [queries.record.get(key) for key in _SAME] != [bank.record.get(key) for key in _SAME]:
+    if queries.network != bank.network:
         raise UserError(
             f"{queries.path}: made with another checkpoint, sites or views than {name}; run embed-all again"
         )

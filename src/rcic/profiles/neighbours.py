@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from rcic.decide.knn import NEIGHBOURS, USUAL, Bank, by_cell_type, centres_by_cell_type
-from rcic.ensemble.well_arrays import read_array_record
 from rcic.errors import UserError, nearest
-from rcic.files.atomic import write_well_rows
 from rcic.files.names import prediction_files
+from rcic.files.record import Record, is_written, network_id
+from rcic.files.well_rows import write_well_rows
 from rcic.profiles.embeddings import Embedded, check_pair, embedded_members, query_splits, read_embeddings
 from rcic.screen.source import DataRoot
-from rcic.screen.table import read_screen
+from rcic.screen.table import Screen, read_screen
 
 _log = logging.getLogger(__name__)
 
@@ -50,24 +50,46 @@ def neighbours(
     not fit the screen or the bank.
     """
     screen, root = read_screen(data_root), Path(embed_root)
-    facts = {"screen": screen.fingerprint(), "kind": settings.kind, "centred": settings.centred}
+    facts: dict[str, Any] = {"kind": settings.kind, "centred": settings.centred}
     facts |= _numbers(settings, sorted(screen.wells["cell_type"].unique()))
     for member in embedded_members(root, models):
         bank = read_embeddings(screen, root / member.folder, "train", settings.centred == "plate")
-        folder, made_from = replace(member, model=f"{member.model}+{settings.kind}").folder, bank.fingerprint()
+        folder = replace(member, model=f"{member.model}+{settings.kind}").folder
         _log.info(f"{folder}: {len(bank.wells):,} wells in the bank")
         for split in query_splits(root / member.folder):
             queries = read_embeddings(screen, root / member.folder, split, settings.centred == "plate")
             check_pair(queries, bank)
-            record = {**queries.record, **facts, "bank": made_from, "queries": queries.fingerprint()}
+            record = _record(queries, bank, facts, screen)
             files = prediction_files(Path(out_dir) / folder, split)
-            if files["logits"].exists() and files["wells"].exists() and read_array_record(files["record"]) == record:
+            if is_written(files["record"], record):
                 _log.info(f"  {split}: done already")
                 continue
             scores = _scores(queries, bank, screen.n_treatments, facts)
             scored = _scored(queries, scores, split)
             codes = queries.wells["id_code"][scored]
             write_well_rows(files, {"logits": scores[scored].astype(np.float32)}, codes, record)
+
+
+def _record(queries: Embedded, bank: Embedded, facts: dict[str, Any], screen: Screen) -> Record:
+    """Return the record of the scores of some queries: what they were embedded from, the bank, and its wells' labels.
+
+    The labels are those of the tables now, so the wells of the bank's and the queries' experiments are, too.
+    """
+    origin = {} if queries.record is None else queries.record.made_from
+    made_with = {} if queries.record is None else queries.record.made_with
+    experiments = {*bank.wells["experiment"], *queries.wells["experiment"]}
+    made_from = {
+        **origin,
+        "classes": screen.identity.treatments,
+        "wells": screen.identity.wells(experiments),
+        "bank": bank.fingerprint(),
+        "queries": queries.fingerprint(),
+        "embeddings": {part.path.name: part.record.digest for part in (bank, queries) if part.record is not None},
+    }
+    labels = bank.wells["label"].tolist()
+    network = network_id(queries.network, made_from["bank"], labels, facts)
+    found = {"network": network, "embed_folder": str(bank.path.parent), **screen.source_facts}
+    return Record("prediction", made_from, {**made_with, **facts}, facts=found)
 
 
 def _scores(queries: Embedded, bank: Embedded, n_classes: int, facts: dict[str, Any]) -> np.ndarray:

@@ -1,25 +1,26 @@
 """Findings of the image audit."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from rcic.errors import UserError
-from rcic.pixels.audit.findings import FINDINGS, REPORT
+from rcic.errors import UserError, program
+from rcic.pixels.audit.findings import FINDINGS, REPORT, audit_record
+
+_SHOWN = ("mode", "when", "sites", "images", "on_bad", "by_kind", "by_plate")
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return audit.json; UserError if it is missing or damaged. Its date is not checked."""
-    path = folder / REPORT
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        return {key: facts[key] for key in ("mode", "when", "sites", "images", "on_bad", "by_kind", "by_plate")}
-    except OSError:
-        raise UserError(f"{path}: no such file, so the images have not been audited") from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: damaged or of an earlier version") from None
+    """Return the facts of audit.json; UserError if it is missing or damaged. Its date is not checked."""
+    path, again = folder / REPORT, f"run {program('data')} audit again"
+    record = audit_record(path, again)
+    if record is None:
+        raise UserError(f"{path}: no such file, so the images have not been audited")
+    facts = {**record.facts, **record.made_with}
+    if lacking := [key for key in _SHOWN if key not in facts]:
+        raise UserError(f"{path}: lacks {lacking[0]!r}, so it is damaged or of another version; {again}")
+    return {key: facts[key] for key in _SHOWN}
 
 
 def found_table(facts: dict[str, Any]) -> pd.DataFrame:

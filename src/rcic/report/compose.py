@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rcic.check.verdict_table import summary
 from rcic.ensemble.calibration import read_mix
 from rcic.errors import UserError, plural, program
+from rcic.files.record import Record
 from rcic.report.audit_facts import read_facts
-from rcic.report.page import LeftOut, Page, write_page
+from rcic.report.page import LeftOut, Page, write_report
 from rcic.report.sections import SECTIONS
 from rcic.report.sources import Given, ReportSources
-from rcic.report.summary import main_facts, report_warnings
+from rcic.report.summary import main_facts, report_warnings, unsound_results
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ def report(given: Given, out: Path) -> Page:
     sources = ReportSources(given, _log.info, lambda what, why: left_out.append(LeftOut(what, why)))
     screen = sources.screen
     page = _page(sources, left_out)
-    write_page(page, out)
+    write_report(page, out, _record(sources))
     for absent in left_out:
         _log.info(f"left out: {absent.what}: {absent.why}")
     size = out.stat().st_size / 2**20
@@ -57,11 +59,25 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
         title=f"Report on {sources.given.data_root}",
         subtitle=_subtitle(sources),
         facts=main_facts(sources.screen, sources.last, sources.answers, runs),
-        odd=report_warnings(sources.groups, sources.last, runs, facts),
+        odd=[*unsound_results(sources.verdicts), *report_warnings(sources.groups, sources.last, runs, facts)],
         sections=sections,
         left_out=left_out,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def _record(sources: ReportSources) -> Record:
+    """Return the record of the page: the classes, and the predictions that it shows, by their folders."""
+    screen = sources.screen
+    origins = [scored.score.origin for scored in sources.scores]
+    origins += [sources.decision.origin] if sources.decision is not None else []
+    networks = {
+        f"{origin.facts['predict_root']}/{folder}": network
+        for origin in origins
+        for folder, network in origin.made_from["predictions"].items()
+    }
+    made_from = {"classes": screen.identity.treatments, "predictions": networks}
+    return Record("report", made_from, facts=screen.source_facts)
 
 
 def _subtitle(sources: ReportSources) -> str:
@@ -69,6 +85,7 @@ def _subtitle(sources: ReportSources) -> str:
     given = sources.given
     parts = [f"trainings {given.options.log_root}" if given.options.log_root else ""]
     parts += [f"predictions {', '.join(given.options.predict_root)}" if given.options.predict_root else ""]
+    parts += [f"checked: {summary(sources.verdicts)}" if sources.verdicts else ""]
     return "; ".join(part for part in parts if part)
 
 

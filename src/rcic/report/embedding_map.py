@@ -8,6 +8,7 @@ import pandas as pd
 
 from rcic.errors import UserError
 from rcic.files.names import Member, embedding_files, find_members
+from rcic.files.regular import is_there
 from rcic.profiles.embeddings import read_embeddings
 from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
@@ -36,7 +37,9 @@ def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: 
     After: with each plate's mean subtracted. Further columns: id_code, cell_type, experiment, plate, split, group and
     siRNA ("" where unknown).
     """
-    splits = [split for split in EMBEDDED_SPLITS if embedding_files(root / member.folder, split)["embeddings"].exists()]
+    splits = [
+        split for split in EMBEDDED_SPLITS if is_there(embedding_files(root / member.folder, split)["embeddings"])
+    ]
     columns: dict[str, np.ndarray] = {}
     wells = pd.DataFrame()
     for state, centred in (("before", False), ("after", True)):

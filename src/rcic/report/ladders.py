@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from rcic.ensemble.scoring import Score
 class Scored:
     """The score of one prediction folder on one split."""
 
-    name: str  # of the folder, e.g. "pseudo"
+    name: str  # of the folder, e.g. "pseudo"; see `folder_names`
     split: str  # "test" or "valid"
     score: Score
 
@@ -26,6 +27,16 @@ class Scored:
         """Return the accuracy of a rung over all wells, in %."""
         table = self.score.ladder.table
         return float(table.loc[(table["scope"] == "all") & (table["rung"] == rung), "accuracy"].iloc[0])
+
+
+def folder_names(roots: Sequence[str]) -> dict[str, str]:
+    """Return folder -> its name in the page: as many of its last parts as tell the folders apart."""
+    parts = {root: Path(root).resolve().parts for root in roots}
+    for length in range(1, max(map(len, parts.values()), default=0)):
+        names = {root: "/".join(path[-length:]) for root, path in parts.items()}
+        if len(set(names.values())) == len(set(parts.values())):
+            return names
+    return {root: root for root in roots}
 
 
 def ladder_table(scores: Sequence[Scored]) -> pd.DataFrame:

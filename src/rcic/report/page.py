@@ -18,7 +18,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from rcic.files.atomic import whole
+from rcic.files.page_record import write_page
+from rcic.files.record import Record
 from rcic.report.chart import Section
 
 _RISKY = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -56,11 +57,9 @@ class Page:
     made: str  # date and time
 
 
-def write_page(page: Page, out: Path) -> None:
-    """Write the page atomically as one file; UserError if it cannot be written."""
-    text = render(page)
-    with whole(out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write_report(page: Page, out: Path, record: Record) -> None:
+    """Write the page atomically as one file, with its record; UserError if it cannot be written."""
+    write_page(out, render(page), record)
 
 
 def render(page: Page) -> str:

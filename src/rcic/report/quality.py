@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError
+from rcic.files.regular import UNREADABLE
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.sites import Site, site_table, sites_of
 from rcic.pixels.images.store import Store
@@ -93,13 +94,17 @@ def from_stats(screen: Screen, path: Path) -> Quality:
 
 
 def _site(store: Store, site: Site, channels: Sequence[int], size: int | None) -> np.ndarray:
-    """Return the measures (C, M) of a site's channels, NaN for unusable images."""
+    """Return the measures (C, M) of a site's channels, NaN for unusable images.
+
+    Raises BadImage for an image that the system does not let be read.
+    """
     measures = np.full((len(channels), len(MEASURES)), np.nan, np.float32)
     for index, channel in enumerate(channels):
         try:
             measures[index] = measure_quality(store.read(site, [channel], size)[0])
-        except BadImage:
-            continue
+        except BadImage as error:
+            if error.kind == UNREADABLE:
+                raise
     return measures
 
 

@@ -88,7 +88,9 @@ def channels_section(sources: ReportSources) -> Section:
         raise UserError(_NO_SCORE)
     given, split = sources.given, sources.last[0].split  # test where its truth is known
     truth = given.options.truth if split == "test" else None
-    table = scoring.channels(given.data_root, given.options.predict_root[-1], split, truth, given.ensemble.model_names)
+    table = scoring.channels(
+        given.data_root, given.options.predict_root[-1], split, truth, given.ensemble.model_names
+    ).table
     names = (table["channel"].astype("str") + " " + table["name"]).str.strip()
     table = table.assign(channel=names).drop(columns="name")[table["n_wells"] > 0]
     wells = "test wells" if split == "test" else "held-out wells"

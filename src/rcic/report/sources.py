@@ -8,19 +8,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from rcic.check.verdicts import Verdict, check_results
 from rcic.ensemble.decision import Decision, decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
+from rcic.files.regular import is_there
 from rcic.report import answer_tables as answers
 from rcic.report import quality
 from rcic.report import training_runs as runs
-from rcic.report.ladders import Scored
+from rcic.report.ladders import Scored, folder_names
 from rcic.report.quality import Quality
 from rcic.report.report_options import ReportOptions
 from rcic.report.training_runs import Run
 from rcic.screen.layout import Groups, learn_groups
-from rcic.screen.source import DataRoot
+from rcic.screen.source import DataRoot, as_source
 from rcic.screen.table import Screen, read_screen
 
 
@@ -54,8 +56,8 @@ class ReportSources:
     @cached_property
     def scores(self) -> list[Scored]:
         """The ladders of all predictions on both splits where truth is known; the others are noted."""
-        found = []
-        for root in reversed(self.given.options.predict_root):  # the one that answers comes first
+        found, names = [], self._names
+        for name, root in {names[root]: root for root in self._roots}.items():
             for split in ("test", "valid"):
                 self.say(f"scores of {root}, {split}")
                 truth = self.given.options.truth if split == "test" else None
@@ -64,14 +66,22 @@ class ReportSources:
                 except UserError as error:
                     self.note(f"The ladder of {root} on {'test' if split == 'test' else 'held-out'} wells", str(error))
                 else:
-                    found.append(Scored(Path(root).name, split, result))
+                    found.append(Scored(name, split, result))
         return found
+
+    @property
+    def _roots(self) -> list[str]:
+        """The prediction folders; the one that answers comes first."""
+        return list(reversed(self.given.options.predict_root))
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return folder_names(self._roots)
 
     @property
     def last(self) -> list[Scored]:
         """The scores of the predictions that give the answers: those of the last folder."""
-        name = Path(self.given.options.predict_root[-1]).name if self.given.options.predict_root else ""
-        return [scored for scored in self.scores if scored.name == name]
+        return [scored for scored in self.scores if scored.name == self._names[self._roots[0]]]
 
     @cached_property
     def decision(self) -> Decision | None:
@@ -93,7 +103,7 @@ class ReportSources:
         """The wells' image quality; UserError without images and statistics."""
         stats = self.screen.root / quality.STATS
         if not self.given.options.quality_images:
-            if stats.exists():
+            if is_there(stats):
                 return quality.from_stats(self.screen, stats)
             raise UserError(f"--quality_images is 0, and there is no {stats}")
         from rcic.pixels.packed.open_store import open_store  # with torch
@@ -102,7 +112,7 @@ class ReportSources:
         try:
             store = open_store(self.screen)
         except UserError:
-            if stats.exists():
+            if is_there(stats):
                 return quality.from_stats(self.screen, stats)
             raise
         return quality.from_images(self.screen, store, self.given.options.quality_images, self.say, threads)
@@ -116,6 +126,17 @@ class ReportSources:
             self.note("Image quality", str(error))
             table = pd.DataFrame({"id_code": pd.Series(dtype="str")})
         return answers.plate_table(self.screen, self.answers, table)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The quick verdicts on everything that the report shows; [] if there is no result."""
+        options = self.given.options
+        roots = [*options.predict_root, *([options.log_root] if options.log_root else []), options.audit_dir]
+        present = [root for root in roots if Path(root).exists()]
+        try:
+            return check_results(present, source=as_source(self.given.data_root)) if present else []
+        except UserError:
+            return []
 
     @cached_property
     def runs(self) -> list[Run]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from rcic.check.verdicts import Verdict
 from rcic.decide.plate_group import UNSURE
 from rcic.errors import plural, program
 from rcic.report.ladders import Scored
@@ -49,6 +50,7 @@ def report_warnings(
     """Return the warnings, a sentence each; ``facts`` are the audit's, None without an audit."""
     warnings = [*_odd_runs(runs), *_odd_images(facts)]
     for scored in scores:
+        warnings += [f"{scored.label}: {note}." for note in scored.score.assumed]
         warnings += [*_odd_experiments(scored), *_odd_plates(scored)]
     warnings += _odd_confidence(scores)
     if groups.mixed_plates:
@@ -80,6 +82,16 @@ def _odd_images(facts: dict[str, Any] | None) -> list[str]:
         return []
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in facts["by_kind"].items())
     return [f"The audit found bad images: {kinds}."]
+
+
+def unsound_results(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return a line on the results that are stale, damaged or unfinished; those of other programs are no fault."""
+    wrong = [verdict for verdict in verdicts if verdict.state not in ("sound", "foreign")]
+    if not wrong:
+        return []
+    named = few([f"{verdict.result.path} ({verdict.state})" for verdict in wrong])
+    command = f"{program('check')} {'' if program('check').startswith('python') else 'check '}".strip()
+    return [f"Not sound: {plural(len(wrong), 'result')}: {named}; {command} says why and what mends it."]
 
 
 def _odd_experiments(scored: Scored) -> list[str]:

@@ -1,5 +1,6 @@
 """Tables of the trainings, from their run folders: curves, runs, differing config keys, durations and machines."""
 
+import io
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from rcic.ensemble.well_arrays import read_array_record
-from rcic.errors import UserError
+from rcic.errors import CannotRead, UserError
 from rcic.files.names import CONFIG, METRICS, RUN, Member, channel_name, find_members
+from rcic.files.regular import read_regular
+from rcic.files.sealed_json import read_object, unsealed
 from rcic.schema.convert import flat, read_yaml
 from rcic.screen.table import Screen
 
@@ -119,7 +121,9 @@ def minutes(run: Run) -> float:
 def _read(stage: Path, member: Member) -> Run:
     folder = stage / member.folder
     try:
-        record = read_array_record(folder / RUN)
+        record = unsealed(folder / RUN) or read_object(folder / RUN)
+    except CannotRead as error:
+        record = {"status": f"run.json {error.reason}"}
     except UserError:
         record = {"status": "run.json is damaged"}
     try:
@@ -127,8 +131,8 @@ def _read(stage: Path, member: Member) -> Run:
     except UserError:
         config = {}
     try:
-        epochs = pd.read_csv(folder / METRICS)
-    except (OSError, ValueError):
+        epochs = pd.read_csv(io.BytesIO(read_regular(folder / METRICS)))
+    except (FileNotFoundError, ValueError):
         epochs = pd.DataFrame()
     return Run(
         stage=stage.name,

@@ -67,6 +67,13 @@ def place_of(key: str, source: str, places: Places | None) -> str:
     return known.get(key, source)
 
 
+def hint_of(kind: Any, key: str) -> Any:
+    """Return the annotation of a dataclass' dotted key, None for an unknown key."""
+    for part in key.split("."):
+        kind = typing.get_type_hints(kind).get(part) if dataclasses.is_dataclass(kind) else None
+    return kind
+
+
 def to_plain(config: Any) -> dict[str, Any]:
     """Return a dataclass as nested dicts and lists, ready for YAML and JSON."""
     return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import yaml
 
 from rcic.errors import UserError, brief
+from rcic.files.regular import read_regular
 
 LARGEST = 1_000_000  # bytes of a file
 _DEEPEST, _MOST, _LONGEST = 10, 10_000, 1_000  # levels of a document, its values, characters of a value
@@ -42,16 +43,12 @@ def read_yaml_value(text: str, source: str) -> Any:
 
 
 def _text(path: Path) -> str:
-    """Return a file's text. Reading stops at the size limit, since a file may be endless."""
+    """Return a file's text, which may have no more than :data:`LARGEST` bytes."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise UserError(f"{path}: is larger than {LARGEST // 1_000_000} MB, too large for a config")
-        return data.decode("utf-8-sig")
+        return read_regular(path, LARGEST).decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such config file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UserError(f"{path}: cannot be read as text: {error}") from error
 
 

@@ -17,24 +17,24 @@ def check_names(path: Path, rows: pd.DataFrame, expected: pd.Series, spec: Scree
     def reason(row: dict[str, str]) -> str:
         values = {column: row[column] for column in (columns.experiment, columns.plate, columns.well) if column}
         first, *rest = values.items()
-        position = ", ".join([f"{first[0]} {first[1]!r}", *(f"{column} {value}" for column, value in rest)])
-        return f"{name} {row[name]!r} contradicts {position}{swapped(row, spec)}"
+        position = ", ".join([f"{first[0]} {brief(first[1])}", *(f"{column} {value}" for column, value in rest)])
+        return f"{name} {brief(row[name])} contradicts {position}{swapped(row, spec)}"
 
     refuse(path, rows, rows[name] != expected, reason)
 
 
-def check_sites(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> None:
-    """Reject a site that is not in the screen spec, contradicts its site_id, or is listed twice for its well."""
+def check_sites(path: Path, rows: pd.DataFrame, positions: pd.DataFrame, spec: ScreenSpec) -> None:
+    """Reject a site that is not in the screen spec, contradicts its site_id, or is listed twice for its well.
+
+    ``positions`` are the rows' wells: ``a1`` and ``A01`` are one.
+    """
     columns, site = spec.columns, str(spec.columns.site)
     check_choice(path, rows, site, tuple(str(number) for number in spec.sites))
     if columns.site_id is not None:
         name, well = columns.site_id, str(columns.id)
         wrong = rows[name] != rows[well] + "_" + rows[site]
-        refuse(path, rows, wrong, lambda row: f"{name} {row[name]!r} is not {row[well]}_{row[site]}")
-    position = [
-        column for column in (columns.experiment, columns.plate, columns.well, columns.row, columns.column) if column
-    ]
-    repeated = rows[[column for column in [*position, site] if column]].duplicated()
+        refuse(path, rows, wrong, lambda row: f"{name} {brief(row[name])} is not {row[well]}_{row[site]}")
+    repeated = positions[["experiment", "barcode", "well"]].assign(site=rows[site]).duplicated()
     refuse(path, rows, repeated, lambda row: f"site {row[columns.site_id or site]} of its well is listed twice")
 
 
@@ -45,7 +45,8 @@ def check_filled(root: Path, entries: pd.DataFrame, column: str) -> None:
         wrong = _first(entries, empty)
         kind = f"a {wrong['split']} well" if wrong["well_type"] == "treatment" else "a control"
         remedy = "list wells to leave out in well_types.skip of the screen spec"
-        raise row_error(root / wrong["file"], wrong["line"], f"column {column!r} has no value for {kind}; {remedy}")
+        reason = f"column {brief(column)} has no value for {kind}; {remedy}"
+        raise row_error(root / wrong["file"], wrong["line"], reason)
 
 
 def check_folder_names(path: Path, rows: pd.DataFrame, column: str) -> None:
@@ -59,7 +60,7 @@ def check_choice(path: Path, rows: pd.DataFrame, column: str, known: tuple[str, 
     """Reject a value of a column that is not a known one."""
 
     def reason(row: dict[str, str]) -> str:
-        return f"{column} {row[column]!r} is none of {', '.join(known)}{nearest(row[column], known)}"
+        return f"{column} {brief(row[column])} is none of {', '.join(known)}{nearest(row[column], known)}"
 
     refuse(path, rows, ~rows[column].isin(known), reason)
 
@@ -71,7 +72,8 @@ def check_agrees(path: Path, rows: pd.DataFrame, column: str, by: str) -> None:
     first = pairs[~again].set_index(by)[column]
 
     def reason(row: dict[str, str]) -> str:
-        return f"{column} {row[column]!r} of {by} {row[by]!r} contradicts an earlier row, which has {first[row[by]]!r}"
+        value, earlier = brief(row[column]), brief(first[row[by]])
+        return f"{column} {value} of {by} {brief(row[by])} contradicts an earlier row, which has {earlier}"
 
     refuse(path, pairs, again, reason)
 
@@ -93,7 +95,7 @@ def check_one_naming(root: Path, entries: pd.DataFrame) -> None:
     if number.any() and not number.all():
         usual = bool(number.mean() > 0.5)
         odd = _first(labelled, number != usual)
-        reason = f"label {odd['sirna']!r} is not {'an integer' if usual else 'a name'} like the other labels"
+        reason = f"label {brief(odd['sirna'])} is not {'an integer' if usual else 'a name'} like the other labels"
         raise row_error(root / odd["file"], odd["line"], reason)
 
 
@@ -109,7 +111,8 @@ def check_range(root: Path, entries: pd.DataFrame) -> None:
     far = numbers >= 2 * numbers.nunique()
     if far.any() and far.mean() <= 0.1:
         wrong = _first(treatments[numeric], far)
-        reason = f"label {wrong['sirna']!r} is far from the other labels, which are 0 to {int(numbers[~far].max())}"
+        highest = int(numbers[~far].max())
+        reason = f"label {brief(wrong['sirna'])} is far from the other labels, which are 0 to {highest}"
         raise row_error(root / wrong["file"], wrong["line"], reason)
 
 
@@ -124,7 +127,7 @@ def check_roles(root: Path, entries: pd.DataFrame) -> None:
         name, role = odd["sirna"], odd["well_type"]
         usual = _first(roles, roles["sirna"] == name)["well_type"].replace("_", " ")
         wrong = _first(labelled, (labelled["sirna"] == name) & (labelled["well_type"] == role))
-        reason = f"label {name!r} is used for a {role.replace('_', ' ')}, but in most wells it is a {usual}"
+        reason = f"label {brief(name)} is used for a {role.replace('_', ' ')}, but in most wells it is a {usual}"
         raise row_error(root / wrong["file"], wrong["line"], reason)
 
 
@@ -138,9 +141,8 @@ def check_splits(root: Path, entries: pd.DataFrame) -> None:
         name, split = odd["experiment"], odd["split"]
         wrong = _first(entries, (entries["experiment"] == name) & (entries["split"] == split))
         other = _first(entries, (entries["experiment"] == name) & (entries["split"] != split))
-        reason = (
-            f"experiment {name!r} is in {split}, but {other['file']}, line {other['line']} has it in {other['split']}"
-        )
+        there = f"{other['file']}, line {other['line']}"
+        reason = f"experiment {brief(name)} is in {split}, but {there} has it in {other['split']}"
         raise row_error(root / wrong["file"], wrong["line"], reason)
 
 
@@ -159,9 +161,9 @@ def swapped(row: dict[str, str], spec: ScreenSpec) -> str:
     else:
         return ""
     if holder != name:
-        return f"; are the values of {name!r} and {holder!r} swapped?"
+        return f"; are the values of {brief(name)} and {brief(holder)} swapped?"
     for column, value in zip(columns, parts, strict=True):
         matches = [key for key in row if key != column and row[key] == value]
         if column is not None and row[column] != value and matches:
-            return f"; are the values of {column!r} and {matches[0]!r} swapped?"
+            return f"; are the values of {brief(column)} and {brief(matches[0])} swapped?"
     return ""

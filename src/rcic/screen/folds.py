@@ -1,12 +1,19 @@
 """Folds by experiment, stratified by cell type: no experiment is in both training and validation."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError
-from rcic.screen.table import Screen, write_wells
+from rcic.errors import UserError, program
+from rcic.files.difference import difference
+from rcic.files.record import Record, check_files, read_record, write_result
+from rcic.screen.table import Screen, wells_text
+
+FOLDS = "folds.json"  # the record of the tables
 
 
 def make_folds(wells: pd.DataFrame, n_folds: int, seed: int) -> tuple[dict[str, int], list[str]]:
@@ -42,12 +49,36 @@ def write_folds(screen: Screen, out_dir: str | Path, n_folds: int, seed: int) ->
     folds, notes = make_folds(wells, n_folds, seed)
     fold = wells["experiment"].map(folds)
     out_dir = Path(out_dir)
-    for k in range(n_folds):
-        write_wells(out_dir / f"train_{k}.csv", wells[fold != k], screen)
-        write_wells(out_dir / f"valid_{k}.csv", wells[fold == k], screen)
+    texts = {f"train_{k}.csv": wells_text(wells[fold != k], screen) for k in range(n_folds)}
+    texts |= {f"valid_{k}.csv": wells_text(wells[fold == k], screen) for k in range(n_folds)}
+    record = Record("folds", folds_origin(screen), {"n_folds": n_folds, "seed": seed}, facts=screen.source_facts)
+    write_result(out_dir / FOLDS, record, {name: partial(_write_text, text) for name, text in texts.items()})
     older = [path for path in sorted(out_dir.glob("*_*.csv")) if _fold_number(path) >= n_folds]
     left = ", ".join(path.name for path in older)
     return notes + ([f"{out_dir} still contains folds of an earlier run with more folds: {left}"] if older else [])
+
+
+def check_folds(folder: Path, names: Sequence[str], screen: Screen) -> None:
+    """Raise UserError if fold tables that `write_folds` wrote were changed, or are of other wells than the screen's.
+
+    Tables of one's own, without a record ``folds.json``, are accepted.
+    """
+    again = f"run {program('data')} folds {screen.flags} --out_dir {folder}, or remove {FOLDS} to use your own tables"
+    record = read_record(folder / FOLDS, "folds", again)
+    if record is None:
+        return
+    check_files(folder / FOLDS, record, names, again)
+    if differs := difference(record.made_from, folds_origin(screen)):
+        raise UserError(f"{folder / FOLDS}: made from other {differs} than {screen.root} has; {again}")
+
+
+def folds_origin(screen: Screen) -> dict[str, Any]:
+    """Return what folds are made from: the train wells by experiment."""
+    return {"wells": screen.identity.wells(set(screen.select("train", "treatment")["experiment"]))}
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _notes(by_type: dict[str, list[str]], folds: dict[str, int], n_folds: int) -> list[str]:

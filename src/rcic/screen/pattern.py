@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
 from rcic.errors import nearest
 from rcic.screen.plate import row_name
@@ -23,6 +24,8 @@ def wrong_pattern(pattern: str, n_sites: int, n_channels: int) -> str:
         return "has a brace that encloses no part; write parts as {well} or {column:02}"
     if pattern.startswith("/") or "\\" in pattern or ".." in pattern.split("/"):
         return "must be a path below the data root, with / between folders"
+    if "**" in pattern:
+        return "must not have **; write one * in a name, and */ for each folder"
     if not pattern.lower().endswith(ENDINGS):
         return f"must end with one of {', '.join(ENDINGS)}"
     if "well" not in parts and not {"column"} < {*parts} & {"row", "row_number", "column"}:
@@ -32,6 +35,18 @@ def wrong_pattern(pattern: str, n_sites: int, n_channels: int) -> str:
     if n_channels > 1 and "channel" not in parts and pattern.lower().endswith(".png") and n_channels != 3:
         return f"must name the {{channel}}: a PNG has 1 or 3, not {n_channels}"
     return ""
+
+
+def lacking_parts(pattern: str, first: Mapping[str, str | int], second: Mapping[str, str | int]) -> list[str]:
+    """Return the parts that tell two images with these values apart, and that a pattern lacks."""
+    parts = ("experiment", "plate", "well", "site", "channel")
+    return [part for part in parts if first[part] != second[part] and not _tells(pattern, part)]
+
+
+def _tells(pattern: str, part: str) -> bool:
+    """Whether a pattern names a part, or for the well its row and column."""
+    rows = has(pattern, "row") or has(pattern, "row_number")
+    return has(pattern, part) or (part == "well" and rows and has(pattern, "column"))
 
 
 def parts_of(
@@ -52,18 +67,21 @@ def parts_of(
     }
 
 
-def fill(pattern: str, values: Mapping[str, str | int], escape: bool = False) -> str:
-    """Fill a pattern with the values of its parts; ``:02`` pads a number with zeros.
+def fill(pattern: str, values: Mapping[str, str | int]) -> str:
+    """Fill a pattern with the values of its parts; ``:02`` pads a number with zeros."""
+    parts, rest = _split(pattern)
+    return "".join(before + str(values[part]).zfill(width) for before, part, width in parts) + rest
 
-    ``escape``: escape the glob characters (``*``, ``?``, ``[``) of the values.
-    """
 
-    def part(match: re.Match[str]) -> str:
-        text = str(values[match[1]])
-        text = text.zfill(int(match[2])) if match[2] and match[1] in _NUMBERS else text
-        return re.sub(r"([*?\[])", r"[\1]", text) if escape else text
-
-    return _PART.sub(part, pattern)
+@cache
+def _split(pattern: str) -> tuple[list[tuple[str, str, int]], str]:
+    """Return the text before each part with its name and width (0: as it is), and the text behind the last."""
+    parts, start = [], 0
+    for match in _PART.finditer(pattern):
+        width = int(match[2]) if match[2] and match[1] in _NUMBERS else 0
+        parts.append((pattern[start : match.start()], match[1], width))
+        start = match.end()
+    return parts, pattern[start:]
 
 
 def first_folder(pattern: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from rcic.errors import UserError
+from rcic.errors import UserError, brief
 
 SITES = (1, 2)  # of RxRx1 and the simulator, as CHANNELS and WELLS. Other screens: see their screen spec.
 CHANNELS = (1, 2, 3, 4, 5, 6)
@@ -30,7 +30,7 @@ def well_position(well: str, plate: int = 384) -> Position:
         row, column = _row_number(match[1]), int(match[2]) - 1
         if row < rows and 0 <= column < columns:
             return row, column
-    raise UserError(f"well {well!r} is not on a {plate}-well plate ({span(plate).replace('-', ' to ')})")
+    raise UserError(f"well {brief(well)} is not on a {plate}-well plate ({span(plate).replace('-', ' to ')})")
 
 
 def well_name(row: int, col: int, plate: int = 384) -> str:
@@ -63,8 +63,8 @@ def _row_number(letters: str) -> int:
     return ord(letters[-1]) - 65 + 26 * (len(letters) > 1)
 
 
-def id_code(experiment: str, plate: int, well: str) -> str:
-    """Return the unique name of a well in the screen: ``"HUVEC-07_1_B02"``."""
+def id_code(experiment: str, plate: str | int, well: str) -> str:
+    """Return the unique name of a well in the screen: ``"HUVEC-07_1_B02"``; ``plate`` as the tables name it."""
     return f"{experiment}_{plate}_{well}"
 
 
@@ -82,12 +82,12 @@ def cell_type_of(experiment: str) -> str:
     return experiment.rpartition("-")[0] or experiment
 
 
-def plate_name(experiment: str, plate: int) -> str:
-    """Return the name of a plate's folder: ``"HUVEC-07/Plate1"``."""
+def plate_name(experiment: str, plate: str | int) -> str:
+    """Return the name of a plate's folder: ``"HUVEC-07/Plate1"``; ``plate`` as the tables name it."""
     return f"{experiment}/Plate{plate}"
 
 
-def image_name(experiment: str, plate: int, well: str, site: int, channel: int) -> str:
+def image_name(experiment: str, plate: str | int, well: str, site: int, channel: int) -> str:
     """Return the name of an image in a packed screen, where it has no file of its own.
 
     ``("HUVEC-07", 1, "B02", 2, 3)`` -> ``"HUVEC-07/Plate1/B02_s2_w3.png"``.

@@ -2,13 +2,18 @@
 
 import csv
 import io
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError, nearest
+from rcic.errors import UserError, brief, nearest
+from rcic.files.regular import read_regular
+from rcic.schema.spelling import trimmed
+
+MOST_TABLE_LINES = 10_000_000  # of a table: those of RxRx1 have 130,000
+_TOGETHER = 100_000  # rows parsed together
 
 
 def read_rows(
@@ -16,26 +21,35 @@ def read_rows(
 ) -> pd.DataFrame:
     """Read a CSV file as strings, columns in any order; the index of the result is the line number in the file.
 
+    Blanks at the ends of a field or a column's name, of any kind and width, are no part of it.
+
     ``required`` columns must exist and, except for those in ``may_be_empty``, be filled in every row. ``others`` are
     optional columns (None: any). Blank lines are skipped. Raises UserError for a file that is missing, empty or not
     UTF-8 text, for a missing, unknown or repeated column, for a table without rows, for a row with more or fewer fields
-    than the header, and for an empty required field.
+    than the header, for an empty required field, and for a table of more than :data:`MOST_TABLE_LINES` lines.
+
+    No step takes more than a second without a step of Python between, in which Ctrl-C and SIGTERM are answered.
     """
-    lines = _text(path).split("\n")
+    text = _text(path)
+    lines = text.split("\n")
     if not lines[0].strip():
         raise UserError(f"{path}: the file is empty; its first line must name the columns {', '.join(required)}")
     (header,) = _fields(path, lines[:1])
+    header = [trimmed(column) for column in header]
     _check_header(path, header, required, others)
     _check_fields(path, lines, len(header))
-    text = io.StringIO("\n".join(lines))
-    rows = pd.read_csv(text, dtype=object, na_filter=False, skip_blank_lines=False, index_col=False)
-    rows.index = pd.RangeIndex(2, len(rows) + 2)
+    parts = pd.read_csv(
+        io.StringIO(text), dtype=object, na_filter=False, skip_blank_lines=False, index_col=False, chunksize=_TOGETHER
+    )
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows.set_axis(header, axis=1).set_axis(pd.RangeIndex(2, len(rows) + 2), axis=0)
     blank = [n for n, line in enumerate(lines[: len(rows) + 1], start=1) if not line.strip()]
     rows = rows.drop(index=blank) if blank else rows
     if rows.empty:
         raise UserError(f"{path}: the table has a header but no rows")
+    rows = rows.apply(_trimmed_values)
     for column in [name for name in required if name not in may_be_empty]:
-        refuse(path, rows, rows[column] == "", f"column {column!r} has no value")
+        refuse(path, rows, rows[column] == "", f"column {brief(column)} has no value")
     return rows
 
 
@@ -62,18 +76,16 @@ def whole_numbers(path: Path, rows: pd.DataFrame, column: str) -> pd.Series:
     values = rows[column]
     numbers = {value: int(value) for value in values.unique() if is_number(value)}
     bad = ~values.isin(list(numbers))
-    refuse(path, rows, bad, lambda row: f"{column} {row[column]!r} is not a whole number")
+    refuse(path, rows, bad, lambda row: f"{column} {brief(row[column])} is not a whole number")
     return values.map(numbers).astype(np.int64)
 
 
 def _text(path: Path) -> str:
     """Return a file's text with LF line ends. Raises UserError if it is missing, not readable or not text."""
-    if not path.is_file():
-        raise UserError(f"{path}: the file is missing")
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        data = read_regular(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: the file is missing") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -83,7 +95,16 @@ def _text(path: Path) -> str:
         raise row_error(
             path, text.count("\n", 0, text.index("\0")) + 1, "contains a zero byte, so this is not a text file"
         )
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if (n_lines := text.count("\n")) > MOST_TABLE_LINES:
+        raise UserError(f"{path}: has {n_lines:,} lines, too many for a table ({MOST_TABLE_LINES:,} at most)")
+    return text
+
+
+def _trimmed_values(column: "pd.Series[str]") -> "pd.Series[str]":
+    """Return a column without blanks at the ends of its values."""
+    short = {name: trimmed(name) for name in column.unique()}
+    return column if all(name == value for name, value in short.items()) else column.map(short)
 
 
 def _check_header(path: Path, header: list[str], required: Sequence[str], others: Collection[str] | None) -> None:
@@ -91,14 +112,14 @@ def _check_header(path: Path, header: list[str], required: Sequence[str], others
     for column in required:
         if column not in header:
             hint = nearest(column, [name for name in header if name not in required])
-            raise row_error(path, 1, f"no column {column!r} in the header {','.join(header)[:200]!r}{hint}")
+            raise row_error(path, 1, f"no column {brief(column)} in the header {brief(','.join(header)[:200])}{hint}")
     known = list(header) if others is None else [*required, *others]
     for column in header:
         if header.count(column) > 1:
-            raise row_error(path, 1, f"column {column!r} is listed twice in the header")
+            raise row_error(path, 1, f"column {brief(column)} is listed twice in the header")
         if column not in known:
             hint = nearest(column, known)
-            raise row_error(path, 1, f"unknown column {column!r}{hint} (known: {', '.join(known)})")
+            raise row_error(path, 1, f"unknown column {brief(column)}{hint} (known: {', '.join(known)})")
 
 
 def _check_fields(path: Path, lines: list[str], width: int) -> None:
@@ -108,15 +129,16 @@ def _check_fields(path: Path, lines: list[str], width: int) -> None:
         counts = [len(row) for row in _fields(path, lines)]
     for number, (count, line) in enumerate(zip(counts, lines, strict=True), start=1):
         if count != width and line.strip():
-            raise row_error(path, number, f"{count} fields, but the header has {width}: {line[:80]!r}")
+            raise row_error(path, number, f"{count} fields, but the header has {width}: {brief(line[:80])}")
 
 
-def _fields(path: Path, lines: list[str]) -> list[list[str]]:
-    """Return the fields of each line. Raises UserError for a quoted field that spans lines."""
+def _fields(path: Path, lines: list[str]) -> Iterator[list[str]]:
+    """Yield the fields of each line. Raises UserError for a quoted field that spans lines."""
+    n_rows = 0
     try:
-        fields = list(csv.reader(lines))
+        for n_rows, row in enumerate(csv.reader(lines), start=1):  # noqa: B007
+            yield row
     except csv.Error as error:
         raise UserError(f"{path}: {error}; is a closing quote missing?") from None
-    if len(fields) != len(lines):
+    if n_rows != len(lines):
         raise UserError(f"{path}: a quoted field spans lines, or its closing quote is missing")
-    return fields

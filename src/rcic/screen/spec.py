@@ -36,8 +36,12 @@ class Images:
 
     Attributes:
         file: patterns of image paths below the data root; the first whose folder exists is used. In braces: split,
-            experiment, plate, well (B02), row (B), row_number (2), column (2), site, channel. {column:02} writes 02; *
-            matches anything. Without {channel} a file has all channels, in order.
+            experiment, plate, well (B02), row (B), row_number (2), column (2), site, channel. {column:02} writes 02. No
+            two images may have the same file, but without {channel} a file has all channels, in order. * matches
+            anything but thumbnails, hidden files, and what would lengthen the part beside it: a digit beside a number
+            (row_number, column, site, a channel's number, the end of a well), a letter beside a row or the start of a
+            well, a letter or digit beside a name (split, experiment, plate, a channel's text). Only an identifier such
+            as 66923EBB-9960-4952-8955-D1721D112EE2 may follow at once.
         bits: bits per pixel, 8 or 16.
         levels: grey levels that map to 0 and 255; required for 16 bits.
     """
@@ -76,6 +80,9 @@ class Columns:
         column: column of the well, as 2.
         site: site, in a table with one row per site; null for one row per well.
         label: treatment (siRNA, compound, ...), the class to predict.
+        unknown: labels that mean that the treatment is not known, such as NA; an empty field always does.
+        known: labels that are names although they look as if nothing was known, such as NA, a gene.
+        lookalikes: whether labels may differ in blanks, case, Unicode form or leading zeros only, as SMILES do.
         label_order: a number for each label that defines the order of the classes.
         id: name of the well, EXPERIMENT_PLATE_WELL, which must agree with the other columns.
         site_id: name of the site, ID_SITE, which must agree with the other columns.
@@ -89,6 +96,9 @@ class Columns:
     column: str | None = None
     site: str | None = None
     label: str = "label"
+    unknown: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    lookalikes: Literal["refuse", "distinct"] = "refuse"
     label_order: str | None = None
     id: str | None = None
     site_id: str | None = None

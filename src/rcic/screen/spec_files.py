@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import yaml
 
-from rcic.errors import UserError, nearest, program
+from rcic.errors import UserError, brief, nearest, program
 from rcic.files.atomic import whole
 from rcic.files.names import PACKAGE, shipped_path
+from rcic.files.regular import is_there
 from rcic.schema.convert import Places, from_plain, place_of, to_plain
 from rcic.schema.document import read_document
+from rcic.schema.spelling import trimmed
+from rcic.screen.name_checks import listed_labels
 from rcic.screen.pattern import wrong_pattern
 from rcic.screen.plate import SHAPES, is_folder_name
 from rcic.screen.spec import Images, ScreenSpec
@@ -31,9 +35,21 @@ def read_spec(path: str | Path, measured: bool = True) -> ScreenSpec:
     """
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
-    spec = from_plain(ScreenSpec, document.plain, str(path), places=places)
+    spec = _trimmed(from_plain(ScreenSpec, document.plain, str(path), places=places))
     check_spec(spec, str(path), places, measured)
     return spec
+
+
+def _trimmed(spec: ScreenSpec) -> ScreenSpec:
+    """Return a screen spec whose names have no blanks at their ends, as names in tables."""
+    sections = {}
+    for key in ("columns", "split", "well_types", "cell_type"):
+        section = getattr(spec, key)
+        names = {name: value for name, value in vars(section).items() if isinstance(value, str)}
+        lists = {name: value for name, value in vars(section).items() if isinstance(value, tuple)}
+        short = {name: trimmed(value) for name, value in names.items()}
+        sections[key] = replace(section, **short, **{name: tuple(map(trimmed, lists[name])) for name in lists})
+    return replace(spec, **sections)
 
 
 @cache
@@ -41,7 +57,7 @@ def shipped_spec(name: str) -> ScreenSpec:
     """Read ``configs/screens/{name}.yml``. Raises UserError, naming the nearest, if there is none."""
     known = sorted(path.stem for path in SHIPPED.glob("*.yml"))
     if name not in known:
-        raise UserError(f"no screen {name!r} in {SHIPPED} (available: {', '.join(known)}){nearest(name, known)}")
+        raise UserError(f"no screen {brief(name)} in {SHIPPED} (available: {', '.join(known)}){nearest(name, known)}")
     return read_spec(SHIPPED / f"{name}.yml")
 
 
@@ -53,11 +69,11 @@ def resolve_spec(root: Path, path: str | Path | None = None, measured: bool = Tr
     """
     if path is not None:
         return read_spec(shipped_path(SHIPPED, path, "screen spec"), measured)
-    if (root / OWN).is_file():
+    if is_there(root / OWN):
         return read_spec(root / OWN, measured)
     rcic, rxrx1 = shipped_spec("rcic"), shipped_spec("rxrx1")
     (kaggle, metadata) = (
-        [table.file for table in spec.tables if (root / table.file).exists()] for spec in (rcic, rxrx1)
+        [table.file for table in spec.tables if is_there(root / table.file)] for spec in (rcic, rxrx1)
     )
     if metadata and kaggle:
         raise UserError(f"{root}: {metadata[0]} and {kaggle[0]} belong to two versions of the screen; keep one of them")
@@ -106,7 +122,7 @@ def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[S
     )
     for pattern in images.file:
         reason = wrong_pattern(pattern, len(spec.sites), len(spec.channels))
-        yield "images.file", f"{pattern!r} {reason}", not reason
+        yield "images.file", f"{brief(pattern)} {reason}", not reason
     yield "images.bits", "must be 8 or 16", images.bits in (8, 16)
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
     levels = not measured or images.bits == 8 or all(spec.levels(channel) for channel in spec.channel_numbers)
@@ -130,6 +146,8 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
     )
     ways = [spec.split.column is not None, bool(spec.split.test_experiments), any(table.split for table in spec.tables)]
     yield "split", "is defined in two ways; keep one of column, test_experiments and tables.split", sum(ways) < 2
+    values = [*columns.unknown, *columns.known, *listed_labels(types)]
+    yield "columns", "must list each label once: in unknown, in known or in well_types", len({*values}) == len(values)
     values = [*types.treatment, *types.positive_control, *types.negative_control, *types.skip]
     yield "well_types", "must list each value once", len({*values}) == len(values)
     yield "replicates", "must be 1 or more", spec.replicates is None or spec.replicates >= 1

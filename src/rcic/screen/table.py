@@ -4,14 +4,17 @@ import hashlib
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError, nearest
-from rcic.files.atomic import whole
+from rcic.errors import UserError, brief, nearest
 from rcic.screen.checks import check_once, check_range, check_roles, check_splits
+from rcic.screen.identity import ScreenIdentity, experiment_digests
+from rcic.screen.name_checks import warn_absent_controls
+from rcic.screen.plate import id_code
 from rcic.screen.rows import is_number, read_rows, refuse
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.spec import ScreenSpec
@@ -40,6 +43,11 @@ class Screen:
         default_factory=dict
     )
     spec_file: str | None = None  # the screen spec that was named, if one was
+
+    @property
+    def source_facts(self) -> dict[str, str | None]:
+        """Where the screen was read from, for the facts of a record."""
+        return {"data_root": str(self.root), "screen_spec": self.spec_file}
 
     @property
     def flags(self) -> str:
@@ -75,14 +83,24 @@ class Screen:
         keys = [str(name) for name in names]
         unknown = next((key for key in keys if key not in index), None)
         if unknown is not None:
-            raise UserError(f"label {unknown!r} is not in the screen {self.root}{nearest(unknown, index)}")
+            raise UserError(f"label {brief(unknown)} is not in the screen {self.root}{nearest(unknown, index)}")
         return np.array([index[key] for key in keys], dtype=np.int64)
 
+    @cached_property
+    def identity(self) -> ScreenIdentity:
+        """What its results are made from and compared by: classes, wells by experiment, sources of the pixels."""
+        barcodes = [self.barcode(*plate) for plate in zip(self.wells["experiment"], self.wells["plate"], strict=True)]
+        names = np.array([*map(str, self.classes), ""], dtype=object)[self.wells["label"].to_numpy()]  # -1: ""
+        wells = self.wells.assign(barcode=barcodes, name=names)
+        return ScreenIdentity(tuple(map(str, self.classes)), self.n_treatments, experiment_digests(wells), self.spec)
+
     def fingerprint(self) -> str:
-        """Return the sha256 (hex) of wells, classes and levels, independent of the order of rows and columns."""
+        """Return the sha256 (hex) of wells, classes and levels by which versions 0.1 and 0.2 knew a screen."""
         digest = hashlib.sha256(repr(self.classes).encode())
-        for column in WELL_COLUMNS:
-            digest.update("\n".join(map(str, self.wells[column].tolist())).encode() + b"\0")
+        plates = zip(self.wells["experiment"], self.wells["plate"], self.wells["well"], strict=True)
+        facts = self.wells[WELL_COLUMNS].to_dict("list") | {"id_code": [id_code(*plate) for plate in plates]}
+        for values in facts.values():
+            digest.update("\n".join(map(str, values)).encode() + b"\0")
         if levels := [self.spec.levels(channel) for channel in self.spec.channel_numbers if self.spec.levels(channel)]:
             digest.update(repr(levels).encode())  # they change the pixels
         return digest.hexdigest()
@@ -110,6 +128,7 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     entries = entries.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
     is_hidden = (entries["split"] == "test") & (entries["well_type"] == "treatment")
     names = _class_names(entries[~is_hidden])
+    warn_absent_controls(root, spec, names)
     label = entries["sirna"].map({name: index for index, name in enumerate(names)}).fillna(-1).astype(np.int64)
     text = {column: "str" for column in WELL_COLUMNS if column not in ("plate", "label")}
     wells = entries.assign(label=label.mask(is_hidden, -1))[WELL_COLUMNS].astype(text)
@@ -142,7 +161,7 @@ def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
     names = rows["id_code"]
     position = pd.Series(screen.wells.index, index=screen.wells["id_code"])
     unknown = ~names.isin(position.index)
-    refuse(path, rows, unknown, lambda row: f"well {row['id_code']!r} is not in the screen {screen.root}")
+    refuse(path, rows, unknown, lambda row: f"well {brief(row['id_code'])} is not in the screen {screen.root}")
     refuse(path, rows, names.duplicated(), lambda row: f"well {row['id_code']} is listed twice in the table")
     wells = screen.wells.loc[position[names]].set_axis(rows.index)
     if "sirna" in rows:
@@ -150,19 +169,18 @@ def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
         label = rows["sirna"].map(index).fillna(-1).astype(np.int64)
         refuse(path, rows, label < 0, lambda row: _unknown_sirna(row["sirna"], index))
         clash = (wells["label"] >= 0) & (wells["label"] != label)
-        refuse(path, rows, clash, lambda row: f"sirna {row['sirna']!r} contradicts the label in {screen.root}")
+        refuse(path, rows, clash, lambda row: f"sirna {brief(row['sirna'])} contradicts the label in {screen.root}")
         wells = wells.assign(label=label)
     return wells.reset_index(drop=True)
 
 
-def write_wells(path: str | Path, wells: pd.DataFrame, screen: Screen) -> None:
-    """Write labelled wells as id_code,experiment,plate,well,sirna atomically, with labels as in the tables.
+def wells_text(wells: pd.DataFrame, screen: Screen) -> str:
+    """Return labelled wells as CSV: id_code,experiment,plate,well,sirna, with labels as in the tables.
 
-    ``wells`` has WELL_COLUMNS. Raises ValueError for a label of -1, UserError if the file cannot be written.
+    ``wells`` has WELL_COLUMNS. Raises ValueError for a label of -1.
     """
     table = wells[["id_code", "experiment", "plate", "well"]].assign(sirna=screen.decode(wells["label"]))
-    with whole(Path(path)) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    return table.to_csv(index=False, lineterminator="\n")
 
 
 def _barcodes(entries: pd.DataFrame) -> dict[tuple[str, int], str]:
@@ -180,4 +198,4 @@ def _class_names(entries: pd.DataFrame) -> list[str]:
 
 def _unknown_sirna(name: str, known: Iterable[str]) -> str:
     """Return the reason for rejecting a label that is not in the screen."""
-    return f"sirna {name!r} is not in the screen{nearest(name, known)}" if name else "column 'sirna' has no value"
+    return f"sirna {brief(name)} is not in the screen{nearest(name, known)}" if name else "column 'sirna' has no value"

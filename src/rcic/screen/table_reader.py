@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.errors import UserError, nearest
+from rcic.files.regular import check_folder
 from rcic.screen.checks import (
     check_agrees,
     check_choice,
@@ -19,6 +20,7 @@ from rcic.screen.checks import (
     check_one_naming,
     check_sites,
 )
+from rcic.screen.name_checks import check_alike, check_known_labels, check_places, check_spec_names
 from rcic.screen.plate import cell_type_of, id_code
 from rcic.screen.rows import is_number, read_rows, whole_numbers
 from rcic.screen.spec import ScreenSpec, Table
@@ -36,6 +38,11 @@ def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
     """Read the wells of a data root. Raises UserError if it is missing or does not match the screen spec."""
     _check_root(root, spec)
     entries = pd.concat([_read_table(root / table.file, table, spec) for table in spec.tables], ignore_index=True)
+    check_spec_names(root, entries, spec)
+    check_places(root, entries, spec)
+    entries["sirna"] = entries["sirna"].mask(entries["sirna"].isin(spec.columns.unknown), _UNKNOWN)
+    check_alike(root, entries, spec)
+    check_known_labels(root, entries, spec)
     entries = entries[entries["well_type"] != _SKIP].reset_index(drop=True)
     if entries.empty:
         raise UserError(f"{root}: no wells are left; well_types.skip of the screen spec leaves out all of them")
@@ -52,7 +59,8 @@ def _check_root(root: Path, spec: ScreenSpec) -> None:
     """Reject a data root that does not exist or lacks a table."""
     files = [table.file for table in spec.tables]
     if not root.is_dir():
-        raise UserError(f"{root}: the data root {'is not a folder' if root.exists() else 'does not exist'}")
+        check_folder(root)
+        raise UserError(f"{root}: the data root does not exist")
     names = {path.name for path in root.iterdir()}
     if not names:
         raise UserError(f"{root}: the data root is empty; it must contain {', '.join(files)}{_alternative(spec)}")
@@ -83,7 +91,7 @@ def _read_table(path: Path, table: Table, spec: ScreenSpec) -> pd.DataFrame:
     if columns.label_order:
         wells["rank"] = whole_numbers(path, rows, columns.label_order)
     if columns.site:
-        check_sites(path, rows, spec)
+        check_sites(path, rows, positions, spec)
     check_consistent(path, rows, wells, spec)
     return wells.drop_duplicates("id_code", ignore_index=True) if columns.site else wells.reset_index(drop=True)
 
@@ -175,7 +183,7 @@ def _numbered(entries: pd.DataFrame) -> pd.DataFrame:
     else:
         entries = entries.assign(plate=entries["barcode"])
     entries = entries.astype({"plate": "int64"})
-    positions = zip(entries["experiment"], entries["plate"], entries["well"], strict=True)
+    positions = zip(entries["experiment"], entries["barcode"], entries["well"], strict=True)
     return entries.assign(id_code=[id_code(*position) for position in positions])
 
 

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from rcic.errors import brief
 from rcic.screen.checks import check_folder_names, check_names, swapped
 from rcic.screen.plate import SHAPES, id_code, row_name, span
 from rcic.screen.rows import refuse, whole_numbers
 from rcic.screen.spec import ScreenSpec
 
-_LOOSE = re.compile(r"\s*([A-Za-z]{1,2})0*([0-9]{1,2})\s*")
+_ROW = r"[A-Z]{1,2}|[a-z]{1,2}"  # not Aa, which may stand for AA or for A
+_LOOSE, _MIXED = re.compile(rf"({_ROW})0*([0-9]{{1,2}})"), re.compile(r"[A-Za-z]{2}[0-9]+")
+_NUMBER = re.compile(r"0*([0-9]{1,2})")
 
 
 def named_wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> pd.DataFrame:
@@ -49,16 +52,32 @@ def _wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]"
 
     def reason(row: dict[str, str]) -> str:
         hint = swapped(row, spec) if columns.id else ""
-        return f"{column} {row[column]!r} is not in {span(spec.plate)}{hint}"
+        hint = hint or ("; write both letters of a row alike" if _is_mixed(row[column]) else "")
+        return f"{column} {brief(row[column])} is not in {span(spec.plate)}{hint}"
 
     refuse(path, rows, outside, reason)
     return names
 
 
 def _tidy(name: str) -> str:
-    """Return ``b2`` as ``B02``; other text is unchanged."""
+    """Return ``b2`` and ``B002`` as ``B02``; other text is unchanged."""
     match = _LOOSE.fullmatch(name)
     return f"{match[1].upper()}{int(match[2]):02d}" if match else name
+
+
+def _is_mixed(name: str) -> bool:
+    """Whether a well's row has two letters, one large, one small."""
+    return _MIXED.fullmatch(name) is not None and len({letter.isupper() for letter in name[:2]}) == 2
+
+
+def _joined(row: str, column: str, letters: dict[str, str]) -> str:
+    """Return the well of a row, in letters or a number, and a column, a number: ``b`` and ``2`` are ``B02``.
+
+    Anything else, such as ``A1`` and ``2``, gives "", which is no well. ``letters`` are those of a row number.
+    """
+    number, right = _NUMBER.fullmatch(row), _NUMBER.fullmatch(column)
+    left = letters.get(number[1]) if number else row.upper() if re.fullmatch(_ROW, row) else None
+    return f"{left}{int(right[1]):02d}" if left and right else ""
 
 
 def _from_rows_and_columns(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> "pd.Series[str]":
@@ -67,8 +86,8 @@ def _from_rows_and_columns(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> 
     n_rows = SHAPES[spec.plate][0]
     letters = {str(number + 1): row_name(number) for number in range(n_rows)}
     pairs = zip(rows[row], rows[column], strict=True)
-    names = pd.Series([_tidy(letters.get(first, first) + second) for first, second in pairs], rows.index)
+    names = pd.Series([_joined(first, second, letters) for first, second in pairs], rows.index)
     outside = ~names.isin(set(spec.wells))
     reason = f"is not in {span(spec.plate)}"
-    refuse(path, rows, outside, lambda well: f"{row} {well[row]!r}, {column} {well[column]!r} {reason}")
+    refuse(path, rows, outside, lambda well: f"{row} {brief(well[row])}, {column} {brief(well[column])} {reason}")
     return names

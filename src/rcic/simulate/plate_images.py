@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rcic.errors import UserError
+from rcic.files.held import check_held
 from rcic.screen.plate import CHANNELS, SITES, id_code
 from rcic.simulate.batch_effect import Batch
 from rcic.simulate.presets import Preset
@@ -79,7 +80,7 @@ class PlateJob:
 def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> list[dict[str, Any]]:
     """Draw every missing plate and return the statistics of all images, in the jobs' order.
 
-    workers: processes; None: one a core, or this process alone for a small screen.
+    workers: processes; None: one a core, or this process alone for a small screen. Raises UserError as `check_held`.
     """
     total = sum(job.n_sites for job in jobs)
     if workers is None:
@@ -87,6 +88,7 @@ def draw_plates(jobs: list[PlateJob], workers: int | None, progress: bool) -> li
     rows = []
     with tqdm(total=total, desc="drawing", unit="site", disable=None if progress else True) as bar:
         for found in _drawn(jobs, min(workers, len(jobs))):
+            check_held(jobs[0].root)
             rows.extend(found)
             bar.update(len(found) // len(CHANNELS))
     return rows
@@ -158,7 +160,7 @@ def _rows(job: PlateJob, well: str, site: int, images: np.ndarray) -> list[dict[
     """Return a row per channel in the columns of Kaggle's pixel_stats.csv."""
     _, experiment, plate = job.address
     head = {
-        "id_code": id_code(experiment, plate, job.names[well]),
+        "id_code": id_code(experiment, job.named[2], job.names[well]),
         "experiment": experiment,
         "plate": plate,
         "well": job.names[well],

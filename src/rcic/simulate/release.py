@@ -56,7 +56,9 @@ class FileLayout:
             number = wells.groupby("experiment", sort=True).ngroup() + 1
             barcode = "BR" + (100 * number + wells["plate"]).astype(str).str.zfill(5)
             wells = wells.assign(well=[_INNER_96[position] for position in positions], barcode=barcode)
-        codes = [id_code(*address) for address in zip(wells["experiment"], wells["plate"], wells["well"], strict=True)]
+        codes = [
+            id_code(*address) for address in zip(wells["experiment"], wells["barcode"], wells["well"], strict=True)
+        ]
         return wells.assign(id_code=codes, name=[self.sirna(label) for label in wells["sirna"]])
 
     def path(self, split: str, experiment: str, barcode: str, well: str, site: int, channel: int) -> str:

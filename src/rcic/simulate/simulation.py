@@ -10,6 +10,9 @@ import pandas as pd
 
 from rcic.errors import UserError
 from rcic.files.atomic import whole, write_error
+from rcic.files.disk import is_unused
+from rcic.files.held import held
+from rcic.files.regular import read_json
 from rcic.simulate.batch_effect import Batch, batch_table, batches
 from rcic.simulate.effect import effect_table, effects
 from rcic.simulate.plate_images import PlateJob, draw_plates
@@ -40,8 +43,18 @@ def simulate_screen(
     identity = {"version": SIMULATOR_VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
     identity |= {} if layout == "rcic" else {"layout": layout}
     if _is_complete(folder, identity):
+        (folder / BEGUN).unlink(missing_ok=True)  # there if it was killed in between
         _log.info(f"{folder}: screen {preset!r} with seed {seed} is already complete, nothing to draw")
         return
+    with held(folder):
+        _draw_screen(folder, file_layout, chosen, identity, workers, progress)
+
+
+def _draw_screen(
+    folder: Path, file_layout: FileLayout, chosen: Preset, identity: dict[str, Any], workers: int | None, progress: bool
+) -> None:
+    """Draw what is missing of a screen; ``identity`` is the content of its state files."""
+    seed = identity["seed"]
     _write_json(folder / BEGUN, identity)
     wells = file_layout.named(plan(chosen, seed))
     plate_batches = batches(experiments(chosen, seed), N_GROUPS, seed)
@@ -51,7 +64,7 @@ def simulate_screen(
     except OSError as error:
         raise write_error(folder, error) from error
     tables = file_layout.tables(wells)
-    if layout == "rcic":
+    if file_layout.name == "rcic":
         tables["pixel_stats.csv"] = pd.DataFrame(statistics)
     for name, table in tables.items():
         _write_csv(folder / name, table)
@@ -66,7 +79,7 @@ def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
         raise UserError(f"{folder}: is a file; name a folder for the screen")
     state_files = [folder / name for name in (DONE_FILE, BEGUN) if (folder / name).is_file()]
     if not state_files:
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not is_unused(folder):
             raise UserError(f"{folder}: is not empty and holds no simulated screen; name a new or an empty folder")
         return False
     found = _read_state(state_files[0])
@@ -82,7 +95,7 @@ def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
 def _read_state(path: Path) -> dict[str, Any]:
     """Return the content of a state file; UserError if it is not one."""
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path)
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -162,10 +162,16 @@ def test_a_weight_file_that_is_not_there_is_named(tmp_path, key):
     (tmp_path / "there.pth").touch()
     check_named_files(override(Config(), key, str(tmp_path / "there.pth")))
     check_named_files(Config())
-    for name in (f"{tmp_path}/gone.pth", str(tmp_path), ""):
+    folder = ", which is a folder, not a regular file"
+    told = {
+        f"{tmp_path}/gone.pth": ", but there is no such file",
+        str(tmp_path): folder,
+        "": ", but there is no such file",
+    }
+    for name, ending in told.items():
         with pytest.raises(UserError) as error:
             check_named_files(override(Config(), key, name))
-        assert str(error.value).startswith(f"{key} is ") and str(error.value).endswith(", but there is no such file")
+        assert str(error.value).startswith(f"{key} is ") and str(error.value).endswith(ending)
 
 
 def test_the_flags_are_those_of_the_command():

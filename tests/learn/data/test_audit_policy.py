@@ -1,7 +1,5 @@
 """Trainings and predictions go by the audit: which sites are read, from where, and what another decision makes anew."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +20,7 @@ from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate, tiny_config
+from tests.records import content_of
 
 FIVE = (1, 2, 3, 4, 5)
 
@@ -140,8 +139,8 @@ def test_a_training_goes_round_bad_images(damaged, audited, trained, tmp_path, s
     counts = {}
     for on_bad in ("drop", "other-site"):
         audited(on_bad)
-        record = json.loads((trained(on_bad, **wanted) / RUN).read_text())
-        assert record["status"] == "done" and len(record["audit"]) == 64
+        record = content_of(trained(on_bad, **wanted) / RUN)
+        assert record["status"] == "done" and len(record["made_from"]["audit"]) == 64
         counts[on_bad] = record["n_train_sites"] + record["n_valid_sites"]
     assert counts["other-site"] - counts["drop"] == 2
 
@@ -155,7 +154,7 @@ def test_another_decision_is_another_training(damaged, audited, trained, tmp_pat
     trained(**wanted)
     assert capsys.readouterr().out.count("done already, skipped") == 1
     audited("other-site")
-    with pytest.raises(UserError, match=r"finished with another audit"):
+    with pytest.raises(UserError, match=r"finished with other audit \(changed since\); choose another --log_root"):
         trained(**wanted)
     assert trained("four", data__channels=[4, 5], **wanted) == sound  # these channels have no bad image
     assert trained("four", root=damaged, data__channels=[4, 5]) == sound  # and so it is without an audit
@@ -168,7 +167,9 @@ def test_a_finished_training_without_an_audit_is_not_one_with_bad_sites_left_out
     well = read_screen(own_screen).select("train", "treatment").iloc[0]
     path_of(own_screen, well, 1, 1).unlink()
     audited("drop")
-    with pytest.raises(UserError, match=r"finished with another audit"):
+    with pytest.raises(
+        UserError, match=r"finished with other audit \(none then, some now\); choose another --log_root"
+    ):
         trained(root=own_screen, data__audit="required", data__audit_dir=str(tmp_path / "audit"))
 
 

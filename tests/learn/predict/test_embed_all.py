@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rcic.errors import UserError
-from rcic.files.names import BEST, HELD_OUT, embedding_files
+from rcic.files.names import BEST, HELD_OUT, RUN, embedding_files
 from rcic.learn.predict import passes
 from rcic.learn.predict.embed_all import embed_all
 from rcic.learn.predict.predict_all import predict_all
@@ -17,7 +17,8 @@ from rcic.learn.train.run import train
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site
-from tests.learn.tiny import forget_accelerate, tiny_config, tiny_network
+from tests.learn.tiny import forget_accelerate, take_weights, tiny_config, tiny_network
+from tests.records import rewrite
 
 CHANNELS = (1, 2, 3)
 FOLDER = "[1,2,3]/fold_{}/tiny"
@@ -62,6 +63,9 @@ def test_what_cannot_be_embedded_is_told(embed, members, screen):
     with pytest.raises(UserError, match=r"valid.csv: no such file, so the held-out wells are unknown"):
         embed(splits=("train",))
     (folder / BEST).write_bytes((folder / BEST).read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"best.pth: is damaged, or of another result than run.json .* with --force$"):
+        embed(splits=("test",))
+    rewrite(folder / RUN, files=None)  # as version 0.1 left it
     with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):
         embed(splits=("test",))
     with pytest.raises(UserError, match="no trained 'tinny'; did you mean 'tiny'"):
@@ -131,7 +135,7 @@ def test_what_is_there_is_skipped_and_what_changed_is_made_anew(embed, members, 
     said = capsys.readouterr().out
     assert [f"{split}: 2 of 2 members are embedded already, 0 to go" in said for split in SPLITS] == [True] * 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    shutil.copy(members / FOLDER.format(1) / BEST, members / FOLDER.format(0) / BEST)
+    take_weights(members / FOLDER.format(1), members / FOLDER.format(0))
     embed(splits=("test",))
     changed = {path for path in before if path.stat().st_mtime_ns != before[path]}
     assert changed == set(embedding_files(out / FOLDER.format(0), "test").values())

@@ -1,19 +1,27 @@
-import json
+import re
 import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from rcic.errors import UserError
+from rcic.files.atomic import sha256_of
 from rcic.files.names import BEST, HELD_OUT, RUN, prediction_files
+from rcic.files.record import check_files, read_record
 from rcic.learn.predict import passes
 from rcic.learn.predict.passes import EMBEDDED, PREDICTED, together
 from rcic.learn.predict.predict_all import predict_all
 from rcic.learn.predict.prediction_options import PredictionOptions
+from rcic.learn.predict.trained_member import load_member
 from rcic.learn.train.run import train
-from tests.learn.tiny import forget_accelerate, tiny_config
+from rcic.schema.convert import to_plain
+from rcic.screen.source import ScreenSource
+from rcic.screen.table import read_screen
+from tests.learn.tiny import forget_accelerate, take_weights, tiny_config
+from tests.records import rewrite
 
 SETS = ((1, 2, 3, 4, 5), (1, 2, 3, 4, 6))
 SPLITS = ("test", "valid")
@@ -99,6 +107,19 @@ def test_networks_of_several_names_share_a_pass(screen, members, tmp_path, monke
     np.testing.assert_array_equal(*same)
 
 
+def test_a_site_that_the_screen_has_no_longer_is_not_read(predict, screen, members, tmp_path):
+    spec = to_plain(screen.spec) | {"sites": [1]}
+    spec_file = tmp_path / "one_site.yml"
+    spec_file.write_text(yaml.safe_dump(spec))
+    source = ScreenSource(str(screen.root), str(spec_file))
+    path = members / "[1,2,3,4,5]" / "fold_0" / "tiny" / BEST
+    reason = f"{path}: trained on sites [1, 2] of a well, but {screen.spec.name} has no site 2 (only 1); train it again"
+    with pytest.raises(UserError, match=re.escape(reason)):
+        predict(root=source)
+    with pytest.raises(UserError, match=re.escape(reason)):
+        load_member(path.parents[1]).predict(read_screen(source))
+
+
 @pytest.mark.parametrize(
     ("free", "at_once", "keep", "sizes"),
     [
@@ -125,7 +146,7 @@ def test_what_is_there_is_skipped_and_what_changed_is_made_anew(predict, members
     predict()
     assert "test: 4 of 4 members are predicted already, 0 to go" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in out.rglob("pred_*")} == before
-    shutil.copy(members / "[1,2,3,4,5]/fold_1/tiny" / BEST, members / "[1,2,3,4,5]/fold_0/tiny" / BEST)
+    take_weights(members / "[1,2,3,4,5]/fold_1/tiny", members / "[1,2,3,4,5]/fold_0/tiny")
     (out / "[1,2,3,4,6]/fold_0/tiny/pred_test.csv").unlink()
     predict()
     changed = {path for path in before if path.stat().st_mtime_ns != before[path]}
@@ -139,6 +160,41 @@ def test_what_is_there_is_skipped_and_what_changed_is_made_anew(predict, members
     (out / "[1,2,3,4,5]/fold_0/tiny/pred_test.json").write_text("{")
     predict(splits=("test",))
     assert "test: 3 of 4 members" in capsys.readouterr().out
+
+
+def test_what_predictions_are_made_from(predict, members, screen):
+    folder = predict(splits=("test",)) / "[1,2,3,4,5]/fold_0/tiny"
+    record = read_record(folder / "pred_test.json", "prediction")
+    check_files(folder / "pred_test.json", record)
+    assert set(record.files) == {"pred_test.npy", "pred_test_sites.npy", "pred_test.csv"}
+    wells = screen.select("test", "treatment")
+    assert record.made_from["checkpoint"] == sha256_of(members / "[1,2,3,4,5]/fold_0/tiny" / BEST)
+    assert record.made_from["wells"] == screen.identity.wells(set(wells["experiment"]))
+    assert record.made_from["classes"] == screen.identity.treatments
+    assert {plate.partition("/")[0] for plate in record.made_from["pixels"]} == set(wells["experiment"])
+
+
+def test_a_network_that_has_learnt_the_held_out_wells_does_not_answer_for_them(predict, members):
+    """The checkpoint of another fold in a run folder, listed or not as in version 0.1."""
+    one, other = (members / f"[1,2,3,4,5]/fold_{fold}/tiny" for fold in (0, 1))
+    shutil.copy(other / BEST, one / BEST)
+    rewrite(one / RUN, files=None)
+    with pytest.raises(
+        UserError, match=r"best\.pth: has learnt the labels of \S+, which is among the wells to predict"
+    ):
+        predict(splits=("valid",))
+
+
+def test_images_that_were_replaced_are_predicted_again(predict, own_screen, screen, capsys):
+    predict(splits=("test",), root=own_screen)
+    predict(splits=("test",), root=own_screen)
+    assert "test: 4 of 4 members are predicted already, 0 to go" in capsys.readouterr().out
+    well = screen.select("test", "treatment").iloc[0]
+    folder = own_screen / "test" / well["experiment"] / f"Plate{well['plate']}"
+    image = folder / f"{well['well']}_s1_w1.png"
+    image.write_bytes(image.read_bytes() + b"longer")
+    predict(splits=("test",), root=own_screen)
+    assert "test: 0 of 4 members are predicted already, 4 to go" in capsys.readouterr().out
 
 
 def test_a_killed_run_goes_on_where_it_was(predict, monkeypatch, capsys):
@@ -180,8 +236,7 @@ def test_a_well_with_one_site_is_that_site(predict, own_screen, screen, capsys):
 
 def test_a_training_that_is_not_done_is_left_out_aloud(predict, members, capsys):
     folder = members / "[1,2,3,4,5]" / "fold_0" / "tiny"
-    record = json.loads((folder / RUN).read_text())
-    (folder / RUN).write_text(json.dumps(record | {"status": "running"}))
+    rewrite(folder / RUN, status="running")
     out = predict(splits=("test",))
     assert f"left out: {folder}, whose training is running, not done" in capsys.readouterr().out
     assert len(list(out.rglob("pred_test.npy"))) == 3
@@ -208,6 +263,9 @@ def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp
     ):
         predict(splits=("valid",))
     (folder / BEST).write_bytes((folder / BEST).read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"best.pth: is damaged, or of another result than run.json .* with --force$"):
+        predict("fresh", splits=("test",))
+    rewrite(folder / RUN, files=None)  # as version 0.1 left it
     with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint"):
         predict("fresh", splits=("test",))
     assert not (tmp_path / "fresh").exists()
@@ -242,8 +300,8 @@ def test_views_that_no_config_could_have_are_refused(tta):
 
 def test_other_views_are_another_prediction(predict, capsys):
     out = predict(splits=("test",))
-    record = json.loads((out / "[1,2,3,4,5]/fold_0/tiny/pred_test.json").read_text())
-    assert record["tta"] == ["identity"]
+    record = read_record(out / "[1,2,3,4,5]/fold_0/tiny/pred_test.json", "prediction")
+    assert record.made_with["tta"] == ["identity"]
     predict(splits=("test",), tta=VIEWS)
     assert "test: 0 of 4 members" in capsys.readouterr().out.splitlines()[-1]
     predict(splits=("test",), tta=VIEWS)

@@ -1,14 +1,18 @@
+import errno
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 
-from rcic.errors import UserError
+from rcic.errors import CannotRead, Exhausted, UserError
 from rcic.learn.models import build_model
 from rcic.learn.runs.checkpoint import check_classes, load_matching, read_checkpoint, save_checkpoint
+from rcic.learn.train.resume import last_whole_epoch
 from tests.learn.models.small import bare
 from tests.learn.models.test_weights import Code
 from tests.learn.tiny import same_weights, tiny_network
@@ -115,3 +119,31 @@ save_checkpoint(__import__("pathlib").Path({str(tmp_path / "c" / "best.pth")!r})
     assert "UserError" in result.stderr.splitlines()[-1] and "not written, " in result.stderr.splitlines()[-1]
     assert (tmp_path / "c" / "best.pth").read_bytes() == before
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["best.pth"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "not enough memory to read it"),
+        (
+            RuntimeError("unable to mmap 3 bytes from file <a>: Cannot allocate memory (12)"),
+            "not enough memory to read it",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files to read it"),
+        (PermissionError(errno.EACCES, "Permission denied"), "cannot be read: Permission denied"),
+        (OSError(errno.EIO, "Input/output error"), "cannot be read: Input/output error"),
+    ],
+)
+def test_what_hinders_the_reading_is_no_damage(saved, monkeypatch, error, told):
+    """A training would begin again, if its checkpoint was taken for damaged."""
+    path = saved[1].path
+    for name in ("torch.load", "zipfile.ZipFile.testzip"):
+        with monkeypatch.context() as patch, pytest.raises((CannotRead, Exhausted)) as caught:
+            patch.setattr(name, Mock(side_effect=error))
+            read_checkpoint(path)
+        assert str(caught.value).startswith(f"{path}: {told}")
+        with monkeypatch.context() as patch, pytest.raises((CannotRead, Exhausted)):
+            patch.setattr(name, Mock(side_effect=error))
+            (path.parent / "checkpoints").mkdir(exist_ok=True)
+            shutil.copy(path, path.parent / "checkpoints/last.pth")
+            last_whole_epoch(path.parent)

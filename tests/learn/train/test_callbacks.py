@@ -42,7 +42,10 @@ def test_a_checkpoint_says_what_it_is_of(runner, screen, tmp_path):
     meta = read_checkpoint(tmp_path / "run" / BEST).meta
     assert meta["classes"] == list(screen.classes[: screen.n_treatments])
     assert (meta["stage"], meta["model"], meta["channels"], meta["fold"]) == ("full", "tiny", [1, 2, 3, 4, 5], 0)
-    assert meta["screen"] == screen.fingerprint() and meta["config"]["train"]["batch_size"] == 8
+    assert meta["config"]["train"]["batch_size"] == 8
+    assert meta["stains"] == screen.identity.stains((1, 2, 3, 4, 5))
+    held_out = set(runner.sites.valid["experiment"])
+    assert meta["learnt"] == sorted(set(screen.select("train")["experiment"]) - held_out)
 
 
 def test_metrics_csv_is_what_the_runner_saw(runner, tmp_path):

@@ -1,6 +1,7 @@
 """A training that is broken off and begun again is the one that ran through."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -10,10 +11,12 @@ from rcic.errors import BusyError, Terminated, UserError
 from rcic.files.lock import locked
 from rcic.files.names import BEST, CONFIG, LAST, METRICS, PREVIOUS, RUN
 from rcic.learn.data.stage_table import stage_table
+from rcic.learn.data.training_origin import training_origin
 from rcic.learn.runs.checkpoint import read_checkpoint
 from rcic.learn.runs.folder import run_state
 from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.callbacks import KeepBestAndLast, WellValidation
+from rcic.pixels.audit.pixel_states import pixel_states
 from tests.program import left_over
 
 EPOCHS = {"schedule__epochs": 4, "schedule__frozen_epochs": 1}
@@ -169,12 +172,13 @@ def test_a_folder_in_which_another_trains_is_left_alone(trained, config, tmp_pat
 def test_how_far_a_training_is(trained, broken_off, config, screen):
     chosen = config(**EPOCHS)
     table = stage_table(screen, chosen)
-    data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
+    data = training_origin(chosen, screen, table, pixel_states(screen), None)
     folder = broken_off(WellValidation, "on_loader_end", 2 * 3, **EPOCHS)
     assert (run_state(folder, chosen, data).kind, run_state(folder, chosen, data).epochs) == ("partial", 2)
     other = run_state(folder, config(train__seed=1, **EPOCHS), data)
     assert (other.kind, other.words) == ("stale", "another train.seed")
-    assert run_state(folder, chosen, data | {"tables": "x"}).words == "another tables (wells or labels)"
+    relabelled = replace(data, values={**data.values, "tables": "0" * 64})
+    assert run_state(folder, chosen, relabelled).words == "other tables (changed since)"
     with locked(folder):
         assert run_state(folder, chosen, data).kind == "running"
     trained("broken", **EPOCHS)

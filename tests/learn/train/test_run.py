@@ -7,14 +7,18 @@ import yaml
 
 from rcic.errors import UserError
 from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
+from rcic.files.record import Record, check_files
+from rcic.files.sealed_json import sealed
 from rcic.learn.config.resolve import read_config
+from rcic.learn.data.stage_table import stage_table
 from rcic.learn.runs.folder import IGNORED_KEYS, run_folder
 from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.callbacks import WellValidation
 from rcic.learn.train.start import build_network, starting_checkpoint
 from rcic.schema.convert import flat, to_plain
-from rcic.screen.table import write_wells
 from tests.learn.tiny import same_weights, weights_of
+from tests.records import content_of, tamper
+from tests.tables import write_wells
 
 FILES = {BEST, LAST, CONFIG, METRICS, RUN, HELD_OUT}
 
@@ -27,8 +31,12 @@ def test_a_run_folder_holds_what_was_promised(trained, config, screen):
     folder = trained()
     assert files_below(folder) == FILES
     assert folder.parts[-4:] == ("full", "[1,2,3,4,5]", "fold_0", "tiny")
-    record = json.loads((folder / RUN).read_text())
-    assert record["status"] == "done" and record["best"]["epoch"] == 1 and record["screen"] == screen.fingerprint()
+    record = content_of(folder / RUN)
+    assert record["status"] == "done" and record["best"]["epoch"] == 1
+    assert set(record["made_from"]) == {"images", "wells", "tables", "audit", "pixels"}
+    assert record["made_from"]["wells"] == screen.identity.wells(set(screen.select("train")["experiment"]))
+    assert set(record["files"]) == {BEST, LAST, CONFIG, METRICS, HELD_OUT}
+    check_files(folder / RUN, Record("training", files=record["files"]))
     assert record["versions"]["torch"] and record["processes"] == 1 and record["start"] == "random weights"
     resolved = read_config(folder / CONFIG)
     assert resolved.train.device == "cpu" and resolved.schedule == config().schedule
@@ -79,7 +87,7 @@ def test_other_wells_or_labels_are_another_run(trained, screen, tmp_path):
     folder = trained(**settings)
     assert trained(**settings) == folder
     write_wells(pseudo / "pseudo.csv", wells.assign(label=[0, 1, 2, 4]), screen)
-    with pytest.raises(UserError, match=r"finished with another tables \(wells or labels\)"):
+    with pytest.raises(UserError, match=r"finished with other tables \(changed since\); choose another --log_root"):
         trained(**settings)
 
 
@@ -146,11 +154,14 @@ def test_an_interrupted_run_is_recorded_and_begun_anew(trained, tmp_path, monkey
     assert read_run_record(trained())["status"] == "done"
 
 
-def test_a_new_run_clears_what_an_earlier_one_left(trained):
-    folder = trained(log__tensorboard=True, schedule__epochs=2)
+def test_a_new_run_clears_what_an_earlier_one_left(trained, tmp_path):
+    with pytest.raises(UserError, match="cannot recover"):
+        trained(schedule__max_lr=1e30, log__tensorboard=True)
+    (record,) = tmp_path.rglob(RUN)
+    (record.parent / "tensorboard" / "train").mkdir(parents=True)
     with pytest.raises(UserError, match="cannot recover"):
         trained(force=True, schedule__max_lr=1e30)
-    assert files_below(folder) == {RUN, CONFIG, HELD_OUT}
+    assert files_below(record.parent) == {RUN, CONFIG, HELD_OUT} and not (record.parent / "tensorboard").exists()
 
 
 def test_later_stages_start_from_earlier_ones(trained, screen):
@@ -173,10 +184,41 @@ def test_the_start_is_the_earlier_stages_best(trained, screen, config, tmp_path)
     assert own["head.weight"].shape == (screen.n_treatments, 32)
 
 
-def test_the_record_of_a_broken_file_is_empty(tmp_path):
-    assert read_run_record(tmp_path / "absent") == {}
+def test_the_record_of_a_broken_file_is_refused_that_of_none_is_empty(tmp_path):
+    assert read_run_record(tmp_path / "absent") == read_run_record(tmp_path) == {}
     (tmp_path / RUN).write_text('{"status": "do')
-    assert read_run_record(tmp_path) == {}
+    with pytest.raises(UserError, match=r"run\.json: cannot be read as JSON \(.*\); train it again with --force$"):
+        read_run_record(tmp_path)
+    (tmp_path / RUN).write_text('{"status": "done", "screen": "1"}')  # of version 0.1
+    assert read_run_record(tmp_path) == {"status": "done", "screen": "1"}
+    (tmp_path / RUN).write_text(sealed({"status": "done"}))
+    assert read_run_record(tmp_path) == {"status": "done"}
+    tamper(tmp_path / RUN, status="failed")
+    with pytest.raises(
+        UserError, match=r"run\.json: is damaged, or was changed by hand.*; train it again with --force$"
+    ):
+        read_run_record(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ['{"status": "do', "[]"])
+def test_a_training_whose_record_is_damaged_is_refused_and_may_be_forced(trained, damage):
+    folder = trained()
+    (folder / RUN).write_text(damage)
+    with pytest.raises(UserError, match=r"run\.json: .*; train it again with --force$"):
+        trained()
+    assert trained(force=True) == folder and read_run_record(folder)["status"] == "done"
+
+
+def test_a_training_of_version_0_1_is_done_if_its_fingerprints_fit(trained, screen, config):
+    folder = trained()
+    table = stage_table(screen, config()).fingerprint()
+    (folder / RUN).write_text(json.dumps({"status": "done", "screen": screen.fingerprint(), "tables": table}))
+    assert trained() == folder
+    (folder / RUN).write_text(json.dumps({"status": "done", "screen": "x", "tables": table}))
+    with pytest.raises(
+        UserError, match=r"finished with other wells, classes or grey levels; choose another --log_root"
+    ):
+        trained()
 
 
 def test_run_folder_has_a_fold_but_in_stage_one(config):

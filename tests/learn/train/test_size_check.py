@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from rcic.errors import UserError
+from rcic.errors import Exhausted, UserError
 from rcic.learn.models import build_model
-from rcic.learn.train.size_check import check_sizes, sides_of
+from rcic.learn.train.size_check import check_sizes, sides_of, takes
 
 NETWORKS = ("tiny", "densenet_small", "se_resnext_small", "tf_efficientnet_lite0", "vgg11", "resnet18")
 
@@ -81,3 +81,12 @@ def test_asking_draws_nothing(config):
     before = torch.get_rng_state()
     check_sizes(config(model__name="se_resnext_small", data__size=64))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_lack_of_memory_is_not_the_size_s_fault():
+    class Lacking(torch.nn.Module):
+        def forward(self, _):
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+    with pytest.raises(Exhausted, match=r"^a network for images of 64 x 64 pixels: not enough memory for it; "):
+        takes(Lacking(), 3, 64)

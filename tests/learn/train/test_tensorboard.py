@@ -20,8 +20,7 @@ def scalars(folder) -> dict[str, list[tuple[int, float]]]:
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     found: dict[str, list[tuple[int, float]]] = {}
-    (path,) = folder.iterdir()
-    for event in EventFileLoader(str(path)).Load():
+    for event in [event for path in sorted(folder.iterdir()) for event in EventFileLoader(str(path)).Load()]:
         for value in event.summary.value:
             number = value.simple_value or value.tensor.float_val[0]
             found.setdefault(value.tag, []).append((event.step, round(number, 6)))
@@ -52,3 +51,30 @@ def test_a_full_disk_ends_the_metrics_and_nothing_else(tmp_path, capsys, room):
         assert 0 < len(kept) < 8  # whole events only
     log(logger, 9)
     assert {path: path.stat().st_size for path in sizes} == sizes
+
+
+ROW = {"epoch": 2, "seconds": 3.0, "lr": 0.1, "train_loss": 0.5, "valid_loss": 0.7, "map3": 0.2, "top1 HUVEC": 0.25}
+
+
+def test_an_epoch_that_a_kill_left_out_is_added_once(tmp_path):
+    folder = tmp_path / "tb"
+    log(TensorBoard(folder), 1)
+    for name in ("later", "latest"):
+        logger = TensorBoard(folder)
+        logger.name += f".{name}"
+        logger.restore(ROW)
+    assert scalars(folder / "train") == {"loss": [(1, 1.0), (2, 0.5)], "lr": [(1, 0.1), (2, 0.1)]}
+    assert scalars(folder / "valid") == {"map3": [(1, 0.1), (2, 0.2)], "loss": [(2, 0.7)], "top1 HUVEC": [(2, 0.25)]}
+
+
+def test_an_event_file_cut_short_is_one_without_its_last_epoch(tmp_path):
+    folder = tmp_path / "tb"
+    log(TensorBoard(folder), 1)
+    log(TensorBoard(folder), 2)
+    (path,) = (folder / "train").iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    logger = TensorBoard(folder)
+    logger.name += ".later"
+    logger.restore(ROW)
+    (kept, added) = sorted((folder / "train").iterdir())
+    assert kept == path and added.name.endswith(".later")

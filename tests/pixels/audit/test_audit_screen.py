@@ -18,6 +18,7 @@ from rcic.screen.table import read_screen
 from tests.disk import nearly_full
 from tests.pixels.planted import PLANTS
 from tests.program import SRC, TINY, Program, left_over, save_untrained
+from tests.records import content_of
 
 
 @pytest.fixture
@@ -40,9 +41,12 @@ def test_a_sound_screen_is_one_line(program, small_screen, tmp_path):
     out = program.run("data.py", "audit", "--data_root", small_screen, "--out_dir", tmp_path / "a")
     assert out.startswith(f"{tmp_path}/a/audit.json: 322 sites, 1,932 images (full check in ") and out.count("\n") == 1
     assert out.endswith(" s): no bad images\n")
-    facts = json.loads((tmp_path / "a/audit.json").read_text())
-    assert facts["screen"] == read_screen(small_screen).fingerprint()
-    assert (facts["mode"], facts["on_bad"], facts["sites"], facts["images"]) == ("full", "stop", 322, 1932)
+    record = json.loads((tmp_path / "a/audit.json").read_text())
+    facts, made_from = record["facts"], record["made_from"]
+    assert made_from["wells"] == read_screen(small_screen).identity.wells()
+    assert len(made_from["pixels"]) == 28 and all(plate["pixels"] for plate in made_from["pixels"].values())
+    assert record["made_with"] == {"mode": "full", "on_bad": "stop"}
+    assert (facts["sites"], facts["images"]) == (322, 1932)
     assert (facts["by_kind"], facts["by_plate"]) == ({}, {}) and len(facts["marks"]) == 28 and facts["seconds"] >= 0
     assert (tmp_path / "a/audit.csv").read_text() == "id_code,site,channel,file,kind,detail\n"
 
@@ -65,7 +69,7 @@ def test_every_kind_is_in_the_report(program, screen, tmp_path, mode):
     table = pd.read_csv(tmp_path / "a/audit.csv")
     assert dict(zip(table["file"], table["kind"], strict=True)) == planted and table["file"].is_monotonic_increasing
     assert set(table["site"]) == {2} and set(table["channel"]) == {3} and not left_over(tmp_path)
-    facts = json.loads((tmp_path / "a/audit.json").read_text())
+    facts = json.loads((tmp_path / "a/audit.json").read_text())["facts"]
     assert facts["by_kind"] == table["kind"].value_counts().to_dict()
     plate = table["file"].str.rpartition("/")[0]
     assert {name: sum(kinds.values()) for name, kinds in facts["by_plate"].items()} == plate.value_counts().to_dict()
@@ -119,7 +123,7 @@ def test_a_packed_screen_is_audited(program, screen, tmp_path, capsys):
     pack(screen, tmp_path / "packed", (), threads=2, verify=False)
     for mode, kinds in (("quick", {"left-out": 1}), ("full", {"left-out": 1, "zero": 1})):
         audit(tmp_path / "packed", tmp_path / mode, mode, "drop", 2)
-        assert json.loads((tmp_path / mode / "audit.json").read_text())["by_kind"] == kinds
+        assert json.loads((tmp_path / mode / "audit.json").read_text())["facts"]["by_kind"] == kinds
     assert "HUVEC-01/Plate1" in capsys.readouterr().out
 
 
@@ -150,9 +154,10 @@ def test_a_report_that_cannot_be_written(program, small_screen, tmp_path):
     line = program.refuse("data.py", "audit", "--data_root", small_screen, "--out_dir", tmp_path / "file/a")
     assert line.startswith(f"{tmp_path}/file/a/audit.json: not written, part of the path is a file")
     words = ["audit", "--data_root", small_screen, "--out_dir", tmp_path / "a", "--mode=quick"]
-    with nearly_full(300):
-        line = program.refuse("data.py", *words)
-    assert line.startswith(f"{tmp_path}/a/audit.json: not written, ") and not list((tmp_path / "a").iterdir())
+    for room, name in ((0, "audit.csv"), (300, "audit.json")):
+        with nearly_full(room):
+            line = program.refuse("data.py", *words)
+        assert line.startswith(f"{tmp_path}/a/{name}: not written, ") and not list((tmp_path / "a").iterdir())
 
 
 # --- who asks for it --------------------------------------------------------------------------------------------------
@@ -196,8 +201,8 @@ def test_a_training_of_another_screen_is_refused(program, screen, config, tmp_pa
     table = screen / "train_controls.csv"
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     line = program.refuse(*train(config, screen))
-    said = f"{tmp_path}/audit/audit.json: of another screen, or of other tables than {screen} has now; run python src/"
-    assert line.startswith(said)
+    said = f"{tmp_path}/audit/audit.json: of another screen than {screen} is now, with other wells "
+    assert line.startswith(said) and "; run python src/data.py audit" in line
 
 
 def test_it_is_refused_before_torch_is_imported(screen, config):
@@ -212,7 +217,7 @@ def test_a_training_goes_with_an_audit_or_without_one_that_is_not_wanted(program
     program.run("data.py", "audit", "--data_root", screen, "--out_dir", tmp_path / "audit", "--mode=quick")
     program.run(*train(config, screen))
     (record,) = (tmp_path / "logs").rglob("run.json")
-    assert json.loads(record.read_text())["audit"] == ""
+    assert content_of(record)["made_from"]["audit"] == ""
     assert "done already, skipped" in program.run(*train(config, screen), "--set=data.audit=off")
 
 

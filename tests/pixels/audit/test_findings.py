@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
+from rcic.files.record import Record
 from rcic.pixels.audit.findings import (
     FINDINGS,
     REPORT,
     Audit,
     Finding,
     Unaudited,
+    origin_of,
     read_audit,
     read_findings,
     write_audit,
@@ -117,9 +119,10 @@ def screen(write_root, wells):
 def write(screen, tmp_path):
     """Return a function that writes an audit of the screen and returns its folder."""
 
-    def written(audit, **facts):
-        facts = {"screen": screen.fingerprint(), "mode": "full"} | facts
-        write_audit(tmp_path / "audit", audit, facts, folder_states(screen))
+    def written(audit, **changed):
+        decided = {"mode": "full", "on_bad": audit.on_bad}
+        facts = {"seconds": 1.5, "marks": folder_states(screen)}
+        write_audit(tmp_path / "audit", audit, Record("audit", origin_of(screen) | changed, decided, facts=facts))
         return tmp_path / "audit"
 
     return written
@@ -155,8 +158,8 @@ def test_a_root_that_was_never_audited(screen, tmp_path):
 
 
 def test_the_audit_of_another_screen(write, screen):
-    folder = write(audit_of(), screen="another")
-    said = f"{folder}/audit.json: of another screen, or of other tables than {screen.root} has now; "
+    folder = write(audit_of(), sites=[1, 2, 3])
+    said = f"{folder}/audit.json: of another screen than {screen.root} is now, with other sites (3 then, 2 now; 3 is "
     assert refusal(folder, screen).startswith(said)
 
 
@@ -169,7 +172,7 @@ def test_a_root_that_has_changed_since(write, screen):
     assert said.endswith(" --mode=full --on_bad=drop")
 
 
-@pytest.mark.parametrize("spoil", ["edited", "no table", "half", "text", "a list", "not text", "no marks", "skip"])
+@pytest.mark.parametrize("spoil", ["edited", "no table", "half", "text", "a list", "not text", "skip"])
 def test_a_report_that_is_not_whole(write, screen, spoil):
     folder = write(audit_of(*BAD))
     report, table = folder / REPORT, folder / FINDINGS
@@ -177,21 +180,20 @@ def test_a_report_that_is_not_whole(write, screen, spoil):
         table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     elif spoil == "no table":
         table.unlink()
-    elif spoil == "no marks":
-        report.write_text(
-            json.dumps({key: value for key, value in json.loads(report.read_text()).items() if key != "marks"})
-        )
     elif spoil == "skip":
         report.write_text(report.read_text().replace('"drop"', '"skip"'))
     else:
         content = {"half": report.read_text()[:99], "text": "x", "a list": "[]", "not text": "\udcff"}[spoil]
         report.write_bytes(content.encode(errors="surrogateescape"))
-    assert "damaged, or audit.csv beside it is of another audit" in refusal(folder, screen)
+    said = refusal(folder, screen)
+    assert "damaged" in said or "is missing" in said or "JSON" in said
+    assert said.startswith(f"{folder}/audit.") and "; run " in said
 
 
 def test_the_report_is_plain_json(write, screen):
-    facts = json.loads((write(audit_of(*BAD), seconds=1.5) / REPORT).read_text())
-    assert facts["seconds"] == 1.5 and facts["on_bad"] == "drop" and len(facts["marks"]) == 3
+    record = json.loads((write(audit_of(*BAD)) / REPORT).read_text())
+    assert record["facts"]["seconds"] == 1.5 and len(record["facts"]["marks"]) == 3
+    assert record["made_with"] == {"mode": "full", "on_bad": "drop"} and list(record["files"]) == [FINDINGS]
 
 
 def test_findings_are_told_whatever_was_decided(write, screen):
@@ -199,7 +201,7 @@ def test_findings_are_told_whatever_was_decided(write, screen):
     assert read_findings(folder, screen)["id_code"].tolist() == audit_of(*BAD).findings["id_code"].tolist()
     (screen.root / "train/HUVEC-01/Plate1/new.png").touch()  # of which `read_audit` says that the images have changed
     assert len(read_findings(folder, screen)) == 4
-    with pytest.raises(Unaudited, match=r"another screen, or of other tables"):
-        read_findings(write(audit_of(), screen="another"), screen)
+    with pytest.raises(Unaudited, match=r"another screen than .* with other sites"):
+        read_findings(write(audit_of(), sites=[1]), screen)
     with pytest.raises(Unaudited, match=r"were not audited"):
         read_findings(folder / "nothing", screen)

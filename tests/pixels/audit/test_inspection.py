@@ -54,7 +54,8 @@ def test_all_of_them_at_once(write_root, wells, threads):
         planted[path.relative_to(root).as_posix()] = kind
     found = findings(FileStore(root), wells, FULL, threads)
     assert {one.file: one.kind for one in found} == planted and len(found) == len(planted)
-    assert {*planted.values(), "left-out", "duplicate", "ambiguous", "not-tiff"} == set(KINDS)
+    others = {"left-out", "duplicate", "ambiguous", "not-tiff", "levels", "unreadable"}
+    assert {*planted.values()} | others == set(KINDS)
 
 
 COPIES = {
@@ -175,7 +176,7 @@ def test_a_packed_plate_of_another_size_is_found(write_root, pack_root, wells):
 
 def test_a_plate_that_was_never_packed_is_missing(write_root, pack_root, wells):
     store = PackedStore(pack_root(write_root()))
-    more = wells.assign(experiment=wells["experiment"].replace("HUVEC-03", "HUVEC-09"))
+    more = wells.replace({"HUVEC-03": "HUVEC-09"}, regex=True)
     found = findings(store, more, FULL)
     assert [one.kind for one in found] == ["missing"] * 24 and {one.id_code[:8] for one in found} == {"HUVEC-09"}
 

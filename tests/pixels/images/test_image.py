@@ -108,7 +108,7 @@ def test_a_transparent_grey_value_does_no_harm(tmp_path):
 def test_missing_and_unreadable(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.png: no such image file"):
         read_png(tmp_path / "nowhere.png")
-    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+    with pytest.raises(UserError, match="the image is a folder, not a regular file"):
         read_png(tmp_path)
 
 

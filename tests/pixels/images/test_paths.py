@@ -134,7 +134,7 @@ def test_what_is_wrong_with_a_tiff_is_said(tmp_path):
     for image, kind, reason in (
         (DEEP[0].astype(np.uint8), "depth", "pixels of uint8, but the screen spec has images.bits: 16"),
         (DEEP[0].astype(np.float32), "depth", "pixels of float32"),
-        (DEEP, "channels", "has 2 x 9 x 12 pixels, but 1 channel of height x width"),
+        (DEEP, "channels", "has 2 pages of 9 x 12 pixels, but 1 channel is expected"),
     ):
         write(path, image, photometric="minisblack")
         with pytest.raises(BadImage, match=reason) as caught:

@@ -23,7 +23,7 @@ NAMELESS = [
     "../full/RPE-01/Plate1",
     "full/a/b/Plate1",
 ]
-NAMELESS += ["/etc/RPE-01/Plate1", "full/RPE-01/Plate1/", "full/RPE-01/Plate01", "full/.x/Plate1", "full/a\\b/Plate1"]
+NAMELESS += ["/etc/RPE-01/Plate1", "full/RPE-01/Plate1/", "full/RPE-01/Plate", "full/.x/Plate1", "full/a\\b/Plate1"]
 NAMELESS += ["full/RPE-01/../Plate1", "064/RPE-01/Plate1", "full/a\nb/Plate1", f"full/{'x' * 101}/Plate1"]
 
 
@@ -59,9 +59,11 @@ def test_a_name_that_is_no_plate_s_is_refused(tmp_path, name):
         ("[1", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[1]", "is not a JSON object"),
-        ("{}", "packed in format None, this program reads format 1"),
-        (WHOLE | {"version": 2}, "packed in format 2"),
+        ("{}", "packed in format None, this program reads format 2"),
+        (WHOLE | {"version": 3}, "packed in format 3"),
         (WHOLE | {"screen": 3}, "lacks screen, sizes or arrays"),
+        (WHOLE | {"plates": {"RPE-01/Plate1": {"files": 3, "pixels": ""}}}, "lacks screen, sizes or arrays"),
+        (WHOLE | {"plates": {"RPE-01/Plate1": "0"}}, "lacks screen, sizes or arrays"),
         (WHOLE | {"sizes": [0]}, "lacks screen, sizes or arrays"),
         (WHOLE | {"sizes": [True]}, "lacks screen, sizes or arrays"),
         (WHOLE | {"sizes": None}, "lacks screen, sizes or arrays"),
@@ -89,11 +91,13 @@ FACTS = {"shape": [2, 6, 8, 8], "attributes": TOLD}
         (FACTS | {"shape": [2, 6, 8]}, "lacks shape"),
         (FACTS | {"attributes": TOLD | {"sites": [["B02", []]] * 2}}, "lacks shape"),
         (FACTS | {"attributes": TOLD | {"sites": [["B02", 1]] * 2}}, "is not that of a plate"),
+        (FACTS | {"attributes": TOLD | {"channels": None}}, "lacks shape"),
+        (FACTS | {"attributes": TOLD | {"channels": 6}}, "lacks shape"),
         (FACTS | {"shape": [-2, 6, 8, 8]}, "is not that of a plate"),
         (FACTS | {"shape": [2, 5, 8, 8]}, "is not that of a plate"),
         (FACTS | {"shape": [2, 6, 8, 2**40]}, "is not that of a plate"),
         (FACTS | {"shape": [2, 6, 8.0, 8]}, "is not that of a plate"),
-        (FACTS, "packed file cannot be read: No such file"),
+        (FACTS, "the packed file is missing"),
     ],
 )
 def test_an_array_that_says_something_else_is_refused(tmp_path, facts, message):

@@ -121,11 +121,21 @@ def test_what_cannot_be_used_is_listed_and_the_rest_is_packed(small_screen, tmp_
 
 def test_verify_names_an_image_that_differs(small_screen, tmp_path, packed):
     shutil.copytree(small_screen, tmp_path / "png")
-    pngs = sorted((tmp_path / "png/train").rglob("*.png"))
-    shutil.copyfile(pngs[0], pngs[1])
-    name = pngs[1].relative_to(tmp_path / "png/train").as_posix()
+    pngs = sorted((tmp_path / "png/train").rglob("*.png"))[:2]
+    shorter, longer = sorted(pngs, key=lambda path: path.stat().st_size)
+    longer.write_bytes(shorter.read_bytes().ljust(longer.stat().st_size, b"\0"))  # of the same size
+    name = longer.relative_to(tmp_path / "png/train").as_posix()
     with pytest.raises(UserError, match=f"2 packed images differ from their files, first {name}"):
         pack(tmp_path / "png", packed, (), threads=2, verify=True)
+
+
+def test_images_that_changed_since_are_not_taken_for_the_packed_ones(small_screen, tmp_path, packed):
+    shutil.copytree(small_screen, tmp_path / "png")
+    pngs = sorted((tmp_path / "png/train").rglob("*.png"))
+    pngs[0].write_bytes(pngs[0].read_bytes() + b"\0")
+    plate = pngs[0].parent.relative_to(tmp_path / "png/train").as_posix()
+    with pytest.raises(UserError, match=f"full/{plate}: the plate's image files changed since"):
+        pack(tmp_path / "png", packed, (), threads=2, verify=False)
 
 
 def arrays_of(out: Path) -> int:

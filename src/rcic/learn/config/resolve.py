@@ -14,12 +14,13 @@ from typing import Any
 
 import yaml
 
-from rcic.errors import UserError, brief, nearest
+from rcic.errors import CannotRead, UserError, brief, nearest
 from rcic.files.atomic import whole
 from rcic.files.names import PACKAGE, shipped_path
+from rcic.files.regular import regular_path
 from rcic.learn.config.rules import check
 from rcic.learn.config.settings import Config
-from rcic.schema.convert import Places, flat, from_plain, to_plain
+from rcic.schema.convert import Places, flat, from_plain, hint_of, to_plain
 from rcic.schema.document import read_document, read_yaml_value
 
 CONFIGS = PACKAGE / "configs"  # shipped with the package
@@ -95,8 +96,8 @@ def override(config: Config, key: str, value: Any, place: str | None = None) -> 
 def parse_overrides(text: str) -> dict[str, Any]:
     """Return ``{"schedule.epochs": 3}`` from ``"schedule.epochs=3,model.name=tiny"``; values are read as YAML.
 
-    A comma separates two settings only where a ``key=`` follows, so that lists can be given. Raises UserError for text
-    that is not of this form, or a key that is given twice.
+    A comma separates two settings only where a ``key=`` follows, so that lists can be given. A value of a text key,
+    such as a path, is taken as it is typed. Raises UserError for text that is not of this form, or a key given twice.
     """
     settings: dict[str, Any] = {}
     for setting in re.split(r",(?=[\w.]+=)", text) if text else []:
@@ -106,15 +107,26 @@ def parse_overrides(text: str) -> dict[str, Any]:
             raise UserError(f"--set: {brief(setting)} is not of the form key=value")
         if key in settings:
             raise UserError(f"--set {key}: is given twice, as {brief(settings[key])} and as {brief(value)}")
-        settings[key] = read_yaml_value(value, f"--set {key}")
+        settings[key] = value.strip() if _is_text(key, value.strip()) else read_yaml_value(value, f"--set {key}")
     return settings
 
 
+def _is_text(key: str, value: str) -> bool:
+    """Whether a value is text to be taken as it is typed: that of a text key, unless it is quoted, empty or null."""
+    is_plain = value[:1] not in ("", "'", '"') and value.lower() not in ("~", "null")
+    return is_plain and hint_of(Config, key) in (str, str | None)
+
+
 def check_named_files(config: Config) -> None:
-    """Raise UserError if a weight file named in the config does not exist."""
+    """Raise UserError if a weight file named in the config does not exist, or cannot be read."""
     for key, name in (("model.weights_file", config.model.weights_file), ("init.checkpoint", config.init.checkpoint)):
-        if name is not None and not Path(name).is_file():
-            raise UserError(f"{key} is {name!r}, but there is no such file")
+        try:
+            if name is not None:
+                regular_path(name)
+        except FileNotFoundError:
+            raise UserError(f"{key} is {name!r}, but there is no such file") from None
+        except CannotRead as error:
+            raise UserError(f"{key} is {name!r}, which {error.reason}") from error
 
 
 def write_config(config: Config, path: Path) -> None:

@@ -3,16 +3,20 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError, nearest, program
+from rcic.files.record import check_files, read_record
+from rcic.files.regular import is_there
 from rcic.learn.config.settings import Config
+from rcic.screen.folds import check_folds
 from rcic.screen.table import Screen, read_wells
 
-PSEUDO_TABLE = "pseudo.csv"
+PSEUDO_TABLE, PSEUDO_RECORD = "pseudo.csv", "pseudo.json"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class StageTable:
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of the training and validation wells, their labels and the classes."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256(repr(self.classes).encode())
         for wells in (self.train, self.valid):
             pairs = zip(wells["id_code"], wells["label"], strict=True)
@@ -81,12 +89,13 @@ def _control(screen: Screen, seed: int) -> StageTable:
 def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
     """The treatment wells of one fold, written by ``rcic data folds``."""
     paths = [folds_dir / f"{split}_{fold}.csv" for split in ("train", "valid")]
-    if missing := [str(path) for path in paths if not path.exists()]:
+    if missing := [str(path) for path in paths if not is_there(path)]:
         existing = sorted(int(path.stem[6:]) for path in folds_dir.glob("train_*.csv") if path.stem[6:].isdigit())
         raise UserError(
             f"{missing[0]}: no table of fold {fold} (existing folds: {existing or 'none'}); write them with "
             f"{program('data')} folds {screen.flags} --out_dir {folds_dir}"
         )
+    check_folds(folds_dir, [path.name for path in paths], screen)
     train, valid = (_read_treatments(path, screen, "train") for path in paths)
     if shared := sorted(set(train["experiment"]) & set(valid["experiment"])):
         raise UserError(
@@ -98,11 +107,14 @@ def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
 def _with_pseudo(screen: Screen, full: StageTable, pseudo_dir: Path) -> StageTable:
     """The fold's training wells and the pseudo-labelled test wells. The validation wells are unchanged."""
     path = pseudo_dir / PSEUDO_TABLE
-    if not path.exists():
+    if not is_there(path):
         raise UserError(
             f"{path}: no pseudo-labels; write them with {program('inference')} pseudo-label (see its --help) from the "
             "predictions of stage II"
         )
+    again = f"run {program('inference')} pseudo-label again, or remove {PSEUDO_RECORD} to use a table of your own"
+    if (record := read_record(path.with_name(PSEUDO_RECORD), "pseudo-labels", again)) is not None:
+        check_files(path.with_name(PSEUDO_RECORD), record, [path.name], again)
     pseudo = _read_treatments(path, screen, "test")
     return replace(full, train=pd.concat([full.train, pseudo], ignore_index=True))
 

@@ -6,17 +6,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcic.errors import UserError
-from rcic.files.names import BEST, channel_name
+from rcic.files.names import BEST, CONFIG, channel_name
 from rcic.learn.config.for_screen import channel_sets, for_screen, has_controls
 from rcic.learn.config.resolve import resolve
 from rcic.learn.config.rules import STAGES
 from rcic.learn.config.settings import Config
 from rcic.learn.data.audit_policy import audit_of_training
 from rcic.learn.data.stage_table import PSEUDO_TABLE, StageTable, stage_table
+from rcic.learn.data.training_origin import training_origin
+from rcic.learn.grid.epoch_sites import EpochSites, epoch_sites
 from rcic.learn.grid.grid_options import GridOptions
-from rcic.learn.runs.folder import RunState, init_path, lacks_start, run_folder, run_state
+from rcic.learn.runs.folder import RunState, init_path, lacks_start, run_folder, run_state, weights_path
+from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import log_main
 from rcic.pixels.audit.findings import Audit
+from rcic.pixels.audit.pixel_states import pixel_states
+from rcic.pixels.images.pixel_state import PlatePixels
+from rcic.schema.convert import from_plain, read_yaml
 from rcic.screen.table import Screen
 
 
@@ -78,9 +84,10 @@ class GridTables:
 
     def __init__(self, screen: Screen, log_root: Path):
         self.screen, self.log_root = screen, log_root
-        self.fingerprint = screen.fingerprint()
         self.made: dict[Config, tuple[StageTable, str]] = {}
+        self.counts: dict[Config, EpochSites] = {}
         self.audits: dict[tuple[str, str], Audit | None] = {}
+        self.states: dict[tuple[str, str], PlatePixels] = {}
 
     def of(self, config: Config) -> tuple[StageTable, str]:
         """Return the table of a training and its fingerprint. Raises UserError for tables that cannot be used."""
@@ -94,6 +101,19 @@ class GridTables:
         """Return the table of a training or, if stage III has no pseudo-labels yet, that of stage II."""
         return self.of(replace(config, stage="full") if lacks_labels(config) else config)[0]
 
+    def epoch_sites(self, config: Config) -> EpochSites:
+        """Return the sites that each epoch of a training reads, counted once for all channel sets of a stage and fold.
+
+        Raises UserError for images that are missing. Imports torch.
+        """
+        config = replace(config, stage="full") if lacks_labels(config) else config
+        plain = Config(stage=config.stage, data=replace(config.data, channels=(1,)), train=config.train)
+        plain = replace(plain, model=replace(plain.model, bn=config.model.bn))
+        plain = replace(plain, schedule=config.schedule, progressive=config.progressive)
+        if plain not in self.counts:
+            self.counts[plain] = epoch_sites(config, self.screen, self.of(config)[0], self.audit(config))
+        return self.counts[plain]
+
     def audit(self, config: Config) -> Audit | None:
         """Return the audit of a training. Raises UserError if it needs one and there is none."""
         key = config.data.audit, config.data.audit_dir
@@ -103,17 +123,39 @@ class GridTables:
 
     def state(self, cell: GridCell) -> RunState:
         """Return the state of a training. Without pseudo-labels the tables of stage III are not compared."""
-        audit = self.audit(cell.config)
-        data = {"screen": self.fingerprint, "audit": "" if audit is None else audit.digest(cell.config.data.channels)}
-        if not lacks_labels(cell.config):
-            data["tables"] = self.of(cell.config)[1]
-        return run_state(cell.folder, cell.config, data)
+        return run_state(cell.folder, cell.config, self.origin(cell.config))
+
+    def origin(self, config: Config) -> Origin:
+        """Return what a training is made from; without pseudo-labels yet, stage III has no tables to compare."""
+        audit, key = self.audit(config), (config.data.audit, config.data.audit_dir)
+        if key not in self.states:
+            self.states[key] = pixel_states(self.screen, audit)
+        origin = training_origin(config, self.screen, self.nearest(config), self.states[key], audit)
+        if lacks_labels(config):
+            origin = replace(origin, values={name: value for name, value in origin.values.items() if name != "tables"})
+        return origin.with_start(init_path(config, self.log_root) or weights_path(config))
 
     def lacks(self, cell: GridCell) -> str:
         """Return the missing requirement of a training, '' if it can begin."""
         if lacks_labels(cell.config):
             return f"{Path(cell.config.data.pseudo_dir) / PSEUDO_TABLE}: no pseudo-labels (predict-all, pseudo-label)"
-        return lacks_start(cell.config, self.log_root)
+        return lacks_start(cell.config, self.log_root) or self._stale_start(cell.config)
+
+    def _stale_start(self, config: Config) -> str:
+        """Return why an earlier stage's training is not one of this screen any more, "" if it is or cannot be known."""
+        path = init_path(config, self.log_root)
+        if (
+            path is None
+            or config.init.checkpoint is not None
+            or not (folder := path.parents[1]).joinpath(CONFIG).exists()
+        ):
+            return ""
+        try:
+            made_with = from_plain(Config, read_yaml(folder / CONFIG), str(folder / CONFIG))
+            state = run_state(folder, made_with, self.origin(made_with))
+        except UserError:
+            return ""
+        return f"{folder}: was trained with {state.words}; train it again with --force" if state.kind == "stale" else ""
 
 
 def lacks_labels(config: Config) -> bool:

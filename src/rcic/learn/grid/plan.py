@@ -39,9 +39,9 @@ def remaining_of(cell: GridCell, state: RunState, tables: GridTables, cost: Cost
     epochs = 0 if state.kind not in _LEFT else schedule.frozen_epochs + schedule.epochs - state.epochs
     if cost is None or state.kind not in _LEFT:
         return Remaining(epochs)
-    table, n_sites = tables.nearest(cell.config), 1 if cell.config.data.stack_sites else len(cell.config.data.sites)
-    epoch_seconds = n_sites * (len(table.train) * cost.train + len(table.valid) * cost.valid)
-    return Remaining(epochs, epochs * epoch_seconds, cost.at_the_end)
+    sites, done = tables.epoch_sites(cell.config), state.epochs
+    predicted = sites.once + sum(sites.valid[done:]) if epochs else 0
+    return Remaining(epochs, sum(sites.train[done:]) * cost.train + predicted * cost.valid, cost.at_the_end)
 
 
 def plan_text(cells: Sequence[GridCell], states: Mapping[str, RunState]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from rcic.errors import UserError
+from rcic.files.held import held
 from rcic.launch.command import JOBS
 from rcic.launch.launch_options import LaunchOptions
 from rcic.launch.local import gpus
@@ -53,7 +54,8 @@ def run_grid(options: GridOptions, data_root: DataRoot, log_root: str, launch: L
         flags = _set(options) + (["--force"] if force and not again else [])  # the second attempt resumes the first
         return train_command(cell, data_root, Path(log_root), flags)
 
-    outcome = GridScheduler(cells, tables, launcher, command, force).run()
+    with held(Path(log_root)):
+        outcome = GridScheduler(cells, tables, launcher, command, force).run()
     _log.info(outcome.text(len(cells)))
     if outcome.failed:
         raise UserError(

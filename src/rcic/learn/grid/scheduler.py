@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcic.errors import BUSY
+from rcic.files.held import check_held
 from rcic.files.lock import owner
 from rcic.launch.command import package_command
 from rcic.launch.launcher import Launcher
@@ -35,7 +36,7 @@ class GridOutcome:
 class GridScheduler:
     """Run a grid, waiting for cells that other processes train.
 
-    ``command`` returns the command line of a cell; its second argument says whether this is another attempt.
+    ``command`` returns the command line of a cell; its second argument says whether it resumes an earlier attempt.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class GridScheduler:
             while self.waiting or self.launcher.running:
                 for name, code in self.launcher.ended().items():
                     self._settle(by_name[name], code)
+                check_held(self.tables.log_root)  # or the next training would make it anew
                 if not self._begin() and not self.launcher.running and not self._trained_elsewhere():
                     break
                 time.sleep(pause)
@@ -74,7 +76,13 @@ class GridScheduler:
         for cell in list(self.waiting):
             if not self.launcher.free:
                 break
-            if owner(cell.folder) is not None or self._is_to_come(cell) or self.tables.lacks(cell):
+            if owner(cell.folder) is not None or self._is_to_come(cell):
+                continue
+            if reason := self._maker_failed(cell):
+                self.waiting.remove(cell)
+                self.outcome.failed[cell.name] = reason
+                continue
+            if self.tables.lacks(cell):
                 continue
             self.waiting.remove(cell)
             changed = True
@@ -85,13 +93,24 @@ class GridScheduler:
                 self.outcome.failed[cell.name] = f"was trained with {state.words}; use --force to retrain from scratch"
             else:
                 self.tries[cell.name] += 1
-                self.launcher.start(cell.name, self.command(cell, self.tries[cell.name] > 1))
+                self.launcher.start(cell.name, self.command(cell, self._resumes(cell, state)))
         return changed
+
+    def _resumes(self, cell: GridCell, state: RunState) -> bool:
+        """Return whether an earlier attempt of this grid has begun the training. If not, it is still to be forced."""
+        return self.tries[cell.name] > 1 and state.kind not in ("done", "stale")
 
     def _is_to_come(self, cell: GridCell) -> bool:
         """Return whether the training that ``cell`` starts from is still to be done, here or elsewhere."""
         maker = maker_of(cell, self.cells, self.tables.log_root)
         return maker is not None and (maker in self.waiting or maker.name in self.launcher.running)
+
+    def _maker_failed(self, cell: GridCell) -> str:
+        """Return why ``cell`` cannot start from another training of the grid, "" if it can or need not."""
+        maker = maker_of(cell, self.cells, self.tables.log_root)
+        if maker is None or maker.name not in self.outcome.failed:
+            return ""
+        return f"not started: it starts from {maker.name}, which is not done"
 
     def _trained_elsewhere(self) -> bool:
         """Return whether another process trains one of the waiting cells."""

@@ -8,6 +8,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from rcic.errors import UserError, nearest
+from rcic.files.decoding import no_memory
 from rcic.learn.models import weights as imagenet
 
 
@@ -147,7 +148,7 @@ def _encoder(name: str) -> Backbone:
     try:
         encoder = get_encoder(name, in_channels=3, depth=5, weights=None)
     except (RuntimeError, ValueError) as error:
-        raise UserError(f"model {name!r} cannot be built: {error}") from error
+        raise no_memory(f"model {name!r}", error) or UserError(f"model {name!r} cannot be built: {error}") from error
     load = partial(imagenet.load_encoder, name, encoder)
     if name.startswith("efficientnet-"):
         return Backbone(EfficientNetFeatures(encoder), encoder._conv_head.out_channels, load)

@@ -3,12 +3,15 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from torch import Tensor, nn
 
 from rcic.errors import UserError
+from rcic.files.atomic import write_error
+from rcic.files.decoding import causes, no_memory
 
 _PATIENCE = 5.0  # seconds to wait for the hub's first answer
 
@@ -30,6 +33,14 @@ def timm_from_hub(name: str) -> dict[str, Tensor]:
     return _fetch(name, _repository(f"tu-{name}"), lambda: timm.create_model(name, pretrained=True))
 
 
+def local_error(path: Path, error: BaseException) -> Exception | None:
+    """Return the error of this machine that made a download to ``path`` fail, its disk or memory; None for another."""
+    for one in causes(error):
+        if isinstance(one, OSError) and one.errno is not None and write_error(path, one) is not one:
+            return write_error(path, one)
+    return no_memory(str(path), error)
+
+
 def _fetch(name: str, repository: str | None, make: Callable[[], nn.Module]) -> dict[str, Tensor]:
     """Return the state_dict of the network that ``make`` downloads. Raises UserError without repository or network."""
     from huggingface_hub import constants
@@ -41,6 +52,8 @@ def _fetch(name: str, repository: str | None, make: Callable[[], nn.Module]) -> 
             warnings.simplefilter("ignore")  # about the spelling of `weights` for timm encoders
             return make().state_dict()
     except Exception as error:  # the hub's client raises many exceptions without network
+        if told := local_error(Path(constants.HF_HUB_CACHE), error):
+            raise told from error
         raise UserError(
             f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Fetch model.safetensors of "
             f"{constants.ENDPOINT}/{repository} and name it with --set=model.weights_file=FILE, or start without: "

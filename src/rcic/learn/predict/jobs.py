@@ -1,6 +1,5 @@
 """Prediction jobs: one member on one split, with its input, its output files and the check for finished work."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,16 +11,24 @@ from numpy.typing import NDArray
 
 from rcic.decide.prediction import model_of
 from rcic.errors import UserError, nearest
-from rcic.files.atomic import sha256_of, write_well_rows
-from rcic.files.names import BEST, HELD_OUT, Member, find_members
+from rcic.files.atomic import sha256_once
+from rcic.files.names import BEST, HELD_OUT, RUN, Member, find_members
+from rcic.files.record import Record, check_files, network_id, read_record
+from rcic.files.regular import is_there
+from rcic.files.sealed_json import Unsound
+from rcic.files.well_rows import write_well_rows
 from rcic.launch.shards import Shard
 from rcic.learn.config.settings import Config
+from rcic.learn.data.training_origin import check_sites_are_there, check_stains
 from rcic.learn.predict.infer import Outputs
 from rcic.learn.predict.site_mean import average_sites, mean_of_sites, stack_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
+from rcic.learn.runs.folder import unsound_files
 from rcic.learn.runs.ranks import log_main
 from rcic.learn.runs.run_record import read_run_record
 from rcic.pixels.audit.findings import Audit
+from rcic.pixels.audit.pixel_states import of_plates
+from rcic.pixels.images.pixel_state import PlatePixels, origin_difference
 from rcic.schema.convert import from_plain
 from rcic.screen.table import Screen, read_wells
 
@@ -36,7 +43,7 @@ class PredictionJob:
     checkpoint: Checkpoint
     wells: pd.DataFrame
     files: dict[str, Path]
-    made_with: dict[str, Any]  # the record beside the outputs: when it changes, they are made again
+    record: Record  # of the outputs: when what they are made from or with changes, they are made again
     audit: Audit | None = None  # the findings on the images
 
     @cached_property
@@ -45,12 +52,20 @@ class PredictionJob:
         return from_plain(Config, self.checkpoint.meta["config"], str(self.checkpoint.path))
 
 
+@dataclass(frozen=True)
+class ImageSource:
+    """The audit of the images to read, None without one, and the identity of each plate's pixels."""
+
+    audit: Audit | None
+    states: PlatePixels
+
+
 def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
     """Return the members of the networks ``names`` whose training is done (or has no run.json); log the others.
 
-    Raises UserError if there is none of a name.
+    Raises UserError if there is none of a name, or if the weights of one that is done are not there.
     """
-    candidates = find_members(root, BEST)
+    candidates = sorted({*find_members(root, BEST), *_without_weights(root)}, key=_order)
     known = sorted({name for member in candidates for name in (member.model, model_of(member.model))})
     for name in names:
         if name not in known:
@@ -62,6 +77,8 @@ def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
     finished = []
     for member in members:
         status = read_run_record(root / member.folder).get("status", "done")
+        if status == "done" and not is_there(path := root / member.folder / BEST):
+            raise UserError(f"{path}: is missing, although the training is finished; train it again with --force")
         if status == "done":
             finished.append(member)
         else:
@@ -69,6 +86,16 @@ def finished_members(root: Path, names: Sequence[str]) -> list[Member]:
     if not finished:
         raise UserError(f"{root}: no training of {', '.join(names)} is finished")
     return finished
+
+
+def _without_weights(root: Path) -> list[Member]:
+    """Return the members whose training is done but whose weights are gone."""
+    members = [member for member in find_members(root, RUN) if not is_there(root / member.folder / BEST)]
+    return [member for member in members if read_run_record(root / member.folder).get("status") == "done"]
+
+
+def _order(member: Member) -> tuple[str, tuple[int, ...], int]:
+    return member.model, member.channels, -1 if member.fold is None else member.fold
 
 
 def members_of_shard(members: Sequence[Member], shard: Shard | None) -> list[Member]:
@@ -84,45 +111,65 @@ def plan_job(
     split: str,
     tta: tuple[str, ...],
     drop_incomplete: bool,
-    audit: Audit | None = None,
+    images: ImageSource,
 ) -> PredictionJob:
     """Return the job of the member in the run folder ``folder``, which writes into ``files``.
 
     ``split`` is test, valid (the member's held-out wells) or train (its training wells); an empty ``tta`` uses the
-    views of the member's config; bad images of the ``audit`` are not read. A model of one cell type predicts only the
+    views of the member's config; bad images of the audit are not read. A model of one cell type predicts only the
     wells of that cell type.
 
-    Raises UserError for a checkpoint that does not fit the screen, or held-out wells that are not in it.
+    Raises UserError for a checkpoint that is damaged, does not fit the screen or has learnt the labels of the wells to
+    predict, or held-out wells that are not in the screen.
     """
+    needed = [BEST] if split == "test" or not (folder / HELD_OUT).exists() else [BEST, HELD_OUT]
+    if unsound := unsound_files(folder, read_run_record(folder), needed):
+        raise UserError(f"{unsound}; train it again with --force")
     checkpoint = read_checkpoint(folder / BEST)
     config = from_plain(Config, checkpoint.meta["config"], str(checkpoint.path))
     n_classes = len(screen.classes) if config.data.controls == "classes" else screen.n_treatments
     check_classes(checkpoint, screen.classes[:n_classes], f"the screen {screen.root}")
+    check_stains(checkpoint.meta, screen, str(checkpoint.path))
+    check_sites_are_there(config.data.sites, screen, str(checkpoint.path))
     wells = _wells(screen, folder, split)
     if config.data.cell_types:
         wells = wells[wells["cell_type"].isin(config.data.cell_types)].reset_index(drop=True)
-    made_with = {
-        "checkpoint": BEST,
-        "checkpoint_sha256": sha256_of(checkpoint.path),
-        "epoch": checkpoint.meta["epoch"],
-        "screen": screen.fingerprint(),
-        "sites": list(config.data.sites),
-        "tta": list(tta or config.predict.tta),
-        "drop_incomplete": drop_incomplete,
+    if split != "train":
+        _check_unseen(checkpoint, wells)
+    audit = images.audit
+    checksum = sha256_once(checkpoint.path)
+    made_from = {
+        "checkpoint": checksum,
+        "classes": screen.identity.treatments,
+        "images": screen.identity.images(config.data.channels),
+        "wells": screen.identity.wells(set(wells["experiment"])),
+        "audit": "" if audit is None else audit.digest(config.data.channels),
+        "pixels": of_plates(images.states, screen, wells),
     }
-    if audit is not None and (bad := audit.digest(config.data.channels)):
-        made_with["audit"] = bad
-    return PredictionJob(checkpoint, wells, files, made_with, audit)
+    views = list(tta or config.predict.tta)
+    made_with = {"sites": list(config.data.sites), "tta": views, "drop_incomplete": drop_incomplete}
+    network = network_id(checksum, made_with["sites"], views)
+    facts = {
+        "network": network,
+        "epoch": checkpoint.meta["epoch"],
+        "run_folder": str(folder),
+        **screen.source_facts,
+    }
+    kind = "prediction" if "logits" in files else "embedding"
+    return PredictionJob(checkpoint, wells, files, Record(kind, made_from, made_with, facts=facts), audit)
 
 
 def is_predicted(job: PredictionJob) -> bool:
     """Return whether a job's files are complete and their record is that of the job."""
-    if not all(path.exists() for path in job.files.values()):
-        return False
+    path, wanted = job.files["record"], job.record
     try:
-        return bool(json.loads(job.files["record"].read_text(encoding="utf-8")) == job.made_with)
-    except ValueError:
+        found = read_record(path, wanted.kind)
+        if found is None or dict(found.made_with) != dict(wanted.made_with):
+            return False
+        check_files(path, found)
+    except Unsound:
         return False
+    return not origin_difference(found.made_from, wanted.made_from)
 
 
 def write_predictions(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame, n_treatments: int) -> None:
@@ -133,13 +180,22 @@ def write_predictions(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame, 
     by_site, wells = stack_sites(outputs.first[:, :n_treatments], rows)  # (N, S, K)
     all_views, _ = stack_sites(outputs.logits[:, :n_treatments], rows)
     arrays: dict[str, NDArray[Any]] = {"sites": by_site, "logits": mean_of_sites(all_views)}
-    write_well_rows(job.files, arrays, wells["id_code"], job.made_with)
+    write_well_rows(job.files, arrays, wells["id_code"], job.record)
 
 
 def write_embeddings(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame) -> None:
     """Write the embeddings (N, D) float32 of the wells of ``rows``. Raises UserError if a file cannot be written."""
     embeddings, wells = average_sites(outputs.embedding, rows)
-    write_well_rows(job.files, {"embeddings": embeddings}, wells["id_code"], job.made_with)
+    write_well_rows(job.files, {"embeddings": embeddings}, wells["id_code"], job.record)
+
+
+def _check_unseen(checkpoint: Checkpoint, wells: pd.DataFrame) -> None:
+    """Raise UserError if a network has learnt the labels of an experiment that it is to predict."""
+    if seen := sorted(set(checkpoint.meta.get("learnt", ())) & set(wells["experiment"])):
+        raise UserError(
+            f"{checkpoint.path}: has learnt the labels of {seen[0]}, which is among the wells to predict, so its "
+            "answers there would look too good; train it again with the present tables"
+        )
 
 
 def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
@@ -156,6 +212,6 @@ def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
 def _held_out(folder: Path, screen: Screen) -> pd.DataFrame:
     """Return the validation wells of a run, from the table in its folder."""
     path = folder / HELD_OUT
-    if not path.exists():
+    if not is_there(path):
         raise UserError(f"{path}: no such file, so the held-out wells are unknown; use --splits=test")
     return read_wells(path, screen)

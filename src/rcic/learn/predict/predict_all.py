@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from rcic.files.held import held
 from rcic.files.names import prediction_files
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.learn.data.audit_policy import audit_of_prediction
 from rcic.learn.predict.device import pick_device
 from rcic.learn.predict.infer import Outputs
 from rcic.learn.predict.jobs import (
+    ImageSource,
     PredictionJob,
     finished_members,
     is_predicted,
@@ -22,7 +24,7 @@ from rcic.learn.predict.jobs import (
 )
 from rcic.learn.predict.passes import EMBEDDED, PREDICTED, outputs_of
 from rcic.learn.predict.prediction_options import PredictionOptions
-from rcic.pixels.audit.findings import Audit
+from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
@@ -52,11 +54,13 @@ def predict_all(
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = members_of_shard(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)
-    jobs()
-    for split in splits:
-        files = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
-        for job, outputs, rows in run_missing(screen, files, split, options, audit):
-            write_predictions(job, outputs, rows, screen.n_treatments)
+    with held(out):
+        jobs()
+        images = ImageSource(audit, pixel_states(screen, audit))
+        for split in splits:
+            files = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
+            for job, outputs, rows in run_missing(screen, files, split, options, images):
+                write_predictions(job, outputs, rows, screen.n_treatments)
 
 
 def run_missing(
@@ -64,7 +68,7 @@ def run_missing(
     files_of: Mapping[Path, dict[str, Path]],
     split: str,
     options: PredictionOptions,
-    audit: Audit | None,
+    images: ImageSource,
     keep: Sequence[str] = PREDICTED,
 ) -> Iterator[tuple[PredictionJob, Outputs, pd.DataFrame]]:
     """Yield each unfinished job of ``split`` with its outputs and their site table.
@@ -73,7 +77,7 @@ def run_missing(
     names the fields of the outputs to keep. Logs the number of finished jobs. Raises UserError like `predict_all`.
     """
     jobs = [
-        plan_job(screen, folder, files, split, options.tta, options.drop_incomplete, audit)
+        plan_job(screen, folder, files, split, options.tta, options.drop_incomplete, images)
         for folder, files in files_of.items()
     ]
     todo = [job for job in jobs if not is_predicted(job)]

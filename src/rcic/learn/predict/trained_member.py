@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from rcic.errors import UserError
 from rcic.files.names import BEST, find_members
+from rcic.files.record import Record
+from rcic.files.regular import is_there
 from rcic.learn.config.settings import Config
 from rcic.learn.data.metadata import metadata_of
 from rcic.learn.data.site_groups import Group
+from rcic.learn.data.training_origin import check_sites_are_there, check_stains
 from rcic.learn.models import SiteOutputs
 from rcic.learn.predict.device import pick_device
 from rcic.learn.predict.evaluate import predict_group
@@ -22,6 +25,7 @@ from rcic.learn.predict.passes import EMBEDDED, PREDICTED, member_network, outpu
 from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.predict.site_mean import average_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
+from rcic.learn.runs.folder import unsound_files
 from rcic.learn.runs.run_record import read_run_record
 from rcic.pixels.packed.open_store import open_store
 from rcic.schema.convert import from_plain
@@ -110,7 +114,9 @@ class TrainedMember:
             raise UserError(f"{screen.root}: there are no wells to predict")
         n_classes = len(screen.classes) if len(self.classes) > screen.n_treatments else screen.n_treatments
         check_classes(self.checkpoint, screen.classes[:n_classes], f"the screen {screen.root}")
-        job = PredictionJob(self.checkpoint, wells, {}, {})
+        check_stains(self.checkpoint.meta, screen, str(self.checkpoint.path))
+        check_sites_are_there(self.config.data.sites, screen, str(self.checkpoint.path))
+        job = PredictionJob(self.checkpoint, wells, {}, Record("prediction"))
         keep = EMBEDDED if name == "embedding" else PREDICTED
         ((_, (outputs,), rows),) = outputs_of(open_store(screen), screen, [job], "predict", self.options, keep)
         values, found = average_sites(getattr(outputs, name), rows)
@@ -142,14 +148,17 @@ def load_member(folder: str | Path, options: PredictionOptions | None = None) ->
         UserError: if there is no finished training, or its checkpoint is damaged.
     """
     folder, options = Path(folder), options or PredictionOptions(audit_dir=None)
-    status = read_run_record(folder).get("status", "done")
-    if not (folder / BEST).exists() or status != "done":
-        reason = f"its training is {status}, not done" if (folder / BEST).exists() else f"there is no {BEST}"
+    record = read_run_record(folder)
+    status = record.get("status", "done")
+    if not is_there(folder / BEST) or status != "done":
+        reason = f"its training is {status}, not done" if is_there(folder / BEST) else f"there is no {BEST}"
         raise UserError(f"{folder}: is no finished run folder: {reason}")
+    if unsound := unsound_files(folder, record, [BEST]):
+        raise UserError(unsound)
     options = replace(options, device=pick_device(options.device))
     checkpoint = read_checkpoint(folder / BEST)
     config = from_plain(Config, checkpoint.meta["config"], str(checkpoint.path))
-    network = member_network(PredictionJob(checkpoint, pd.DataFrame(), {}, {}), options)
+    network = member_network(PredictionJob(checkpoint, pd.DataFrame(), {}, Record("prediction")), options)
     network.network.eval().to(options.device)
     return TrainedMember(folder, config, options, checkpoint, network)
 

@@ -1,6 +1,7 @@
 """Checkpoints: written atomically, read without executing code, loaded into networks that may differ in their head."""
 
 import io
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from rcic.errors import UserError
 from rcic.files.atomic import whole
+from rcic.files.decoding import decoding
+from rcic.files.regular import is_there, open_regular
 
 FORMAT = 2  # 2: the stored config has the sections of settings.py
 
@@ -46,7 +49,7 @@ def save_checkpoint(
     torch.save({"format": FORMAT, "meta": dict(meta), "model": model.state_dict(), **(extra or {})}, content)
     with whole(path) as temporary:
         temporary.write_bytes(content.getbuffer())
-        if earlier is not None and path.exists():
+        if earlier is not None and is_there(path):
             path.replace(earlier)
 
 
@@ -54,26 +57,37 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """Return the checkpoint in a file; its weights are on the CPU and memory-mapped.
 
     Every byte is checked first: the file is a zip archive, whose records have checksums that torch does not verify.
-    Raises UserError if the file is missing, damaged, foreign, or holds anything but tensors and plain values.
+    Raises UserError if the file is missing, damaged, foreign, or holds anything but tensors and plain values;
+    CannotRead or Exhausted if it could not be read.
     """
+
+    def damaged(error: Exception) -> UserError:
+        reason = f"not a readable checkpoint ({type(error).__name__}); the file is damaged or incomplete"
+        return UserError(f"{path}: {reason}")
+
     try:
-        _check_bytes(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with decoding(path, damaged):
+            with open_regular(path) as file:
+                check_archive(file)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint") from None
-    except Exception as error:
-        raise UserError(
-            f"{path}: not a readable checkpoint ({type(error).__name__}); the file is damaged or incomplete"
-        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not {"model", "meta"} <= content.keys():
         raise UserError(f"{path}: not a checkpoint of this program (format {FORMAT})")
     extra = {key: value for key, value in content.items() if key not in ("format", "model", "meta")}
     return Checkpoint(content["model"], content["meta"], Path(path), extra)
 
 
-def _check_bytes(path: str | Path) -> None:
-    """Raise BadZipFile if the checksum of a record differs from that in the archive's directory."""
-    with zipfile.ZipFile(path) as archive:
+def check_archive(file: io.FileIO) -> None:
+    """Raise BadZipFile unless a file is a zip archive as torch writes them, each of whose records has its checksum.
+
+    torch compresses nothing: records that are compressed, or larger than the file, could expand to any size.
+    """
+    with zipfile.ZipFile(file) as archive:
+        records = archive.infolist()
+        is_torch_s = all(record.compress_type == zipfile.ZIP_STORED for record in records)
+        if not is_torch_s or sum(record.file_size for record in records) > os.fstat(file.fileno()).st_size:
+            raise zipfile.BadZipFile("compressed records")
         if (damaged := archive.testzip()) is not None:
             raise zipfile.BadZipFile(damaged)
 

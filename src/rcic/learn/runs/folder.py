@@ -1,6 +1,7 @@
 """The state of a run folder: a finished or interrupted training, its config and its data."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,8 +10,12 @@ import pandas as pd
 
 from rcic.errors import UserError
 from rcic.files.lock import owner
-from rcic.files.names import BEST, CONFIG, LAST, METRICS, PREVIOUS, Member, model_name
+from rcic.files.names import BEST, CONFIG, LAST, METRICS, PREVIOUS, RETRAIN, RUN, Member, model_name
+from rcic.files.record import Record, check_files
+from rcic.files.regular import is_there, read_regular
+from rcic.files.sealed_json import Unsound
 from rcic.learn.config.settings import Config
+from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import log_main
 from rcic.learn.runs.run_record import read_run_record
 from rcic.schema.convert import flat, read_yaml, to_plain
@@ -29,12 +34,9 @@ IGNORED_KEYS = (  # keys that do not change the trained weights
     "train.valid_batch_size",
     "predict.tta",  # a difference is logged
 )
-FINGERPRINTS = {
-    "screen": "screen (wells)",
-    "tables": "tables (wells or labels)",
-    "audit": "audit (the bad images, or their treatment)",
-}
 _REMEDY = "choose another --log_root, or retrain from scratch with --force"
+_RETRAINING = "a retraining; the earlier training is used until it is done"
+_RETRAINED = "retrained; the new files still have to take the place of the earlier ones"
 
 RunStateName = Literal["missing", "partial", "running", "done", "stale", "failed"]
 
@@ -65,79 +67,127 @@ def init_path(config: Config, log_root: Path) -> Path | None:
     return log_root / config.init.stage / Member(config.data.channels, fold, config.model.name).folder / BEST
 
 
+def weights_path(config: Config) -> Path | None:
+    """Return the file of ImageNet weights that a config names, None without one."""
+    return None if config.model.weights_file is None else Path(config.model.weights_file)
+
+
 def lacks_start(config: Config, log_root: Path) -> str:
     """Return the problem with the checkpoint that a training starts from, '' if there is none or no checkpoint."""
     path = init_path(config, log_root)
     if path is None or config.init.checkpoint is not None:
-        return "" if path is None or path.exists() else f"{path}: no such checkpoint"
+        return "" if path is None or is_there(path) else f"{path}: no such checkpoint"
     status = read_run_record(path.parents[1]).get("status", "done")
-    if path.exists() and status == "done":
-        return ""
-    if path.exists():
+    if is_there(path) and status == "done":
+        return unsound_files(path.parents[1], read_run_record(path.parents[1]))
+    if is_there(path):
         return f"{path}: the training of stage {config.init.stage} is {status}, not done"
     return f"{path}: the checkpoint of stage {config.init.stage} does not exist"
 
 
-def run_state(folder: Path, config: Config, data: Mapping[str, str]) -> RunState:
-    """Return the state of the training of ``config`` in its folder; ``data`` are the fingerprints of its input.
+def run_state(folder: Path, config: Config, origin: Origin) -> RunState:
+    """Return the state of the training of ``config``, made from ``origin``, in its folder.
 
-    Stale: the folder holds a training, finished or not, with another config or other data (named in the words).
+    Stale: the folder holds a training, finished or not, with another config or from another origin (named in the
+    words), or a finished one whose files are not there any more. A begun retraining of this config comes before
+    the finished training that it will replace.
     """
-    record, epochs = read_run_record(folder), _epochs(folder)
+    epochs = _epochs(folder)
+    try:
+        record = read_run_record(folder, remedy="")
+    except Unsound as error:
+        return RunState("stale", epochs, f"an unknown origin: {error}")
     if (process := owner(folder)) is not None:
-        return RunState("running", epochs, process)
+        return RunState("running", _epochs(folder / RETRAIN) if (folder / RETRAIN / RUN).exists() else epochs, process)
+    if is_retraining(folder, config, origin):
+        return _state_of_retraining(folder, config, origin)
     done = record.get("status") == "done"
-    begun = any((folder / name).exists() for name in (LAST, PREVIOUS))
+    begun = any(is_there(folder / name) for name in (LAST, PREVIOUS))
     if not done and not begun:
         failed = record.get("status") == "failed"
         return RunState("failed", 0, str(record.get("reason", ""))) if failed else RunState("missing")
-    if not (folder / CONFIG).exists():
+    if not is_there(folder / CONFIG):
         return RunState("stale", epochs, f"an unknown config: {CONFIG} is missing")
-    if differs := changed_settings(flat(read_yaml(folder / CONFIG)), config, record, data):
-        return RunState("stale", epochs, f"another {differs}")
+    if differs := changed_settings(flat(read_yaml(folder / CONFIG)), config, record, origin):
+        return RunState("stale", epochs, differs)
+    if done and (unsound := unsound_files(folder, record)):
+        return RunState("stale", epochs, f"an unknown result: {unsound}")
     failed = record.get("status") == "failed"
     return RunState("done", epochs) if done else RunState("partial", epochs, str(record["reason"]) if failed else "")
 
 
-def is_done(folder: Path, config: Config, data: Mapping[str, str]) -> bool:
-    """Return whether this training is finished in ``folder``.
+def is_retraining(folder: Path, config: Config, origin: Origin) -> bool:
+    """Return whether a retraining of this config was begun in a run folder, and has not replaced it yet."""
+    new = folder / RETRAIN
+    record, path = read_run_record(new), new / CONFIG
+    if record.get("status") == "done" and not path.exists():
+        path = folder / CONFIG  # a killed process has moved it already
+    return bool(record) and path.exists() and not changed_settings(flat(read_yaml(path)), config, record, origin)
 
-    ``data`` are the fingerprints of its input. Raises UserError if a training with another config or other data is
-    finished there.
+
+def _state_of_retraining(folder: Path, config: Config, origin: Origin) -> RunState:
+    if read_run_record(folder / RETRAIN)["status"] == "done":
+        return RunState("partial", config.n_epochs, _RETRAINED)
+    state = run_state(folder / RETRAIN, config, origin)
+    return state if state.kind == "failed" else RunState("partial", state.epochs, state.words or _RETRAINING)
+
+
+def is_done(folder: Path, config: Config, origin: Origin) -> bool:
+    """Return whether this training, made from ``origin``, is finished in ``folder``.
+
+    Raises UserError if a training with another config or from another origin is finished there, or if its files are
+    missing or damaged.
     """
     record = read_run_record(folder)
     if record.get("status") != "done":
         return False
-    if not (folder / CONFIG).exists():
+    if not is_there(folder / CONFIG):
         raise UserError(f"{folder}: finished, but {CONFIG} is missing, so its config is unknown; {_REMEDY}")
     kept = flat(read_yaml(folder / CONFIG))
-    if differs := changed_settings(kept, config, record, data):
-        raise UserError(f"{folder}: finished with another {differs}; {_REMEDY}")
+    if differs := changed_settings(kept, config, record, origin):
+        raise UserError(f"{folder}: finished with {differs}; {_REMEDY}")
+    if unsound := unsound_files(folder, record):
+        raise UserError(f"{unsound}; retrain from scratch with --force")
     if kept["predict.tta"] != list(config.predict.tta):
         trained, given = (",".join(views) for views in (kept["predict.tta"], config.predict.tta))
         log_main(f"{folder}: predict-all uses predict.tta of the training, {trained}, unless given --tta={given}")
     return True
 
 
-def check_begun(folder: Path, config: Config, data: Mapping[str, str], begun: Mapping[str, Any]) -> None:
+def check_begun(folder: Path, config: Config, origin: Origin, begun: Mapping[str, Any]) -> None:
     """Raise UserError unless an interrupted training is this one; ``begun`` is the meta of its last checkpoint."""
-    if differs := changed_settings(flat(begun["config"]), config, read_run_record(folder), data):
-        raise UserError(f"{folder}: {begun['epoch']} epochs were trained with another {differs}; {_REMEDY}")
+    if differs := changed_settings(flat(begun["config"]), config, read_run_record(folder), origin):
+        raise UserError(f"{folder}: {begun['epoch']} epochs were trained with {differs}; {_REMEDY}")
 
 
-def changed_settings(
-    kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], data: Mapping[str, str]
-) -> str:
-    """Return the names of values that change the result and differ from those ``kept`` (dotted keys), or ''."""
+def changed_settings(kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], origin: Origin) -> str:
+    """Return what changes the result and differs from a run's config ``kept`` (dotted keys) and record, in words."""
     wanted = flat(to_plain(config))
     names = [key for key, value in wanted.items() if key not in IGNORED_KEYS and kept.get(key) != value]
-    names += [FINGERPRINTS[name] for name, value in data.items() if record.get(name, value) != value]
-    return ", ".join(names[:4])
+    if names:
+        return f"another {', '.join(names[:4])}"
+    differs = origin.difference(record)
+    return f"other {differs}" if differs else ""
+
+
+def unsound_files(folder: Path, record: Mapping[str, Any], names: Sequence[str] | None = None) -> str:
+    """Return what is wrong with files (default: all) of a finished training, "" if nothing is.
+
+    Versions 0.1 and 0.2 recorded no checksums: then the best checkpoint must exist.
+    """
+    try:
+        files = record.get("files", {})
+        check_files(folder / RUN, Record("training", files=files), names if files else ())
+        missing = BEST not in files and not (folder / BEST).is_file()
+        return f"{folder / BEST}: is missing, although the training is finished" if missing else ""
+    except Unsound as error:
+        return str(error)
 
 
 def _epochs(folder: Path) -> int:
-    """Return the number of whole epochs in metrics.csv, 0 if it cannot be read."""
+    """Return the number of whole epochs in metrics.csv, 0 if it is missing or damaged."""
+    path = folder / METRICS
     try:
-        return len(pd.read_csv(folder / METRICS))
-    except (OSError, ValueError):
+        return len(pd.read_csv(io.BytesIO(read_regular(path)))) if is_there(path) else 0
+    except (FileNotFoundError, ValueError):
         return 0

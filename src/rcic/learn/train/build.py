@@ -15,9 +15,11 @@ from rcic.learn.data.loaders import add_plate_context, stacked, train_loader, us
 from rcic.learn.data.metadata import known_values, metadata_of
 from rcic.learn.data.pixel_norm import PixelNorm, learn_pixel_norm
 from rcic.learn.data.stage_table import StageTable
+from rcic.learn.data.training_origin import check_stains, check_unlearnt, learnt_experiments
 from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.predict.device import pick_device
 from rcic.learn.runs.checkpoint import Checkpoint
+from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import log_main, rank_and_world
 from rcic.learn.train.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellValidation
 from rcic.learn.train.engine import check_precision
@@ -44,11 +46,13 @@ def build_training(
     folder: Path,
     audit: Audit | None = None,
     begun: Checkpoint | None = None,
+    origin: Origin | None = None,
 ) -> tuple[WellRunner, dict[str, Any]]:
     """Return the runner of one training, which will write into ``folder``, and the facts for run.json.
 
-    ``audit`` names the bad images. The training resumes from ``begun``, its last whole epoch, if given. Writes nothing.
-    Raises UserError for images, weights, a device or a precision that the training cannot use.
+    ``audit`` names the bad images. The training resumes from ``begun``, its last whole epoch, if given. ``origin`` is
+    kept in its checkpoints. Writes nothing. Raises UserError for images, weights, a device or a precision that the
+    training cannot use.
     """
     device = cast(Literal["cpu", "cuda"], pick_device(config.train.device))
     check_precision(config.train.precision, device)
@@ -56,19 +60,27 @@ def build_training(
     config = dataclasses.replace(config, train=dataclasses.replace(config.train, device=device))
     store = open_store(screen)
     initial = starting_checkpoint(config, log_root)
+    before = {} if initial is None else initial.meta
+    if initial is not None:
+        check_unlearnt(before, table, str(initial.path))
+        check_stains(before, screen, str(initial.path))
     sites, known = find_sites(config, screen, table, store, initial, audit)
     set_global_seed(config.train.seed)  # Catalyst seeds only after the network is built
-    model, origin = build_network(config, len(table.classes), [len(values) for values in known.values()], initial)
+    model, weights_from = build_network(config, len(table.classes), [len(values) for values in known.values()], initial)
     loaders, pixels = _loaders(config, sites, store)
     runner = WellRunner(config, model, loaders, sites, pixels)
     runner.resume_from = begun
-    meta = _meta(config, table, screen) | {"metadata": known, "pixels": dataclasses.asdict(pixels)}
+    meta = _meta(config, table, screen, origin or Origin({})) | {
+        "learnt": learnt_experiments(table, screen.n_treatments, before),
+        "metadata": known,
+        "pixels": dataclasses.asdict(pixels),
+    }
     checkpoints = KeepBestAndLast(folder, config.train.monitor, meta, begun)
     runner.given_callbacks = _callbacks(config, sites, table.n_answers, checkpoints)
     if config.progressive.start:
         runner.given_callbacks["progressive"] = ProgressiveLabels(config, screen, sites, known, folder, audit)
     runner.make_loggers = partial(build_loggers, config.log, folder, _title(config))
-    facts = {"start": origin, "device": device, **_facts(table, sites, initial)}
+    facts = {"start": weights_from, "device": device, **_facts(table, sites, initial)}
     facts["disk_bytes"] = disk_bytes(model, config.train)
     log_main(_headline(config, table, facts))
     _warn_absent(facts["absent"], len(table.classes))
@@ -163,7 +175,7 @@ def _warn_absent(absent: list[str | int], n_classes: int, n_named: int = 8) -> N
     log_main(f"warning: {len(absent)} of {n_classes} classes {note}: {named}")
 
 
-def _meta(config: Config, table: StageTable, screen: Screen) -> dict[str, Any]:
+def _meta(config: Config, table: StageTable, screen: Screen, origin: Origin) -> dict[str, Any]:
     """Return the description of the training that is saved in its checkpoints, as plain values."""
     return {
         "stage": config.stage,
@@ -172,6 +184,7 @@ def _meta(config: Config, table: StageTable, screen: Screen) -> dict[str, Any]:
         "fold": config.data.fold,
         "size": config.data.size,
         "classes": list(table.classes),
-        "screen": screen.fingerprint(),
+        "stains": screen.identity.stains(config.data.channels),
+        "made_from": dict(origin.values),
         "config": to_plain(config),
     }

@@ -41,6 +41,13 @@ def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
         pd.DataFrame(history).to_csv(temporary, index=False, float_format="%.6g")
 
 
+def restore_metrics(config: Log, folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write what metrics.csv and TensorBoard may lack of a resumed training's epochs: the one of its checkpoint."""
+    write_metrics(folder, history)
+    if config.tensorboard and history:
+        TensorBoard(folder / TENSORBOARD).restore(history[-1])
+
+
 def build_loggers(config: Log, folder: Path, title: str) -> dict[str, dl.ILogger]:
     """Return the loggers of a run; they write below ``folder``, which must exist."""
     loggers: dict[str, dl.ILogger] = {"metrics": MetricsFile(folder, title)}

@@ -54,6 +54,13 @@ def with_test_sites(
     return pd.concat([train, test_sites(config, screen, store, audit)], ignore_index=True)
 
 
+def candidates(
+    config: Config, screen: Screen, store: Store, sites: TrainingSites, audit: Audit | None = None
+) -> pd.DataFrame:
+    """Return the site table that an epoch's choice predicts: the unlabelled sites and the context of their plates."""
+    return add_plate_context(store, screen, sites.unlabelled, sites.unit, config, audit)
+
+
 class ProgressiveLabels(dl.Callback):
     """Choose, before each epoch from ``progressive.start`` on, the test wells to train on.
 
@@ -74,7 +81,7 @@ class ProgressiveLabels(dl.Callback):
         self.config, self.screen, self.folder = config, screen, folder
         self.groups = learn_groups(screen)
         store = open_store(screen)
-        self.rows = add_plate_context(store, screen, sites.unlabelled, sites.unit, config, audit)
+        self.rows = candidates(config, screen, store, sites, audit)
         self.loader = valid_loader(config, self.rows, store, sites.unit)
         self.collator = GroupCollator(self.rows, sites.unit, metadata_of(self.rows, known))
 

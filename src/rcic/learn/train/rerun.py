@@ -15,8 +15,6 @@ from rcic.learn.runs.run_record import environment, read_run_record
 from rcic.learn.train.run import train
 from rcic.screen.source import ScreenSource
 
-_COMPARED = ("screen", "tables", "audit")
-
 
 def rerun(run_dir: str | Path, log_root: str | Path, data_root: str | None = None) -> Path:
     """Train the config of a finished run folder into another log root; return the new folder.
@@ -43,7 +41,7 @@ def rerun(run_dir: str | Path, log_root: str | Path, data_root: str | None = Non
         config,
         ScreenSource(data_root or record["data_root"], record.get("screen_spec", record.get("screen_form"))),
         log_root,
-        expected={name: record[name] for name in _COMPARED if name in record},
+        expected=record,
     )
     first, second = (read_checkpoint(path / BEST).weights for path in (old, folder))
     equal = first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)

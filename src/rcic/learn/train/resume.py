@@ -8,8 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
-from rcic.errors import UserError
+from rcic.errors import CannotRead, Exhausted, UserError
 from rcic.files.names import BEST, LAST, PREVIOUS
+from rcic.files.regular import is_there
 from rcic.learn.config.settings import Train
 from rcic.learn.runs.checkpoint import Checkpoint, read_checkpoint
 from rcic.learn.runs.ranks import log_main
@@ -33,7 +34,8 @@ def last_whole_epoch(folder: Path) -> Checkpoint | None:
     """Return the readable checkpoint of the last whole epoch of a run folder, None if there is none.
 
     A damaged checkpoint is logged, and the one before it returned. Without the checkpoint of the best epoch the result
-    is None, since a later epoch may not be as good.
+    is None, since a later epoch may not be as good. Raises CannotRead or Exhausted if one could not be read: nothing is
+    trained again for that.
     """
     for name in (LAST, PREVIOUS):
         if (checkpoint := _readable(folder / name)) is None:
@@ -51,10 +53,13 @@ def last_whole_epoch(folder: Path) -> Checkpoint | None:
 
 
 def _readable(path: Path) -> Checkpoint | None:
-    if not path.exists():
+    """Return a checkpoint, None if it is missing or damaged. Raises CannotRead or Exhausted if it could not be read."""
+    if not is_there(path):
         return None
     try:
         return read_checkpoint(path)
+    except (CannotRead, Exhausted):
+        raise
     except UserError as error:
         log_main(f"{error}; falling back to the checkpoint before it")
         return None

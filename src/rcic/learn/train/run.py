@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rcic.errors import UserError
 from rcic.files.atomic import whole
@@ -16,10 +17,14 @@ from rcic.learn.config.resolve import check_named_files, write_config
 from rcic.learn.config.settings import Config
 from rcic.learn.data.audit_policy import audit_of_training
 from rcic.learn.data.stage_table import StageTable, stage_table
-from rcic.learn.runs.folder import FINGERPRINTS, check_begun, is_done, run_folder
+from rcic.learn.data.training_origin import training_origin
+from rcic.learn.runs.folder import check_begun, init_path, run_folder, weights_path
+from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import is_main, log_main
+from rcic.learn.runs.retraining import replace_by_retraining, training_place
 from rcic.learn.runs.run_record import environment, read_run_record, recorded
 from rcic.pixels.audit.findings import Audit
+from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.table import Screen, read_screen
 
@@ -29,13 +34,14 @@ def train(
     data_root: DataRoot,
     log_root: str | Path,
     force: bool = False,
-    expected: Mapping[str, str] | None = None,
+    expected: Mapping[str, Any] | None = None,
 ) -> Path:
     """Run one training and return its folder; skip a finished one, resume an interrupted one.
 
-    With ``force`` both start from scratch. Under ``torchrun`` every process calls this; the first one writes. Raises
-    UserError, before anything is written, for anything in tables, images, weights or config that would stop it later,
-    and BusyError if another process trains in the folder. ``expected`` are required fingerprints of screen and tables.
+    With ``force`` both start from scratch; a finished one stays as it is until the new one is done. Under ``torchrun``
+    every process calls this; the first one writes. Raises UserError, before anything is written, for anything in
+    tables, images, weights or config that would stop it later, and BusyError if another process trains in the folder.
+    ``expected`` is the record of a training that had to be made from the same screen and tables.
     """
     _check_loggers(config)
     check_named_files(config)
@@ -45,13 +51,14 @@ def train(
     config, folder = adapted, run_folder(log_root, adapted)
     audit = audit_of_training(config, screen)
     table = stage_table(screen, config)
-    data = {"screen": screen.fingerprint(), "tables": table.fingerprint()}
-    data["audit"] = "" if audit is None else audit.digest(config.data.channels)
-    for name, value in (expected or {}).items():
-        if data[name] != value:
-            raise UserError(f"{screen.root}: the first training had another {FINGERPRINTS[name]}")
+    origin = training_origin(config, screen, table, pixel_states(screen, audit), audit)
+    if expected is not None and (differs := origin.difference(expected)):
+        raise UserError(f"{screen.root}: the first training was made from other {differs}")
+    origin = origin.with_start(init_path(config, Path(log_root)) or weights_path(config))
     with locked(folder) if is_main() else contextlib.nullcontext():
-        if not force and is_done(folder, config, data):
+        if is_main():
+            remove_unfinished(folder)
+        if (place := training_place(folder, config, origin, force)) is None:
             log_main(f"{folder}: done already, skipped")
         else:
             paths = {
@@ -59,7 +66,9 @@ def train(
                 "screen_spec": as_source(data_root).screen,
                 "log_root": str(log_root),
             }
-            _train(config, screen, table, paths, data, force, audit)
+            _train(config, screen, table, paths, origin, place, audit)
+            if is_main():
+                replace_by_retraining(folder)
     return folder
 
 
@@ -68,31 +77,32 @@ def _train(
     screen: Screen,
     table: StageTable,
     paths: dict[str, str | None],
-    data: dict[str, str],
-    force: bool,
+    origin: Origin,
+    place: tuple[Path, bool],
     audit: Audit | None,
 ) -> None:
-    """Train in a folder locked by this process; ``paths`` are those given on the command line, for run.json."""
-    log_root = Path(str(paths["log_root"]))
-    folder = run_folder(log_root, config)
-    record = environment() | paths | data
+    """Train in a folder locked by this process; ``paths`` are those given on the command line, for run.json.
+
+    ``place`` comes from `training_place`.
+    """
+    log_root, (folder, from_scratch) = Path(str(paths["log_root"])), place
+    record = environment() | paths | {"made_from": origin.values}
 
     from rcic.learn.train.build import build_training  # imports torch and Catalyst, after the quick checks
-    from rcic.learn.train.logs import write_metrics
+    from rcic.learn.train.logs import restore_metrics
     from rcic.learn.train.resume import last_whole_epoch
 
-    begun = None if force else last_whole_epoch(folder)
+    begun = None if from_scratch else last_whole_epoch(folder)
     if begun is not None:
-        check_begun(folder, config, data, begun.meta)
+        check_begun(folder, config, origin, begun.meta)
         record["resumed"] = [*read_run_record(folder).get("resumed", []), begun.meta["epoch"]]
-    runner, facts = build_training(config, screen, table, log_root, folder, audit, begun)
+    runner, facts = build_training(config, screen, table, log_root, folder, audit, begun, origin)
     check_room(folder, facts["disk_bytes"]["at_most"] - _bytes_in((folder / BEST).parent))
     with recorded(folder, record | facts) as outcome:
         if is_main():
-            remove_unfinished(folder)
             _begin(folder, runner.config, table, from_scratch=begun is None)
             if begun is not None:
-                write_metrics(folder, begun.extra["history"])  # metrics.csv may lack the epoch of the checkpoint
+                restore_metrics(config.log, folder, begun.extra["history"])
         try:
             runner.run()
         except KeyboardInterrupt:

@@ -7,6 +7,7 @@ computes only shapes, and fails where a real one would.
 import torch
 
 from rcic.errors import UserError
+from rcic.files.decoding import no_memory
 from rcic.learn.config.settings import Config
 from rcic.learn.models.backbone import build_backbone
 from rcic.learn.models.stem import widen_stem
@@ -57,6 +58,8 @@ def takes(trunk: torch.nn.Module, channels: int, side: int) -> bool:
             features = trunk(torch.empty(1, channels, side, side))
     except NotImplementedError:  # the meta device lacks an operation, so the check is not possible
         return True
-    except (RuntimeError, ValueError, AssertionError, IndexError):
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        if lacking := no_memory(f"a network for images of {side} x {side} pixels", error):
+            raise lacking from error
         return False
     return features.numel() > 0

@@ -13,15 +13,20 @@ import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from catalyst import dl
+from google.protobuf.message import DecodeError
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
-if TYPE_CHECKING:
-    from rcic.learn.train.runner import WellRunner
+from rcic.files.held import check_held
+from rcic.files.regular import read_regular
+from rcic.learn.train.runner import WellRunner
+
+_NOT_VALID = ("epoch", "seconds", "lr", "train_loss", "valid_loss")  # columns of metrics.csv
+_AROUND = 16  # bytes of a record besides its event
 
 _log = logging.getLogger(__name__)
 
@@ -37,19 +42,36 @@ class TensorBoard(dl.ILogger):
 
     def log_metrics(self, metrics: Mapping[str, Mapping[str, Any]], scope: str, runner: "WellRunner") -> None:
         """Append an epoch's metrics by loader; ignore other scopes."""
-        if scope != "epoch" or not self.works:
-            return
+        if scope == "epoch":
+            self._append(metrics, runner.epoch_step)
+
+    def restore(self, row: Mapping[str, float]) -> None:
+        """Append an epoch, given as its row of metrics.csv, unless it is there: a kill may come before its event."""
+        valid = {name: value for name, value in row.items() if name not in _NOT_VALID}
+        metrics = {
+            "train": {"loss": row["train_loss"], "lr": row["lr"]},
+            "valid": {"loss": row["valid_loss"], **valid},
+        }
+        epoch = int(row["epoch"])
+        self._append({name: metrics[name] for name in metrics if epoch not in _steps(self.folder / name)}, epoch)
+
+    def _append(self, metrics: Mapping[str, Mapping[str, Any]], epoch: int) -> None:
+        """Append an epoch's metrics by loader."""
         try:
             for loader, values in metrics.items():
-                if values:
-                    append_scalars(self.folder / loader / self.name, values, runner.epoch_step)
+                if values and self.works:
+                    append_scalars(self.folder / loader / self.name, values, epoch)
         except OSError as error:
             self.works = False
             _log.info(f"{self.folder}: no further metrics for TensorBoard ({error.strerror}); the training continues")
 
 
 def append_scalars(path: Path, values: Mapping[str, Any], step: int) -> None:
-    """Append named numbers as one event of a TensorBoard file; on an OSError the file stays unchanged."""
+    """Append named numbers as one event of a TensorBoard file; on an OSError the file stays unchanged.
+
+    Raises UserError as `check_held`.
+    """
+    check_held(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scalars = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
     content = _record(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))
@@ -64,6 +86,19 @@ def append_scalars(path: Path, values: Mapping[str, Any], step: int) -> None:
         with contextlib.suppress(OSError):
             os.truncate(path, size)
         raise
+
+
+def _steps(folder: Path) -> set[int]:
+    """Return the epochs in a folder's event files; what is cut off or damaged is left out."""
+    found = set()
+    for path in folder.glob("events.out.tfevents.*"):
+        data, start = read_regular(path), 0
+        while start + _AROUND <= len(data):
+            end = start + 12 + struct.unpack_from("<Q", data, start)[0]
+            with contextlib.suppress(DecodeError):
+                found.add(Event.FromString(data[start + 12 : end]).step)
+            start = end + 4
+    return found
 
 
 def _record(event: Event) -> bytes:

@@ -15,11 +15,13 @@ from tqdm import tqdm
 
 from rcic.errors import UserError, plural
 from rcic.files.atomic import write_error
+from rcic.files.record import Record
 from rcic.launch.shards import RunShards, Shard, run_nothing
-from rcic.pixels.audit.findings import FINDINGS, KINDS, REPORT, Audit, Finding, stopped, write_audit
+from rcic.pixels.audit.findings import FINDINGS, KINDS, REPORT, Audit, Finding, origin_of, refused, write_audit
 from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.audit.image_scan import ScanResults, key_of
 from rcic.pixels.audit.inspection import audit_sites, scan_sites
+from rcic.pixels.audit.pixel_states import scanned_states, unread_states
 from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.open_store import open_store
@@ -43,7 +45,8 @@ def audit(
     as bad: an unreadable image has no pixels, and zero, constant or duplicate pixels are not those of the well.
     ``on_bad`` decides what trainings and predictions do with them, see :class:`rcic.pixels.audit.findings.Audit`.
     ``jobs`` may check shards elsewhere; results of these or earlier shards are reused. Raises UserError for tables or a
-    data root that cannot be read and, after the report is written, for bad images if ``on_bad`` is stop.
+    data root that cannot be read and, after the report is written, for what
+    :func:`rcic.pixels.audit.findings.refused` says.
     """
     screen, out = read_screen(data_root), Path(out_dir)
     store, rows, states = open_store(screen), site_table(screen.wells, screen.spec.sites), folder_states(screen)
@@ -51,33 +54,38 @@ def audit(
     _make_folder(out)
     began, findings = time.perf_counter(), list[Finding]()
     jobs()
-    scanned = _scanned(out, rows, len(channels), key_of(screen.fingerprint(), mode, states))
+    scanned = _scanned(out, rows, len(channels), key_of(origin_of(screen), mode, states))
     with tqdm(total=len(rows), desc="audit", unit="site", disable=None) as bar:
         for new_findings in audit_sites(store, rows, mode == "full", threads, scanned):
             findings += new_findings
             bar.update()
     seconds = time.perf_counter() - began
-    found = Audit(on_bad, _table(findings), screen.spec.sites)
+    plates = unread_states(screen, states)
+    if mode == "full":
+        plates = scanned_states(plates, screen, rows, scanned)
+    found = Audit(on_bad, _table(findings), screen.spec.sites, plates)
     counts = Counter(finding.kind for finding in findings)
     facts = {
-        "screen": screen.fingerprint(),
-        "data_root": str(screen.root),
+        **screen.source_facts,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "mode": mode,
         "seconds": round(seconds, 1),
         "sites": len(rows),
         "images": len(rows) * len(channels),
         "by_kind": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "by_plate": _by_plate(findings),
     }
-    write_audit(out, found, facts, states)
+    write_audit(
+        out,
+        found,
+        Record("audit", origin_of(screen), {"mode": mode, "on_bad": on_bad}, facts=facts | {"marks": states}),
+    )
     shutil.rmtree(out / SEEN, ignore_errors=True)
     if findings:
         _log.info(audit_text(findings))
     counts_text = f"{len(rows):,} sites, {facts['images']:,} images ({mode} check in {seconds:.1f} s)"
     _log.info(f"{out / REPORT}: {counts_text}: {_verdict(found, rows, out, channels)}")
-    if findings and on_bad == "stop":
-        raise UserError(stopped(screen, found, out))
+    if refusal := refused(screen, found, out):
+        raise UserError(refusal)
     return found
 
 
@@ -88,11 +96,12 @@ def audit_shard(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: i
     """
     screen, out = read_screen(data_root), Path(out_dir)
     store, rows = open_store(screen), site_table(screen.wells, screen.spec.sites)
-    key = key_of(screen.fingerprint(), mode, folder_states(screen))
+    key = key_of(origin_of(screen), mode, folder_states(screen))
     for experiment in shard.take(sorted(rows["experiment"].unique())):
         subset = rows[rows["experiment"] == experiment]
         path = out / SEEN / f"{experiment}.npz"
-        if ScanResults.read(path, key, (len(subset), len(screen.spec.channels))) is None:
+        earlier = ScanResults.read(path, key, (len(subset), len(screen.spec.channels)))
+        if earlier is None or not earlier.scanned.all():
             _scan(store, subset, mode, threads).write(path, key)
         _log.info(f"{experiment}: {len(subset):,} sites")
 

@@ -4,9 +4,9 @@ No torch here: a training reads the audit before anything slow is imported.
 """
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +14,21 @@ import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError, plural, program
-from rcic.files.atomic import whole
-from rcic.pixels.audit.folder_state import FolderState, changed_folders
+from rcic.files.difference import difference
+from rcic.files.record import Record, check_files, read_record, write_result
+from rcic.files.regular import UNREADABLE, is_there, read_json, read_regular
+from rcic.files.sealed_json import Unsound
+from rcic.pixels.audit.folder_state import changed_folders
+from rcic.pixels.images.file_states import FolderState
+from rcic.pixels.images.pixel_state import PlatePixels
 from rcic.pixels.images.sites import SUBSTITUTE_SITE
 from rcic.screen.plate import SITES
 from rcic.screen.table import Screen
 
 REPORT, FINDINGS = "audit.json", "audit.csv"
 KINDS = (
-    *("missing", "ambiguous", "left-out", "unreadable", "empty", "truncated", "damaged", "not-png", "not-tiff"),
-    *("depth", "channels", "size", "zero", "constant", "duplicate"),
+    *("missing", "ambiguous", "left-out", "not-file", "unreadable", "empty", "truncated", "damaged", "not-png"),
+    *("not-tiff", "depth", "channels", "size", "levels", "zero", "constant", "duplicate"),
 )
 ON_BAD = ("stop", "drop", "other-site")
 _NAMED = 4  # changed folders that an error lists
@@ -56,6 +61,7 @@ class Audit:
     on_bad: str
     findings: pd.DataFrame
     sites: tuple[int, ...] = SITES  # of each well of the screen
+    plates: PlatePixels = field(default_factory=dict)  # the identity of their pixels
 
     def sound(self, rows: pd.DataFrame, channels: Sequence[int]) -> np.ndarray:
         """Return a mask (N,) bool of the rows of a site table without a bad image among these channels."""
@@ -85,32 +91,38 @@ class Audit:
         return pd.MultiIndex.from_frame(self.findings.loc[among, ["id_code", "site"]].drop_duplicates())
 
 
-def write_audit(folder: Path, audit: Audit, facts: Mapping[str, Any], states: Mapping[str, FolderState]) -> None:
-    """Write ``audit.csv`` and ``audit.json``: both or neither. Raises UserError if they cannot be written."""
+def origin_of(screen: Screen) -> dict[str, Any]:
+    """Return what an audit is made from, besides the pixels: the wells, and where their images come from."""
+    identity = screen.identity
+    return {"wells": identity.wells(), "images": identity.images(), "sites": list(screen.spec.sites)}
+
+
+def write_audit(folder: Path, audit: Audit, record: Record) -> None:
+    """Write ``audit.csv`` and its record, ``audit.json``. Raises UserError if they cannot be written."""
     table = audit.findings.to_csv(index=False, lineterminator="\n").encode()
-    content = {**facts, "on_bad": audit.on_bad, "findings_sha256": hashlib.sha256(table).hexdigest(), "marks": states}
-    with whole(folder / REPORT) as report:
-        report.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        with whole(folder / FINDINGS) as findings:
-            findings.write_bytes(table)
+    made_from = {**record.made_from, "pixels": audit.plates}
+    write_result(
+        folder / REPORT, replace(record, made_from=made_from), {FINDINGS: lambda path: path.write_bytes(table)}
+    )
 
 
 def read_audit(folder: str | Path, screen: Screen) -> Audit:
     """Read the audit in ``folder``, which must be of this data root.
 
     Raises Unaudited, with the command to run, if there is no audit, it is of another screen, or the images have changed
-    since. Raises UserError if it found bad images and its ``on_bad`` is ``stop``.
+    since. Raises UserError as `refused` says.
     """
     path = Path(folder) / REPORT
-    facts, table = _read(path, screen)
-    again = f"{_again(path, screen)} --mode={facts['mode']} --on_bad={facts['on_bad']}"
-    if names := changed_folders(screen, {name: FolderState(*state) for name, state in facts["marks"].items()}):
+    record, table = _read(path, screen)
+    decided = record.made_with
+    again = f"{_again(path, screen)} --mode={decided['mode']} --on_bad={decided['on_bad']}"
+    if names := changed_folders(screen, {name: FolderState(*state) for name, state in record.facts["marks"].items()}):
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         changes = f"{', '.join(names[:_NAMED])}{more} changed since the audit in {path}"
         raise Unaudited(f"{screen.root}: {changes}; {again}")
-    audit = Audit(facts["on_bad"], table, screen.spec.sites)
-    if audit.on_bad == "stop" and len(table):
-        raise UserError(stopped(screen, audit, Path(folder)))
+    audit = Audit(decided["on_bad"], table, screen.spec.sites, record.made_from.get("pixels", {}))
+    if refusal := refused(screen, audit, Path(folder)):
+        raise UserError(refusal)
     return audit
 
 
@@ -122,8 +134,23 @@ def read_findings(folder: str | Path, screen: Screen) -> pd.DataFrame:
     return _read(Path(folder) / REPORT, screen)[1]
 
 
-def stopped(screen: Screen, audit: Audit, folder: Path) -> str:
-    """Return the error message of an audit with bad images, and of every later training, if ``on_bad`` is stop."""
+def refused(screen: Screen, audit: Audit, folder: Path) -> str:
+    """Return the error message of an audit that no training may use, and of every later training; "" if one may.
+
+    These are audits with bad images whose ``on_bad`` is stop, and all with images that the system did not let be read:
+    nothing is known of their pixels, so that their sites are not left out for them.
+    """
+    unread = audit.findings[audit.findings["kind"] == UNREADABLE]
+    if len(unread):
+        first = unread.iloc[0]
+        return (
+            f"{screen.root}: {plural(len(unread), 'image')} could not be read, which is no reason to leave a site out, "
+            f"the first {first['file']}: {first['detail']}; see to it that they can be read and audit again"
+        )
+    return _stopped(screen, audit, folder) if audit.on_bad == "stop" and len(audit.findings) else ""
+
+
+def _stopped(screen: Screen, audit: Audit, folder: Path) -> str:
     n_sites = len(audit.findings[["id_code", "site"]].drop_duplicates())
     bad = f"{plural(len(audit.findings), 'bad image')} in {plural(n_sites, 'site')}, listed in {folder / FINDINGS}"
     return f"{screen.root}: {bad}; repair them and audit again, or audit with --on_bad=drop or --on_bad=other-site"
@@ -133,20 +160,50 @@ def _again(path: Path, screen: Screen) -> str:
     return f"run {program('data')} audit {screen.flags} --out_dir {path.parent}"
 
 
-def _read(path: Path, screen: Screen) -> tuple[dict[str, Any], pd.DataFrame]:
+def audit_record(path: Path, again: str = "") -> Record | None:
+    """Return the record ``audit.json``, None if there is no file. Raises Unsound, with the remedy, for any other file.
+
+    Versions 0.1 and 0.2 wrote their facts in one flat object.
+    """
+    record = read_record(path, "audit", again)
+    if record is None and is_there(path):
+        record = _flat_record(path)
+    if record is None and is_there(path):
+        raise Unsound(f"{path}: is not the report of an audit, or a damaged one{again and '; ' + again}")
+    return record
+
+
+def _read(path: Path, screen: Screen) -> tuple[Record, pd.DataFrame]:
     """Read audit.json and audit.csv. Raises Unaudited if they are missing, damaged or of another screen."""
     beside, again = path.with_name(FINDINGS), _again(path, screen)
-    if not path.exists():
-        raise Unaudited(f"{path}: not found, so the images of {screen.root} were not audited; {again}")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        is_whole = {"screen", "mode", "on_bad", "marks"} <= facts.keys() and facts["on_bad"] in ON_BAD
-        is_whole &= hashlib.sha256(beside.read_bytes()).hexdigest() == facts["findings_sha256"]
-    except (OSError, ValueError, KeyError, AttributeError):
-        is_whole = False
-    if not is_whole:
-        raise Unaudited(f"{path}: damaged, or {FINDINGS} beside it is of another audit; {again}")
-    if facts["screen"] != screen.fingerprint():
-        raise Unaudited(f"{path}: of another screen, or of other tables than {screen.root} has now; {again}")
-    text = {column: str for column in ("id_code", "file", "kind", "detail")}
-    return facts, pd.read_csv(beside, dtype={**text, "site": np.int64, "channel": np.int64}, keep_default_na=False)
+        record = audit_record(path, again)
+        if record is None:
+            raise Unaudited(f"{path}: not found, so the images of {screen.root} were not audited; {again}")
+        check_files(path, record, again=again)
+    except Unsound as error:
+        raise Unaudited(str(error)) from None
+    if differs := _other_screen(record, screen):
+        raise Unaudited(f"{path}: of another screen than {screen.root} is now, with other {differs}; {again}")
+    kinds = dict.fromkeys(("id_code", "file", "kind", "detail"), str) | {"site": np.int64, "channel": np.int64}
+    return record, pd.read_csv(io.BytesIO(read_regular(beside)), dtype=kinds, keep_default_na=False)
+
+
+def _other_screen(record: Record, screen: Screen) -> str:
+    """Return how the audited screen differs from the present one, "" if it does not."""
+    if (fingerprint := record.made_from.get("fingerprint")) is not None:
+        return "" if fingerprint == screen.fingerprint() else "wells, classes or grey levels"
+    now = origin_of(screen)
+    return difference({name: record.made_from.get(name) for name in now}, now)
+
+
+def _flat_record(path: Path) -> Record | None:
+    """Return the record of an audit by version 0.1 or 0.2, None for another file."""
+    try:
+        facts = read_json(path)
+        decided = {"mode": facts["mode"], "on_bad": facts["on_bad"]}
+        origin, files = {"fingerprint": facts["screen"]}, {FINDINGS: facts["findings_sha256"]}
+        is_whole = decided["on_bad"] in ON_BAD and isinstance(facts["marks"], dict)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Record("audit", origin, decided, files, facts) if is_whole else None

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcic.files.atomic import whole
-from rcic.pixels.audit.folder_state import FolderState
+from rcic.files.regular import UNREADABLE, read_regular
+from rcic.pixels.images.file_states import FolderState
 
 ScanFault = tuple[int, int, str, str]  # index of the site, index of the channel, kind, detail
 
@@ -72,24 +73,27 @@ class ScanResults:
     def read(cls, path: Path, key: str, shape: tuple[int, int]) -> "ScanResults | None":
         """Read the results of a file; None if it is missing, damaged, or has another ``key``.
 
-        ``shape``: the numbers of sites and channels.
+        ``shape``: the numbers of sites and channels. A site with an image that could not be read is not scanned yet.
         """
         results = cls(shape)
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(read_regular(path)), allow_pickle=False) as arrays:
                 stored = {name: arrays[name] for name in ("key", "shapes", "digests", "wrong")}
             wrong = json.loads(str(stored["wrong"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
         if str(stored["key"]) != key or stored["shapes"].shape != results.shapes.shape:
             return None
         results.scanned[:], results.shapes, results.digests = True, stored["shapes"], stored["digests"]
         for fault in wrong:
             results.wrong.setdefault(fault[0], []).append(tuple(fault))
+        for number in {fault[0] for fault in wrong if fault[2] == UNREADABLE}:
+            results.scanned[number] = False
+            del results.wrong[number]
         return results
 
 
-def key_of(fingerprint: str, mode: str, states: Mapping[str, FolderState]) -> str:
+def key_of(origin: Mapping[str, Any], mode: str, states: Mapping[str, FolderState]) -> str:
     """Return the sha256 (hex) of everything that determines the results: screen, mode and folder states."""
-    content: list[Any] = [fingerprint, mode, {name: list(state) for name, state in states.items()}]
+    content: list[Any] = [origin, mode, {name: list(state) for name, state in states.items()}]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

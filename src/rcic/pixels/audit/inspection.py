@@ -1,12 +1,11 @@
 """Inspection of every image of a screen, by several threads.
 
 Each image has at most one finding, the first of: it cannot be used (the kinds of
-:class:`rcic.pixels.images.image.BadImage`), all its pixels are zero or equal (``zero``, ``constant``), its size differs
-from the majority (``size``), or its pixels are those of another image (``duplicate``). The last two are known only
-after all images have been scanned.
+:class:`rcic.pixels.images.image.BadImage`), all its pixels are zero or equal (``zero``, ``constant``) or become equal
+by the levels of the screen spec (``levels``), its size differs from the majority (``size``), or its pixels are those of
+another image (``duplicate``). The last two are known only after all images have been scanned.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,14 +13,15 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError
+from rcic.errors import CannotRead, Exhausted, UserError
 from rcic.pixels.audit.findings import Finding
+from rcic.pixels.audit.flat_image import flat_defect
 from rcic.pixels.audit.image_scan import ImageScan, ScanFault, ScanResults
 from rcic.pixels.images.image import BadImage
+from rcic.pixels.images.pixel_state import image_digest
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.images.sites import Site, sites_of
 from rcic.pixels.images.store import Store
-from rcic.screen.plate import id_code
 
 _TOGETHER = 8  # sites per task of a thread
 ScanFunction = Callable[[Store, Site, int], ImageScan]
@@ -37,7 +37,7 @@ def audit_sites(
     exist and have a valid header; later damage, constant and duplicate pixels are not detected. Rows already ``seen``
     are not scanned again.
     """
-    sites = sites_of(rows)
+    sites, codes = sites_of(rows), rows["id_code"].tolist()
     results = seen or ScanResults((len(sites), len(store.spec.channels)))
     new = scan_sites(store, [sites[number] for number in np.flatnonzero(~results.scanned)], decode, threads)
     for number in range(len(sites)):
@@ -48,7 +48,7 @@ def audit_sites(
             sound = results.sound()
             wrong += _other_sizes(results.shapes, sound)
             wrong += _duplicates(results.digests, sound, lambda number, channel: _name(store, sites, number, channel))
-        yield [_finding(store, sites, *fault) for fault in wrong]
+        yield [_finding(store, codes[fault[0]], sites[fault[0]], *fault[1:]) for fault in wrong]
 
 
 def scan_sites(store: Store, sites: Sequence[Site], decode: bool, threads: int) -> Iterator[list[ImageScan]]:
@@ -69,11 +69,15 @@ def _scan_task(store: Store, scan: ScanFunction, sites: Sequence[Site]) -> list[
 
 
 def _scan_image(scan: ScanFunction, store: Store, site: Site, channel: int) -> ImageScan:
-    """Scan an image; errors become defects."""
+    """Scan an image; errors become defects, but for a lack of memory or file handles, which is raised."""
     try:
         return scan(store, site, channel)
+    except Exhausted:
+        raise
     except BadImage as error:
         return ImageScan(kind=error.kind, detail=error.reason)
+    except CannotRead as error:  # a packed plate, or a folder
+        return ImageScan(kind=error.kind, detail=str(error))
     except UserError as error:  # of a packed plate's index
         return ImageScan(kind="damaged", detail=str(error))
 
@@ -86,11 +90,10 @@ def _scan_pixels(store: Store, site: Site, channel: int) -> ImageScan:
     image = store.read(site, [channel])[0]  # (H, W) uint8
     for size in store.sizes:
         store.read(site, [channel], size)
-    low, high = int(image.min()), int(image.max())
-    if low == high:
-        detail = f"all {image.size:,} pixels are {low}"
-        return ImageScan(image.shape, kind="constant" if high else "zero", detail=detail)
-    return ImageScan(image.shape, int.from_bytes(hashlib.sha256(image).digest()[:8], "little"))
+    digest = image_digest(image)
+    if image.min() == image.max():
+        return ImageScan(image.shape, digest, *flat_defect(store, site, channel, image))
+    return ImageScan(image.shape, digest)
 
 
 def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[ScanFault]:
@@ -132,7 +135,5 @@ def _name(store: Store, sites: Sequence[Site], number: int, channel: int) -> str
     return store.name(sites[number], channel + 1)
 
 
-def _finding(store: Store, sites: Sequence[Site], number: int, channel: int, kind: str, detail: str) -> Finding:
-    site = sites[number]
-    code = id_code(site.experiment, site.plate, site.well)
-    return Finding(code, site.site, channel + 1, _name(store, sites, number, channel), kind, detail)
+def _finding(store: Store, code: str, site: Site, channel: int, kind: str, detail: str) -> Finding:
+    return Finding(code, site.site, channel + 1, store.name(site, channel + 1), kind, detail)

@@ -28,6 +28,7 @@ class FileStore:
     ) -> None:
         self.root, self.spec = Path(root), spec or shipped_spec("rcic")
         self.sizes: tuple[int, ...] = ()
+        self.just_listed = False  # the folders, for the next `absent`
         self.paths = Paths(self.root, self.spec, barcodes or {})
         n_planes = 1 if self.paths.separate_channels else len(self.spec.channels)
         self._planes = Planes(n_planes, self.spec.images.bits)
@@ -69,7 +70,9 @@ class FileStore:
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield the names of the missing files for each row of a site table; lists each folder once."""
-        self.paths.forget()
+        if not self.just_listed:
+            self.paths.forget()
+        self.just_listed = False
         for site in sites_of(rows):
             names = dict.fromkeys(self.name(site, channel) for channel in channels)
             yield [name for name in names if not self.paths.exists(name)]

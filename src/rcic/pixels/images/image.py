@@ -5,22 +5,22 @@ is always detected, whatever the decoder does with it, libpng prints nothing on 
 the decoder allocate more memory than an image can need.
 """
 
-import os
-import struct
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from rcic.errors import UserError
+from rcic.errors import CannotRead, UserError
+from rcic.files.decoding import decoding
+from rcic.files.regular import read_regular
+from rcic.pixels.images.png_rows import HEADER_END, SIGNATURE, decode_png, shape_of_png
 
 MOST_PIXELS = 64_000_000  # 8,000 x 8,000
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = b"\0\0\0\x0dIHDR"  # start of the first chunk: its length and its name
-_HEADER_END = 33  # bytes to the end of that chunk
 _COLOURS = {
     0: "one grey channel",
     2: "3 channels (RGB)",
@@ -35,8 +35,9 @@ DAMAGED = "copy or download it again"
 class BadImage(UserError):
     """An image that cannot be used. ``kind`` is the defect in one word, ``reason`` its description.
 
-    Kinds: missing, ambiguous, unreadable, empty, truncated, damaged, not-png, not-tiff, depth, channels, size; and
-    left-out, for an image that was not packed.
+    Kinds: missing, ambiguous, not-file, unreadable, empty, truncated, damaged, not-png, not-tiff, depth, channels, and
+    size; and left-out, for an image that was not packed. Of an unreadable image nothing is known: the system did not
+    let it be read.
     """
 
     def __init__(self, name: str | PathLike[str], kind: str, reason: str) -> None:
@@ -67,18 +68,17 @@ class _Defect(NamedTuple):
 def read_png(path: str | PathLike[str], wanted: Planes = GREY) -> np.ndarray:
     """Read the planes (C, H, W), uint8 or uint16, of a PNG: one grey plane, or three of RGB.
 
-    Raises BadImage, naming the file, if it is missing, empty, truncated, damaged, not a PNG, larger than
-    :data:`MOST_PIXELS`, or has other bits or planes than ``wanted``.
+    Raises BadImage, naming the file, if it is missing, unreadable, empty, truncated, damaged, not a PNG, larger than
+    :data:`MOST_PIXELS`, or has other bits or planes than ``wanted``; Exhausted without memory for it.
     """
     data = _bytes(path)
     if defect := _defect(data) or _unsuitable(data, wanted) or _implausible(data):
         raise BadImage(path, *defect)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # (H, W[, 3]), or None
-    except cv2.error:
-        image = None
-    if image is None or image.dtype != wanted.dtype or image.shape[:2] != _shape(data):
-        raise BadImage(path, "damaged", f"the PNG cannot be decoded, its pixels are damaged; {DAMAGED}")
+    damaged = BadImage(path, "damaged", f"the PNG cannot be decoded, its pixels are damaged; {DAMAGED}")
+    with decoding(path, lambda _: damaged):
+        image = decode_png(data)
+    if image is None or image.dtype != wanted.dtype or image.shape[:2] != shape_of_png(data):
+        raise damaged
     return image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)[::-1]  # OpenCV has blue first
 
 
@@ -87,10 +87,10 @@ def png_shape(path: str | PathLike[str], wanted: Planes = GREY) -> tuple[int, in
 
     Raises BadImage as `read_png` does, for defects in these bytes.
     """
-    data = _bytes(path, _HEADER_END)
+    data = _bytes(path, HEADER_END)
     if defect := _defect(data, until=b"IHDR") or _unsuitable(data, wanted):
         raise BadImage(path, *defect)
-    return _shape(data)
+    return shape_of_png(data)
 
 
 def png_bytes(image: np.ndarray) -> bytes:
@@ -114,22 +114,31 @@ def check_shape(name: str | PathLike[str], found: tuple[int, ...], wanted: tuple
         raise UserError(f"{name}: {height} x {width} pixels, but the first image is {high} x {wide}; set data.size")
 
 
+@contextmanager
+def reading_image(path: str | PathLike[str], damaged: Callable[[Exception], BadImage]) -> Iterator[None]:
+    """Raise the BadImage of any error in the block, in which a file is read and decoded; Exhausted without memory.
+
+    ``damaged`` makes that of a file whose content is to blame.
+    """
+    try:
+        with decoding(path, damaged):
+            yield
+    except (FileNotFoundError, CannotRead) as error:
+        raise _not_read(path, error) from error
+
+
 def _bytes(path: str | PathLike[str], n_bytes: int | None = None) -> bytes:
-    """Read a file, or its first bytes (in a third of a file object's time)."""
+    """Read a file, or its first bytes."""
     try:
-        return Path(path).read_bytes() if n_bytes is None else _beginning(path, n_bytes)
-    except FileNotFoundError:
-        raise BadImage(path, "missing", "no such image file") from None
-    except OSError as error:
-        raise BadImage(path, "unreadable", f"the image cannot be read: {error.strerror}") from error
+        return read_regular(path, first=n_bytes)
+    except (FileNotFoundError, CannotRead) as error:
+        raise _not_read(path, error) from error
 
 
-def _beginning(path: str | PathLike[str], n_bytes: int) -> bytes:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(handle, n_bytes)
-    finally:
-        os.close(handle)
+def _not_read(path: str | PathLike[str], error: FileNotFoundError | CannotRead) -> BadImage:
+    if isinstance(error, FileNotFoundError):
+        return BadImage(path, "missing", "no such image file")
+    return BadImage(path, error.kind, f"the image {error.reason}")
 
 
 def _defect(data: bytes, until: bytes = b"IEND") -> _Defect | None:
@@ -140,13 +149,13 @@ def _defect(data: bytes, until: bytes = b"IEND") -> _Defect | None:
     """
     if not data:
         return _Defect("empty", f"the file is empty; {DAMAGED}")
-    if not data.startswith(_SIGNATURE):
-        cut = len(data) < len(_SIGNATURE) and _SIGNATURE.startswith(data)
+    if not data.startswith(SIGNATURE):
+        cut = len(data) < len(SIGNATURE) and SIGNATURE.startswith(data)
         return _cut_off(data) if cut else _Defect("not-png", "the file is not a PNG")
-    view, start = memoryview(data), len(_SIGNATURE)
+    view, start = memoryview(data), len(SIGNATURE)
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(view[start : start + 4], "big")
-        if start == len(_SIGNATURE) and data[start : start + 8] != _HEADER:
+        if start == len(SIGNATURE) and data[start : start + 8] != _HEADER:
             return _Defect("damaged", f"the PNG is damaged (no header); {DAMAGED}")
         if end > len(data):
             break
@@ -162,14 +171,9 @@ def _cut_off(data: bytes) -> _Defect:
     return _Defect("truncated", f"the PNG is cut off after {len(data)} bytes; {DAMAGED}")
 
 
-def _shape(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack(">II", data[16:24])
-    return height, width
-
-
 def _implausible(data: bytes) -> _Defect | None:
     """Return the defect of a PNG too short for the size in its header, which would be allocated; else None."""
-    height, width = _shape(data)
+    height, width = shape_of_png(data)
     if height * width <= _DENSEST * len(data):
         return None
     return _Defect(
@@ -179,7 +183,7 @@ def _implausible(data: bytes) -> _Defect | None:
 
 def _unsuitable(data: bytes, wanted: Planes) -> _Defect | None:
     """Return the reason why a PNG with a valid header cannot be used, None if it can."""
-    depth, colour, found = data[24], data[25], _shape(data)
+    depth, colour, found = data[24], data[25], shape_of_png(data)
     if colour != (0 if wanted.n == 1 else 2):
         kind = _COLOURS.get(colour, "an unknown colour type")
         must = "must be one grey channel" if wanted.n == 1 else f"of {wanted.n} channels must be RGB"

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from rcic.errors import UserError
+from rcic.files.regular import UNREADABLE
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.image import BadImage
+from rcic.pixels.images.own_files import open_files
 from rcic.pixels.images.sites import site_table, sites_of
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.spec_files import resolve_spec
@@ -19,11 +21,12 @@ def levels(data_root: DataRoot, n_images: int) -> str:
     """Return lines for ``channels`` of the screen spec: the grey levels of each channel that map to 0 and 255.
 
     They are percentiles of the pixels of ``n_images`` images per channel, spread over the whole screen: one pair for
-    all plates preserves differences between plates. Raises UserError if no image of a channel can be read.
+    all plates preserves differences between plates. Raises UserError if no image of a channel can be used, or
+    the system does not let one be read.
     """
     root = Path(str(data_root))
     screen = read_screen(data_root, resolve_spec(root, as_source(data_root).screen, measured=False))
-    store = FileStore(screen.root, screen.spec, screen.barcodes)
+    store = open_files(screen)
     lines = [f"# percentiles {LOW} and {HIGH} of {n_images} images per channel"]
     for number, channel in enumerate(screen.spec.channels, start=1):
         low, high = np.percentile(_pixels(store, screen, number, n_images), [LOW, HIGH])
@@ -41,6 +44,8 @@ def _pixels(store: FileStore, screen: Screen, channel: int, n_images: int) -> np
         try:
             samples.append(store.raw(sites[index], channel)[::4, ::4].ravel())
         except BadImage as error:
+            if error.kind == UNREADABLE:
+                raise
             first = first or error
     if not samples:
         raise UserError(f"none of {len(indices)} images of channel {channel} can be read, the first: {first}")

@@ -15,6 +15,7 @@ import numpy as np
 import zstandard
 
 from rcic.errors import UserError
+from rcic.files.decoding import decoding
 
 if TYPE_CHECKING:
     import torch  # not at run time: reading images needs no torch
@@ -38,16 +39,14 @@ def compress(image: np.ndarray) -> bytes:
 def decompress(frame: bytes | memoryview, out: np.ndarray) -> None:
     """Write the differences of a frame into ``out`` (H, W) uint8, contiguous; `undo_delta` decodes them.
 
-    Raises UserError for a damaged frame.
+    Raises UserError for a damaged frame, Exhausted without memory for it.
     """
     if not hasattr(_per_thread, "decompressor"):
         _per_thread.decompressor = zstandard.ZstdDecompressor()
-    try:
+    with decoding("a packed image", lambda error: UserError(f"its checksum or its structure is wrong ({error})")):
         if (n_pixels := zstandard.frame_content_size(frame)) != out.size:
             raise UserError(f"its header has {n_pixels} pixels, not {out.size}")
         steps = _per_thread.decompressor.decompress(frame, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise UserError(f"its checksum or its structure is wrong ({error})") from error
     out.reshape(-1)[:] = np.frombuffer(steps, np.uint8)
 
 

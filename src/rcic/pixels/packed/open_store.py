@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rcic.errors import UserError, nearest
-from rcic.pixels.images.file_store import FileStore
+from rcic.files.regular import is_there
+from rcic.pixels.images.own_files import open_files, open_files_once
 from rcic.pixels.images.sites import check_channels, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.manifest import MARK
@@ -16,11 +17,11 @@ from rcic.screen.table import Screen
 def open_store(screen: Screen) -> Store:
     """Return the image store of a screen: packed images if there are any, else image files.
 
-    Raises UserError if there are neither.
+    Raises UserError if there are neither, if two images would come from one file, or if no file fits the pattern.
     """
-    if (screen.root / MARK).is_file():
-        return PackedStore(screen.root, screen.spec)
-    return FileStore(screen.root, screen.spec, screen.barcodes)
+    if is_there(screen.root / MARK):
+        return PackedStore(screen.root, screen.spec, screen.barcodes)
+    return open_files(screen)
 
 
 def read_images(
@@ -45,4 +46,6 @@ def read_images(
         raise UserError(f"site is {site}, but {screen.spec.name} has {', '.join(map(str, screen.spec.sites))}")
     chosen = check_channels(channels or screen.spec.channel_numbers, screen.spec)
     (found,) = sites_of(site_table(rows, [site or screen.spec.sites[0]]))
-    return open_store(screen).read(found, chosen, size)
+    is_packed = (screen.root / MARK).is_file()
+    store = PackedStore(screen.root, screen.spec) if is_packed else open_files_once(screen)
+    return store.read(found, chosen, size)

@@ -4,62 +4,33 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
-from rcic.files.atomic import whole, write_error
+from rcic.errors import CannotRead, UserError
+from rcic.files.atomic import sync_folder, whole, write_error
+from rcic.files.held import check_held
 from rcic.files.lock import locked
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.image import BadImage, resize
+from rcic.pixels.images.image import BadImage
+from rcic.pixels.images.pixel_state import plate_digest
 from rcic.pixels.images.prefetch import ahead
-from rcic.pixels.images.sites import Site, site_table, sites_of
-from rcic.pixels.packed.frame import ZSTD_LEVEL, compress
-from rcic.pixels.packed.manifest import FULL
+from rcic.pixels.images.sites import Site
+from rcic.pixels.packed.frame import ZSTD_LEVEL
 from rcic.pixels.packed.packed_store import ARRAY, IMAGES, SHARD
+from rcic.pixels.packed.to_pack import PackedPlate, Picture, Size, array_folder, misfit, read_picture, sizes_to_pack
 from rcic.pixels.packed.zarr_shard import ShardWriter
-from rcic.screen.plate import plate_name
-from rcic.screen.table import Screen
 
 PACKING = ".packing"  # the folder of the locks of plates in progress
+HALF = ".half"  # the end of the names of arrays that are not whole, or replaced
 _GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 _AHEAD = 4  # sites per thread that are read ahead
-
-Size = int | None  # the side of a square image in pixels, None: the original size
-
-
-class Picture(NamedTuple):
-    """A converted image: its frame at each size or, without any, the reason why it is left out."""
-
-    frames: tuple[bytes, ...]
-    shape: tuple[int, int] = (0, 0)
-    reason: str = ""
-
-
-class PackedPlate(NamedTuple):
-    """One plate to pack: the name of its arrays, ``"HUVEC-01/Plate1"``, and its sites."""
-
-    name: str
-    sites: tuple[Site, ...]
-
-
-def plates_of(screen: Screen) -> list[PackedPlate]:
-    """Return the plates of a screen, each with all sites of all its wells, in order."""
-    rows = site_table(screen.wells, screen.spec.sites).sort_values(
-        ["experiment", "plate", "well", "site"], kind="stable"
-    )
-    groups = [tuple(sites_of(plate_rows)) for _, plate_rows in rows.groupby(["experiment", "plate"], sort=True)]
-    return [PackedPlate(plate_name(sites[0].experiment, sites[0].plate), sites) for sites in groups]
-
-
-def array_folder(root: Path, plate: PackedPlate, size: Size) -> Path:
-    """Return the folder of a plate's array of one size."""
-    return root / IMAGES / (FULL if size is None else str(size)) / plate.name
 
 
 def pack_plates(
@@ -68,12 +39,14 @@ def pack_plates(
     """Write the missing arrays, in the original size and at each of ``sizes``; yield each plate when it is done.
 
     An array is written to a hidden folder, which is renamed once it is complete and on disk. Raises UserError if the
-    disk is full or cannot be written, BusyError if another process packs one of these plates.
+    disk is full or cannot be written, or an image of a plate cannot be read, which is then not packed; BusyError if
+    another process packs one of these plates. A plate whose left-out images can be used now is packed again.
     """
     pool = ThreadPoolExecutor(threads)
     try:
         for plate in plates:
-            if _missing(plate, root, sizes):
+            check_held(root)
+            if sizes_to_pack(store, plate, root, sizes):
                 with locked(root / PACKING / plate.name):
                     _pack_missing(pool, threads, store, plate, root, sizes)
             yield plate
@@ -85,19 +58,16 @@ def _pack_missing(
     pool: ThreadPoolExecutor, threads: int, store: FileStore, plate: PackedPlate, root: Path, sizes: Sequence[int]
 ) -> None:
     """Write a plate's missing arrays, while this process holds the plate's lock."""
-    missing = _missing(plate, root, sizes)
+    missing = sizes_to_pack(store, plate, root, sizes)
     begin = partial(pool.submit, partial(_read_site, store, missing))
     channels = store.spec.channel_numbers
     try:
         if missing:
             _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, channels) for n in missing])
+    except (BadImage, CannotRead) as error:
+        raise UserError(f"{error}; {plate.name} was not packed, run the same command again to go on with it") from error
     except OSError as error:
         raise write_error(root / IMAGES / plate.name, error) from error
-
-
-def _missing(plate: PackedPlate, root: Path, sizes: Sequence[int]) -> list[Size]:
-    """Return the sizes at which a plate is not packed yet."""
-    return [size for size in (None, *sizes) if not array_folder(root, plate, size).is_dir()]
 
 
 @dataclass
@@ -111,24 +81,34 @@ class _Array:
     partial_folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.partial_folder = self.folder.with_name(f".{self.folder.name}.half")
-        shutil.rmtree(self.partial_folder, ignore_errors=True)
+        self.partial_folder = self.folder.with_name(f".{self.folder.name}{HALF}")
+        self.replaced_folder = self.folder.with_name(f".{self.folder.name}.old{HALF}")
+        for left_over in (self.partial_folder, self.replaced_folder):
+            shutil.rmtree(left_over, ignore_errors=True)
         (self.partial_folder / SHARD).parent.mkdir(parents=True)
         self.file = (self.partial_folder / SHARD).open("wb")
         self.shard = ShardWriter(self.file, len(self.plate.sites), len(self.channels))
 
-    def finish(self, shape: tuple[int, int], left_out: Sequence[object]) -> None:
-        """Complete the array of images (H, W) and move it to its final folder."""
+    def finish(self, shape: tuple[int, int], left_out: Sequence[object], pixels: str) -> None:
+        """Complete the array of images (H, W), whose digest is ``pixels``, and move it to its final folder."""
         self.shard.finish()
         self.file.flush()
         os.fsync(self.file.fileno())
         side = shape if self.size is None else (self.size, self.size)
-        sites = [(site.well, site.site) for site in self.plate.sites]
-        write_metadata(self.partial_folder, side, {"sites": sites, "channels": self.channels, "left_out": left_out})
+        state = {"files": self.plate.files, "pixels": pixels}
+        facts = {"sites": self.plate.keys, "channels": self.channels, "left_out": left_out, "state": state}
+        check_held(self.folder)
+        write_metadata(self.partial_folder, side, facts)
         for group in (self.folder.parents[2], self.folder.parents[1], self.folder.parent):
-            with whole(group / ARRAY) as temporary:
-                temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
+            if not (group / ARRAY).exists():
+                with whole(group / ARRAY) as temporary:
+                    temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
+        check_held(self.folder)
+        if self.folder.is_dir():  # packed before, without an image that can be used now
+            self.folder.rename(self.replaced_folder)
         self.partial_folder.rename(self.folder)
+        sync_folder(self.folder.parent)
+        shutil.rmtree(self.replaced_folder, ignore_errors=True)
 
 
 def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: Sequence[_Array]) -> None:
@@ -136,27 +116,23 @@ def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: 
     plate, channels = arrays[0].plate, arrays[0].channels
     try:
         shape, left_out = (0, 0), []
+        digests = np.zeros((len(plate.sites), len(channels)), np.uint64)
         pictures = ahead(lambda site: begin(site).result, plate.sites, _AHEAD * threads)
         for number, (site, images) in enumerate(zip(plate.sites, pictures, strict=True)):
+            digests[number] = [image.digest for image in images]
             for channel, image in zip(channels, images, strict=True):
                 shape = shape if any(shape) else image.shape
-                if reason := image.reason or _misfit(image.shape, shape):
+                if reason := image.reason or misfit(image.shape, shape):
                     left_out.append((site.well, site.site, channel, reason))
                     continue
                 for array, frame in zip(arrays, image.frames, strict=True):
                     array.shard.add(number, channel - 1, frame)
         for array in arrays:
-            array.finish(shape if any(shape) else (1, 1), left_out)
+            array.finish(shape if any(shape) else (1, 1), left_out, plate_digest(plate.keys, digests))
     finally:
         for array in arrays:
             array.file.close()
             shutil.rmtree(array.partial_folder, ignore_errors=True)  # if it was not moved
-
-
-def _misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
-    """Return the reason for leaving out an image of another size than the plate's first one, else ""."""
-    (height, width), (high, wide) = found, wanted
-    return "" if found == wanted else f"{height} x {width} pixels, but the plate's first image is {high} x {wide}"
 
 
 def _read_site(store: FileStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
@@ -164,27 +140,13 @@ def _read_site(store: FileStore, sizes: Sequence[Size], site: Site) -> list[Pict
     return [read_picture(store, site, channel, sizes) for channel in store.spec.channel_numbers]
 
 
-def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Size]) -> Picture:
-    """Read and convert one image."""
-    try:
-        image = store.read(site, [channel])[0]
-    except BadImage as error:
-        return Picture((), reason=error.reason)
-    frames = []
-    for size in sizes:
-        small = np.empty(image.shape if size is None else (size, size), np.uint8)
-        resize(image, small)
-        frames.append(compress(small))
-    return Picture(tuple(frames), (image.shape[0], image.shape[1]))
-
-
-def write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, object]) -> None:
+def write_metadata(folder: Path, side: tuple[int, int], attributes: Mapping[str, Any]) -> None:
     """Write the zarr.json of a plate's array with the zarr package."""
     import zarr
     from zarr.codecs import ZstdCodec
     from zarr.codecs.numcodecs import Delta
 
-    shape = len(attributes["sites"]), len(attributes["channels"]), *side  # type: ignore[arg-type]
+    shape = len(attributes["sites"]), len(attributes["channels"]), *side
     with warnings.catch_warnings():  # numcodecs.delta is an extension of Zarr 3
         warnings.filterwarnings("ignore", message="Numcodecs codecs")
         zarr.create_array(
@@ -196,7 +158,7 @@ def write_metadata(folder: Path, side: tuple[int, int], attributes: dict[str, ob
             filters=[Delta(dtype="|u1")],
             compressors=[ZstdCodec(level=ZSTD_LEVEL, checksum=True)],
             fill_value=0,
-            attributes=attributes,  # type: ignore[arg-type]
+            attributes=dict(attributes),
             dimension_names=("site", "channel", "y", "x"),
         )
     with (folder / ARRAY).open("rb") as written:

@@ -20,8 +20,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError, brief
+from rcic.errors import Exhausted, UserError, brief
+from rcic.files.regular import read_regular
 from rcic.pixels.images.image import MOST_PIXELS, BadImage, check_shape, resize
+from rcic.pixels.images.paths import Barcodes
+from rcic.pixels.images.pixel_state import PixelState
 from rcic.pixels.images.sites import Site, sites_of
 from rcic.pixels.packed.frame import decompress, undo_delta
 from rcic.pixels.packed.manifest import FULL, Manifest, are_numbers, json_object
@@ -40,8 +43,10 @@ class PackedStore:
     Raises UserError if ``packed.json`` is damaged.
     """
 
-    def __init__(self, root: str | os.PathLike[str], spec: ScreenSpec | None = None) -> None:
-        self.root, self.spec = Path(root), spec or shipped_spec("rcic")
+    def __init__(
+        self, root: str | os.PathLike[str], spec: ScreenSpec | None = None, barcodes: Barcodes | None = None
+    ) -> None:
+        self.root, self.spec, self._barcodes = Path(root), spec or shipped_spec("rcic"), barcodes or {}
         self.manifest = Manifest.read(self.root)
         self.sizes = self.manifest.sizes
         self._arrays: dict[str, PlateArray] = {}
@@ -58,13 +63,13 @@ class PackedStore:
 
         A packed ``size`` needs no resizing. Raises UserError, naming the image, if it is missing or damaged.
         """
-        array = self._array(str(size) if size in self.sizes else FULL, site.experiment, site.plate)
+        array = self._array(str(size) if size in self.sizes else FULL, site)
         side = array.shape if size is None else (size, size)
         if out is None:
             out = np.empty((len(channels), *side), np.uint8)
         check_shape(self.root / self.name(site, channels[0]), side, out.shape[1:])
         images = out if side == array.shape else np.empty((len(channels), *array.shape), np.uint8)
-        array.read(site, channels, images, coded)
+        array.read(site, channels, images, [self.name(site, channel) for channel in channels], coded)
         if images is not out:
             for image, plane in zip(images, out, strict=True):
                 resize(image, plane)
@@ -72,9 +77,9 @@ class PackedStore:
 
     def shape(self, site: Site, channel: int) -> tuple[int, int]:
         """Return an image's (H, W) from the index; see :class:`rcic.pixels.images.store.Store`."""
-        arrays = [self._array(level, site.experiment, site.plate) for level in (FULL, *map(str, self.sizes))]
+        arrays = [self._array(level, site) for level in (FULL, *map(str, self.sizes))]
         for array in arrays:
-            array.check(site, [channel])
+            array.check(site, [channel], [self.name(site, channel)])
         return arrays[0].shape
 
     def codes(self, size: int | None) -> bool:
@@ -83,7 +88,7 @@ class PackedStore:
 
     def name(self, site: Site, channel: int) -> str:
         """Return the name of an image: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
-        return image_name(site.experiment, site.plate, site.well, site.site, channel)
+        return image_name(site.experiment, self._plate(site), site.well, site.site, channel)
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield the names of the images that were not packed for each row of a site table."""
@@ -92,13 +97,17 @@ class PackedStore:
 
     def holds(self, site: Site, channel: int) -> bool:
         """Whether an image was packed."""
-        return self._array(FULL, site.experiment, site.plate).has((site.well, site.site), channel)
+        return self._array(FULL, site).has((site.well, site.site), channel)
 
-    def _array(self, level: str, experiment: str, plate: int) -> "PlateArray":
-        name = f"{level}/{plate_name(experiment, plate)}"
+    def _plate(self, site: Site) -> str:
+        """Return the name of a site's plate in the tables."""
+        return self._barcodes.get((site.experiment, site.plate), str(site.plate))
+
+    def _array(self, level: str, site: Site) -> "PlateArray":
+        name = f"{level}/{plate_name(site.experiment, self._plate(site))}"
         if name not in self._arrays:
             if name not in self.manifest.arrays:
-                reason = f"{experiment} plate {plate} is not packed; pack the screen again"
+                reason = f"{site.experiment} plate {self._plate(site)} is not packed; pack the screen again"
                 raise BadImage(self.root, "missing", reason)
             self._arrays[name] = PlateArray(self.root / IMAGES / name, self.manifest.arrays[name])
         return self._arrays[name]
@@ -115,15 +124,17 @@ class PlateArray:
         facts = _metadata(folder / ARRAY, digest)
         try:
             n_sites, n_channels, height, width = facts["shape"]
-            sites, channels = facts["attributes"]["sites"], facts["attributes"]["channels"]
+            sites, channels = list(facts["attributes"]["sites"]), list(facts["attributes"]["channels"])
+            counts = len(sites), len(channels)
             self.positions = {(well, site): number for number, (well, site) in enumerate(sites)}
+            self.state: PixelState | None = facts["attributes"].get("state")  # None: of version 0.1 or 0.2
             self.left_out = {
                 (well, site, channel): text for well, site, channel, text in facts["attributes"]["left_out"]
             }
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{folder / ARRAY}: lacks shape, sites or left_out; pack this plate again") from None
         is_unique = len(sites) == len(self.positions)
-        is_valid = is_unique and are_numbers(facts["shape"]) and (n_sites, n_channels) == (len(sites), len(channels))
+        is_valid = is_unique and are_numbers(facts["shape"]) and (n_sites, n_channels) == counts
         if not is_valid or height * width > MOST_PIXELS:
             raise UserError(
                 f"{folder / ARRAY}: its shape {brief(facts['shape'])} is not that of a plate; pack this plate again"
@@ -135,17 +146,21 @@ class PlateArray:
         """Whether the image of a (well, site) is stored."""
         return key in self.positions and self.shard.has(self.positions[key], channel - 1)
 
-    def read(self, site: Site, channels: Sequence[int], out: np.ndarray, coded: bool = False) -> None:
-        """Read a site's images into ``out`` (C, H, W) uint8. Raises BadImage, naming the image, if one is missing.
+    def read(
+        self, site: Site, channels: Sequence[int], out: np.ndarray, names: Sequence[str], coded: bool = False
+    ) -> None:
+        """Read a site's images into ``out`` (C, H, W) uint8. Raises BadImage, by its name, if one is missing.
 
         ``coded``: as differences between neighbouring pixels.
         """
-        names = self.check(site, channels)
+        self.check(site, channels, names)
         position = self.positions[site.well, site.site]
         frames = self.shard.frames(position, [channel - 1 for channel in channels])
         for name, frame, image in zip(names, frames, out, strict=True):
             try:
                 decompress(frame, image)
+            except Exhausted:
+                raise
             except UserError as error:
                 reason = f"contains a damaged image {name}, {error}; remove {self.folder} and pack the screen again"
                 raise BadImage(self.shard.path, "damaged", reason) from None
@@ -154,23 +169,21 @@ class PlateArray:
 
             undo_delta(torch.from_numpy(out))
 
-    def check(self, site: Site, channels: Sequence[int]) -> list[str]:
-        """Return the names of a site's images. Raises BadImage, naming the image, if one is missing."""
+    def check(self, site: Site, channels: Sequence[int], names: Sequence[str]) -> None:
+        """Raise BadImage, by its name, if one of a site's images is missing."""
         key = site.well, site.site
-        names = [image_name(site.experiment, site.plate, *key, channel) for channel in channels]
         for name, channel in zip(names, channels, strict=True):
             if not self.has(key, channel):
                 reason = self.left_out.get((*key, channel), "the screen had no such site when it was packed")
                 raise BadImage(name, "left-out", f"was left out when the screen was packed: {reason}")
-        return names
 
 
 def _metadata(path: Path, digest: str | None) -> dict[str, Any]:
     """Read an array's zarr.json. Raises UserError if that fails or its sha256 is not ``digest``."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: the packed plate cannot be read: {error.strerror}") from error
+        content = read_regular(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: the packed plate is missing; pack this plate again") from None
     if digest not in (None, hashlib.sha256(content).hexdigest()):
         raise UserError(f"{path}: the file is damaged or was changed; pack this plate again")
     return json_object(path, content)

@@ -6,13 +6,15 @@ It does not use the zarr package: shards are written as a stream, so that a plat
 
 import os
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
 
 from rcic.errors import UserError
+from rcic.files.regular import open_regular, read_error
 
 ABSENT = 2**64 - 1  # offset and length of a missing image
 _CHECKSUM = 4  # bytes
@@ -75,14 +77,14 @@ class ShardReader:
                     frames[int(order[number])] = content[int(starts[number]) - first : int(ends[number]) - first]
         return [frames[number] for number in range(len(channels))]
 
-    def _open(self) -> IO[Any]:
+    def _open(self) -> FileIO:
         try:
-            return self.path.open("rb", buffering=0)
-        except OSError as error:
-            raise UserError(f"{self.path}: the packed file cannot be read: {error.strerror}") from error
+            return open_regular(self.path)
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: the packed file is missing; pack this plate again") from None
 
-    def _bytes(self, file: IO[Any], offset: int, length: int) -> bytes:
+    def _bytes(self, file: FileIO, offset: int, length: int) -> bytes:
         try:
             return os.pread(file.fileno(), length, offset)
-        except OSError as error:
-            raise UserError(f"{self.path}: the packed file cannot be read: {error.strerror}") from error
+        except (OSError, MemoryError) as error:
+            raise read_error(self.path, error) from error
