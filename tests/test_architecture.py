@@ -23,7 +23,9 @@ LAYERS = {  # a package -> the packages that it may import, besides those open t
     "screen": set(),
     "launch": set(),
     "simulate": {"screen"},
-    "pixels": {"screen", "launch"},
+    "instruments": {"screen"},
+    "pixels": {"screen", "launch", "instruments"},
+    "discover": {"screen", "instruments", "pixels"},
     "decide": {"screen"},
     "ensemble": {"screen", "decide"},
     "profiles": {"screen", "decide", "ensemble"},
@@ -33,7 +35,7 @@ LAYERS = {  # a package -> the packages that it may import, besides those open t
     "browse": {"screen", "pixels", "decide", "ensemble", "profiles"},
     "cli": {
         *("screen", "simulate", "pixels", "decide", "ensemble", "profiles", "learn", "launch", "check", "report"),
-        "browse",
+        *("browse", "discover"),
     },
 }
 INNER = {  # packages within a package, from the bottom up: each may import those before it

@@ -457,11 +457,10 @@ class Judge:
         may_know: bool,
     ) -> None:
         """Raise Wrong unless the code of a row is that of the well's images, over some of its sites."""
-        candidates = {
-            float(np.mean(chosen))
-            for seen in ((False, True) if may_know else (False,))
-            for chosen in _subsets([code_of(fields, clips, views, seen) for fields, clips in _sites(content)])
-        }
+        known = (False, True) if may_know else (False,)
+        by_site = [[code_of(fields, clips, views, seen) for seen in known] for fields, clips in _sites(content)]
+        chosen = (codes for sites in _subsets(by_site) for codes in itertools.product(*sites))
+        candidates = {float(np.mean(codes)) for codes in chosen}
         if not any(abs(found - wanted) < TOLERANCE for wanted in candidates):
             more = f"{found:.2f} is not among {sorted(round(one, 2) for one in candidates)}"
             raise Wrong(
@@ -854,7 +853,7 @@ def _sites(content: Content) -> Iterator[tuple[list[dict[str, int]], list[int]]]
             yield [entry[2].fields() for entry in found if entry[2] is not None], [entry[3] for entry in found]
 
 
-def _subsets(values: Sequence[float]) -> Iterator[Sequence[float]]:
+def _subsets(values: Sequence[list[float]]) -> Iterator[Sequence[list[float]]]:
     for size in range(1, len(values) + 1):
         yield from itertools.combinations(values, size)
 

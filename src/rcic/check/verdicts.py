@@ -170,7 +170,8 @@ def _reason(result: FoundResult, error: UserError) -> str:
 
 def _command(facts: Mapping[str, Any], force: bool = False) -> str:
     """Return the command that made a result, from its facts, "" if it is not known."""
-    words = [str(word) for word in facts.get("command") or []]
+    command = facts.get("command")
+    words = [str(word) for word in command] if isinstance(command, list) else []  # whatever a hand wrote there
     words = ["python", *words] if words and words[0].endswith(".py") else words
     again = ["--force"] if force and words and "--force" not in words else []
     return shlex.join([*words, *again])

@@ -44,11 +44,16 @@ class Images:
             as 66923EBB-9960-4952-8955-D1721D112EE2 may follow at once.
         bits: bits per pixel, 8 or 16.
         levels: grey levels that map to 0 and 255; required for 16 bits.
+        z: of several z planes the one of this number, or their projection: max, mean, or sharpest, the plane with the
+            largest variance of its Laplacian; default: there must be one plane.
+        time: the number of the time point to use; default: there must be one.
     """
 
     file: tuple[str, ...] = ()
     bits: int = 8
     levels: tuple[float, float] | None = None
+    z: str | None = None
+    time: int | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,14 @@ class ScreenSpec:
     def channel_numbers(self) -> tuple[int, ...]:
         """The channel numbers, from 1."""
         return tuple(range(1, len(self.channels) + 1))
+
+    def site_word(self, site: int) -> str:
+        """Return how files and tables write a site."""
+        return str(site)
+
+    def channel_word(self, channel: int) -> str:
+        """Return how files write a channel."""
+        return self.channels[channel - 1].file or str(channel)
 
     def position(self, well: str) -> Position:
         """Return the zero-based (row, column) of a well. Raises UserError for a well outside the plate."""

@@ -1,0 +1,16 @@
+"""The kinds of index files, by the ends of their names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rcic.instruments.measurement import Measurement
+
+IndexReader = Callable[[Path, str], Measurement]  # data root, path of the index below it
+
+READERS: dict[str, IndexReader] = {}  # end of the index's name, in lower case -> its reader
+
+
+def reader_of(name: str) -> IndexReader | None:
+    """Return the reader of an index file by its name or a pattern of it, None if no kind of index ends so."""
+    lower = name.lower()
+    return next((reader for ending, reader in READERS.items() if lower.endswith(ending)), None)
