@@ -126,7 +126,7 @@ def test_z_planes_are_not_taken_for_channels(case, program, tmp_path, mode):
     assert (bad["kind"] == "channels").all() and len(bad) == 18
     assert bad["detail"].str.startswith("its 3 pages are z planes, not channels").all()
     line = program.refuse("data.py", "pack", f"--data_root={root}", f"--out_dir={tmp_path}/p")
-    assert line.endswith("choose or project one for each channel, or save them as channels")
+    assert line.endswith("set images.z of the screen spec to max, mean, sharpest or the number of one")
 
 
 @pytest.mark.parametrize("name", ["star_plate", "pages_apart"])

@@ -54,7 +54,7 @@ def test_all_of_them_at_once(write_root, wells, threads):
         planted[path.relative_to(root).as_posix()] = kind
     found = findings(FileStore(root), wells, FULL, threads)
     assert {one.file: one.kind for one in found} == planted and len(found) == len(planted)
-    others = {"left-out", "duplicate", "ambiguous", "not-tiff", "levels", "unreadable"}
+    others = {"left-out", "duplicate", "ambiguous", "not-tiff", "levels", "unreadable", "range", "nan"}
     assert {*planted.values()} | others == set(KINDS)
 
 
@@ -101,7 +101,7 @@ def test_the_size_of_most_is_the_right_one(write_root, wells):
         write_png(path, pixels("HUVEC-01", "B02", 1, channel)[:, : 20 + channel])
     found = findings(FileStore(root), wells, QUICK)
     assert [(one.channel, one.kind) for one in found] == [(1, "size"), (2, "size")]
-    assert found[1].detail == "the image is 24 x 22 pixels (height x width), most have 24 x 24"
+    assert found[1].detail == "the image is 24 x 22 pixels (height x width), most of its plate have 24 x 24"
 
 
 def test_a_large_header_takes_no_memory(write_root, wells, monkeypatch):
