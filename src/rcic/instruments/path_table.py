@@ -73,10 +73,14 @@ class _Source:
         return self._known(_TITLES[part], suffix)
 
     def _known(self, words: Sequence[str], suffix: str = "") -> str | None:
-        """Return the first title that is one of some words, or one of them with the suffix of a channel."""
+        """Return the first title that is one of some words, or one of them with the name of a channel behind it.
+
+        The channel ``suffix`` is tried first: CellProfiler's databases may have plate and well of one channel only.
+        """
         by_look = {_plain(title): title for title in reversed(self.rows.columns)}
-        endings = ("", f"_{suffix.lower()}") if suffix else ("",)
-        return next((by_look[word + end] for word in words for end in endings if word + end in by_look), None)
+        others = [_plain(match[1]) for title in self.rows.columns if (match := _FILE.fullmatch(title))]
+        endings = ["", *(f"_{channel}" for channel in (_plain(suffix), *others) if suffix)]
+        return next((by_look[word + end] for end in endings for word in words if word + end in by_look), None)
 
     def folder_title(self) -> str | None:
         return self._known(_FOLDER)
@@ -255,8 +259,10 @@ def _check_sites(source: _Source, planes: pd.DataFrame) -> None:
 def _below(source: _Source, files: pd.Series) -> list[str]:
     """Return paths as they are below the data root, by the longest end of each folder that exists there."""
     parts = [_local(file).rpartition("/") for file in files]
-    firsts = {folder: name for folder, _, name in reversed(parts)}
-    found = {folder: _folder_below(source, folder, name) for folder, name in firsts.items()}
+    names: dict[str, list[str]] = {}
+    for folder, _, name in parts:
+        names.setdefault(folder, []).append(name)
+    found = {folder: _folder_below(source, folder, some) for folder, some in names.items()}
     for folder, here in found.items():
         if folder.startswith("/") and here != folder:
             away, _, end = folder.rpartition(f"/{here}" if here else folder)
@@ -275,19 +281,19 @@ def _local(file: str) -> str:
     return ("/" if text.startswith("/") else "") + str(PurePosixPath(text.lstrip("/")))
 
 
-def _folder_below(source: _Source, folder: str, name: str) -> str:
-    """Return where a folder of the table is below the data root: with the file in it, else the folder alone.
+def _folder_below(source: _Source, folder: str, names: Sequence[str]) -> str:
+    """Return where a folder of the table is below the data root: with one of its files in it, else the folder alone.
 
     A path that is not absolute is looked for from the data root and from the table's own folder, too.
     """
     candidates = list(dict.fromkeys(_candidates(source, folder)))
-    for has_file in (True, False):
+    for name in (names[0], names[len(names) // 2], names[-1]):
         for candidate in candidates:
-            if (candidate and is_there(source.root / candidate / (name if has_file else ""))) or (
-                has_file and not candidate and is_there(source.root / name)
-            ):
+            if is_there(source.root / candidate / name):
                 return candidate
-    return candidates[0]
+    last = folder.rpartition("/")[2]
+    named = [candidate for candidate in candidates if last and candidate.rpartition("/")[2] == last]
+    return next((candidate for candidate in named if is_there(source.root / candidate)), candidates[0])
 
 
 def _candidates(source: _Source, folder: str) -> Iterator[str]:

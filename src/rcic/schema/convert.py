@@ -127,10 +127,10 @@ def _one_of(kinds: tuple[Any, ...], value: Any, label: str) -> Any:
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     if len(kinds) == 1 or type(value) is int:
         return _value(kinds[-1], value, label)
-    try:
-        return _value(kinds[0], value, label)
-    except UserError as error:
-        raise UserError(f"{error}, or a {in_words(int)}") from None
+    words = typing.get_args(kinds[0])
+    if value not in words:
+        raise UserError(f"{label} is {brief(value)}, must be one of {', '.join(words)}, or a {in_words(int)}")
+    return value
 
 
 def _choice(choices: tuple[str, ...], value: Any, label: str) -> str:

@@ -16,7 +16,7 @@ class PlaneOwners:
         shared = []
         for folder in table.folders(code):
             first = self._folders.setdefault(folder, (plate, table, code))
-            if first[0] != plate:
+            if first[0] != plate and first[1:] != (table, code):  # one part of one index is told by check_indexes
                 shared.append(first)
         clash = None
         for first in [*shared, (plate, table, code)] if shared else ():

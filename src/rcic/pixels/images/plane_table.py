@@ -114,7 +114,8 @@ class _FileNames(Sequence[str]):
     def __init__(self, names: Sequence[str]) -> None:
         folders: dict[str, int] = {}
         parts = [name.rpartition("/") for name in names]
-        self.folder_codes = np.array([folders.setdefault(part[0], len(folders)) for part in parts], np.int32)
+        above = [folder or slash for folder, slash, _ in parts]  # "/" of a file in the machine's root
+        self.folder_codes = np.array([folders.setdefault(folder, len(folders)) for folder in above], np.int32)
         lasts = [part[2].encode() for part in parts]
         self.folders = list(folders)
         self._text = b"".join(lasts)
