@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rcic.files.regular import read_error, read_regular
-from rcic.pixels.images.sources import ImageSources
+from rcic.pixels.images.all_sources import ImageSources
 from rcic.screen.identity import digest_of
 from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen

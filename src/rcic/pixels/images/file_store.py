@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rcic.pixels.images.all_sources import ImageSources
 from rcic.pixels.images.image import BadImage, check_shape, resize
 from rcic.pixels.images.image_source import Barcodes, StoredPlane
 from rcic.pixels.images.plane_reader import planes_shape, read_planes
 from rcic.pixels.images.sites import Site, sites_of
-from rcic.pixels.images.sources import ImageSources
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.spec_files import shipped_spec
 

@@ -91,7 +91,7 @@ def read_png(path: str | PathLike[str], wanted: Planes = GREY) -> np.ndarray:
         image = decode_png(data)
     if image is None or image.dtype not in wanted.dtypes or image.shape[:2] != shape_of_png(data):
         raise damaged
-    check_range(path, image, wanted.bits)
+    check_levels(path, image, wanted.bits)
     return image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)[::-1]  # OpenCV has blue first
 
 
@@ -120,7 +120,7 @@ def resize(image: np.ndarray, out: np.ndarray) -> None:
     out[:] = cv2.resize(image, out.shape[::-1], interpolation=interpolation)
 
 
-def check_range(path: str | PathLike[str], pixels: np.ndarray, bits: int) -> None:
+def check_levels(path: str | PathLike[str], pixels: np.ndarray, bits: int) -> None:
     """Raise BadImage if pixels are not below 2 to the power of ``bits`` or, of floating point, are no numbers."""
     if pixels.dtype.kind == "f":
         if bad := int((~np.isfinite(pixels)).sum()):

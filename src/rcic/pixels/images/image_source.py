@@ -39,7 +39,7 @@ class StoredImage(NamedTuple):
     projection: str = ""  # of several planes
 
 
-class ImageSource(Protocol):
+class PlaneSource(Protocol):
     """A place where images are looked for: files of a pattern, or planes that an index lists.
 
     ``pattern`` is an entry of images.file, ``separate_channels`` whether each channel has a plane of its own.

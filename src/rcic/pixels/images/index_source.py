@@ -145,7 +145,7 @@ class IndexSource:
         path = self.root / plane.file
         if not is_there(path):
             raise BadImage(path, "missing", "no such index of images")
-        table = read_table(self.root, plane.file, self.spec.images.columns)
+        table = index_planes(self.root, plane.file, self.spec.images.columns)
         code = self._code(path, table, site)
         name = f"{site.experiment} plate {self.barcode(site)}"
         if clash := self._owners.claim(name, table, code):
@@ -185,7 +185,7 @@ class IndexSource:
         return f"it has {plural(len(known), column)}: {_some(shown)}"
 
 
-def read_table(root: Path, name: str, columns: PathColumns) -> PlaneTable:
+def index_planes(root: Path, name: str, columns: PathColumns) -> PlaneTable:
     """Return the planes of an index; each state of a file is read once in a process. Raises UserError."""
     status = (root / name).stat()
     with _reading:

@@ -16,7 +16,7 @@ from rcic.errors import UserError, plural
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.folder_listing import FolderListing
 from rcic.pixels.images.image import BadImage
-from rcic.pixels.images.image_source import ImageSource, StoredPlane
+from rcic.pixels.images.image_source import PlaneSource, StoredPlane
 from rcic.pixels.images.index_checks import check_indexes
 from rcic.pixels.images.index_source import IndexSource
 from rcic.pixels.images.paths import Paths
@@ -86,7 +86,7 @@ def _check_found(store: FileStore, rows: pd.DataFrame) -> bool:
     return bool(found)
 
 
-def _planes(source: ImageSource, site: Site, channel: int) -> Sequence[StoredPlane]:
+def _planes(source: PlaneSource, site: Site, channel: int) -> Sequence[StoredPlane]:
     """Return the planes of an image, none if it cannot be told which: its readers say why."""
     try:
         return source.find(site, channel).planes
@@ -145,7 +145,7 @@ def _any_exists(paths: Paths, rows: pd.DataFrame, channels: Sequence[int]) -> bo
     return any(paths.exists(site, channel) for site in sites_of(rows) for channel in channels)
 
 
-def _shared(root: Path, source: ImageSource, name: str, *images: Image) -> str:
+def _shared(root: Path, source: PlaneSource, name: str, *images: Image) -> str:
     """Return the error message for a file or plane that two images have."""
     first, second = (f"{source.described(*image)}" for image in images)
     remedy, lacking = "write something between its parts", list[str]()
@@ -157,7 +157,7 @@ def _shared(root: Path, source: ImageSource, name: str, *images: Image) -> str:
     return f"{root / name}: by images.file {source.pattern!r} this is the image of {first} and of {second}; {remedy}"
 
 
-def _no_file(root: Path, sources: Sequence[ImageSource], image: Image) -> str:
+def _no_file(root: Path, sources: Sequence[PlaneSource], image: Image) -> str:
     """Return the error message for patterns without any file, for the first of them."""
     source = sources[0]
     listing = FolderListing(root)

@@ -14,7 +14,7 @@ import tifffile
 
 from rcic.errors import plural
 from rcic.files.regular import read_regular, regular_size
-from rcic.pixels.images.image import DAMAGED, MOST_PIXELS, BadImage, Planes, check_range, reading_image
+from rcic.pixels.images.image import DAMAGED, MOST_PIXELS, BadImage, Planes, check_levels, reading_image
 from rcic.pixels.images.image_source import StoredPlane, chosen_planes, remedy_of
 from rcic.pixels.images.projection import project
 from rcic.pixels.images.tiff_axes import Meaning, meaning_of, open_alone
@@ -69,7 +69,7 @@ def _read(path: str | PathLike[str], pages: Sequence[tifffile.TiffPage], wanted:
         pixels = np.empty((len(pages), *pages[0].shape), pages[0].dtype)
         for number, page in enumerate(pages):
             page.asarray(out=pixels[number])
-    check_range(path, pixels, wanted.bits)
+    check_levels(path, pixels, wanted.bits)
     planes = pixels if len(pages) == wanted.n else np.moveaxis(pixels, 2, 0)
     if pages[0].samplesperpixel > 1:
         planes = pixels[0] if pages[0].axes.startswith("S") else np.moveaxis(pixels[0], 2, 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rcic.pixels.images.image import DAMAGED, MOST_PIXELS, BadImage, Planes, check_range, reading_image
+from rcic.pixels.images.image import DAMAGED, MOST_PIXELS, BadImage, Planes, check_levels, reading_image
 
 _METADATA = ("zarr.json", ".zarray")
 
@@ -20,7 +20,7 @@ def read_zarr_plane(path: str | PathLike[str], page: int, wanted: Planes) -> np.
         array = _opened(path)
         position = _position(path, array.shape, array.dtype, page, wanted)
         plane = np.ascontiguousarray(array[position]).astype(array.dtype.newbyteorder("="), copy=False)
-    check_range(path, plane, wanted.bits)
+    check_levels(path, plane, wanted.bits)
     return plane
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from rcic.errors import UserError
 from rcic.files.regular import check_folder
 from rcic.pixels.images.folder_listing import FolderListing
-from rcic.pixels.images.image_source import Barcodes, ImageSource, StoredImage
+from rcic.pixels.images.image_source import Barcodes, PlaneSource, StoredImage
 from rcic.pixels.images.index_source import IndexSource
 from rcic.pixels.images.paths import Paths
 from rcic.pixels.images.sites import Site
@@ -23,12 +23,12 @@ class ImageSources:
 
     def __init__(self, root: Path, spec: ScreenSpec, barcodes: Barcodes) -> None:
         self.listing = FolderListing(root)
-        self.sources: list[ImageSource] = [
+        self.sources: list[PlaneSource] = [
             (IndexSource if is_index(pattern) else Paths)(root, spec, barcodes, pattern, self.listing)
             for pattern in present_patterns(root, spec.images.file)
         ]
 
-    def of(self, site: Site, channel: int) -> ImageSource:
+    def of(self, site: Site, channel: int) -> PlaneSource:
         """Return the source of an image: the first that has it, or the first of all if none has."""
         if len(self.sources) == 1:
             return self.sources[0]

@@ -8,11 +8,11 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.pixels.audit.folder_state import folder_states
+from rcic.pixels.images.all_sources import ImageSources
 from rcic.pixels.images.complete import missing_images
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.own_files import open_files
 from rcic.pixels.images.sites import Site, site_table, sites_of
-from rcic.pixels.images.sources import ImageSources
 from rcic.screen.spec_files import shipped_spec
 from rcic.screen.table import read_screen
 from tests.pixels.own import PLATES, write_form, write_images, write_tiff
