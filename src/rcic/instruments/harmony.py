@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rcic.errors import UserError, brief, plural
 from rcic.instruments.measurement import MeasuredChannel, Measurement
-from rcic.instruments.plane_table import (
+from rcic.instruments.plane_rows import (
     PlaneRow,
     below_root,
     bits_of,

@@ -17,7 +17,7 @@ from rcic.errors import UserError, plural
 from rcic.files.decoding import decoding
 from rcic.files.regular import listed_names, read_regular, regular_path
 from rcic.instruments.measurement import MeasuredChannel, Measurement
-from rcic.instruments.plane_table import PlaneRow, plane_table, real_number, wavelength_colour
+from rcic.instruments.plane_rows import PlaneRow, plane_table, real_number, wavelength_colour
 
 _NAME = re.compile(
     r"(?P<plate>.*?)_(?P<well>[A-Z]{1,2}\d\d)(?:_s(?P<site>\d+?))?(?:_w(?P<channel>\d+?))?(?P<thumb>_thumb)?"

@@ -10,7 +10,7 @@ from pathlib import Path
 from rcic.errors import UserError, brief, plural
 from rcic.files.regular import is_there
 from rcic.instruments.measurement import MeasuredChannel, Measurement
-from rcic.instruments.plane_table import (
+from rcic.instruments.plane_rows import (
     PlaneRow,
     below_root,
     numbered_well,
