@@ -4,10 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rcic.instruments.measurement import Measurement
+from rcic.instruments.ome_zarr_plate import read_ome_zarr_plate
 
 IndexReader = Callable[[Path, str], Measurement]  # data root, path of the index below it
 
-READERS: dict[str, IndexReader] = {}  # end of the index's name, in lower case -> its reader
+READERS: dict[str, IndexReader] = {  # end of the index's name, in lower case -> its reader
+    ".zarr": read_ome_zarr_plate,  # a folder
+}
 
 
 def reader_of(name: str) -> IndexReader | None:
