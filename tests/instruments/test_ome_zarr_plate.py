@@ -44,11 +44,11 @@ def test_a_zarr_folder_is_an_index(name):
     assert reader_of(name) is read_ome_zarr_plate
 
 
-def test_z_planes_are_numbered_as_in_the_array(tmp_path):
+def test_z_planes_count_from_1(tmp_path):
     write_plate(tmp_path / "p.zarr", WRITERS["ngio"], n_z=3)
     planes = read_ome_zarr_plate(tmp_path, "p.zarr").planes
     rows = planes[(planes["well"] == "C02") & (planes["site"] == "1") & (planes["channel"] == "Actin")]
-    assert rows["z"].tolist() == [0, 1, 2] and rows["page"].tolist() == [3, 4, 5]
+    assert rows["z"].tolist() == [1, 2, 3] and rows["page"].tolist() == [3, 4, 5]
     images = [read_zarr_plane(tmp_path / row.file, row.page) for row in rows.itertuples()]
     assert all(np.array_equal(image, pixels("C02", "1")[1] + z) for z, image in enumerate(images))
 

@@ -69,8 +69,8 @@ def read_ome_zarr_plate(root: Path, path: str) -> Measurement:
     """Read the metadata of an OME-Zarr plate, the folder ``path`` below the data root.
 
     ``site`` is the field's path in its well, ``channel`` the channel's label or, where labels are missing or equal, its
-    number from 1; ``z`` and ``time`` are indices from 0. Raises UserError if it is no plate, two wells have the same
-    place, or none of its images can be read; CannotRead if the system does not let it be read.
+    number from 1; ``z`` and ``time`` count from 1, as pages of files do. Raises UserError if it is no plate, two wells
+    have the same place, or none of its images can be read; CannotRead if the system does not let it be read.
     """
     folder = root / path
     plate = _plate(folder)
@@ -172,7 +172,7 @@ def _table(plate: str, fields: Sequence[_Field], words: Sequence[Words]) -> pd.D
 def _planes(axes: str, shape: tuple[int, ...], words: Words) -> list[tuple[str, int, int, int]]:
     """Return the channel, z, time and number of each plane of an array, in the order of its axes."""
     places = (dict(zip(axes, index, strict=False)) for index in np.ndindex(*shape[:-2]))
-    return [(words[at.get("c", 0)], at.get("z", 0), at.get("t", 0), page) for page, at in enumerate(places)]
+    return [(words[at.get("c", 0)], at.get("z", 0) + 1, at.get("t", 0) + 1, page) for page, at in enumerate(places)]
 
 
 def _channels(fields: Sequence[_Field], words: Sequence[Words]) -> tuple[MeasuredChannel, ...]:

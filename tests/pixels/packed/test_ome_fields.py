@@ -18,10 +18,12 @@ from rcic.pixels.images.sites import Site, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.images.zarr_plane import read_zarr_plane
 from rcic.pixels.packed.manifest import MARK, OME_ZARR, Manifest
+from rcic.pixels.packed.ome_fields import image_metadata
 from rcic.pixels.packed.open_store import open_store
 from rcic.pixels.packed.pack_screen import BEGUN_FILE, LEFT_OUT, pack
 from rcic.pixels.packed.packed_store import IMAGES, PLATES, PackedStore
 from rcic.screen.plate import CHANNELS
+from rcic.screen.spec_files import shipped_spec
 from rcic.screen.table import read_screen
 from tests.pixels.own import write_form, write_images, write_tiff
 
@@ -111,6 +113,15 @@ def test_its_codecs_are_those_of_the_standard(packed):
     names = [codec["name"] for kind in ("codecs", "index_codecs") for codec in sharding["configuration"][kind]]
     assert {*names} <= {"bytes", "zstd", "crc32c"} and "crc32c" in names
     assert facts["dimension_names"] == ["c", "y", "x"]
+
+
+def test_the_pixel_size_is_written_with_its_unit():
+    spec = shipped_spec("rcic")
+    for pixel_um, unit in ((0.65, {"unit": "micrometer"}), (None, {})):
+        (multiscale,) = image_metadata(spec, [(0, 9)] * 6, pixel_um)["multiscales"]
+        assert multiscale["axes"][2] == {"name": "x", "type": "space", **unit}
+        side = pixel_um or 1.0
+        assert multiscale["datasets"][0]["coordinateTransformations"][0]["scale"] == [1.0, side, side]
 
 
 def test_it_says_what_its_pixels_are(own):

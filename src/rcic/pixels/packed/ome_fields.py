@@ -14,7 +14,7 @@ https://ngff.openmicroscopy.org/0.5 and https://zarr-specs.readthedocs.io.
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,7 +67,9 @@ class OmeFields:
         """Complete the plate of images (H, W); the metadata are written last."""
         self._end_site()
         check_held(self.folder)
-        array, image = _array_metadata(len(self.spec.channels), side), _group(self._image_metadata())
+        windows = [_window(counts) for counts in self._counts]
+        pixel_um = getattr(self.spec.images, "pixel_um", None)
+        array, image = _array_metadata(len(windows), side), _group(image_metadata(self.spec, windows, pixel_um))
         wells: dict[Path, list[str]] = defaultdict(list)
         for site in self._written:
             folder = self._folder(site)
@@ -113,24 +115,30 @@ class OmeFields:
             "field_count": len({site.site for site in self.plate.sites}),
         }
 
-    def _image_metadata(self) -> dict[str, Any]:
-        """Return NGFF's metadata of an image, the same for all sites."""
-        space = {"type": "space"}
-        axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]
-        dataset = {"path": LEVEL, "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]}
-        channels = [
-            {
-                "label": channel.name,
-                "color": channel.colour.lstrip("#").upper(),
-                "active": True,
-                "window": dict(zip(("min", "max", "start", "end"), (0, 255, *_window(counts)), strict=True)),
-            }
-            for channel, counts in zip(self.spec.channels, self._counts, strict=True)
-        ]
-        return {
-            "multiscales": [{"axes": axes, "datasets": [dataset]}],
-            "omero": {"channels": channels, "rdefs": {"model": "color"}},
+
+def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]], pixel_um: float | None) -> dict[str, Any]:
+    """Return NGFF's metadata of an image.
+
+    ``windows`` are the grey levels of each channel to show as black and white, ``pixel_um`` the side of a pixel in
+    micrometres if it is known.
+    """
+    space = {"type": "space", **({"unit": "micrometer"} if pixel_um else {})}
+    axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]
+    scale = [1.0, pixel_um or 1.0, pixel_um or 1.0]
+    dataset = {"path": LEVEL, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    channels = [
+        {
+            "label": channel.name,
+            "color": channel.colour.lstrip("#").upper(),
+            "active": True,
+            "window": {"min": 0, "max": 255, "start": start, "end": end},
         }
+        for channel, (start, end) in zip(spec.channels, windows, strict=True)
+    ]
+    return {
+        "multiscales": [{"axes": axes, "datasets": [dataset]}],
+        "omero": {"channels": channels, "rdefs": {"model": "color"}},
+    }
 
 
 def _window(counts: np.ndarray) -> tuple[int, int]:
