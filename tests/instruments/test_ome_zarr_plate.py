@@ -218,3 +218,39 @@ def test_images_of_several_kinds_are_told(tmp_path):
         "p.zarr: the images have different types of pixels: uint16, uint8",
         "p.zarr: 1 image without channel names, unlike others: A01 1",
     )
+
+
+def nodes(value, path=()):
+    """Yield the path of every value in a JSON document."""
+    yield path
+    for key, entry in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from nodes(entry, (*path, key))
+
+
+def changed(value, path, new):
+    """Return a JSON document with another value at a path."""
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed(value[path[0]], path[1:], new)
+    return copy
+
+
+@pytest.mark.parametrize("ngff", ["0.4", "0.5"])
+def test_no_value_in_the_metadata_is_a_traceback(tmp_path, ngff):
+    """Every value of every kind of file is replaced by values of every other type, one at a time."""
+    folder = write_plate(tmp_path / "p.zarr", Layout(ngff=ngff, rows=("A",), columns=("1",)), ("0",))
+    files = [path for path in folder.rglob("*") if path.name in ("zarr.json", ".zattrs", ".zarray")]
+    read = 0
+    for path in files:
+        text = path.read_text()
+        content = json.loads(text)
+        for place in nodes(content):
+            for new in (None, [], {}, "x", -1, 10**12, 1.5, True, [None], {"a": 1}, [[]]):
+                path.write_text(json.dumps(changed(content, place, new)))
+                try:
+                    read += len(read_ome_zarr_plate(tmp_path, "p.zarr").planes) > 0
+                except UserError as error:
+                    assert "\n" not in str(error)
+        path.write_text(text)
+    assert read > 100

@@ -189,7 +189,10 @@ def _channels(fields: Sequence[_Field], words: Sequence[Words]) -> tuple[Measure
 
 def _n_wells(plate: dict[str, Any]) -> int:
     """Return the number of wells of the plate, 0 if its rows and columns are not those of a whole plate."""
-    rows, columns = ({_name(entry) for entry in plate.get(kind) or ()} for kind in ("rows", "columns"))
+    listed = [plate.get(kind) for kind in ("rows", "columns")]
+    rows, columns = (
+        {_name(entry) for entry in entries if entry} if isinstance(entries, list) else set() for entries in listed
+    )
     for count, (n_rows, n_columns) in SHAPES.items():
         whole_rows = {row_name(number) for number in range(n_rows)}
         if rows == whole_rows and columns == {str(number + 1) for number in range(n_columns)}:
