@@ -12,7 +12,8 @@ import pandas as pd
 
 from rcic.decide.blend import Mix
 from rcic.decide.channels import channel_importance
-from rcic.decide.ladder import Ladder, ladder
+from rcic.decide.intervals import METHOD
+from rcic.decide.ladder import PLACE, Ladder, ladder
 from rcic.decide.ladder_rungs import shares_by_channels
 from rcic.decide.prediction import Prediction
 from rcic.ensemble.array_origin import record_of
@@ -85,9 +86,7 @@ def score(
     calibrated = result.calibration_error if mix.temperatures else None
     before = compute_ladder(Mix()).calibration_error if mix.temperatures else result.calibration_error
     notes = inventory(predicted.predictions, n_wells, split, None if mix.temperatures else mix.weights) + mix_notes(mix)
-    wells = predicted.wells.assign(label=predicted.truth).join(
-        result.wells.drop(columns=["experiment", "cell_type"]), how="inner"
-    )
+    wells = predicted.wells.assign(label=predicted.truth).join(result.wells.drop(columns=[*PLACE]), how="inner")
     origin = record_of(predicted.screen, predict_root, predicted.predictions, ensemble.calibration)
     return Score(
         ladder=result,
@@ -109,11 +108,13 @@ def score_text(score: Score) -> str:
 
 
 def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
-    """Write a ladder as JSON: ``facts``, chance, plates, calibration error and its bins, and the table's rows."""
+    """Write a ladder as JSON: ``facts``, accuracy, chance, plates, calibration error and its bins, the table's rows."""
     result = score.ladder
     rows, bins = (json.loads(table.to_json(orient="records")) for table in (result.table, result.reliability))
     content = {
         **facts,
+        "accuracy": {"rung": result.last_rung, **result.interval().plain()},
+        "interval": METHOD,
         "chance": result.chance,
         "plates": {"matched": result.plates_matched, "known": result.plates_known},
         "calibration_error": {"before": score.calibration_error, "after": score.calibrated_error},
