@@ -125,6 +125,14 @@ def score_text(score: Score) -> str:
     return line if score.dose is None else f"{dose_text(score.dose)}\n{line}"
 
 
+def with_embeddings(score: Score, profiles: Record) -> Score:
+    """Return a score whose record names the embeddings of a record of profiles, too."""
+    origin = score.origin
+    made_from = {**origin.made_from, "embeddings": profiles.made_from["embeddings"]}
+    facts = {**origin.facts, "embed_root": profiles.facts["embed_root"]}
+    return replace(score, origin=replace(origin, made_from=made_from, facts=facts))
+
+
 def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
     """Write a ladder as JSON: ``facts``, accuracy, chance, plates, calibration error and its bins, the table's rows."""
     result = score.ladder
