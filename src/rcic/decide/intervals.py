@@ -21,14 +21,14 @@ from rcic.errors import plural
 
 LEVEL = 0.95
 RESAMPLES = 10_000
-SEED = 0
+_SEED = 0
 LEAST_CLUSTERS = 3
 INTERVAL_COLUMNS = ("low", "high", "unit", "clusters", "no_interval")
 METHOD = {
     "level": LEVEL,
     "method": "percentile bootstrap of clusters",
     "resamples": RESAMPLES,
-    "seed": SEED,
+    "seed": _SEED,
     "least_clusters": LEAST_CLUSTERS,
 }
 _DRAWN = 2_000_000  # numbers of draws in memory at once
@@ -119,7 +119,7 @@ def _by_cluster(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _drawn_means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the means of each resample, (RESAMPLES, M), NaN where no drawn cluster has a well that counts."""
-    rng, n_clusters = np.random.default_rng(SEED), len(sums)
+    rng, n_clusters = np.random.default_rng(_SEED), len(sums)
     together = max(1, _DRAWN // n_clusters)
     parts = []
     for start in range(0, RESAMPLES, together):

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 PERMUTATIONS = 1000
-SEED = 0
+_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _sum_same(units: np.ndarray, labels: np.ndarray, order: np.ndarray) -> float
 
 def _null(units: np.ndarray, labels: np.ndarray, plates: np.ndarray) -> np.ndarray:
     """Return the sums over pairs of one treatment, (PERMUTATIONS,), with treatments permuted within plates."""
-    rng, sums = np.random.default_rng(SEED), np.empty(PERMUTATIONS)
+    rng, sums = np.random.default_rng(_SEED), np.empty(PERMUTATIONS)
     by_plate, by_label = np.argsort(plates, kind="stable"), np.argsort(labels, kind="stable")
     other = np.empty_like(by_plate)
     for number in range(PERMUTATIONS):

@@ -33,7 +33,7 @@ from scipy.stats import false_discovery_control
 from rcic.errors import UserError
 
 NULL_SIZE = 10_000
-SEED = 0
+NULL_SEED = 0
 THRESHOLD = 0.05
 MOST_RANKED = 3000  # wells that are ranked against each other; of more, whole treatments are drawn
 RETRIEVAL = (
@@ -79,7 +79,7 @@ def against_treatments(vectors: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 def drawn_treatments(labels: np.ndarray, most: int = MOST_RANKED) -> np.ndarray:
     """Return the mask, (N,) bool, of the wells of randomly drawn whole treatments, about ``most`` wells at most."""
     names, sizes = np.unique(labels, return_counts=True)
-    order = np.random.default_rng(SEED).permutation(len(names))
+    order = np.random.default_rng(NULL_SEED).permutation(len(names))
     kept = order[np.cumsum(sizes[order]) <= most] if len(labels) > most else order
     return np.isin(labels, names[kept])
 
@@ -122,7 +122,7 @@ def _retrieved(
         return table.assign(retrieved=False, retrieved_ties=False)
     with tempfile.TemporaryDirectory() as cache:
         found = mean_average_precision(
-            scores, ["treatment"], NULL_SIZE, THRESHOLD, SEED, progress_bar=False, cache_dir=cache
+            scores, ["treatment"], NULL_SIZE, THRESHOLD, NULL_SEED, progress_bar=False, cache_dir=cache
         )
         found["p_value_ties"] = _p_values_with_ties(scores, found, cache)
     found["corrected_p_value_ties"] = false_discovery_control(found["p_value_ties"])
@@ -137,7 +137,7 @@ def _p_values_with_ties(scores: pd.DataFrame, found: pd.DataFrame, cache: str) -
     from copairs.compute import get_null_dists
 
     shapes, which = np.unique(scores[["n_pos_pairs", "n_total_pairs"]].to_numpy(), axis=0, return_inverse=True)
-    null = get_null_dists(shapes, NULL_SIZE, SEED, cache, progress_bar=False)
+    null = get_null_dists(shapes, NULL_SIZE, NULL_SEED, cache, progress_bar=False)
     rows = pd.Series(which.ravel()).groupby(scores["treatment"].to_numpy()).agg(list)
     reached = [
         (null[rows[name]].mean(axis=0) >= precision - _TIE).sum()
