@@ -4,13 +4,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rcic.errors import UserError
+from rcic.instruments.harmony import read_harmony
 from rcic.instruments.measurement import Measurement
+from rcic.instruments.metaxpress import read_metaxpress
+from rcic.instruments.ome_zarr_plate import read_ome_zarr_plate
 from rcic.instruments.path_table import read_path_table
+from rcic.instruments.yokogawa import read_yokogawa
 from rcic.screen.spec import PathColumns
 
 IndexReader = Callable[[Path, str], Measurement]  # data root, path of the index below it
 
 READERS: dict[str, IndexReader] = {  # end of the index's name, in lower case -> its reader
+    "index.idx.xml": read_harmony,
+    "index.xml": read_harmony,
+    "imageindex.columbusidx.xml": read_harmony,
+    "measurementdata.mlf": read_yokogawa,
+    ".htd": read_metaxpress,
+    ".zarr": read_ome_zarr_plate,  # a folder
     ".csv": read_path_table,
     ".csv.gz": read_path_table,
 }

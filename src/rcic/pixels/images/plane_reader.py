@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rcic.pixels.images.image import BadImage, Planes, png_shape, read_png
+from rcic.pixels.images.image import BadImage, Planes, check_levels, png_shape, read_png
 from rcic.pixels.images.image_source import StoredImage, StoredPlane
 from rcic.pixels.images.projection import project
 from rcic.pixels.images.tiff import read_tiff, read_tiff_page, tiff_page_shape, tiff_shape
@@ -54,7 +54,7 @@ def _read(path: Path, plane: StoredPlane, content: Planes) -> np.ndarray:
     if _is_png(plane):
         return read_png(path, content)
     if _is_array(plane, path):
-        return read_zarr_plane(path, plane.page, content)[None]
+        return _of_array(path, plane.page, content)[None]
     return read_tiff(path, content) if plane.page < 0 else read_tiff_page(path, plane.page, content)[None]
 
 
@@ -63,8 +63,18 @@ def _shape(path: Path, plane: StoredPlane, content: Planes) -> tuple[int, int]:
     if _is_png(plane):
         return png_shape(path, content)
     if _is_array(plane, path):
-        return zarr_plane_shape(path, plane.page, content)
+        return zarr_plane_shape(path, plane.page)
     return tiff_shape(path, content) if plane.page < 0 else tiff_page_shape(path, plane.page, content)
+
+
+def _of_array(path: Path, page: int, content: Planes) -> np.ndarray:
+    """Read a plane (H, W) of the Zarr array in a folder. Raises BadImage if its pixels are not as expected."""
+    pixels = read_zarr_plane(path, page)
+    if pixels.dtype not in content.dtypes:
+        told = f"but the screen spec has images.bits: {content.bits}"
+        raise BadImage(path, "depth", f"the array has pixels of {pixels.dtype}, {told}")
+    check_levels(path, pixels, content.bits)
+    return pixels
 
 
 def _is_png(plane: StoredPlane) -> bool:
