@@ -230,6 +230,23 @@ def test_a_screen_of_tables_through_the_store(tmp_path, way):
     assert found.identity.images().get("columns") == (columns if way == "long" else None)
 
 
+def test_stacks_that_a_table_lists_are_projected(tmp_path):
+    """The table says nothing of planes: the file's own pages count, as with patterns."""
+    lines = [f"P{n},A0{w},img/P{n}/A0{w}.tif" for n in (1, 2, 3) for w in (1, 2)]
+    write(tmp_path, "plate,well,file", *lines, name="images.csv")
+    for seed, line in enumerate(lines):
+        write_tiff(tmp_path / line.split(",")[2], seed, 3)
+    stack = tifffile.imread(tmp_path / "img/P1/A01.tif")
+    for z, wanted in (("max", stack.max(0)), (2, stack[1])):
+        found = read_screen(screen(tmp_path, "images.csv", [{"name": "DNA", "file": "1"}], z=z))
+        site = sites_of(site_table(found.wells, (1,)))[0]
+        assert np.array_equal(open_files(found).raw(site, 1), wanted)
+    for z, words in ((None, "has 3 pages of 32 x 32 pixels"), (4, "there is no z plane 4, but 1, 2, 3")):
+        found = read_screen(screen(tmp_path, "images.csv", [{"name": "DNA", "file": "1"}], z=z))
+        with pytest.raises(UserError, match=words):
+            open_files(found).raw(site, 1)
+
+
 def test_the_table_of_a_real_screen(shared_data, tmp_path):
     """BBBC021: titles of a CellProfiler database; its sites are in the files' names only, so one is kept here."""
     with gzip.open(shared_data / "bbbc021" / "BBBC021_v1_image.csv.gz", "rt") as file:

@@ -12,12 +12,12 @@ from rcic.files.regular import is_there
 from rcic.instruments.indexes import read_index
 from rcic.pixels.images.folder_listing import FolderListing
 from rcic.pixels.images.image import BadImage, Planes
-from rcic.pixels.images.image_source import Addresses, Barcodes, StoredImage, chosen_planes
+from rcic.pixels.images.image_source import Addresses, Barcodes, StoredImage, StoredPlane, chosen_planes
 from rcic.pixels.images.paths import Paths
 from rcic.pixels.images.plane_owners import PlaneOwners
 from rcic.pixels.images.plane_table import PlaneTable
 from rcic.pixels.images.sites import Site
-from rcic.screen.pattern import has
+from rcic.screen.pattern import ENDINGS, has
 from rcic.screen.spec import PathColumns, ScreenSpec
 
 _log = logging.getLogger(__name__)
@@ -63,9 +63,17 @@ class IndexSource:
         planes = found.table.planes(found.code, *words)
         if not planes:
             raise BadImage(self.root / found.file, "missing", self._lacking(found, *words))
+        if len(planes) == 1 and planes[0].page < 0 and planes[0].file.lower().endswith(ENDINGS):
+            return StoredImage((planes[0],), self._content_of(planes[0]))
         source = f"{self.described(site, channel)} in it"
         chosen = chosen_planes(self.root / found.file, planes, self.spec.images, source)
         return StoredImage(chosen, self._content, str(self.spec.images.z))
+
+    def _content_of(self, plane: StoredPlane) -> Planes:
+        """Return the content of a file that is listed once: a plane, or a stack of which the index does not tell."""
+        images = self.spec.images
+        z = None if images.z == plane.z else images.z
+        return self._content._replace(z=z, time=None if images.time == plane.time else images.time)
 
     def has(self, site: Site, channel: int) -> bool:
         """Whether an index lists the image."""

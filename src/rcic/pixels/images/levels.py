@@ -29,15 +29,21 @@ def levels(data_root: DataRoot, n_images: int) -> str:
     """
     root = Path(str(data_root))
     screen = read_screen(data_root, resolve_spec(root, as_source(data_root).screen, measured=False))
-    store = open_files(screen)
     lines = [f"channels:  # levels: percentiles {LOW} and {HIGH} of {n_images} images per channel"]
-    for number, channel in enumerate(screen.spec.channels, start=1):
-        pixels = _pixels(store, screen, number, n_images)
-        low, high = np.percentile(pixels, [LOW, HIGH]).tolist()
-        bounds = _bounds(low, high, pixels.dtype.kind != "f")
+    for channel, bounds in zip(screen.spec.channels, measured_levels(screen, n_images), strict=True):
         given = {key: value for key, value in vars(channel).items() if value != getattr(Channel(), key)}
         lines.append(f"  - {_in_braces(given | {'levels': list(bounds)})}")
     return "\n".join(lines)
+
+
+def measured_levels(screen: Screen, n_images: int) -> list[tuple[float, float]]:
+    """Return the grey levels of each channel that map to 0 and 255, as `levels` measures them. Raises as it does."""
+    store, bounds = open_files(screen), list[tuple[float, float]]()
+    for number in screen.spec.channel_numbers:
+        pixels = _pixels(store, screen, number, n_images)
+        low, high = np.percentile(pixels, [LOW, HIGH]).tolist()
+        bounds.append(_bounds(low, high, pixels.dtype.kind != "f"))
+    return bounds
 
 
 def _bounds(low: float, high: float, is_whole: bool) -> tuple[float, float]:

@@ -22,6 +22,7 @@ from rcic.pixels.images.tiff_axes import Meaning, meaning_of, open_alone
 _DENSEST = 2000  # most pixels per byte of a compressed TIFF
 _NO_PLANE = 0b101  # NewSubfileType: reduced size, mask
 _AXES = {"z planes": "z", "time points": "time"}  # what pages are -> the key that chooses among them
+_UNNAMED = "; if they are z planes or time points, set images.z or images.time of the screen spec"
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # defects are reported here, in one line
 
@@ -209,7 +210,7 @@ def _no_channels(pages: Sequence[tifffile.TiffPage], meaning: Meaning, n: int) -
     if meaning.other in _AXES:
         remedy = remedy_of(_AXES[meaning.other])
     if _n_planes(pages, n) != n or " and " in sizes:
-        words, remedy = (f" ({meaning.other})", f"; {remedy}") if meaning.other else ("", "")
+        words, remedy = (f" ({meaning.other})", f"; {remedy}") if meaning.other else ("", _UNNAMED * (n < len(pages)))
         return f"the TIFF has {found} of {sizes} pixels{words}, {expected}{remedy}"
     return f"its {found} are {meaning.other}, not channels; {remedy}" if meaning.other else ""
 
