@@ -209,8 +209,9 @@ def _no_channels(pages: Sequence[tifffile.TiffPage], meaning: Meaning, n: int) -
     remedy = "choose or project one for each channel, or save them as channels"
     if meaning.other in _AXES:
         remedy = remedy_of(_AXES[meaning.other])
+    unnamed = n == 1 < len(pages) and not meaning.places
     if _n_planes(pages, n) != n or " and " in sizes:
-        words, remedy = (f" ({meaning.other})", f"; {remedy}") if meaning.other else ("", _UNNAMED * (n < len(pages)))
+        words, remedy = (f" ({meaning.other})", f"; {remedy}") if meaning.other else ("", _UNNAMED * unnamed)
         return f"the TIFF has {found} of {sizes} pixels{words}, {expected}{remedy}"
     return f"its {found} are {meaning.other}, not channels; {remedy}" if meaning.other else ""
 
