@@ -39,7 +39,7 @@ def usable_sites(
     """
     if audit is not None:
         rows = _audited_sites(store, site_table(wells, sites), channels, audit)
-        if size is None and (different := audit.other_size(rows.drop_duplicates(["experiment", "plate"]))):
+        if size is None and (different := audit.other_size(rows)):
             raise UserError(f"{store.root}: {different}; set data.size, to which all are resized")
         return rows
     if not drop:

@@ -87,7 +87,8 @@ class Audit:
         Of audits by versions that did not note sizes it is "".
         """
         first: dict[tuple[int, ...], str] = {}
-        for experiment, code, well in rows[["experiment", "id_code", "well"]].itertuples(index=False):
+        plates = rows.drop_duplicates(["experiment", "plate"])
+        for experiment, code, well in plates[["experiment", "id_code", "well"]].itertuples(index=False):
             plate = plate_name(experiment, plate_of(code, experiment, well))
             if plate in self.sizes:
                 first.setdefault(tuple(self.sizes[plate]), plate)
