@@ -136,7 +136,7 @@ class IndexSource:
                 self._files[key] = error
         found = self._files[key]
         if isinstance(found, UserError):
-            raise found
+            raise found.with_traceback(None)  # of earlier calls, it would grow with each
         return found
 
     def barcode(self, site: Site) -> str:

@@ -167,15 +167,16 @@ def _no_file(root: Path, sources: Sequence[PlaneSource], image: Image) -> str:
         except UserError as error:
             if listing.exists(source.index_name(image[0])):
                 return f"{error}; no image of the screen is listed"
-        name, what = source.index_name(image[0]), "the index of"
+        name = source.index_name(image[0])
+        what = f"the index of {image[0].experiment} plate {source.barcode(image[0])}"
     else:
-        name, what = source.name(*image), "the image of"
+        name, what = source.name(*image), f"the image of {source.described(*image)}"
     nearest = _nearest_file(listing, name)
     there = f"; the nearest file is {nearest}" if nearest else ""
     fits = f"no file fits images.file {source.pattern!r}"
     if len(sources) > 1:
         fits += f" or {plural(len(sources) - 1, 'other pattern')}"
-    return f"{root}: {fits}: {what} {source.described(*image)} would be {name}{there}; correct the pattern"
+    return f"{root}: {fits}: {what} would be {name}{there}; correct the pattern"
 
 
 def _nearest_file(listing: FolderListing, name: str) -> str:
