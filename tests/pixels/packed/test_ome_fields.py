@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
+from rcic.check.verdicts import check_results
 from rcic.errors import UserError
 from rcic.instruments.ome_zarr_plate import read_ome_zarr_plate
 from rcic.pixels.audit.audit_screen import audit
@@ -221,3 +222,11 @@ def test_a_stopped_packing_goes_on_in_its_format(small_screen, packed, tmp_path)
     assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == {
         path.relative_to(packed): path.read_bytes() for path in packed.rglob("*") if path.is_file()
     }
+
+
+def test_check_finds_it_sound_and_sees_a_lost_plate(own):
+    (verdict,) = check_results([own], full=True)
+    assert (verdict.result.kind, verdict.state) == ("packed screen", "sound")
+    (own / PLATES / "b1/PlateP1.ome.zarr/zarr.json").unlink()
+    (verdict,) = check_results([own])
+    assert "PlateP1.ome.zarr/zarr.json is missing" in verdict.why
