@@ -16,7 +16,7 @@ from rcic.screen.folds import FOLDS
 KINDS_BY_NAME = {  # pattern of a record's name -> kind of the result
     re.escape(RUN): "training",
     r"pred_(test|valid)\.json": "prediction",
-    r"emb_(train|valid|test)\.json": "embedding",
+    r"emb_(train|valid|test|controls)\.json": "embedding",
     re.escape(REPORT): "audit",
     re.escape(FOLDS): "folds",
     re.escape(MARK): "packed screen",
@@ -25,6 +25,7 @@ KINDS_BY_NAME = {  # pattern of a record's name -> kind of the result
     r"submission\.json": "submission",
     r"channels(_valid)?\.json": "channels",
     r"ladder(_valid)?\.json": "ladder",
+    r"retrieval(_valid)?\.json": "retrieval",
     r"[^.].*\.html": "report",
 }
 _LONE = re.compile(r"(pred|emb)_\w+\.npy|submission\.csv|pseudo\.csv")
