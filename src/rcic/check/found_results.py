@@ -62,8 +62,8 @@ def _below(root: Path) -> Iterator[FoundResult]:
             if _HALF.fullmatch(name):
                 yield FoundResult(folder / name, "leftover")
                 folders.remove(name)
-            elif name == "images.zarr":
-                folders.remove(name)  # its checksums stand in packed.json
+            elif name.endswith(".zarr"):
+                folders.remove(name)  # images; the checksums of a packed screen stand in packed.json
         for name in names:
             yield from _in_folder(folder, name, present)
 
