@@ -78,8 +78,8 @@ def test_a_well_as_the_page_sees_it(catalogue):
     well = well_view(catalogue, catalogue.row("U2OS-01", 1, "B04"), "wrong")
     assert (well["truth"], well["answer"], well["confidence"], well["margin"]) == ("3", "2", 0.75, 0.5)
     assert well["top"] == [
-        {"sirna": "2", "chance": 0.75, "is_answer": True, "is_truth": False},
-        {"sirna": "3", "chance": 0.25, "is_answer": False, "is_truth": True},
+        {"label": "2", "chance": 0.75, "is_answer": True, "is_truth": False},
+        {"label": "3", "chance": 0.25, "is_answer": False, "is_truth": True},
     ]
     assert well["bad_images"] == [{"site": 2, "channel": 3, "kind": "empty", "detail": "the file is empty"}]
     assert well["filter"] == {"name": "wrong", "place": 1, "total": 1, "before": None, "after": None}

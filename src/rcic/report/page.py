@@ -55,6 +55,7 @@ class Page:
     sections: Sequence[Section]
     left_out: Sequence[LeftOut]
     made: str  # date and time
+    nothing_odd: str = ""  # in the place of the warnings if there are none
 
 
 def write_report(page: Page, out: Path, record: Record) -> None:
