@@ -68,7 +68,7 @@ def test_a_plate_as_the_page_sees_it(catalogue):
     assert (plate["group"], plate["group_margin"]) == (0, 2.5)
     assert [well["well"] for well in plate["wells"]] == ["B02", "B03", "B04"]
     assert plate["wells"][2] == {
-        "well": "B04", "row": 1, "column": 3, "state": "wrong", "unsure": True, "bad": True,
+        "well": "B04", "row": 1, "column": 3, "state": "wrong", "unsure": True, "bad": True, "label": "3",
     }  # fmt: skip
     assert plate_view(catalogue, "RPE-01", 1)["group"] is None
     assert plate_view(catalogue, "U2OS-01", 3) is None

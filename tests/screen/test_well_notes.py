@@ -18,7 +18,7 @@ def root(tmp_path):
 
 
 def test_a_flagged_well_is_left_out_and_a_noted_one_is_not(root):
-    (root / "notes.csv").write_text(f"{HEAD}{BATCH},{PLATE},a2,out of focus,\n{BATCH},{PLATE},A03,,\"nice, round\"\n")
+    (root / "notes.csv").write_text(f'{HEAD}{BATCH},{PLATE},a2,out of focus,\n{BATCH},{PLATE},A03,,"nice, round"\n')
     screen = read_screen(root)
     assert screen.wells["well"].tolist() == ["A01", "A03", "A04", "A05", "A06", "A07", "A08"]
     (root / "notes.csv").write_text(HEAD)
@@ -87,7 +87,8 @@ def test_the_size_of_a_pixel(root, size, fits):
             read_spec(root / "screen.yml")
 
 
-TITLES = {"sirna": "siRNA", "compound": "compound", "Metadata_gene_symbol": "gene symbol", "label": "treatment", "Label": "treatment"}  # fmt: skip
+TITLES = {"sirna": "siRNA", "compound": "compound", "Metadata_gene_symbol": "gene symbol"}
+TITLES |= {"label": "treatment", "Label": "treatment"}
 
 
 @pytest.mark.parametrize("column", TITLES)

@@ -1,5 +1,7 @@
 """The user's file of flags and notes, safe for several tabs, programs and hands that write it at once."""
 
+import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,13 +9,15 @@ from threading import Lock
 
 from rcic.errors import UserError
 from rcic.files.atomic import whole
-from rcic.files.lock import locked
-from rcic.files.regular import is_there
+from rcic.files.flock import try_lock
+from rcic.files.held import is_at
+from rcic.files.regular import is_there, open_regular
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.well_notes import NotedWell, WellNote, notes_text, read_notes, write_notes
 
 MOST_LETTERS = {"flag": 60, "note": 2000}
-_PATIENCE = 5.0  # seconds for another program that writes
+_PATIENCE, _RETRY = 5.0, 0.01  # seconds for another program that writes, and between looks
+_REMOVED = "the file is missing; it was removed while the browser runs"
 
 
 class ChangedError(Exception):
@@ -42,7 +46,7 @@ class NotesFile:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            raise UserError(f"{self.path}: the file is missing; it was removed while the browser runs") from None
+            raise UserError(f"{self.path}: {_REMOVED}") from None
         state = (status.st_ino, status.st_mtime_ns, status.st_size)
         if state != self._state:
             self._notes, self._state = read_notes(self.path, self._spec), state
@@ -68,9 +72,26 @@ class NotesFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other threads out, and other programs by a lock folder beside the file."""
-        with self._lock, locked(self.path.with_name(f".{self.path.name}.lock"), _PATIENCE):
+        """Keep other threads out, and other programs by the system's lock on the file.
+
+        A writer puts a new file in its place; who waited for the old one starts again.
+        """
+        with self._lock, self._taken():
             yield
+
+    def _taken(self) -> io.FileIO:
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                file = open_regular(self.path)
+            except FileNotFoundError:
+                raise UserError(f"{self.path}: {_REMOVED}") from None
+            if try_lock(file.fileno()) is not False and is_at(self.path, file.fileno()):
+                return file
+            file.close()
+            if time.monotonic() > end:
+                raise UserError(f"{self.path}: another program is writing it; save the note again")
+            time.sleep(_RETRY)
 
 
 def _line(text: str, kind: str) -> str:
