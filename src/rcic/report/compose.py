@@ -13,7 +13,7 @@ from rcic.errors import UserError, plural, program
 from rcic.files.record import Record
 from rcic.report.audit_facts import read_facts
 from rcic.report.page import LeftOut, Page, write_report
-from rcic.report.sections import SECTIONS
+from rcic.report.sections import SECTIONS, NothingToShow
 from rcic.report.sources import Given, ReportSources
 from rcic.report.summary import main_facts, nothing_odd, report_warnings, unsound_results
 from rcic.report.training_runs import Run
@@ -52,7 +52,7 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
         except UserError as error:
             programs = {name: program(name) for name in ("data", "train", "inference")}
             command = entry.command.format(root=shlex.quote(str(sources.given.data_root)), **programs)
-            left_out.append(LeftOut(entry.what, str(error), command))
+            left_out.append(LeftOut(entry.what, str(error), "" if isinstance(error, NothingToShow) else command))
     runs, facts = (
         _or_none(lambda: sources.runs) or [],
         _or_none(lambda: read_facts(Path(sources.given.options.audit_dir))),

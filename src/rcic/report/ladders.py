@@ -48,6 +48,17 @@ def named_plates(screen: Screen, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(plate=pd.Series(names, table.index, dtype="str"))
 
 
+def plate_title(experiment: str, plate: str) -> str:
+    """Return ``"HUVEC-05 plate 1"``, or the name alone of an experiment that is one plate of its name."""
+    return plate if plate == experiment else f"{experiment} plate {plate}"
+
+
+def plate_titles(table: pd.DataFrame) -> pd.Series:
+    """Return the title of the plate of each row; the table has experiment and plate, a name."""
+    plates = zip(table["experiment"], table["plate"].astype("str"), strict=True)
+    return pd.Series([plate_title(*plate) for plate in plates], table.index, dtype="str")
+
+
 def with_plate_names(screen: Screen, score: Score) -> Score:
     """Return a score whose tables have the plates' names in the place of their numbers."""
     ladder = replace(score.ladder, plates=named_plates(screen, score.ladder.plates))
@@ -82,7 +93,7 @@ def ladder_table(scores: Sequence[Scored]) -> pd.DataFrame:
 def plate_parts(scores: Sequence[Scored]) -> dict[str, list[str]]:
     """Return a plate's name in `ladder_table` -> its experiment and its own name."""
     wells = pd.concat([scored.score.wells[["experiment", "plate"]] for scored in scores]).drop_duplicates()
-    return {f"{experiment} plate {plate}": [experiment, plate] for experiment, plate in wells.itertuples(index=False)}
+    return {plate_title(*plate): list(plate) for plate in wells.itertuples(index=False, name=None)}
 
 
 def reliability_table(scores: Sequence[Scored]) -> pd.DataFrame:
@@ -110,7 +121,7 @@ def group_verdicts(plates: pd.DataFrame) -> pd.DataFrame:
 
 def _by_plate(wells: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
     """Return accuracy (%) and wells of each plate on each rung."""
-    name = wells["experiment"] + " plate " + wells["plate"].astype("str")
+    name = plate_titles(wells)
     long = wells.assign(value=name).melt("value", [rung for rung in RUNGS if rung in rungs], "rung", "share")
     means = long.groupby(["value", "rung"], sort=False)["share"].agg(["mean", "count"]).reset_index()
     return pd.DataFrame(

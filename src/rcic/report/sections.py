@@ -24,12 +24,17 @@ from rcic.screen.describe import describe
 from rcic.screen.plate_area import area_wells, plate_area
 
 
+class NothingToShow(UserError):
+    """A section that this screen cannot have, whatever is run."""
+
+
 def ladder_section(sources: ReportSources) -> Section:
     """Return the gain of each step of the method."""
     scores = _scores(sources)
     summary = " ".join(f"{scored.label}: {_ends(scored)}." for scored in sources.last)
     rungs = scores[0].overall["rung"]
-    facts = {"first": rungs.iloc[0], "last": rungs.iloc[-1], "chance": scores[0].score.ladder.chance}
+    steps = f", from {rungs.iloc[0]} to {rungs.iloc[-1]}" if len(rungs) > 1 else ""
+    facts = {"steps": steps, "chance": scores[0].score.ladder.chance}
     return _section("ladder", [_chart("ladder", ladders.ladder_table(scores), **facts)], summary=summary)
 
 
@@ -38,7 +43,7 @@ def parts_section(sources: ReportSources) -> Section:
     table = ladders.ladder_table(_scores(sources))
     levels = _levels(table)
     if not levels:
-        raise UserError("the scored wells are of one plate, so there is nothing to compare it with")
+        raise NothingToShow("the scored wells are of one plate, so there is nothing to compare it with")
     kinds = sources.screen.wells.drop_duplicates("experiment").set_index("experiment")["cell_type"].to_dict()
     given = {"cell_types": kinds, "levels": levels, "plates": ladders.plate_parts(sources.scores)}
     by = ", ".join(levels.values())
@@ -65,7 +70,7 @@ def plates_section(sources: ReportSources) -> Section:
 def groups_section(sources: ReportSources) -> Section:
     """Return the margins of the plates' matches to their treatment groups."""
     if len(sources.groups.sizes) < 2:
-        raise UserError("the plates of this screen hold no treatment groups")
+        raise NothingToShow("the plates of this screen hold no treatment groups")
     tables = [ladders.group_table(sources.scores)] if sources.scores else []
     if sources.decision is not None:
         label = f"{Path(sources.given.options.predict_root[-1]).name}, test wells"
@@ -90,7 +95,7 @@ def confusion_section(sources: ReportSources) -> Section:
         raise UserError(_NO_SCORE)
     table = answers.confusion_table(sources.screen, sources.last, sources.groups)
     if table.empty:
-        raise UserError("no treatment was confused with another of its group")
+        raise NothingToShow("no treatment was confused with another of its group")
     title, groups = sources.screen.spec.label_title, sources.groups
     within = " within the plate's group" if len(groups.sizes) > 1 else ""
     before = ", before the assignment" if groups.assigned else ""
@@ -123,12 +128,16 @@ def map_section(sources: ReportSources) -> Section:
     table = embedding.map_table(sources.screen, root, member, sources.groups, sources.given.options.map_wells)
     network = f"{member.model}, channels {channel_name(member.channels)}, fold {member.fold},"
     title = sources.screen.spec.label_title
-    return _section("map", [_chart("map", table, {"label": title}, wells=len(table), network=network)], label=title)
+    chart = _chart("map", table, {"label": title}, wells=len(table), network=network)
+    return _section("map", [chart], sees=_seen(table, title))
 
 
 def curves_section(sources: ReportSources) -> Section:
     """Return the training curves."""
-    return _section("curves", [_chart("curves", runs.curve_table(sources.runs, sources.screen))])
+    note = ""
+    if len({run.stage for run in sources.runs}) > 1 and any(run.stage == CONTROLS_STAGE for run in sources.runs):
+        note = " The classes of stage I are controls, so its accuracy is not comparable with that of the other stages."
+    return _section("curves", [_chart("curves", runs.curve_table(sources.runs, sources.screen), stages=note)])
 
 
 def runs_section(sources: ReportSources) -> Section:
@@ -193,6 +202,7 @@ SECTIONS = (
     SectionPart(screen_section, "The screen", ""),
 )
 
+CONTROLS_STAGE = "controls"  # stage I
 _NO_SCORE = "no predictions of wells with known truth"
 _LEVELS = {"cell_type": "cell types", "experiment": "experiments", "plate": "plates"}
 _COUNTS = ("experiments", "plates", "wells", "control_wells")
@@ -239,6 +249,15 @@ def _ends(scored: ladders.Scored) -> str:
     if len(scored.overall) == 1:
         return ends
     return f"{ends}, {scored.last_rung} {scored.accuracy():.2f}\u00a0%"
+
+
+def _seen(table: pd.DataFrame, label: str) -> str:
+    """Return how to read a map of embeddings: by batches, where there are several, and by labels."""
+    batch = next((name for name in ("experiment", "plate") if table[name].nunique() > 1), None)
+    if batch is None:
+        return f"If wells of one {label} lie together, the network sees what it does to cells, or where it lies."
+    seen = f"If colours separate by {batch}, the network sees the batch"
+    return f"{seen}; if they separate by {label}, it sees the biology."
 
 
 def _levels(table: pd.DataFrame) -> dict[str, str]:

@@ -18,7 +18,7 @@ from rcic.files.regular import is_there
 from rcic.report import answer_tables as answers
 from rcic.report import quality
 from rcic.report import training_runs as runs
-from rcic.report.ladders import Scored, folder_names, with_plate_names
+from rcic.report.ladders import Scored, folder_names, plate_title, with_plate_names
 from rcic.report.quality import Quality
 from rcic.report.report_options import ReportOptions
 from rcic.report.training_runs import Run
@@ -57,14 +57,14 @@ class ReportSources:
     @property
     def mixed_plates(self) -> list[str]:
         """The names of the train plates that hold treatments of several groups."""
-        return [f"{name} plate {self.screen.barcode(name, plate)}" for name, plate in self.groups.mixed_plates]
+        return [plate_title(name, self.screen.barcode(name, plate)) for name, plate in self.groups.mixed_plates]
 
     @cached_property
     def scores(self) -> list[Scored]:
         """The ladders of all predictions on both splits where truth is known; the others are noted."""
         found, names = [], self._names
         for name, root in {names[root]: root for root in self._roots}.items():
-            for split in ("test", "valid"):
+            for split in self._splits:
                 self.say(f"scores of {root}, {split}")
                 truth = self.given.options.truth if split == "test" else None
                 try:
@@ -74,6 +74,11 @@ class ReportSources:
                 else:
                     found.append(Scored(name, split, with_plate_names(self.screen, result)))
         return found
+
+    @property
+    def _splits(self) -> list[str]:
+        """The splits to score: a screen without test wells lacks no truth."""
+        return ["test", "valid"] if (self.screen.wells["split"] == "test").any() else ["valid"]
 
     @property
     def _roots(self) -> list[str]:

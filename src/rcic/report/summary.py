@@ -9,7 +9,7 @@ from rcic.check.verdicts import Verdict
 from rcic.decide.plate_group import UNSURE
 from rcic.ensemble.calibration import Calibration
 from rcic.errors import plural, program
-from rcic.report.ladders import Scored
+from rcic.report.ladders import Scored, plate_titles
 from rcic.report.page import Fact
 from rcic.report.training_runs import Run
 from rcic.screen.table import Screen
@@ -45,7 +45,7 @@ def _headline(screen: Screen, scored: Scored) -> Fact:
     if scored.split != "test":
         tests = bool((screen.wells["split"] == "test").any())
         where = "held-out wells of each fold" + ("" if tests else ", as the screen has no test wells")
-    note = f"{where}; {scored.last_rung}; chance {scored.score.ladder.chance:.2g}\u00a0%"
+    note = f"{where}; {scored.last_rung}; chance {scored.score.ladder.chance:.3g}\u00a0%"
     return Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", note)
 
 
@@ -56,7 +56,7 @@ def _classes(screen: Screen) -> Fact:
     return Fact(
         f"{title[:1].upper()}{title[1:]}" if title.islower() else title,
         f"{screen.n_treatments:,}",
-        f"different labels to tell apart; {plural(controls, 'control') if controls else 'no controls'}",
+        f"classes; {plural(controls, 'control') if controls else 'no controls'}",
     )
 
 
@@ -146,7 +146,7 @@ def _odd_experiments(scored: Scored) -> list[str]:
 
 def _odd_plates(scored: Scored) -> list[str]:
     plates = scored.score.ladder.plates
-    names = plates["experiment"] + " plate " + plates["plate"].astype("str")
+    names = plate_titles(plates)
     wrong = plates["true_group"].notna() & (plates["true_group"] != plates["group"])
     unsure = plates["margin"] < UNSURE
     warnings = []

@@ -3,6 +3,9 @@
 /** Return the query values that identify a well. */
 export const addressOf = ({ experiment, plate, well }) => ({ experiment, plate, well });
 
+/** Return a plate's title; an experiment that is one plate of its name is named once. */
+export const plateTitle = (experiment, name) => (name === experiment ? name : `${experiment}, plate ${name}`);
+
 /** Return whether two wells are the same. */
 export const isSame = (well, other) =>
   well.experiment === other.experiment && well.plate === other.plate && well.well === other.well;

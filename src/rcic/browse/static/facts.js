@@ -8,19 +8,22 @@ const TYPES = { treatment: "treatment", positive_control: "positive control", ne
 /** Show the facts of a well in a card. */
 export function showFacts(card, well, screen) {
   const rows = [
-    [`${screen.label[0].toUpperCase()}${screen.label.slice(1)}`, well.truth ?? (well.type === "treatment" ? "unknown" : "")],
+    [headed(screen.label), well.truth ?? (well.type === "treatment" ? "unknown" : "")],
     ["Answer", well.answer ?? (well.type === "treatment" ? "none" : null)],
     ["Confidence", well.confidence == null ? null : percent(well.confidence)],
     ["Margin", margin(well, screen)],
     ["Well", [TYPES[well.type] ?? well.type, screen.has_tests && well.split, screen.cell_types > 1 && well.cell_type].filter(Boolean).join(", ")],
   ];
   card.replaceChildren(
-    make("p", { class: `verdict ${well.state}` }, make("strong", {}, inWords(well))),
+    make("p", { class: `verdict ${well.state}` }, make("strong", {}, inWords({ ...well, ...well.note, note: well.note?.note }))),
     make("dl", {}, ...rows.filter((row) => row[1]).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
     well.top.length ? probable(well) : "",
     well.bad_images.length ? badImages(well, screen) : "",
   );
 }
+
+/** Return a name as a heading: "Compound", but "siRNA". */
+const headed = (name) => (name === name.toLowerCase() ? name[0].toUpperCase() + name.slice(1) : name);
 
 function margin(well, screen) {
   if (well.margin == null) return null;

@@ -36,9 +36,16 @@ export class Filmstrip {
     const letters = Array.from({ length: rows }, (_, i) => name(rowName(row + i), i + 2, 1));
     this.tiles = new Map(plate.wells.map((well) => [well.well, this.#tile(well)]));
     for (const { frame, well } of this.tiles.values()) at(frame, well.row - row + 2, well.column - column + 2);
+    const used = new Set(plate.wells.map((well) => `${well.row} ${well.column}`)), empty = [];
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j < columns; j++) {
+        if (used.has(`${row + i} ${column + j}`)) continue;
+        empty.push(make("span", { class: "film-empty", "aria-hidden": "true" }));
+        at(empty.at(-1), i + 2, j + 2);
+      }
     byId("film").style.setProperty("--columns", columns);
     byId("film").classList.toggle("many", columns > 24);
-    byId("film").replaceChildren(...numbers, ...letters, ...[...this.tiles.values()].map((tile) => tile.frame));
+    byId("film").replaceChildren(...numbers, ...letters, ...empty, ...[...this.tiles.values()].map((tile) => tile.frame));
     for (const { frame } of this.tiles.values()) this.seen.observe(frame);
   }
 

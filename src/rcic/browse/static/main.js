@@ -1,6 +1,6 @@
 // The page: it shows the state in the address, and writes the user's actions into the address.
 
-import { ask, isSame, addressOf } from "./ask.js";
+import { ask, isSame, addressOf, plateTitle } from "./ask.js";
 import { byId, make } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { Filmstrip } from "./film.js";
@@ -56,8 +56,7 @@ async function go(changes, push = true) {
 
 /** Show the small images of the plate, with the chosen well marked. */
 async function showFilm() {
-  const name = plate.name === plate.experiment ? plate.name : `${plate.experiment}, plate ${plate.name}`;
-  byId("film-title").textContent = name;
+  byId("film-title").textContent = plateTitle(plate.experiment, plate.name);
   byId("film-note").textContent = screen.sites.length > 1 ? `site ${viewer.site}, one contrast for the plate` : "one contrast for the plate";
   if (film.plate !== plate) film.show(plate);
   film.choose(state.well);
@@ -73,7 +72,7 @@ function showView() {
 
 function showPlate() {
   map.show(plate, screen);
-  byId("plate-title").textContent = plate.name === plate.experiment ? plate.name : `${plate.experiment}, plate ${plate.name}`;
+  byId("plate-title").textContent = plateTitle(plate.experiment, plate.name);
   const margin = plate.group_margin == null ? "no rival" : `margin ${plate.group_margin.toFixed(1)} nats`;
   byId("plate-group").textContent = plate.group == null ? "" : `plate group ${plate.group}, ${margin}`;
   byId("experiment").value = plate.experiment;
@@ -109,7 +108,7 @@ function flip() {
 
 function showWell() {
   const { place: position, total, before, after } = well.filter;
-  document.title = `${well.experiment}, plate ${well.plate_name}, ${well.well}`;
+  document.title = `${plateTitle(well.experiment, well.plate_name)}, ${well.well}`;
   byId("well-title").textContent = well.well;
   const chosen = well.filter.name === "all" ? "wells" : `${FILTERS[well.filter.name].toLowerCase()} wells`;
   byId("place").textContent = position ? `${position.toLocaleString("en")} of ${total.toLocaleString("en")} ${chosen}` : `not one of the ${total.toLocaleString("en")} ${chosen}`;

@@ -1,6 +1,6 @@
 // The well beside its controls and the wells nearest by embedding: small composites in the contrast of the well's plate.
 
-import { ask, isSame, addressOf } from "./ask.js";
+import { ask, isSame, addressOf, plateTitle } from "./ask.js";
 import { drawComposite } from "./contrast.js";
 import { byId, make } from "./dom.js";
 import { thumb } from "./pixels.js";
@@ -54,7 +54,7 @@ export class NearestRow {
     const canvas = make("canvas", { width: SMALL, height: SMALL, role: "img", "aria-label": `Composite of ${other.well}` });
     const label = other.truth ?? (other.answer ? `${other.answer}?` : "unknown"), isItself = isSame(other, well);
     const isAlike = !isItself && well.truth != null && other.truth === well.truth;
-    const plate = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : `${other.experiment}, plate ${other.plate_name}`;
+    const plate = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : plateTitle(other.experiment, other.plate_name);
     const frame = make("button", { type: "button", class: isItself ? "near itself" : "near", title: inWords(other), onclick: () => this.choose(other) }, canvas,
       make("span", { class: "near-name" }, make("b", {}, label), isAlike ? make("span", { class: "tag truth" }, "same") : null),
       make("span", { class: "quiet" }, relation), make("span", { class: "quiet" }, `${plate}, ${other.well}`));

@@ -20,7 +20,7 @@ function mark({ state, unsure, bad, flag, note }) {
   }[state]();
   shape.setAttribute("class", `mark ${state}${unsure ? " unsure" : ""}`);
   return draw("g", {}, shape, bad ? draw("path", { class: "mark bad", d: "M2 -9.5H9.5V-2Z" }) : null,
-    flag ? draw("path", { class: "mark flag", d: "M-8.5 8.5 8.5 -8.5" }) : null, note ? draw("circle", { class: "mark noted", cx: 7, cy: 7, r: 2.4 }) : null);
+    flag ? draw("path", { class: "mark flag", d: "M-8.5 8.5 8.5 -8.5" }) : null, note ? draw("circle", { class: "mark noted", cx: 7, cy: 7, r: 3 }) : null);
 }
 
 /** The map of one plate. `choose` is called with the name of a well that is clicked. */

@@ -1,6 +1,6 @@
 // The images of a well: a composite of each site, and each channel of one site with its black and white points.
 
-import { addressOf, ask } from "./ask.js";
+import { addressOf, ask, plateTitle } from "./ask.js";
 import { autoLimits, drawComposite, drawGrey, histogram } from "./contrast.js";
 import { byId, make } from "./dom.js";
 import { pixels } from "./pixels.js";
@@ -120,7 +120,7 @@ export class Viewer {
     if (!well) return;
     const numbers = this.screen.channels.map((channel) => channel.number);
     const images = await Promise.all(numbers.map((number) => pixels(addressOf(well), site, number)));
-    byId("large-title").textContent = `${well.experiment}, plate ${well.plate_name}, ${well.well}, site ${site}`;
+    byId("large-title").textContent = [plateTitle(well.experiment, well.plate_name), well.well, this.screen.sites.length > 1 && `site ${site}`].filter(Boolean).join(", ");
     const layers = this.#layers((number) => images[numbers.indexOf(number)]);
     if (!layers.length) return;
     drawComposite(byId("large-canvas"), layers);
@@ -178,7 +178,7 @@ export class Viewer {
     const note = make("span", { class: "note" }), scale = make("span", { class: "scale", hidden: true });
     const press = () => (this.site === site && this.screen.sites.length > 1 ? this.enlarge() : this.chooseSite(site));
     const frame = make("button", { type: "button", class: "site", title: "Show its channels; click again for full size (z)", onclick: press },
-      make("span", { class: "stage" }, canvas, scale), make("span", { class: "caption" }, `Site ${site} `, note));
+      make("span", { class: "stage" }, canvas, scale), make("span", { class: "caption" }, this.screen.sites.length > 1 ? `Site ${site} ` : "", note));
     return { frame, canvas, note, scale };
   }
 

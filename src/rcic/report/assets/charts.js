@@ -144,7 +144,7 @@ const parts = {
 };
 
 function partPlates(table, rows, colours, width, parts) {
-  const split = rows.map((row) => parts[table.at("value", row)]);
+  const split = rows.map((row) => parts[table.at("value", row)]); // experiment, plate
   if (new Set(split.map(([, plate]) => plate)).size > MOST_ACROSS) return plateList(table, rows, colours, split);
   const names = [...new Set(split.map(([name]) => name))].sort(byName), plates = [...new Set(split.map(([, plate]) => plate))].sort(byName);
   const z = names.map(() => plates.map(() => null));
@@ -207,7 +207,7 @@ const plates = {
     const left = 26, gap = 46, panel = (width - 8 - across * left - (across - 1) * 14 - beside) / across;
     const square = Math.min(panel / given.columns, WIDEST_WELL * (few(width) ? 0.7 : 1)), tall = square * given.rows, high = down * (tall + gap) + 10;
     const made = layout(colours, high + (pick.measure === "right" ? 34 : 6), { margin: { l: 4, r: beside, t: 0, b: pick.measure === "right" ? 34 : 6 }, showlegend: false, annotations: [], plot_bgcolor: colours.blank });
-    const usable = width - 4 - beside;
+    const usable = width - 4 - beside, last = (across - 1) * (panel + left + 14) + left + square * given.columns, right = Math.min(1, last / usable) + 0.01;
     const traces = names.map((name, n) => {
       const id = n ? String(n + 1) : "", column = n % across, line = Math.floor(n / across);
       const x0 = (column * (panel + left + 14) + left) / usable, y1 = 1 - (line * (tall + gap) + gap - 8) / high;
@@ -223,7 +223,7 @@ const plates = {
       const note = kinds.map(([, colour, text]) => `<span style="color:${colour}">■</span> ${text}`).join("   ");
       made.annotations.push({ text: note, xref: "paper", yref: "paper", x: 0, y: 0, yshift: -28, xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 13 } });
     } else if (traces.length) traces[0].showscale = true;
-    if (traces.length && pick.measure !== "right") traces[0].colorbar = { ...bar(colours, "", width), x: 1.01 };
+    if (traces.length && pick.measure !== "right") traces[0].colorbar = { ...bar(colours, "", width), x: right };
     return { traces, layout: made, rows };
   },
 };
@@ -304,7 +304,7 @@ const edges = {
     const shades = good ? { ...colours, low: colours.high, high: colours.low } : colours;
     const traces = [{
       type: "heatmap", z, text, zmin: -most, zmax: most, colorscale: [[0, shades.low], [0.5, colours.middle], [1, shades.high]], xgap: 1, ygap: 1,
-      hoverongaps: false, hovertemplate: "%{text}<extra></extra>", colorbar: { ...bar(colours, "", width), x: 1.01 },
+      hoverongaps: false, hovertemplate: "%{text}<extra></extra>", colorbar: { ...bar(colours, "", width), x: Math.min(1, share(30 + panel + side)) + 0.015 },
     }];
     if (!few(width)) addProfiles(traces, made, shades, given, [z, weight], { middle, side: share(side), low: 1 - (tall + bottom) / (height - 44), high: 1 - (tall + 10) / (height - 44) });
     return { traces, layout: made, rows };
@@ -319,7 +319,7 @@ function addProfiles(traces, made, colours, given, [z, weight], place) {
   };
   const lines = z.map((line, r) => average(line.map((value, c) => [value, weight[r][c]])));
   const columns = Array.from({ length: given.columns }, (_, c) => average(z.map((line, r) => [line[c], weight[r][c]])));
-  const most = 1.1 * Math.max(1e-9, ...[...lines, ...columns].map((value) => Math.abs(value ?? 0)));
+  const most = 1.1 * Math.max(...[...lines, ...columns].map((value) => Math.abs(value ?? 0))) || 1;
   const fill = (values) => values.map((value) => ((value ?? 0) < 0 ? colours.low : colours.high));
   traces.push(
     { type: "bar", orientation: "h", x: lines, y: lines.map((_, n) => n), xaxis: "x2", yaxis: "y2", marker: { color: fill(lines) }, hovertemplate: "row mean %{x:.3g}<extra></extra>" },
@@ -389,7 +389,7 @@ const reliability = {
       layout: layout(colours, 0.95 * side + 60, {
         xaxis: { ...axis, title: { text: "confidence of the answer, %" }, anchor: "y2" }, yaxis: { ...axis, title: { text: "right, %" }, domain: [0.3, 1] },
         yaxis2: { title: { text: "wells" }, domain: [0, 0.22], nticks: 4, rangemode: "tozero" },
-        annotations: [{ x: 50, y: 50, text: "confidence = accuracy", showarrow: false, yshift: -14, xanchor: "left", font: { color: colours.quiet, size: 12 } }],
+        annotations: [{ x: 9, y: 9, text: "confidence = accuracy", showarrow: false, yshift: -12, xanchor: "left", font: { color: colours.quiet, size: 12 } }],
       }),
     };
   },
@@ -467,7 +467,8 @@ const map = {
   draw(table, pick, colours, _, width) {
     const across = few(width) ? 1 : 2, names = table.unique(pick.colour).sort(byName), hues = palette(colours, names.length);
     const only = pick.only.split("\n"), stressed = (row) => !pick.only || String(table.at(only[0], row)) === only[1];
-    const legend = names.length <= 16, top = legend ? 30 + 24 * Math.ceil((names.length * (few(width) ? 120 : 105)) / width) : 24;
+    const legend = names.length <= 16, long = Math.max(...names.map((name) => String(name || "unknown").length));
+    const top = legend ? 30 + 22 * (Math.ceil((names.length * (44 + 7.5 * long)) / width) - 1) : 24;
     const high = across === 2 ? (width - 30) / 2 : 2 * (width - 10) + 30;
     const axis = { range: [-1.06, 1.06], showgrid: false, showticklabels: false, showline: true, mirror: true, linecolor: colours.line, automargin: false };
     const made = layout(colours, high + top + 12, {
