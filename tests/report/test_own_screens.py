@@ -127,3 +127,22 @@ def test_the_headline_is_the_last_rung_that_exists(data, root):
     table = result.score.ladder.table
     table.loc[table["rung"] == "assignment", ["accuracy", "n_wells"]] = np.nan, 0
     assert result.last_rung == "group mask" and result.accuracy() == result.accuracy("group mask")
+
+
+def test_doses_are_shown_where_labels_are_doses(tmp_path):
+    lines = [f"b{n % 4},BR{n % 4},{well},{n // 4 % 6}" for n, well in enumerate(wells_of(96)[:48])]
+    root = write_plate(tmp_path / "screen", labels={"kind": "dose"})
+    (root / "wells.csv").write_text("\n".join(["batch,barcode,well,compound", *lines]) + "\n")
+    held_out(root, None, tmp_path / "out")
+    page = report(shown_of(root, predict_root=(str(tmp_path / "out"),)), tmp_path / "out.html")
+    facts = {fact.label: fact for fact in page.facts}
+    assert (
+        0.5 < float(facts["Spearman with the dose"].value) <= 1
+        and "dose steps off" in facts["Spearman with the dose"].note
+    )
+    assert "% interval" in facts["Answers right"].note and "(4 experiments)" in facts["Answers right"].note
+    drawn = charts(tmp_path / "out.html")
+    assert drawn["doses"]["columns"][1]["values"][-1] == "within one step, %"
+    columns = {column["name"]: column["values"] for column in drawn["ladder"]["columns"]}
+    overall = [n for n, scope in enumerate(columns["scope"]) if scope == "all"]
+    assert all(columns["low"][n] <= columns["accuracy"][n] <= columns["high"][n] for n in overall)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rcic.decide.ladder import Ladder
 from rcic.errors import plural
 from rcic.report.ladders import Scored
 from rcic.report.summary import few, main_facts, nothing_odd, report_warnings
@@ -17,11 +18,13 @@ def scored(accuracies=(90.0, 91.0, 92.0), margin=20.0, true_group=1, error=0.02)
     rows = [("assignment", "experiment", name, accuracy, 10) for name, accuracy in zip(names, accuracies, strict=True)]
     rows.append(("assignment", "all", "all", float(np.mean(accuracies)), 10 * len(rows)))
     table = pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells"])
+    table = table.assign(low=88.0, high=93.5, unit="experiment", clusters=len(names), no_interval="")
     plates = pd.DataFrame({"experiment": names, "plate": 1, "group": 1, "true_group": true_group, "margin": margin})
-    ladder = SimpleNamespace(
-        table=table, plates=plates, calibration_error=error, chance=25.0, plates_matched=2, plates_known=3
-    )
-    return Scored("p", "test", SimpleNamespace(ladder=ladder, assumed=()))
+    ladder = Ladder(
+        table=table, plates=plates, calibration_error=error, chance=25.0, plates_matched=2, plates_known=3,
+        reliability=pd.DataFrame(), wells=pd.DataFrame(),
+    )  # fmt: skip
+    return Scored("p", "test", SimpleNamespace(ladder=ladder, assumed=(), dose=None))
 
 
 def run(status):
@@ -60,7 +63,8 @@ def test_the_main_numbers(data):
 
     facts = main_facts(read_screen(data), [scored()], pd.DataFrame({"id_code": ["a"]}), [run("done"), run("failed")])
     told = {fact.label: (fact.value, fact.note) for fact in facts}
-    assert told["Answers right"] == ("91.00\u00a0%", "test wells, truth known; assignment; chance 25\u00a0%")
+    note = "test wells, truth known; assignment; 95\u00a0% interval 88.0 to 93.5 (3 experiments); chance 25\u00a0%"
+    assert told["Answers right"] == ("91.00\u00a0%", note)
     assert told["Wells"] == ("17", "11 treated, 1 answered")
     assert told["Plates"] == ("6", "3 experiments, 2 cell types")
     assert told["Trainings done"] == ("1 of 2", "full")

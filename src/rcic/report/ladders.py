@@ -34,7 +34,7 @@ class Scored:
     @property
     def last_rung(self) -> str:
         """The name of the last rung that exists, which is the answer."""
-        return str(self.overall["rung"].iloc[-1])
+        return self.score.ladder.last_rung
 
     def accuracy(self, rung: str | None = None) -> float:
         """Return the accuracy of a rung over all wells, in %; by default of the last one that exists."""

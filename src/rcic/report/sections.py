@@ -19,6 +19,7 @@ from rcic.report import ladders, quality
 from rcic.report import training_runs as runs
 from rcic.report.chart import Chart, Section
 from rcic.report.page import asset
+from rcic.report.profile_charts import CONTROL_MEASURES, control_table, controls_lead, dose_table, with_networks
 from rcic.report.sources import ReportSources
 from rcic.screen.describe import describe
 from rcic.screen.plate_area import area_wells, plate_area
@@ -34,8 +35,11 @@ def ladder_section(sources: ReportSources) -> Section:
     summary = " ".join(f"{scored.label}: {_ends(scored)}." for scored in sources.last)
     rungs = scores[0].overall["rung"]
     steps = f", from {rungs.iloc[0]} to {rungs.iloc[-1]}" if len(rungs) > 1 else ""
-    facts = {"steps": steps, "chance": scores[0].score.ladder.chance}
-    return _section("ladder", [_chart("ladder", ladders.ladder_table(scores), **facts)], summary=summary)
+    facts: dict[str, Any] = {"steps": steps, "chance": scores[0].score.ladder.chance}
+    charts = [_chart("ladder", ladders.ladder_table(scores), **facts)]
+    if len(doses := dose_table(scores)):
+        charts.append(_chart("doses", doses))
+    return _section("ladder", charts, summary=summary)
 
 
 def parts_section(sources: ReportSources) -> Section:
@@ -132,6 +136,17 @@ def map_section(sources: ReportSources) -> Section:
     return _section("map", [chart], sees=_seen(table, title))
 
 
+def profiles_section(sources: ReportSources) -> Section:
+    """Return the quality of controls by plate, and the correlation and retrieval of replicates."""
+    scores = sources.profiles
+    charts = [_chart("replicates", with_networks(scores.replicates))]
+    if len(controls := control_table(sources.screen, scores)):
+        charts.insert(0, _chart("controls", controls, {"measures": CONTROL_MEASURES}))
+    if len(scores.retrieved):
+        charts.append(_chart("retrieval", with_networks(scores.retrieved), label=sources.screen.spec.label_title))
+    return _section("profiles", charts, summary=controls_lead(scores))
+
+
 def curves_section(sources: ReportSources) -> Section:
     """Return the training curves."""
     note = ""
@@ -196,6 +211,7 @@ SECTIONS = (
     SectionPart(confusion_section, "Confusions", _PREDICT),
     SectionPart(channels_section, "Channels", _PREDICT),
     SectionPart(map_section, "Embeddings", _EMBED),
+    SectionPart(profiles_section, "Controls and replicates", _EMBED),
     SectionPart(curves_section, "Training curves", _TRAIN),
     SectionPart(runs_section, "Runs", _TRAIN),
     SectionPart(audit_section, "Audit of the images", "{data} audit --data_root {root}"),
@@ -207,7 +223,7 @@ _NO_SCORE = "no predictions of wells with known truth"
 _LEVELS = {"cell_type": "cell types", "experiment": "experiments", "plate": "plates"}
 _COUNTS = ("experiments", "plates", "wells", "control_wells")
 _MANY = {"plate": "plates", "edge": "edges"}  # texts for one plate -> the section or chart
-_TABLES = ("configs", "machines", "wells")  # charts that are a table only
+_TABLES = ("configs", "machines", "wells", "doses", "replicates", "retrieval")  # charts that are a table only
 
 
 @cache

@@ -15,6 +15,7 @@ from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
 from rcic.files.regular import is_there
+from rcic.profiles.profile_scores import ProfileScores, profile_scores
 from rcic.report import answer_tables as answers
 from rcic.report import quality
 from rcic.report import training_runs as runs
@@ -105,6 +106,17 @@ class ReportSources:
             return calibrate(given.data_root, self._roots[0], given.ensemble.model_names)[0]
         except UserError:
             return None
+
+    @cached_property
+    def profiles(self) -> ProfileScores:
+        """What the embeddings of the scored wells are worth; UserError without such embeddings."""
+        given, options = self.given, self.given.options
+        if not options.embed_root:
+            raise UserError("no --embed_root was given")
+        split = self.last[0].split if options.predict_root and self.last else self._splits[-1]
+        self.say(f"profiles of {options.embed_root}, {split}")
+        truth = options.truth if split == "test" else None
+        return profile_scores(given.data_root, options.embed_root, split, truth, given.ensemble.model_names)
 
     @cached_property
     def decision(self) -> Decision | None:

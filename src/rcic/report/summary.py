@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rcic.check.verdicts import Verdict
+from rcic.decide.dose_metrics import DoseScore
+from rcic.decide.intervals import LEVEL
 from rcic.decide.plate_group import UNSURE
 from rcic.ensemble.calibration import Calibration
 from rcic.errors import plural, program
@@ -28,6 +31,7 @@ def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, 
     note = f"{plural(plates['experiment'].nunique(), 'experiment')}, {plural(cells, 'cell type')}"
     facts.append(Fact("Plates", f"{len(plates):,}", note))
     facts.append(_classes(screen))
+    facts += [_dose_fact(scored.label, scored.score.dose) for scored in scores[:1] if scored.score.dose]
     if runs:
         done = sum(run.record.get("status") == "done" for run in runs)
         facts.append(Fact("Trainings done", f"{done} of {len(runs)}", ", ".join(dict.fromkeys(r.stage for r in runs))))
@@ -45,8 +49,19 @@ def _headline(screen: Screen, scored: Scored) -> Fact:
     if scored.split != "test":
         tests = bool((screen.wells["split"] == "test").any())
         where = "held-out wells of each fold" + ("" if tests else ", as the screen has no test wells")
-    note = f"{where}; {scored.last_rung}; chance {scored.score.ladder.chance:.3g}\u00a0%"
+    chance = f"chance {scored.score.ladder.chance:.3g}\u00a0%"
+    note = f"{where}; {scored.last_rung}; {_interval_words(scored)}; {chance}"
     return Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", note)
+
+
+def _interval_words(scored: Scored) -> str:
+    """Return the interval of the last rung's accuracy, or why there is none."""
+    found = scored.score.ladder.interval()
+    if found.no_interval:
+        return f"no interval: {found.no_interval}"
+    return (
+        f"{100 * LEVEL:.0f}\u00a0% interval {found.low:.1f} to {found.high:.1f} ({plural(found.clusters, found.unit)})"
+    )
 
 
 def _classes(screen: Screen) -> Fact:
@@ -58,6 +73,13 @@ def _classes(screen: Screen) -> Fact:
         f"{screen.n_treatments:,}",
         f"classes; {plural(controls, 'control') if controls else 'no controls'}",
     )
+
+
+def _dose_fact(label: str, dose: DoseScore) -> Fact:
+    """Return how far answers are off where labels are doses."""
+    error = f"{dose.mean_error.value:.2f} dose steps off on average, a guess {dose.guess_mean_error:.2f}"
+    rho = "not defined" if np.isnan(dose.spearman_expected) else f"{dose.spearman_expected:.2f}"
+    return Fact("Spearman with the dose", rho, f"{error}; {label}")
 
 
 def report_warnings(

@@ -80,9 +80,14 @@ const ladder = {
     const places = rungs.map((_, n) => n), under = 0.36; // offset of the other predictions, below the bar
     const bar = { type: "bar", orientation: "h", y: places, width: 0.44, hoverinfo: "skip", showlegend: false };
     const others = table.unique("predictions", rows).filter((name) => name !== pick.predictions);
+    const whiskers = series(pick.predictions).map((row, n) => ({ row, n })).filter(({ row }) => row !== undefined && table.at("low", row) !== null);
     const traces = [
       { ...bar, x: base, marker: { color: colours.pale } },
       { ...bar, x: gain, marker: { color: colours.series[0] } },
+      {
+        type: "scatter", mode: "markers", showlegend: false, cliponaxis: false, marker: { size: 5, color: colours.ink }, x: whiskers.map(({ row }) => table.at("accuracy", row)), y: whiskers.map(({ n }) => n),
+        error_x: interval(table, whiskers.map(({ row }) => row), colours.ink), hovertemplate: whiskers.map(({ row }) => `${aboutInterval(table, row)}<extra></extra>`),
+      },
       ...others.map((name, n) => ({
         type: "scatter", mode: "markers", name: safe(name), y: places.map((place) => place + under), cliponaxis: false,
         x: series(name).map((row) => (row === undefined ? null : table.at("accuracy", row))),
@@ -101,6 +106,17 @@ const ladder = {
     };
   },
 };
+
+// The whiskers of a Plotly trace from the columns low and high of some rows; rows without them have none.
+function interval(table, rows, colour) {
+  const off = (name, sign) => rows.map((row) => (table.at(name, row) === null ? 0 : Math.max(0, sign * (table.at(name, row) - table.at("accuracy", row)))));
+  return { type: "data", symmetric: false, array: off("high", 1), arrayminus: off("low", -1), color: colour, thickness: 1.3, width: 4 };
+}
+
+function aboutInterval(table, row) {
+  const [low, high, unit, count] = ["low", "high", "unit", "clusters"].map((name) => table.at(name, row));
+  return low === null ? "" : `95 % interval ${low.toFixed(1)} to ${high.toFixed(1)}, of ${count} ${safe(unit)}s`;
+}
 
 // ---- by cell type, experiment and plate
 
@@ -123,11 +139,15 @@ const parts = {
     const traces = kinds.map((name, n) => {
       const own = rows.filter((row) => kind(row) === name);
       return {
-        type: "scatter", mode: "markers+text", name: safe(name), x: own.map((row) => table.at("accuracy", row)), y: own.map((row) => safe(table.at("value", row))),
-        text: own.map((row) => table.at("accuracy", row).toFixed(1)), textposition: "middle right", textfont: { color: colours.quiet, size: 12 }, cliponaxis: false,
-        customdata: own.map((row) => table.at("n_wells", row)), hovertemplate: "%{y}: %{x:.2f} % of %{customdata:,} wells<extra></extra>",
+        type: "scatter", mode: "markers", name: safe(name), x: own.map((row) => table.at("accuracy", row)), y: own.map((row) => safe(table.at("value", row))),
+        error_x: interval(table, own, hues[n % hues.length]), cliponaxis: false,
+        customdata: own.map((row) => [table.at("n_wells", row), aboutInterval(table, row)]), hovertemplate: "%{y}: %{x:.2f} % of %{customdata[0]:,} wells<br>%{customdata[1]}<extra></extra>",
         marker: { size: 12, color: hues[n % hues.length], symbol: SYMBOLS[n % 8] },
       };
+    });
+    traces.push({ // beside the whisker
+      type: "scatter", mode: "text", x: rows.map((row) => table.at("high", row) ?? table.at("accuracy", row)), y: rows.map((row) => safe(table.at("value", row))), hoverinfo: "skip", cliponaxis: false,
+      text: rows.map((row) => `\u00a0\u00a0${table.at("accuracy", row).toFixed(1)}`), textposition: "middle right", textfont: { color: colours.quiet, size: 12 },
     });
     const overall = everyone === undefined ? null : table.at("accuracy", everyone);
     return {
@@ -493,6 +513,36 @@ const map = {
   },
 };
 
+// ---- controls
+
+const GOOD = { z_prime: 0.5, robust_z_prime: 0.5 };
+
+const controls = {
+  picks(table, given) {
+    return [
+      { name: "measure", label: "Measure", values: Object.entries(given.measures).map(([value, text]) => ({ value, text })) },
+      { name: "network", label: "Network", values: options(table.unique("network")) },
+    ];
+  },
+  draw(table, pick, colours, given) {
+    const rows = table.where((row) => table.at("network", row) === pick.network && table.at(pick.measure, row) !== null), names = table.unique("experiment", rows).sort(byName);
+    const plates = table.unique("plate", rows).sort(byName), line = GOOD[pick.measure], values = rows.map((row) => table.at(pick.measure, row));
+    return {
+      traces: [{
+        type: "scatter", mode: "markers", x: values, y: rows.map((row) => names.indexOf(table.at("experiment", row)) + (0.55 * (plates.indexOf(table.at("plate", row)) + 0.5)) / plates.length - 0.275),
+        customdata: rows.map((row) => [safe(`${table.at("experiment", row)} plate ${table.at("plate", row)}`), table.at("n_positive", row), table.at("n_negative", row)]),
+        hovertemplate: "%{customdata[0]}: %{x:.2f}<br>%{customdata[1]} positive, %{customdata[2]} negative wells<extra></extra>", marker: { size: 9, color: colours.series[0], line: { color: colours.panel, width: 1 } },
+      }],
+      rows,
+      layout: layout(colours, 110 + Math.max(60, 30 * names.length), {
+        xaxis: { title: { text: safe(given.measures[pick.measure]) }, zeroline: true, zerolinecolor: colours.quiet, ...(line === undefined ? {} : { range: [Math.max(-3, Math.min(-0.2, ...values) - 0.1), 1.05] }) },
+        yaxis: { tickvals: names.map((_, n) => n), ticktext: names.map(safe), range: [names.length - 0.4, -0.6], tickfont: { color: colours.ink } },
+        shapes: line === undefined ? [] : [{ type: "line", x0: line, x1: line, yref: "paper", y0: 0, y1: 1, line: { color: colours.series[2], width: 1.5, dash: "dash" } }],
+      }),
+    };
+  },
+};
+
 // ---- trainings
 
 const KEYS = ["run", "stage", "channels", "fold", "model"];
@@ -589,4 +639,4 @@ const audit = {
   },
 };
 
-const CHARTS = { ladder, parts, plates, edges, groups, reliability, confusions, channels, map, curves, runs, audit };
+const CHARTS = { ladder, parts, plates, edges, groups, reliability, confusions, channels, map, controls, curves, runs, audit };
