@@ -71,7 +71,6 @@ def test_a_plate_as_the_page_sees_it(catalogue):
         "well": "B04", "row": 1, "column": 3, "state": "wrong", "unsure": True, "bad": True, "label": "3",
     }  # fmt: skip
     assert plate_view(catalogue, "RPE-01", 1)["group"] is None
-    assert plate_view(catalogue, "U2OS-01", 3) is None
 
 
 def test_a_well_as_the_page_sees_it(catalogue):

@@ -161,3 +161,16 @@ def test_what_flags_do_is_said(root, tmp_path, capsys):
     with pytest.raises(UserError, match="is not in the tables"):
         (tmp_path / "n.csv").write_text(f"experiment,plate,well,flag,note\n{BATCH},{PLATE},H12,x,\n")
         gather(BrowserSources(str(root), BrowseOptions(notes=str(tmp_path / "n.csv"), audit_dir="")))
+
+
+def test_a_packed_screen_has_its_notes(client, root, tmp_path):
+    from rcic.pixels.packed.pack_screen import pack
+
+    write_plate(root, well_types={"skip_file": "flags/notes.csv"})
+    (root / "flags").mkdir()
+    (root / "flags" / "notes.csv").write_text(f"experiment,plate,well,flag,note\n{BATCH},{PLATE},A02,debris,\n")
+    pack(root, tmp_path / "packed", (), threads=1, verify=False)
+    assert "A02" not in read_screen(tmp_path / "packed").wells["well"].tolist()
+    shown = client(tmp_path / "packed")
+    assert shown.get("/api/well", params=PLACE).status_code == 200
+    assert shown.get("/image", params=PLACE | {"site": 1, "channel": 1}).status_code == 404  # it was not packed

@@ -38,7 +38,7 @@ from rcic.browse.guard import HEADERS, SafeHeaders, is_own_post
 from rcic.browse.nearest_wells import Nearest
 from rcic.browse.notebook import Notebook, posted
 from rcic.browse.notes_file import NotesFile
-from rcic.browse.plate_images import THUMB_SIZES, PlateImages
+from rcic.browse.plate_thumbs import THUMB_SIZES, PlateImages
 from rcic.browse.site_png import SIZES, site_png
 from rcic.browse.views import nearest_view, plate_view, screen_view, well_view
 from rcic.errors import UserError
@@ -46,7 +46,7 @@ from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
 
-WIDTH, ABSENT = "Full-Width", "Absent-Channels"  # headers: of the image in pixels; of a small one
+FULL_WIDTH, ABSENT_CHANNELS = "Full-Width", "Absent-Channels"  # headers: of the image in pixels; of a small one
 STATIC = Path(__file__).with_name("static")
 _ABSENT = ("missing", "left-out")  # kinds of images that do not exist
 
@@ -128,7 +128,7 @@ class Browser:
         if not THUMB_SIZES[0] <= size <= THUMB_SIZES[1]:
             raise HTTPException(400, f"size must be a number of pixels from {THUMB_SIZES[0]} to {THUMB_SIZES[1]}")
         made = self._small.thumb(self._site(row, site), size)
-        return Response(made.png, media_type="image/png", headers={ABSENT: ",".join(map(str, made.absent))})
+        return Response(made.png, media_type="image/png", headers={ABSENT_CHANNELS: ",".join(map(str, made.absent))})
 
     def _site(self, row: int, site: int) -> Site:
         well = self.catalogue.columns
@@ -144,7 +144,7 @@ class Browser:
     def _png(self, site: Site, channel: int, size: int | None) -> Response:
         try:
             image = site_png(self.store, site, channel, size)
-            headers = {WIDTH: str(self.store.shape(site, channel)[1])} if self.store.spec.images.pixel_um else None
+            headers = {FULL_WIDTH: str(self.store.shape(site, channel)[1])} if self.store.spec.images.pixel_um else None
             return Response(image, media_type="image/png", headers=headers)
         except BadImage as error:
             content = {"error": error.reason, "kind": error.kind}

@@ -13,7 +13,7 @@ from rcic.browse.notes_file import ChangedError, NotesFile
 from rcic.errors import UserError
 from rcic.screen.well_notes import NotedWell, WellNote
 
-MOST_BYTES = 2**15  # of a posted note
+MOST_POSTED = 2**15  # of a posted note
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ async def posted(request: Request) -> dict[str, Any]:
     content = bytearray()
     async for part in request.stream():
         content += part
-        if len(content) > MOST_BYTES:
+        if len(content) > MOST_POSTED:
             raise HTTPException(400, "the note is too long")
     try:
         values = json.loads(content)

@@ -53,7 +53,8 @@ def serve(sources: BrowserSources, host: str, port: int, open_page: bool) -> Non
         url = url_of(host, listener.getsockname()[1])
         _log.info(f"{url}  (ready in {time.perf_counter() - began:.1f} s, stop with Ctrl-C)")
         if not is_local(host):
-            _log.info("anyone on the network can see the images; omit --host to allow this computer only")
+            may = "see the images and write notes" if sources.options.notes else "see the images"
+            _log.info(f"anyone on the network can {may}; omit --host to allow this computer only")
         if open_page:
             webbrowser.open(url)
         web_server(app).run(sockets=[listener])

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rcic.browse.plate_images import PlateImages, contrast_limits, small_sides, spread_evenly
+from rcic.browse.plate_thumbs import PlateImages, contrast_limits, small_sides, spread_evenly
 from rcic.pixels.images.sites import Site
 from rcic.pixels.packed.open_store import open_store
 from rcic.pixels.packed.pack_screen import pack
@@ -54,9 +54,9 @@ def test_a_channel_without_an_image_is_black_and_named(root, counted):
 
 
 def test_old_images_make_room(counted, monkeypatch):
-    from rcic.browse import plate_images
+    from rcic.browse import plate_thumbs
 
-    monkeypatch.setattr(plate_images, "_MOST_BYTES", 3000)
+    monkeypatch.setattr(plate_thumbs, "_MOST_BYTES", 3000)
     images, reads = counted
     for well in ("A01", "A02", "A03", "A04", "A01"):
         images.thumb(SITE._replace(well=well), 32)
