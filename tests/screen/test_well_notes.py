@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from rcic.errors import UserError
+from rcic.screen.describe import describe, describe_text
 from rcic.screen.spec_files import read_spec
 from rcic.screen.table import read_screen
 from rcic.screen.well_notes import WellNote, read_notes, write_notes
@@ -95,3 +96,11 @@ TITLES |= {"label": "treatment", "Label": "treatment"}
 def test_what_a_label_is_called(root, column):
     columns = {"experiment": "batch", "plate": "barcode", "label": column}
     assert read_spec(write_plate(root, columns=columns) / "screen.yml").label_title == TITLES[column]
+
+
+def test_describe_says_how_many_are_left_out(root):
+    write_notes(
+        root / "notes.csv", {(BATCH, PLATE, "A01"): WellNote("x"), (BATCH, PLATE, "A02"): WellNote("", "round")}
+    )
+    facts = describe(read_screen(root))
+    assert facts["flagged_wells"] == 1 and "1 flagged well left out" in describe_text(facts)

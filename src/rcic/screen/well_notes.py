@@ -53,6 +53,13 @@ def read_notes(path: Path, spec: ScreenSpec) -> dict[NotedWell, WellNote]:
     return {key: WellNote(flag, note, int(line)) for key, (flag, note, line) in zip(keys, notes, strict=True)}
 
 
+def flagged_wells(root: Path, spec: ScreenSpec) -> list[NotedWell]:
+    """Return the wells that a screen leaves out for their flags. Raises UserError as `read_notes` does."""
+    if spec.well_types.skip_file is None:
+        return []
+    return [key for key, note in read_notes(root / spec.well_types.skip_file, spec).items() if note.flag]
+
+
 def check_noted(path: Path, notes: Mapping[NotedWell, WellNote], wells: Collection[NotedWell]) -> None:
     """Raise UserError for a note on a well that the tables lack: a flag that is misspelt would leave nothing out."""
     known = set(wells)

@@ -75,7 +75,7 @@ export class Filmstrip {
   #tile(well) {
     const canvas = make("canvas", { width: 8, height: 8, "aria-hidden": "true" });
     const label = `${well.well}: ${[well.label, inWords(well)].filter(Boolean).join(", ")}`;
-    const frame = make("button", { type: "button", class: `film-well ${well.state}`, "data-well": well.well, title: label, "aria-label": label, "aria-current": "false" },
+    const frame = make("button", { type: "button", tabindex: -1, class: `film-well ${well.state}`, "data-well": well.well, title: label, "aria-label": label, "aria-current": "false" },
       canvas, make("span", { class: "film-caption" }, well.well));
     return { frame, canvas, well };
   }
