@@ -122,9 +122,10 @@ def _refusal(host: str, port: int, error: OSError) -> str:
 
 def _notes(sources: BrowserSources) -> NotesFile | None:
     """Return the file of notes, made if it is not there, before the screen that may name it is read."""
-    if sources.options.notes is None:
+    root = Path(str(sources.data_root))
+    if sources.options.notes is None or not root.is_dir():
         return None
-    root, path = Path(str(sources.data_root)), Path(sources.options.notes)
+    path = Path(sources.options.notes)
     spec = resolve_spec(root, as_source(sources.data_root).screen)
     file, skipped = NotesFile(path, spec), spec.well_types.skip_file
     if skipped is None or (root / skipped).resolve() != path.resolve():
