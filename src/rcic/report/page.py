@@ -33,6 +33,7 @@ class Fact:
     label: str
     value: str
     note: str = ""
+    wide: bool = False  # whether its note is long
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _headline(screen: Screen, scored: Scored) -> Fact:
         where = "held-out wells of each fold" + ("" if tests else ", as the screen has no test wells")
     chance = f"chance {scored.score.ladder.chance:.3g}\u00a0%"
     note = f"{where}; {scored.last_rung}; {_interval_words(scored)}; {chance}"
-    return Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", note)
+    return Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", note, wide=True)
 
 
 def _interval_words(scored: Scored) -> str:
@@ -79,7 +79,7 @@ def _dose_fact(label: str, dose: DoseScore) -> Fact:
     """Return how far answers are off where labels are doses."""
     error = f"{dose.mean_error.value:.2f} dose steps off on average, a guess {dose.guess_mean_error:.2f}"
     rho = "not defined" if np.isnan(dose.spearman_expected) else f"{dose.spearman_expected:.2f}"
-    return Fact("Spearman with the dose", rho, f"{error}; {label}")
+    return Fact("Spearman with the dose", rho, f"{error}; {label}", wide=True)
 
 
 def report_warnings(
