@@ -26,13 +26,19 @@ def levels(data_root: DataRoot, n_images: int) -> str:
     """
     root = Path(str(data_root))
     screen = read_screen(data_root, resolve_spec(root, as_source(data_root).screen, measured=False))
-    store = open_files(screen)
     lines = [f"# percentiles {LOW} and {HIGH} of {n_images} images per channel"]
-    for number, channel in enumerate(screen.spec.channels, start=1):
-        low, high = np.percentile(_pixels(store, screen, number, n_images), [LOW, HIGH])
-        bounds = int(np.floor(low)), max(int(np.ceil(high)), int(np.floor(low)) + 1)
+    for channel, bounds in zip(screen.spec.channels, measured_levels(screen, n_images), strict=True):
         lines.append(f"  - {{name: {channel.name}, levels: [{bounds[0]}, {bounds[1]}]}}")
     return "\n".join(lines)
+
+
+def measured_levels(screen: Screen, n_images: int) -> list[tuple[int, int]]:
+    """Return the grey levels of each channel that map to 0 and 255, as `levels` measures them. Raises as it does."""
+    store, bounds = open_files(screen), list[tuple[int, int]]()
+    for number in screen.spec.channel_numbers:
+        low, high = np.percentile(_pixels(store, screen, number, n_images), [LOW, HIGH])
+        bounds.append((int(np.floor(low)), max(int(np.ceil(high)), int(np.floor(low)) + 1)))
+    return bounds
 
 
 def _pixels(store: FileStore, screen: Screen, channel: int, n_images: int) -> np.ndarray:
