@@ -421,8 +421,8 @@ def _literal(unique: set[str], each: list[str], values: dict[str, list[str]]) ->
         if len(ends) == 1 and all(name in text for text, name in pairs):
             before, behind = min(ends)
             return f"{before}{{{part}}}{behind}"
-    starts = {re.split(r"[^_\-. ]", text)[0] for text in unique}
-    ends = {re.split(r"[^_\-. ]", text)[-1] for text in unique}
+    starts = {text[: len(text) - len(text.lstrip("_-. "))] for text in unique}
+    ends = {text[len(text.rstrip("_-. ")) :] for text in unique}
     start, end = (min(edges) if len(edges) == 1 else "" for edges in (starts, ends))
     return f"{start}*{end}" if all(len(text) >= len(start) + len(end) for text in unique) else "*"
 

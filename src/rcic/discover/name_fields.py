@@ -25,6 +25,7 @@ _LABELS = {
     **dict.fromkeys(("col", "column"), "column"),
 }
 _CALLED_WELL = re.compile(r"well[ _]?((?:[A-P]|A[A-F])\d{1,2})", re.IGNORECASE)
+_ROWS = ("c", "d", "f", "p")  # labels that are letters of rows, too
 _PAIRS = re.compile(r"(?:[A-Za-z]+\d+)+")
 _PAIR = re.compile(r"([A-Za-z]+)(\d+)")
 
@@ -78,7 +79,7 @@ def split_fields(stem: str) -> list[tuple[str, int]]:
 def slots_of(stems: Sequence[str], letters: bool = True) -> list[NameSlot]:
     """Return the slots of names that have the same number of fields; ``A01f00d0`` and ``w1`` are cut into numbers.
 
-    Without ``letters`` fields of one letter and digits are whole: C02 may be a well.
+    Without ``letters`` fields that begin with the letter of a row are whole: C02 may be a well.
     """
     rows = [split_fields(stem) for stem in stems]
     return [slot for index in range(len(rows[0])) for slot in _cut([row[index] for row in rows], letters)]
@@ -92,7 +93,7 @@ def _cut(column: list[tuple[str, int]], letters: bool) -> list[NameSlot]:
         return [_slot([(text[-lengths[text] :], start + len(text) - lengths[text]) for text, start in column])]
     labels = _labels_of(unique)
     is_one = len(labels) == 1 and len(labels[0]) == 1
-    is_number = is_one and min(labels[0]) in _LABELS and (letters or len(min(labels[0])) > 1)
+    is_number = is_one and min(labels[0]) in _LABELS and (letters or min(labels[0]) not in _ROWS)
     if len(labels) > 1 or (is_number and not _is_row_of_wells(unique, min(labels[0]))):
         return [_pair(column, place, names) for place, names in enumerate(labels)]
     return [_slot(column)]
@@ -109,7 +110,7 @@ def _labels_of(unique: Collection[str]) -> list[set[str]]:
 
 def _is_row_of_wells(unique: Collection[str], label: str) -> bool:
     """Whether texts such as F05 are the wells of a row rather than fields: many, with columns of a plate."""
-    are_wells = label in ("d", "f", "p") and all(WELL.fullmatch(text) for text in unique)
+    are_wells = label in _ROWS and label != "c" and all(WELL.fullmatch(text) for text in unique)
     return are_wells and len({int(text[1:]) for text in unique}) > 9
 
 
