@@ -41,7 +41,7 @@ def grid(place: Workplace, *more: str) -> str:
 
 
 @pytest.mark.parametrize("name", STALE)
-def test_a_grid_does_not_train_stage_two_from_a_stale_stage_one(work, name):
+def test_stage_two_is_not_trained_from_a_stale_stage_one(work, name):
     change, differs = STALE[name]
     change(work)
     shutil.rmtree(work.root / "logs/full")
@@ -55,6 +55,8 @@ def test_a_grid_does_not_train_stage_two_from_a_stale_stage_one(work, name):
     assert re.search(
         rf"not started: {re.escape(CONTROL)}: was trained with {differs}; train it again with --force", told
     )
+    line = rf".*{re.escape(CONTROL)}: was trained with {differs}; train it again with --force"
+    assert re.fullmatch(line, work.refuse("train 1 0", FROM_CONTROL))
     assert not (work.root / FULL / RUN).exists()
     work.write("control.yml", (work.root / "tiny.yml").read_text().replace("stage: full", "stage: control"))
     work.write("full.yml", (work.root / "tiny.yml").read_text() + "init: {stage: control}\n")
@@ -103,7 +105,7 @@ def test_the_weights_of_stage_one_that_are_not_those_of_its_record_begin_nothing
     assert not (work.root / FULL / RUN).exists()
 
 
-@pytest.mark.parametrize("start", ["[1]/fold_1", "[1]/fold_1 of a file elsewhere", "stage full of another fold"])
+@pytest.mark.parametrize("start", ["[1]/fold_1", "[1]/fold_1 of a file elsewhere"])
 def test_weights_that_have_learnt_what_is_held_out_are_refused(work, start):
     other = work.root / "logs/full/[1]/fold_1/tiny" / BEST
     path = str(other)
@@ -111,13 +113,17 @@ def test_weights_that_have_learnt_what_is_held_out_are_refused(work, start):
     if start == "[1]/fold_1 of a file elsewhere":
         path = str(shutil.copy(other, work.root / "copy.pth"))
         words = [f"--set=init.checkpoint={path}", "--log_root=new"]
-    if start == "stage full of another fold":  # folds were dealt anew under the same names
-        exchange(work)
-        words = ["--set=stage=pseudo,init.stage=full"]
     told = work.refuse("train 1 0", *words)
     assert re.search(r"best\.pth|copy\.pth", told)
     assert re.search(r": its weights have learnt the treatments of b\d, which is held out now, so the validation", told)
-    assert not list((work.root / "new").rglob("*.pth")) and not (work.root / "logs/pseudo").exists()
+    assert not list((work.root / "new").rglob("*.pth"))
+
+
+def test_stage_three_does_not_start_from_the_fold_of_a_name_that_was_dealt_anew(work):
+    exchange(work)
+    told = work.refuse("train 1 0", "--set=stage=pseudo,init.stage=full")
+    assert re.fullmatch(rf".*{re.escape(FULL)}: was trained with other tables .*; train it again with --force", told)
+    assert not (work.root / "logs/pseudo").exists()
 
 
 def exchange(place: Workplace) -> None:

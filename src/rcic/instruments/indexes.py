@@ -6,6 +6,7 @@ from pathlib import Path
 from rcic.instruments.harmony import read_harmony
 from rcic.instruments.measurement import Measurement
 from rcic.instruments.metaxpress import read_metaxpress
+from rcic.instruments.ome_zarr_plate import read_ome_zarr_plate
 from rcic.instruments.yokogawa import read_yokogawa
 
 IndexReader = Callable[[Path, str], Measurement]  # data root, path of the index below it
@@ -16,6 +17,7 @@ READERS: dict[str, IndexReader] = {  # end of the index's name, in lower case ->
     "imageindex.columbusidx.xml": read_harmony,
     "measurementdata.mlf": read_yokogawa,
     ".htd": read_metaxpress,
+    ".zarr": read_ome_zarr_plate,  # a folder
 }
 
 

@@ -81,7 +81,8 @@ def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> 
     """
     files = embedding_files(folder, split)
     record = read_origin(files, "embedding", screen, ("embeddings", "wells"))
-    wells = screen.select("test" if split == "test" else "train", "treatment")
+    controls, treatments = split == "controls", "test" if split == "test" else "train"
+    wells = screen.select(kind="control") if controls else screen.select(treatments, "treatment")
     row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     vectors, codes = read_well_rows(files["embeddings"], row_of, split, "embeddings")
     wells = wells.iloc[row_of[codes]].reset_index(drop=True)

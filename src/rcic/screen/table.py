@@ -12,6 +12,7 @@ import pandas as pd
 
 from rcic.errors import UserError, brief, nearest
 from rcic.screen.checks import check_once, check_range, check_roles, check_splits
+from rcic.screen.doses import DoseSeries, read_doses
 from rcic.screen.identity import ScreenIdentity, experiment_digests
 from rcic.screen.name_checks import warn_absent_controls
 from rcic.screen.plate import id_code
@@ -43,6 +44,7 @@ class Screen:
         default_factory=dict
     )
     spec_file: str | None = None  # the screen spec that was named, if one was
+    doses: DoseSeries | None = None  # of the treatments, if the screen spec says that labels are doses
 
     @property
     def source_facts(self) -> dict[str, str | None]:
@@ -122,7 +124,8 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     entries = read_entries(root, spec)
     check_once(root, entries)
     check_splits(root, entries)
-    check_range(root, entries)
+    if spec.labels.kind == "class":  # doses may be far apart
+        check_range(root, entries)
     check_roles(root, entries)
     order = ["split", "experiment", "plate", "well"]
     entries = entries.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
@@ -146,6 +149,7 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
         spec=spec,
         barcodes=_barcodes(entries),
         spec_file=as_source(data_root).screen,
+        doses=read_doses(root, spec, names[: len(treatments)]),
     )
 
 

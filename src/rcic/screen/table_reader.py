@@ -49,7 +49,8 @@ def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
     entries = _numbered(_split(entries))
     check_filled(root, entries, spec.columns.label)
     if spec.columns.label_order is None:
-        check_one_naming(root, entries)
+        if spec.labels.kind == "class":
+            check_one_naming(root, entries)
         ranks = _natural_ranks(entries["sirna"].unique())
         entries = entries.assign(rank=entries["sirna"].map(ranks))
     return entries[ENTRIES]

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcic.errors import UserError
-from rcic.files.names import BEST, CONFIG, channel_name
+from rcic.files.names import BEST, channel_name
 from rcic.learn.config.for_screen import channel_sets, for_screen, has_controls
 from rcic.learn.config.resolve import resolve
 from rcic.learn.config.rules import STAGES
 from rcic.learn.config.settings import Config
 from rcic.learn.data.audit_policy import audit_of_training
 from rcic.learn.data.stage_table import PSEUDO_TABLE, StageTable, stage_table
+from rcic.learn.data.stale_start import stale_start
 from rcic.learn.data.training_origin import training_origin
 from rcic.learn.grid.epoch_sites import EpochSites, epoch_sites
 from rcic.learn.grid.grid_options import GridOptions
@@ -22,7 +23,6 @@ from rcic.learn.runs.ranks import log_main
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.pixels.images.pixel_state import PlatePixels
-from rcic.schema.convert import from_plain, read_yaml
 from rcic.screen.table import Screen
 
 
@@ -139,23 +139,7 @@ class GridTables:
         """Return the missing requirement of a training, '' if it can begin."""
         if lacks_labels(cell.config):
             return f"{Path(cell.config.data.pseudo_dir) / PSEUDO_TABLE}: no pseudo-labels (predict-all, pseudo-label)"
-        return lacks_start(cell.config, self.log_root) or self._stale_start(cell.config)
-
-    def _stale_start(self, config: Config) -> str:
-        """Return why an earlier stage's training is not one of this screen any more, "" if it is or cannot be known."""
-        path = init_path(config, self.log_root)
-        if (
-            path is None
-            or config.init.checkpoint is not None
-            or not (folder := path.parents[1]).joinpath(CONFIG).exists()
-        ):
-            return ""
-        try:
-            made_with = from_plain(Config, read_yaml(folder / CONFIG), str(folder / CONFIG))
-            state = run_state(folder, made_with, self.origin(made_with))
-        except UserError:
-            return ""
-        return f"{folder}: was trained with {state.words}; train it again with --force" if state.kind == "stale" else ""
+        return lacks_start(cell.config, self.log_root) or stale_start(cell.config, self.log_root, self.origin)
 
 
 def lacks_labels(config: Config) -> bool:

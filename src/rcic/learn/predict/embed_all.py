@@ -32,8 +32,8 @@ def embed_all(
 
     An embedding is the input of the member's classifier, (D,) float32 a well: the mean over sites and views. ``splits``
     are train (labelled train treatments of the experiments that the member did not hold out, without pseudo-labelled
-    wells and controls), valid and test. Names, passes, skipping, parts and errors are those of
-    :func:`rcic.learn.predict.predict_all`.
+    wells and controls), valid, test, and controls (the control wells of all plates; nothing in a screen without any).
+    Names, passes, skipping, parts and errors are those of :func:`rcic.learn.predict.predict_all`.
     """
     options = replace(options, device=pick_device(options.device))
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
@@ -42,7 +42,7 @@ def embed_all(
     with held(out):
         jobs()
         images = ImageSource(audit, pixel_states(screen, audit))
-        for split in splits:
+        for split in [name for name in splits if name != "controls" or len(screen.select(kind="control"))]:
             files = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
             for job, outputs, rows in run_missing(screen, files, split, options, images, EMBEDDED):
                 write_embeddings(job, outputs, rows)

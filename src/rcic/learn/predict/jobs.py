@@ -115,14 +115,14 @@ def plan_job(
 ) -> PredictionJob:
     """Return the job of the member in the run folder ``folder``, which writes into ``files``.
 
-    ``split`` is test, valid (the member's held-out wells) or train (its training wells); an empty ``tta`` uses the
-    views of the member's config; bad images of the audit are not read. A model of one cell type predicts only the
-    wells of that cell type.
+    ``split`` is test, valid (the member's held-out wells), train (its training wells) or controls (those of all
+    plates); an empty ``tta`` uses the views of the member's config; bad images of the audit are not read. A model of
+    one cell type predicts only the wells of that cell type.
 
     Raises UserError for a checkpoint that is damaged, does not fit the screen or has learnt the labels of the wells to
     predict, or held-out wells that are not in the screen.
     """
-    needed = [BEST] if split == "test" or not (folder / HELD_OUT).exists() else [BEST, HELD_OUT]
+    needed = [BEST] if split in ("test", "controls") or not (folder / HELD_OUT).exists() else [BEST, HELD_OUT]
     if unsound := unsound_files(folder, read_run_record(folder), needed):
         raise UserError(f"{unsound}; train it again with --force")
     checkpoint = read_checkpoint(folder / BEST)
@@ -134,7 +134,7 @@ def plan_job(
     wells = _wells(screen, folder, split)
     if config.data.cell_types:
         wells = wells[wells["cell_type"].isin(config.data.cell_types)].reset_index(drop=True)
-    if split != "train":
+    if split in ("valid", "test"):
         _check_unseen(checkpoint, wells)
     audit = images.audit
     checksum = sha256_once(checkpoint.path)
@@ -199,7 +199,9 @@ def _check_unseen(checkpoint: Checkpoint, wells: pd.DataFrame) -> None:
 
 
 def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
-    """Return the treatment wells of a split: all test wells, the held-out wells, or the other train wells."""
+    """Return the treatment wells of a split (test, held out, the other train wells), or the controls of all plates."""
+    if split == "controls":
+        return screen.select(kind="control")
     if split == "test":
         return screen.select("test", "treatment")
     held_out = _held_out(folder, screen)

@@ -17,14 +17,16 @@ from rcic.learn.config.resolve import check_named_files, write_config
 from rcic.learn.config.settings import Config
 from rcic.learn.data.audit_policy import audit_of_training
 from rcic.learn.data.stage_table import StageTable, stage_table
+from rcic.learn.data.stale_start import stale_start
 from rcic.learn.data.training_origin import training_origin
-from rcic.learn.runs.folder import check_begun, init_path, run_folder, weights_path
+from rcic.learn.runs.folder import check_begun, init_path, lacks_start, run_folder, weights_path
 from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import is_main, log_main
 from rcic.learn.runs.retraining import replace_by_retraining, training_place
 from rcic.learn.runs.run_record import environment, read_run_record, recorded
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.audit.pixel_states import pixel_states
+from rcic.pixels.images.pixel_state import PlatePixels
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.table import Screen, read_screen
 
@@ -51,7 +53,8 @@ def train(
     config, folder = adapted, run_folder(log_root, adapted)
     audit = audit_of_training(config, screen)
     table = stage_table(screen, config)
-    origin = training_origin(config, screen, table, pixel_states(screen, audit), audit)
+    states = pixel_states(screen, audit)
+    origin = training_origin(config, screen, table, states, audit)
     if expected is not None and (differs := origin.difference(expected)):
         raise UserError(f"{screen.root}: the first training was made from other {differs}")
     origin = origin.with_start(init_path(config, Path(log_root)) or weights_path(config))
@@ -66,10 +69,23 @@ def train(
                 "screen_spec": as_source(data_root).screen,
                 "log_root": str(log_root),
             }
+            _check_start(config, screen, Path(log_root), states)
             _train(config, screen, table, paths, origin, place, audit)
             if is_main():
                 replace_by_retraining(folder)
     return folder
+
+
+def _check_start(config: Config, screen: Screen, log_root: Path, states: PlatePixels) -> None:
+    """Raise UserError if the earlier stage was trained on other wells, images or tables than the screen has now."""
+
+    def origin_of(earlier: Config) -> Origin:
+        audit = audit_of_training(earlier, screen)
+        origin = training_origin(earlier, screen, stage_table(screen, earlier), states, audit)
+        return origin.with_start(init_path(earlier, log_root) or weights_path(earlier))
+
+    if not lacks_start(config, log_root) and (stale := stale_start(config, log_root, origin_of)):
+        raise UserError(stale)
 
 
 def _train(
