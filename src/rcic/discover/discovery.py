@@ -63,8 +63,8 @@ def discover(root: Path, out: Path, table: Path | None = None, force: bool = Fal
     found = _listed(place, found)
     skip = _not_imaged(place, fit, found)
     parts = SpecParts(_name(root, fit, found), found, fit, skip)
-    text = _with_levels(root, parts)
-    trouble = trial(root, text)
+    text = _with_levels(root, out, parts)
+    trouble = trial(root, text, out)
     if trouble:
         text = f"# not known: how this becomes a screen that can be used: {trouble}\n{text}"
     with whole(out) as temporary:
@@ -172,7 +172,8 @@ def _template(place: _Place, found: FoundImages) -> TableFit:
     if columns is None or "label" not in header:
         raise UserError(f"{place.root / name}: no table could be made of the wells")
     parts = {part: part for part in header}
-    return fitted_table(replace(columns, parts=parts, reasons=dict.fromkeys(parts, "written by discover")), found)
+    reasons = dict.fromkeys(parts, "written by discover")
+    return fitted_table(replace(columns, parts=parts, reasons=reasons, others=()), found)
 
 
 def _listed(place: _Place, found: FoundImages) -> FoundImages:
@@ -217,11 +218,12 @@ def _name(root: Path, fit: TableFit, found: FoundImages) -> str:
     return name if is_folder_name(name) else "screen"
 
 
-def _with_levels(root: Path, parts: SpecParts) -> str:
+def _with_levels(root: Path, out: Path, parts: SpecParts) -> str:
     """Return the screen spec with grey levels, which are measured on images."""
     if not parts.needs_levels:
         return spec_lines(parts)
-    levels, trouble = grey_levels(root, spec_lines(replace(parts, levels=[(0.0, 1.0)] * len(parts.channels))))
+    draft = spec_lines(replace(parts, levels=[(0.0, 1.0)] * len(parts.channels)))
+    levels, trouble = grey_levels(root, draft, out)
     return spec_lines(replace(parts, levels=levels, no_levels=trouble))
 
 

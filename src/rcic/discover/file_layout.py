@@ -31,12 +31,14 @@ class FileLayout:
         planes: a row for each file, with LAYOUT_COLUMNS; z and time are int64, all others text. ``site`` and
             ``channel`` are as in the names, "1" where no name tells; plate and experiment "" where none tells.
         why: why a pattern cannot say it, "" if one can.
+        has_z: whether names or folders tell the z plane, be it one only.
     """
 
     writer: str
     pattern: str
     planes: pd.DataFrame
     why: str = ""
+    has_z: bool = False
 
 
 @dataclass
@@ -119,7 +121,7 @@ def _layout(group: _Group, hints: PlateHints) -> FileLayout | None:
     planes = _planes(group, values)
     why = _inexpressible(values)
     pattern = "" if why else _pattern(group, parts, values)
-    return FileLayout(group.writer, pattern, planes, why)
+    return FileLayout(group.writer, pattern, planes, why, "z" in values)
 
 
 def _folder_slots(group: _Group) -> list[NameSlot]:
@@ -421,9 +423,9 @@ def _literal(unique: set[str], each: list[str], values: dict[str, list[str]]) ->
         if len(ends) == 1 and all(name in text for text, name in pairs):
             before, behind = min(ends)
             return f"{before}{{{part}}}{behind}"
-    starts = {text[: len(text) - len(text.lstrip("_-. "))] for text in unique}
-    ends = {text[len(text.rstrip("_-. ")) :] for text in unique}
-    start, end = (min(edges) if len(edges) == 1 else "" for edges in (starts, ends))
+    fronts = {text[: len(text) - len(text.lstrip("_-. "))] for text in unique}
+    backs = {text[len(text.rstrip("_-. ")) :] for text in unique}
+    start, end = (min(edges) if len(edges) == 1 else "" for edges in (fronts, backs))
     return f"{start}*{end}" if all(len(text) >= len(start) + len(end) for text in unique) else "*"
 
 

@@ -247,32 +247,50 @@ def _channel(root: Path, word: str, file: str, n_channels: int) -> MeasuredChann
 
 
 def _joined_layouts(layouts: list[FileLayout]) -> tuple[list[FileLayout], list[str]]:
-    """Return the layouts that are parts of one screen, those without z first, and a note on each other one.
+    """Return the layouts that are parts of one screen, and a note on each other one.
 
-    A layout whose files are the same images as those of a larger one is not used, unless it has other z planes: images
-    above the folders of z planes are projections of them, plane 0.
+    A layout whose files are the same images as those of a larger one is not used. Where some have z planes, images
+    without are projections of them, plane 0, and come first.
     """
-    has_z = [layout for layout in layouts if "{z" in layout.pattern]
-    used, notes = [layouts[0]], list[str]()
-    for layout in layouts[1:]:
-        is_projection = bool(has_z) and ("{z" in layout.pattern) != ("{z" in layouts[0].pattern)
-        keys = pd.concat([other.planes for other in used])[_PLANE_KEY].apply(tuple, axis=1)
-        own = layout.planes[_PLANE_KEY].apply(tuple, axis=1)
-        is_same_kind = {*layout.planes["channel"]} <= {*layouts[0].planes["channel"]} or not own.isin(keys).any()
-        is_same_screen = bool({*layout.planes["channel"]} & {*layouts[0].planes["channel"]})
-        if is_projection or (is_same_kind and is_same_screen and not own.isin(keys).any()):
+    planes_in_z = [layout for layout in layouts if layout.has_z]
+    if planes_in_z and len(planes_in_z) < len(layouts):
+        layouts = [layout if layout.has_z else _projection(layout) for layout in layouts]
+    used, notes = list[FileLayout](), list[str]()
+    for layout in layouts:
+        if not used or _belongs(layout, used):
             used.append(layout)
         else:
             count, example = plural(len(layout.planes), "file"), layout.planes["file"].iloc[0]
             notes.append(f"{count} that are other versions of the same images, such as {example}")
-    if has_z and len(used) > 1:
-        used = [layout if "{z" in layout.pattern else _projection(layout) for layout in used]
-        used.sort(key=lambda layout: "{z" in layout.pattern)
-    return used, notes
+    return _without_projected(sorted(used, key=lambda layout: layout.has_z), notes)
+
+
+def _belongs(layout: FileLayout, used: list[FileLayout]) -> bool:
+    """Whether a layout adds images or planes to those that are used: of the same channels, and none of them again."""
+    known = pd.concat([other.planes for other in used])
+    if not {*layout.planes["channel"]} & {*known["channel"]}:
+        return False
+    keys = pd.MultiIndex.from_frame(known[_PLANE_KEY])
+    return not pd.MultiIndex.from_frame(layout.planes[_PLANE_KEY]).isin(keys).any()
 
 
 def _projection(layout: FileLayout) -> FileLayout:
     return replace(layout, planes=layout.planes.assign(z=0))
+
+
+def _without_projected(layouts: list[FileLayout], notes: list[str]) -> tuple[list[FileLayout], list[str]]:
+    """Return the layouts without z planes that add no image to their projections."""
+    own = [layout for layout in layouts if not layout.has_z]
+    below = [layout for layout in layouts if layout.has_z]
+    if not own or not below:
+        return layouts, notes
+    known = pd.MultiIndex.from_frame(pd.concat([layout.planes for layout in own])[IMAGE_KEY])
+    more = [one for one in below if not pd.MultiIndex.from_frame(one.planes[IMAGE_KEY]).isin(known).all()]
+    rest = [one for one in below if not any(one is other for other in more)]
+    if rest:
+        count, example = plural(sum(len(one.planes) for one in rest), "file"), rest[0].planes["file"].iloc[0]
+        notes.append(f"{count} of z planes, such as {example}: their projections are used")
+    return [*own, *more], notes
 
 
 def _with_rest(found: FoundImages, content: FolderContent) -> FoundImages:
@@ -314,7 +332,21 @@ def _whole_plates(found: FoundImages) -> FoundImages:
         names = ", ".join(_names(found, [str(word)]))
         notes.append(f"channel {names}: {counts[word]:,} of {counts.max():,} sites have it")
     planes = planes[~planes["channel"].isin(rare)].reset_index(drop=True)
+    found, planes = _needed_patterns(found, planes, notes)
     return replace(found, planes=planes, channels=_kept_channels(found, planes), notes=tuple(notes))
+
+
+def _needed_patterns(found: FoundImages, planes: pd.DataFrame, notes: list[str]) -> tuple[FoundImages, pd.DataFrame]:
+    """Return patterns and planes without those of z planes, if all images have the writer's own projection."""
+    projections = planes[planes["z"] == 0]
+    if len(found.patterns) < 2 or len(projections) == len(planes) or "ZStep" not in found.patterns[-1]:
+        return found, planes
+    if len(projections.drop_duplicates(IMAGE_KEY)) < len(planes.drop_duplicates(IMAGE_KEY)):
+        return found, planes
+    rest = planes[planes["z"] != 0]
+    notes.append(f"{plural(len(rest), 'file')} of z planes, such as {rest['file'].iloc[0]}: projections are used")
+    kept = tuple(pattern for pattern in found.patterns if "ZStep" not in pattern)
+    return replace(found, patterns=kept), projections.reset_index(drop=True)
 
 
 def _kept_channels(found: FoundImages, planes: pd.DataFrame) -> tuple[MeasuredChannel, ...]:

@@ -64,8 +64,10 @@ def spec_channels(found: FoundImages) -> list[SpecChannel]:
     for number, channel in enumerate(found.channels[:MOST_SPEC_CHANNELS], start=1):
         name = channel.name or (channel.word if not channel.word.isdecimal() else "") or f"channel {number}"
         seen[name] += 1
-        why = f"named by {found.known_by}" if channel.name else "not named by the files"
-        colour, how = channel.colour, "colour of the instrument's files"
+        source = "the images' own text" if found.known_by.startswith("the names") else found.known_by
+        why = f"named by {source}" if channel.name != channel.word else "named as in the files' names"
+        why = why if channel.name else "not named by the files"
+        colour, how = channel.colour, "colour by the instrument"
         if not colour:
             known = next((colour for words, colour in _BY_NAME if re.search(words, name, re.IGNORECASE)), "")
             colour = known or _COLOURS[(number - 1) % len(_COLOURS)]

@@ -1,5 +1,6 @@
 """The lines of a discovered screen spec."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -249,6 +250,7 @@ def _add_wells(text: SpecText, parts: SpecParts) -> None:
         text.head("split: no column says which wells are test wells: experiments without labels are")
     if "cell_type" in named:
         text.line("cell_type", {"column": named["cell_type"]}, columns.reasons["cell_type"])
+    _add_doses(text, parts, kinds)
     _add_well_types(text, parts, kinds, why)
     text.line("groups", "none", "no sets of labels that share plates are looked for")
     controls = [*kinds.get("negative_control", []), *kinds.get("positive_control", []), *kinds.get("skip", [])]
@@ -259,6 +261,17 @@ def _add_wells(text: SpecText, parts: SpecParts) -> None:
             text.line("replicates", replicates, why)
     else:
         text.line("assignment", "none", "nothing is known of how labels are laid out on a plate")
+
+
+def _add_doses(text: SpecText, parts: SpecParts, kinds: dict[str, list[str]]) -> None:
+    """Add that labels are doses, if their column says so and all of them are numbers."""
+    columns = parts.fit.columns
+    if columns is None or not re.search(r"dose|conc", columns.parts.get("label", ""), re.IGNORECASE):
+        return
+    others = {value for kind, values in kinds.items() if kind != "treatment" for value in values}
+    doses = [value for value in columns.values("label") if value and value not in others]
+    if len(doses) > 2 and all(re.fullmatch(r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?", value) for value in doses):
+        text.line("labels", {"kind": "dose"}, "the labels are numbers, and their column's title says dose")
 
 
 def _add_well_types(text: SpecText, parts: SpecParts, kinds: dict[str, list[str]], why: str) -> None:

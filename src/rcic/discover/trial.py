@@ -19,10 +19,10 @@ N_IMAGES = 16  # of each channel, for the grey levels
 _N_TRIED = 40  # images that are looked for
 
 
-def trial(root: Path, text: str) -> str:
-    """Return the first reason why a screen spec does not work, "" if it does on some images."""
+def trial(root: Path, text: str, out: Path) -> str:
+    """Return the first reason why a screen spec, to be written to ``out``, does not work; "" if it does."""
     try:
-        spec = spec_of(text)
+        spec = spec_of(text, out)
         screen = read_screen(root, spec)
         store = open_files(screen)
         sites = sites_of(site_table(screen.wells, spec.sites))
@@ -36,19 +36,22 @@ def trial(root: Path, text: str) -> str:
     return ""
 
 
-def grey_levels(root: Path, text: str) -> tuple[Sequence[tuple[float, float]], str]:
+def grey_levels(root: Path, text: str, out: Path) -> tuple[Sequence[tuple[float, float]], str]:
     """Return the grey levels of each channel that should become 0 and 255, or none and the reason."""
     try:
-        return measured_levels(read_screen(root, spec_of(text)), N_IMAGES), ""
+        return measured_levels(read_screen(root, spec_of(text, out)), N_IMAGES), ""
     except Exhausted:
         raise
     except (UserError, BadImage) as error:
         return [], str(error)
 
 
-def spec_of(text: str) -> ScreenSpec:
-    """Return the screen spec that is written in a text. Raises UserError if it is invalid."""
+def spec_of(text: str, out: Path) -> ScreenSpec:
+    """Return the screen spec that is written in a text. Raises UserError, which names ``out``, if it is invalid."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "screen.yml"
         path.write_text(text, encoding="utf-8")
-        return read_spec(path)
+        try:
+            return read_spec(path)
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), str(out))) from None
