@@ -21,7 +21,7 @@ _NUMBERS = ("row_number", "column", "site", "z", "time")
 _OF_WELL = {"well", "row", "row_number", "column", "number", "row0", "column0"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FileLayout:
     """Files that are named alike.
 
@@ -68,7 +68,19 @@ def layouts_of(images: Sequence[str], hints: PlateHints) -> tuple[list[FileLayou
             lost += group.files
         else:
             found.append(layout)
-    return sorted(found, key=lambda layout: -len(layout.planes)), lost
+    found.sort(key=lambda layout: -len(layout.planes))
+    for layout in [one for one in found[1:] if _is_stray(one, found[0])]:
+        found.remove(layout)
+        lost += layout.planes["file"].tolist()
+    return found, lost
+
+
+def _is_stray(layout: FileLayout, largest: FileLayout) -> bool:
+    """Whether files are not named by wells after all: a few in one folder that is called like a well, such as P1."""
+    is_folder = not re.search(r"\{(?:well|row|row_number)", layout.pattern.rpartition("/")[2])
+    return (
+        bool(layout.pattern) and is_folder and layout.planes["well"].nunique() == 1 < largest.planes["well"].nunique()
+    )
 
 
 def _groups(images: Sequence[str]) -> list[_Group]:
@@ -147,7 +159,7 @@ def _parts(group: _Group, columns: list[NameSlot]) -> LevelParts:
     told = {part for level in by_folder for part in level[0]} if by_folder else set[str]()
     stems = group.parts
     if not stems[0]:
-        stems = _parts_by_fields(group, {part for part in told if part in ("well", "site", "channel", "z", "time")})
+        stems = _parts_by_fields(group, told & {*_OF_WELL, "site", "channel", "z", "time"})
     own = {part.part for part in stems[0]}
     if own & _OF_WELL:
         own |= _OF_WELL
@@ -159,13 +171,18 @@ def _parts(group: _Group, columns: list[NameSlot]) -> LevelParts:
 
 
 def _parts_by_fields(group: _Group, told: set[str]) -> list[list[FoundPart]]:
-    """Return the parts in the stem of each file by its fields; ``told`` are parts that folders tell."""
+    """Return the parts in the stem of each file by its fields; ``told`` are parts that folders tell.
+
+    Wells in the names count before those in folders: P1 may be a plate.
+    """
     stems = [texts[-1] for texts in group.texts]
-    slots = slots_of(stems)
-    roles = roles_of(slots, told)
-    if not told & {"well"} and not _tells_well({*roles.values()}):
+    slots, others = slots_of(stems), told - _OF_WELL
+    roles = roles_of(slots, others)
+    if not _tells_well({*roles.values()}) and _tells_well(told):
+        roles = roles_of(slots, told | {"well"})
+    elif not _tells_well({*roles.values()}):
         slots = slots_of(stems, letters=False)
-        roles = roles_of(slots, told)
+        roles = roles_of(slots, others)
     columns = [(part, slots[index].spans) for index, part in roles.items()]
     return [
         sorted((FoundPart(part, *spans[n]) for part, spans in columns), key=lambda p: p.start)

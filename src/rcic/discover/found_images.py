@@ -21,7 +21,7 @@ MOST_PATTERNS = 20  # of indexes that no common pattern names
 _PLANE_KEY = [*IMAGE_KEY, "z", "time"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoundImages:
     """The images of a folder, from one kind of source.
 

@@ -21,7 +21,7 @@ from rcic.errors import plural
 from rcic.screen.spec import Images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpecParts:
     """What a screen spec is made of.
 
