@@ -261,7 +261,7 @@ def _joined_layouts(layouts: list[FileLayout]) -> tuple[list[FileLayout], list[s
             used.append(layout)
         else:
             count, example = plural(len(layout.planes), "file"), layout.planes["file"].iloc[0]
-            notes.append(f"{count} that are other versions of the same images, such as {example}")
+            notes.append(f"{count} of other versions of the same images, such as {example}")
     return _without_projected(sorted(used, key=lambda layout: layout.has_z), notes)
 
 
@@ -298,7 +298,7 @@ def _with_rest(found: FoundImages, content: FolderContent) -> FoundImages:
     notes = list(found.notes)
     named = {*found.planes["file"]}
     for files, what in ((content.thumbnails, "thumbnail"), (content.hidden, "hidden file")):
-        if files and not any("thumbnail" in note for note in notes):
+        if files and not any(what in note for note in notes):
             notes.append(f"{plural(len(files), what)}, such as {files[0]}")
     if found.known_by.startswith("the names"):
         return replace(found, notes=tuple(notes))

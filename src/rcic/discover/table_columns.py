@@ -141,7 +141,9 @@ def read_plain_table(path: Path) -> pd.DataFrame:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     separator = max(",;\t", key=lines[0].count)
     try:
-        rows = [[value.strip() for value in row] for row in csv.reader(lines, delimiter=separator, strict=True) if any(row)]
+        rows = [
+            [value.strip() for value in row] for row in csv.reader(lines, delimiter=separator, strict=True) if any(row)
+        ]
     except csv.Error as error:
         raise UserError(f"{path}: {error}; is a closing quote missing?") from None
     if len(rows) < 2 or len(rows[0]) < 2 or "\0" in text:
