@@ -260,3 +260,41 @@ def test_the_spec_is_yaml_with_a_reason_for_every_line(tmp_path):
     assert yaml.safe_load(text)["plate"] == 96
     assert commented(tmp_path / "screen.yml") == []
     assert "# not known: labels" in text
+
+
+def test_a_table_that_was_written_is_used_again(tmp_path):
+    root = write_tree(tmp_path, operetta().files)
+    discover(root, tmp_path / "screen.yml")
+    discover(root, tmp_path / "screen.yml", force=True)
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["wells.csv"]
+    wells = pd.read_csv(root / "wells.csv", dtype=str, keep_default_na=False)
+    wells.assign(label=["DMSO", "a"] * 4).to_csv(root / "wells.csv", index=False)
+    spec, screen, _, _ = discovered(root, force=True)
+    assert spec.well_types.negative_control == ("DMSO",)
+    assert set(screen.classes) == {"a", "DMSO"}
+
+
+def test_a_table_of_paths_is_an_index(tmp_path):
+    """CellProfiler's, with paths of another machine and a batch of illumination corrections."""
+    files = [f"images/BR1/{n}.tif" for n in range(8)]
+    write_tree(tmp_path, files)
+    rows = [
+        {
+            **{"FileName_OrigDNA": f"{2 * n}.tif", "PathName_OrigDNA": "/home/ubuntu/images/BR1/"},
+            **{"FileName_OrigER": f"{2 * n + 1}.tif", "PathName_OrigER": "/home/ubuntu/images/BR1/"},
+            **{"Metadata_Plate": "BR1", "Metadata_Well": ("A01", "B02")[n // 2], "Metadata_Site": n % 2 + 1},
+        }
+        for n in range(4)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "load_data.csv", index=False)
+    spec, screen, store, _ = discovered(tmp_path)
+    assert spec.images.file == ("load_data.csv",)
+    assert [channel.name for channel in spec.channels] == ["DNA", "ER"]
+    assert sorted(files_of(screen, store)) == sorted(files)
+    assert sorted(screen.wells["well"]) == ["A01", "B02"]
+
+
+def test_a_packed_screen_needs_no_spec(tmp_path):
+    (tmp_path / "packed.json").write_text("{}")
+    assert "packed" in discover(tmp_path, tmp_path / "screen.yml")
+    assert not (tmp_path / "screen.yml").exists()

@@ -13,7 +13,14 @@ from rcic.discover.own_layout import own_layout
 from rcic.discover.screen_facts import TableFit, fitted_table
 from rcic.discover.spec_lines import SpecParts, spec_lines
 from rcic.discover.spec_text import cut
-from rcic.discover.table_columns import TableColumns, is_plain, plain_title, read_plain_table, recognised_columns
+from rcic.discover.table_columns import (
+    TableColumns,
+    is_plain,
+    plain_title,
+    read_plain_table,
+    recognised_columns,
+    table_titles,
+)
 from rcic.discover.trial import grey_levels, trial
 from rcic.errors import UserError, plural
 from rcic.files.atomic import whole
@@ -29,9 +36,12 @@ _MOST_TABLES = 200
 
 @dataclass(frozen=True)
 class _Tables:
-    """The tables of a data root: the best one of wells, those that list images, and why others are not used."""
+    """The tables of a data root: the best one of wells with labels, any that names plates, those that list images, and
+    why others are not used.
+    """
 
     wells: TableColumns | None
+    named: TableColumns | None
     listings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -56,7 +66,7 @@ def discover(root: Path, out: Path, table: Path | None = None, force: bool = Fal
     if table is None and (known := own_layout(root, content)):
         return known
     tables = _tables(root, content, table)
-    hints = _hints(tables.wells)
+    hints = _hints(tables.named)
     found = found_images(root, content, tables.listings, hints)
     place = _Place(root, force)
     fit = _fit(place, tables.wells, found, table)
@@ -98,18 +108,15 @@ def _tables(root: Path, content: FolderContent, given: Path | None) -> _Tables:
     """Return the tables in a data root, or the one that is given."""
     listings, notes, known = list[str](), list[str](), list[TableColumns]()
     for name in content.tables[:_MOST_TABLES]:
-        in_root = "/" not in name
-        try:
-            rows = read_plain_table(root / name) if name.lower().endswith(".csv") else None
-        except UserError as error:
-            notes += [f"{name}: {str(error).removeprefix(f'{root / name}: ')}"] if in_root and given is None else []
-            continue
-        if rows is None:
-            continue
-        if _lists_images(rows.columns.tolist()):
+        if _lists_images(table_titles(root / name)):
             listings.append(name)
-        if in_root and given is None and (columns := recognised_columns(name, rows)):
-            known.append(columns)
+        if "/" in name or given is not None or not name.lower().endswith(".csv"):
+            continue
+        try:
+            columns = recognised_columns(name, read_plain_table(root / name))
+            known += [] if columns is None else [columns]
+        except UserError as error:
+            notes.append(str(error).removeprefix(f"{root}/"))
     if given is not None:
         rows = read_plain_table(given)
         columns = recognised_columns(given.name, rows)
@@ -117,10 +124,14 @@ def _tables(root: Path, content: FolderContent, given: Path | None) -> _Tables:
             raise UserError(
                 f"{given}: has no column of wells, nor of rows and columns; its columns: {', '.join(rows.columns)}"
             )
-        return _Tables(columns, tuple(listings), ())
+        return _Tables(columns, columns, tuple(listings), ())
     best = max(known, key=_worth, default=None)
-    notes += [f"{one.file}: a table of wells, but {best.file} says more" for one in known if best and one is not best]
-    return _Tables(best, tuple(listings), tuple(notes))
+    wells = best if best is not None and "label" in best.parts else None
+    for one in known:
+        if one is not wells and one.file not in listings:
+            reason = f"but {wells.file} says more" if wells else "but no column says what was done to a well"
+            notes.append(f"{one.file}: a table of wells, {reason}")
+    return _Tables(wells, best, tuple(listings), tuple(notes))
 
 
 def _worth(columns: TableColumns) -> tuple[bool, bool, int]:
@@ -240,8 +251,7 @@ def _report(
         f"{root}: {found.instrument or 'images of an unknown writer'}, known by {found.known_by}",
         f"  {', '.join(plural(*count) for count in counts)}, {plural(len(parts.channels), 'channel')}: {names}",
         f"  images.file: {cut(list(found.patterns), 3)}",
-        f"  table: {fit.file}"
-        + (" (written; fill in the column label)" if fit.file in place.written and parts.is_template else ""),
+        f"  table: {fit.file}" + (" (fill in its labels)" if parts.is_template else ""),
     ]
     lines += [f"  written: {name}" for name in place.written if name != fit.file]
     unused = [*notes, *parts.unused, *_others(content)]

@@ -1,15 +1,17 @@
 """What one image file says of itself: size, bits, pages, pixel size, and names of channels in the writer's own text."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
 
 from rcic.errors import UserError
 from rcic.files.decoding import decoding
-from rcic.files.regular import read_regular, regular_path
+from rcic.files.regular import is_there, read_json, read_regular, regular_path
 from rcic.instruments.measurement import MeasuredChannel
 from rcic.instruments.metaxpress import metaseries_text
 from rcic.instruments.plane_rows import real_number, wavelength_colour
@@ -57,11 +59,20 @@ def image_facts(root: Path, name: str) -> ImageFacts:
     path = root / name
     try:
         if path.is_dir():
-            return ImageFacts()
+            return ImageFacts(dtype=_array_type(path))
         with decoding(path, lambda error: UserError(f"{path}: {error}")):
             return _png(path) if name.lower().endswith(".png") else _tiff(path)
     except (UserError, FileNotFoundError):
         return ImageFacts()
+
+
+def _array_type(folder: Path) -> str:
+    """Return numpy's name of the type of a Zarr array, 2 or 3; "" if its metadata cannot be read."""
+    for name, key in (("zarr.json", "data_type"), (".zarray", "dtype")):
+        if is_there(folder / name):
+            with suppress(ValueError, TypeError, AttributeError):
+                return str(np.dtype(read_json(folder / name).get(key)))
+    return ""
 
 
 def _png(path: Path) -> ImageFacts:

@@ -1,9 +1,11 @@
-"""RxRx1's own folders, which need no screen spec."""
+"""RxRx1's own folders and packed screens, which need no screen spec."""
 
 from pathlib import Path
 
 from rcic.discover.folder_walk import FolderContent
 from rcic.errors import UserError, plural
+from rcic.files.regular import is_there
+from rcic.pixels.packed.manifest import MARK
 from rcic.screen.spec_files import shipped_spec
 from rcic.screen.table import read_screen
 
@@ -11,7 +13,9 @@ _OWN = ("rcic", "rxrx1")  # shipped screen specs that are found by their tables
 
 
 def own_layout(root: Path, content: FolderContent) -> str:
-    """Return a report if a data root is RxRx1 as Kaggle or its makers distribute it, "" if not."""
+    """Return a report if a data root is RxRx1 as Kaggle or its makers distribute it, or a packed screen; "" if not."""
+    if is_there(root / MARK):
+        return f"{root}: a screen that this program packed ({MARK}); it has its own screen spec, and none was written"
     for name in _OWN:
         spec = shipped_spec(name)
         files = {table.file for table in spec.tables}

@@ -63,7 +63,7 @@ class SpecParts:
     def is_template(self) -> bool:
         """Whether the table is one to fill in."""
         columns = self.fit.columns
-        return columns is not None and columns.reasons.get("label") == "written by discover"
+        return columns is not None and "label" in columns.parts and not any(columns.values("label"))
 
     @property
     def n_imaged(self) -> int:
@@ -77,7 +77,8 @@ class SpecParts:
         if columns is None or "label" not in columns.parts:
             lines.append(f"labels: no column of {self.fit.file} says what was done to a well")
         elif self.is_template:
-            lines.append(f"labels: no table says what was done to a well; fill in the column label of {self.fit.file}")
+            title = columns.parts["label"]
+            lines.append(f"labels: no table says what was done to a well; fill in column {title} of {self.fit.file}")
         if self.no_levels:
             lines.append(f"images.levels: {self.no_levels}")
         if self.fit.missing:
@@ -202,7 +203,7 @@ def _add_table(text: SpecText, parts: SpecParts) -> None:
     fit, columns = parts.fit, parts.fit.columns
     text.head("")
     text.raw("tables:")
-    why = "written here: fill in its labels" if parts.is_template else table_sentence(fit, parts.n_imaged)
+    why = "fill in its labels" if parts.is_template else table_sentence(fit, parts.n_imaged)
     text.item({"file": fit.file}, why)
     if columns is None:
         return

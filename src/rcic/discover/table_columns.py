@@ -155,6 +155,15 @@ def read_plain_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows[1:], columns=header, dtype=object)
 
 
+def table_titles(path: Path) -> list[str]:
+    """Return the titles of a table's columns, from its beginning; none if it cannot be read, as a compressed one."""
+    try:
+        line = _decoded(read_regular(path, first=2**16)).splitlines()[0]
+        return [title.strip() for title in next(csv.reader([line], delimiter=max(",;\t", key=line.count)))]
+    except (UserError, OSError, IndexError, csv.Error):
+        return []
+
+
 def _decoded(data: bytes) -> str:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace")
@@ -183,7 +192,7 @@ def recognised_columns(file: str, rows: pd.DataFrame) -> TableColumns | None:
         title = _title(part, free, rows)
         if title is not None:
             parts[part] = title
-            reasons[part] = "by its title and values" if part in _FITS else "by its title"
+            reasons[part] = "by its title and values" if part in _FITS and part != "label" else "by its title"
             free.remove(title)
     if "well" not in parts:
         _add_by_values(parts, reasons, free, rows)
@@ -206,7 +215,13 @@ def _title(part: str, free: Sequence[str], rows: pd.DataFrame) -> str | None:
 
 
 def _any(values: pd.Series) -> bool:
+    """Whether there is any value."""
     return bool((values != "").any())
+
+
+def _always(_: pd.Series) -> bool:
+    """Return True: a column of labels may be still to be filled in."""
+    return True
 
 
 def _mostly(pattern: re.Pattern[str]) -> Callable[[pd.Series], bool]:
@@ -239,6 +254,7 @@ _FITS: dict[str, Callable[[pd.Series], bool]] = {
     "well": _mostly(_WELL),
     "row": _mostly(_ROW),
     "column": _mostly(_NUMBER),
+    "label": _always,
     "role": _role_like,
     "split": _split_like,
 }
