@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from rcic.discover.file_layout import PlateHints, layouts_of
+from rcic.discover.file_layout import layouts_of
+from rcic.discover.plate_hints import PlateHints
 from tests.discover.trees import GUIDS, SITES, TREES, WELLS, batches_and_barcodes, operetta
 
 

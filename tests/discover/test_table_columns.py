@@ -2,7 +2,9 @@
 
 import pytest
 
-from rcic.discover.table_columns import control_words, read_plain_table, recognised_columns, split_words, well_names
+from rcic.discover.plain_table import read_plain_table
+from rcic.discover.table_columns import recognised_columns, well_names
+from rcic.discover.well_words import control_words, split_words
 from rcic.errors import UserError
 
 

@@ -76,7 +76,7 @@ def split_fields(stem: str) -> list[tuple[str, int]]:
     return fields
 
 
-def slots_of(stems: Sequence[str], letters: bool = True) -> list[NameSlot]:
+def name_slots(stems: Sequence[str], letters: bool = True) -> list[NameSlot]:
     """Return the slots of names that have the same number of fields; ``A01f00d0`` and ``w1`` are cut into numbers.
 
     Without ``letters`` fields that begin with the letter of a row are whole: C02 may be a well.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from rcic.discover.found_images import FoundImages
-from rcic.discover.table_columns import TableColumns, control_words, split_words, well_names
+from rcic.discover.table_columns import TableColumns, well_names
+from rcic.discover.well_words import control_words, split_words
 from rcic.errors import plural
 from rcic.screen.plate import SHAPES, well_position
 

@@ -1,107 +1,16 @@
 """The lines of a discovered screen spec."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import fields
 
 from rcic.discover.found_images import FoundImages
 from rcic.discover.screen_facts import (
-    SpecChannel,
-    TableFit,
-    label_roles,
     plate_size,
-    replicate_structure,
-    spec_channels,
-    split_of,
-    table_sentence,
 )
-from rcic.discover.spec_text import SpecText, cut, flow
+from rcic.discover.spec_parts import SpecParts
+from rcic.discover.spec_table import add_table
+from rcic.discover.spec_text import SpecText, flow
 from rcic.errors import plural
 from rcic.screen.spec import Images
-
-
-@dataclass(frozen=True, eq=False)
-class SpecParts:
-    """What a screen spec is made of.
-
-    Attributes:
-        name: name of the screen.
-        found: the images.
-        fit: the table, and how it fits the images.
-        skip_file: list of wells without images, "" if there are none.
-        levels: grey levels of each channel that become 0 and 255; none for 8 bits.
-        no_levels: why none could be measured, "" if they were.
-    """
-
-    name: str
-    found: FoundImages
-    fit: TableFit
-    skip_file: str = ""
-    levels: Sequence[tuple[float, float]] = field(default_factory=list)
-    no_levels: str = ""
-
-    @cached_property
-    def channels(self) -> list[SpecChannel]:
-        """The channels of the screen spec."""
-        return spec_channels(self.found)
-
-    @property
-    def bits(self) -> int:
-        """Bits of a pixel in the files: 8, 16, or 32 for floating point."""
-        kind = self.found.facts.dtype
-        if kind.startswith("float"):
-            return 32
-        return 8 if kind in ("uint8", "bool") or (not kind and self.found.facts.bits in (0, 8)) else 16
-
-    @property
-    def needs_levels(self) -> bool:
-        """Whether grey levels must be given."""
-        return self.bits != 8
-
-    @property
-    def is_template(self) -> bool:
-        """Whether the table is one to fill in."""
-        columns = self.fit.columns
-        return columns is not None and "label" in columns.parts and not any(columns.values("label"))
-
-    @property
-    def n_imaged(self) -> int:
-        """The number of wells with images."""
-        return len(self.found.planes[["experiment", "plate", "well"]].drop_duplicates())
-
-    @property
-    def unknown(self) -> list[str]:
-        """What could not be told, a line each."""
-        columns, lines = self.fit.columns, list[str]()
-        if columns is None or "label" not in columns.parts:
-            lines.append(f"labels: no column of {self.fit.file} says what was done to a well")
-        elif self.is_template:
-            title = columns.parts["label"]
-            lines.append(f"labels: no table says what was done to a well; fill in column {title} of {self.fit.file}")
-        if self.no_levels:
-            lines.append(f"images.levels: {self.no_levels}")
-        if self.fit.missing:
-            lines.append(f"{plural(len(self.fit.missing), 'row')} of {self.fit.file} have no image")
-        if self.fit.extra:
-            names = cut([f"{plate} {well}".strip() for plate, well in self.fit.extra], 4)
-            lines.append(f"{plural(len(self.fit.extra), 'imaged well')} that {self.fit.file} does not list: {names}")
-        if not self.found.facts.pixel_um:
-            lines.append("size of a pixel: no file of the instrument says it")
-        if columns is None or "cell_type" not in columns.parts:
-            lines.append("cell type: no column says it; if there are several, add cell_type: {column: ...}")
-        return lines
-
-    @property
-    def unused(self) -> list[str]:
-        """What is in the images or the table and not used, a line each."""
-        lines, times = list[str](), self.found.times
-        if len(times) > 1:
-            lines.append(f"time points {cut([str(t) for t in times[1:]])}: the screen is that of time point {times[0]}")
-        columns = self.fit.columns
-        if columns is not None and columns.others:
-            lines.append(f"columns of {self.fit.file}: {cut(list(columns.others), 12)}")
-        return lines
 
 
 def spec_lines(parts: SpecParts) -> str:
@@ -125,7 +34,7 @@ def spec_lines(parts: SpecParts) -> str:
     _add_sites(text, parts)
     _add_channels(text, parts)
     _add_images(text, parts)
-    _add_table(text, parts)
+    add_table(text, parts)
     return text.text
 
 
@@ -197,97 +106,3 @@ def _in_table_parts(pattern: str, parts: SpecParts) -> str:
     if not has_plate and columns is not None and "experiment" in columns.parts:
         return pattern.replace("{plate", "{experiment") if "{experiment" not in pattern else pattern
     return pattern
-
-
-def _add_table(text: SpecText, parts: SpecParts) -> None:
-    fit, columns = parts.fit, parts.fit.columns
-    text.head("")
-    text.raw("tables:")
-    why = "fill in its labels" if parts.is_template else table_sentence(fit, parts.n_imaged)
-    text.item({"file": fit.file}, why)
-    if columns is None:
-        return
-    text.raw("columns:")
-    named = columns.parts
-    for part in ("experiment", "plate"):
-        if part in named:
-            text.raw(f"  {part}: {flow(named[part])}", columns.reasons[part])
-        else:
-            one = "the screen is one experiment" if part == "experiment" else "an experiment is one plate"
-            text.raw(f"  {part}: null", f"no column: {one}")
-    if "well" in named:
-        text.raw(f"  well: {flow(named['well'])}", columns.reasons["well"])
-    else:
-        text.raw("  well: null", "row and column are separate")
-        for part in ("row", "column"):
-            text.raw(f"  {part}: {flow(named[part])}", columns.reasons[part])
-    if (
-        "site" in named
-        and columns.rows.duplicated(
-            [named[p] for p in ("experiment", "plate", "well", "row", "column") if p in named]
-        ).any()
-    ):
-        text.raw(f"  site: {flow(named['site'])}", "one row per site")
-    if "label" in named:
-        values = [value for value in columns.values("label") if value]
-        shown = f"{columns.reasons['label']}: {cut(values, 5)}" if values else "empty as yet"
-        text.raw(f"  label: {flow(named['label'])}", shown)
-    _add_wells(text, parts)
-
-
-def _add_wells(text: SpecText, parts: SpecParts) -> None:
-    """Add what labels and roles say: controls, splits, cell types, assignment."""
-    columns, fit = parts.fit.columns, parts.fit
-    if columns is None:
-        return
-    named = columns.parts
-    kinds, why = label_roles(columns) if "label" in named or "role" in named else ({}, "")
-    if kinds.get("unknown"):
-        text.raw(f"  unknown: {flow(kinds['unknown'])}", "labels that usually mean that nothing is known")
-    train, test = split_of(columns)
-    if train or test:
-        text.line("split", {"column": named["split"], "train": train, "test": test}, "by its title and values")
-    elif not parts.is_template:
-        text.head("split: no column says which wells are test wells: experiments without labels are")
-    if "cell_type" in named:
-        text.line("cell_type", {"column": named["cell_type"]}, columns.reasons["cell_type"])
-    _add_doses(text, parts, kinds)
-    _add_well_types(text, parts, kinds, why)
-    text.line("groups", "none", "no sets of labels that share plates are looked for")
-    controls = [*kinds.get("negative_control", []), *kinds.get("positive_control", []), *kinds.get("skip", [])]
-    if "label" in named and not parts.is_template:
-        assignment, replicates, why = replicate_structure(columns, fit, controls)
-        text.line("assignment", assignment, why)
-        if replicates is not None and assignment == "capacity":
-            text.line("replicates", replicates, why)
-    else:
-        text.line("assignment", "none", "nothing is known of how labels are laid out on a plate")
-
-
-def _add_doses(text: SpecText, parts: SpecParts, kinds: dict[str, list[str]]) -> None:
-    """Add that labels are doses, if their column says so and all of them are numbers."""
-    columns = parts.fit.columns
-    if columns is None or not re.search(r"dose|conc", columns.parts.get("label", ""), re.IGNORECASE):
-        return
-    others = {value for kind, values in kinds.items() if kind != "treatment" for value in values}
-    doses = [value for value in columns.values("label") if value and value not in others]
-    if len(doses) > 2 and all(re.fullmatch(r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?", value) for value in doses):
-        text.line("labels", {"kind": "dose"}, "the labels are numbers, and their column's title says dose")
-
-
-def _add_well_types(text: SpecText, parts: SpecParts, kinds: dict[str, list[str]], why: str) -> None:
-    columns = parts.fit.columns
-    entry: dict[str, object] = {}
-    if columns is not None and "role" in columns.parts:
-        entry["column"] = columns.parts["role"]
-        entry["treatment"] = kinds.get("treatment", [])
-    for kind in ("positive_control", "negative_control", "skip"):
-        if kinds.get(kind):
-            entry[kind] = kinds[kind]
-    if parts.skip_file:
-        entry["skip_file"] = parts.skip_file
-        why = f"{why}; {plural(len(parts.fit.missing), 'row')} without images are left out"
-    if entry:
-        text.line("well_types", entry, why.removeprefix("; "))
-    elif columns is not None and not parts.is_template:
-        text.unknown("controls: no label is a word for one, such as DMSO; list them under well_types")
