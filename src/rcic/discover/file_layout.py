@@ -66,7 +66,8 @@ def _layout(group: NameGroup, hints: PlateHints) -> FoundLayout | None:
         return None
     values = part_values(group, parts)
     add_plates(group, columns, parts, values, hints)
-    planes = layout_planes(group, values)
+    of_names = {part.part for part in parts[0][-1]}
+    planes = layout_planes(group.files, {part: group.spread(each, part in of_names) for part, each in values.items()})
     why = inexpressible(values)
     pattern = "" if why else layout_pattern(group, parts, values)
     return FoundLayout(group.writer, pattern, planes, why, "z" in values)

@@ -3,15 +3,14 @@
 import pandas as pd
 
 from rcic.discover.name_fields import WELL
-from rcic.discover.name_groups import NameGroup
 from rcic.screen.plate import row_name
 
 LAYOUT_COLUMNS = ["experiment", "plate", "well", "site", "channel", "z", "time", "file"]
 
 
-def layout_planes(group: NameGroup, values: dict[str, list[str]]) -> pd.DataFrame:
-    """Return the planes with LAYOUT_COLUMNS."""
-    count = len(group.files)
+def layout_planes(files: list[str], values: dict[str, list[str]]) -> pd.DataFrame:
+    """Return the planes with LAYOUT_COLUMNS; ``values``: part -> its text in each file."""
+    count = len(files)
     table = {
         "experiment": values.get("experiment", [""] * count),
         "plate": values.get("plate", [""] * count),
@@ -20,7 +19,7 @@ def layout_planes(group: NameGroup, values: dict[str, list[str]]) -> pd.DataFram
         "channel": values.get("channel", ["1"] * count),
         "z": _whole(values.get("z", ["1"] * count)),
         "time": _whole(values["time"] if "stamp" not in values and "time" in values else _ranks(values, count)),
-        "file": group.files,
+        "file": files,
     }
     return pd.DataFrame(table)[LAYOUT_COLUMNS].astype({"z": "int64", "time": "int64"})
 
@@ -33,11 +32,12 @@ def _wells(values: dict[str, list[str]]) -> list[str]:
     if "number" in values:
         columns = 12 if max(map(int, values["number"])) <= 96 else 24 if max(map(int, values["number"])) <= 384 else 48
         return [f"{row_name((n - 1) // columns)}{(n - 1) % columns + 1:02d}" for n in map(int, values["number"])]
-    rows = values.get("row") or [
-        row_name(int(text) - shift) for part, shift in (("row_number", 1), ("row0", 0)) for text in values.get(part, [])
-    ]
-    numbers = [int(text) + shift for part, shift in (("column", 0), ("column0", 1)) for text in values.get(part, [])]
-    return [f"{row.upper()}{number:02d}" for row, number in zip(rows, numbers, strict=True)]
+    part = next(part for part in ("row", "row_number", "row0") if part in values)
+    first = part == "row_number"
+    rows = {text: text.upper() if part == "row" else row_name(int(text) - first) for text in {*values[part]}}
+    column, shift = ("column", 0) if "column" in values else ("column0", 1)
+    numbers = {text: f"{int(text) + shift:02d}" for text in {*values[column]}}
+    return [rows[row] + numbers[number] for row, number in zip(values[part], values[column], strict=True)]
 
 
 def _tidy(text: str) -> str:

@@ -10,7 +10,7 @@ from rcic.discover.name_styles import FOLDERS, FoundPart, style_parts
 OF_WELL = {"well", "row", "row_number", "column", "number", "row0", "column0"}
 
 
-LevelParts = list[list[list[FoundPart]]]  # file -> level (folders, stem) -> parts
+LevelParts = list[list[list[FoundPart]]]  # example -> level (folders, name) -> parts
 
 
 def tells_well(names: set[str]) -> bool:
@@ -20,7 +20,7 @@ def tells_well(names: set[str]) -> bool:
 
 
 def level_parts(group: NameGroup, columns: list[NameSlot]) -> LevelParts:
-    """Return the parts in the folders and the stem of each file."""
+    """Return the parts in the folders and the name of each example."""
     by_folder = _folder_parts(columns)
     told = {part for level in by_folder for part in level[0]} if by_folder else set[str]()
     stems = group.parts
@@ -30,14 +30,14 @@ def level_parts(group: NameGroup, columns: list[NameSlot]) -> LevelParts:
     if own & OF_WELL:
         own |= OF_WELL
     result = []
-    for n in range(len(group.files)):
+    for n in range(len(group.texts)):
         levels = [[p for p in tells(n) if p.part not in own] for _, tells in by_folder]
         result.append([*levels, stems[n]])
     return result
 
 
 def _parts_by_fields(group: NameGroup, told: set[str]) -> list[list[FoundPart]]:
-    """Return the parts in the stem of each file by its fields; ``told`` are parts that folders tell.
+    """Return the parts in the name of each example by its fields; ``told`` are parts that folders tell.
 
     Wells in the names count before those in folders: P1 may be a plate.
     """
@@ -95,7 +95,7 @@ def _no_parts() -> _Level:
 
 
 def part_values(group: NameGroup, parts: LevelParts) -> dict[str, list[str]]:
-    """Return part -> its text in each file; of a part in two places the last."""
+    """Return part -> its text in each example; of a part in two places the last."""
     values = defaultdict[str, list[str]](list)
     known = dict[str, str]()
     for texts, levels in zip(group.texts, parts, strict=True):
@@ -103,4 +103,4 @@ def part_values(group: NameGroup, parts: LevelParts) -> dict[str, list[str]]:
             p.part: text[p.start : p.end] for text, level in zip(texts, levels, strict=True) for p in level
         }.items():
             values[part].append(known.setdefault(text, text))
-    return {part: texts for part, texts in values.items() if len(texts) == len(group.files)}
+    return {part: texts for part, texts in values.items() if len(texts) == len(group.texts)}
