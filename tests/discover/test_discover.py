@@ -298,3 +298,29 @@ def test_a_packed_screen_needs_no_spec(tmp_path):
     (tmp_path / "packed.json").write_text("{}")
     assert "packed" in discover(tmp_path, tmp_path / "screen.yml")
     assert not (tmp_path / "screen.yml").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "channels", "z"),
+    [
+        ((3, 8, 9), {"photometric": "minisblack"}, ["channel 1", "channel 2", "channel 3"], None),
+        ((8, 9, 3), {"photometric": "rgb"}, ["red", "green", "blue"], None),
+        ((4, 2, 8, 9), {"imagej": True, "metadata": {"axes": "ZCYX"}}, ["channel 1", "channel 2"], "max"),
+        (
+            (2, 8, 9),
+            {"ome": True, "metadata": {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}}},
+            ["DAPI", "GFP"],
+            None,
+        ),
+    ],
+)
+def test_files_with_all_channels(tmp_path, shape, options, channels, z):
+    random = np.random.default_rng(0)
+    for name in ("B02_1", "B02_2", "C11_1", "C11_2"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", random.integers(0, 250, shape).astype(np.uint8), **options)
+    spec, screen, store, report = discovered(tmp_path)
+    assert spec.images.file == ("{well}_{site}.tif",)
+    assert [channel.name for channel in spec.channels] == channels
+    assert spec.images.z == z
+    assert set(files_of(screen, store)) == {path.name for path in tmp_path.glob("*.tif")}
+    assert "how this becomes" not in (tmp_path / "screen.yml").read_text(), report

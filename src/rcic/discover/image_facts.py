@@ -22,6 +22,7 @@ _RGB = (
     MeasuredChannel("", "green", "#2fd45b"),
     MeasuredChannel("", "blue", "#4d7dff"),
 )
+_PALETTE, _MOST_PAGES = 3, 200
 _UM = {"um": 1.0, "\u00b5m": 1.0, "\u03bcm": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3}
 
 
@@ -38,7 +39,6 @@ class ImageFacts:
         pages: these channels.
         channel_name: what the writer calls the only channel, "" if unknown.
         colour: its colour, "" if unknown.
-        software: what wrote the file, "" if unknown.
         planes: "z planes" or "time points" if that is what the file's pages are, else "".
     """
 
@@ -50,7 +50,6 @@ class ImageFacts:
     pages: tuple[MeasuredChannel, ...] = ()
     channel_name: str = ""
     colour: str = ""
-    software: str = ""
     planes: str = ""
 
 
@@ -90,24 +89,23 @@ def _tiff(path: Path) -> ImageFacts:
         page = file.pages.first
         text = page.description
         series = metaseries_text(text)
-        ome = _ome(text) if text.lstrip().startswith("<") and "OME" in text[:2000] else {}
-        full = [one for one in file.pages if one.shape[:2] == page.shape[:2]] if len(file.pages) < 200 else []
-        samples = 1 if page.photometric == 3 else int(page.samplesperpixel)
-        n_channels = len(full) if len(full) > 1 and not ome.get("planes") else samples
-        names = ome.get("names", [])
-        bits = real_number(series.get("Camera Bit Depth", "")) or ome.get("bits", 0) or page.bitspersample
+        told = _ome(text) if text.lstrip().startswith("<") and "OME" in text[:2000] else _imagej(text)
+        full = [one for one in file.pages if one.shape[:2] == page.shape[:2]] if len(file.pages) < _MOST_PAGES else []
+        samples = 1 if page.photometric == _PALETTE else int(page.samplesperpixel)
+        n_channels = told.get("n_channels", 1) if told.get("planes") else max(len(full), samples)
+        names = told.get("names", [])
+        bits = real_number(series.get("Camera Bit Depth", "")) or told.get("bits", 0) or page.bitspersample
         colour = wavelength_colour(real_number(series.get("wavelength", "")))
         return ImageFacts(
             shape=(int(page.imagelength), int(page.imagewidth)),
             bits=int(bits),
-            pixel_um=_pixel_um(series) or ome.get("pixel_um", 0.0),
+            pixel_um=_pixel_um(series) or told.get("pixel_um", 0.0),
             dtype=str(page.dtype),
             n_channels=n_channels,
             pages=_pages(n_channels, samples, names) if n_channels > 1 else (),
             channel_name=series.get("image-name", "") or (names[0] if len(names) == 1 else ""),
             colour=colour,
-            software=str(page.tags.valueof("Software") or "").split("\n")[0][:60] if not series else "MetaXpress",
-            planes=ome.get("planes", ""),
+            planes=told.get("planes", ""),
         )
 
 
@@ -142,4 +140,14 @@ def _ome(text: str) -> dict[str, Any]:
         "names": names[: counts["C"]],
         "bits": int(real_number(facts.get("SignificantBits", ""))),
         "planes": planes,
+        "n_channels": max(1, counts["C"]),
     }
+
+
+def _imagej(text: str) -> dict[str, Any]:
+    """Return what ImageJ says of a file's pages: channels, and whether there are z planes or time points."""
+    if not text.startswith("ImageJ="):
+        return {}
+    counts = {axis: int(count) for axis, count in re.findall(r"^(channels|slices|frames)=(\d+)", text, re.MULTILINE)}
+    planes = "z planes" if counts.get("slices", 1) > 1 else "time points" if counts.get("frames", 1) > 1 else ""
+    return {"planes": planes, "n_channels": counts.get("channels", 1)}

@@ -36,7 +36,7 @@ def images_of_names(root: Path, content: FolderContent, hints: PlateHints) -> Fo
     writer = next((layout.writer for layout in used if layout.writer), "")
     is_whole = words == ["1"] and first.n_channels > 1
     return FoundImages(
-        instrument=writer or first.software,
+        instrument=writer,
         known_by=f"the names of {plural(len(planes), 'file')}",
         patterns=() if why else tuple(dict.fromkeys(layout.pattern for layout in used)),
         planes=planes,
