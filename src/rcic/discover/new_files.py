@@ -2,7 +2,7 @@
 
 import csv
 import io
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rcic.discover.found_images import FoundImages
@@ -13,7 +13,6 @@ from rcic.errors import UserError
 from rcic.files.atomic import whole
 from rcic.files.regular import is_there, read_regular
 from rcic.screen.plate import is_folder_name
-from rcic.screen.spec import Images
 
 LISTED, NOT_IMAGED, TEMPLATE = "images.csv", "not-imaged.csv", "wells.csv"
 
@@ -91,7 +90,7 @@ def with_patterns(place: NewFiles, found: FoundImages) -> FoundImages:
 
 def not_imaged(place: NewFiles, fit: TableFit, found: FoundImages) -> str:
     """Write the list of wells that the table has and no image shows; return its name, "" if there are none."""
-    if not fit.missing or len(fit.missing) == len(fit.wells) or "skip_file" not in _keys():
+    if not fit.missing or len(fit.missing) == len(fit.wells):
         return ""
     name = place.free_name(NOT_IMAGED)
     experiment = screen_name(place.root, fit, found)
@@ -102,12 +101,6 @@ def not_imaged(place: NewFiles, fit: TableFit, found: FoundImages) -> str:
     }
     place.write(name, ["experiment", "plate", "well", "flag", "note"], sorted(rows))
     return name
-
-
-def _keys() -> set[str]:
-    from rcic.screen.spec import WellTypes
-
-    return {field.name for field in fields(WellTypes)} | {field.name for field in fields(Images)}
 
 
 def screen_name(root: Path, fit: TableFit, found: FoundImages) -> str:

@@ -1,7 +1,5 @@
 """The lines of a discovered screen spec."""
 
-from dataclasses import fields
-
 from rcic.discover.found_images import FoundImages
 from rcic.discover.screen_facts import (
     plate_size,
@@ -10,7 +8,6 @@ from rcic.discover.spec_parts import SpecParts
 from rcic.discover.spec_table import add_table
 from rcic.discover.spec_text import SpecText, flow
 from rcic.errors import plural
-from rcic.screen.spec import Images
 
 
 def spec_lines(parts: SpecParts) -> str:
@@ -82,7 +79,7 @@ def _add_images(text: SpecText, parts: SpecParts) -> None:
     if len(found.times) > 1 or facts.planes == "time points":
         first = found.times[0] if len(found.times) > 1 else 1
         text.raw(f"  time: {first}", f"the first of {len(found.times)}; others are not used")
-    if facts.pixel_um and "pixel_um" in {entry.name for entry in fields(Images)}:
+    if facts.pixel_um:
         text.raw(f"  pixel_um: {facts.pixel_um:.6g}", f"micrometres, in {found.known_by}")
 
 

@@ -1,4 +1,4 @@
-"""MetaXpress (ImageXpress Micro, Micro XLS, Micro Confocal, Nano): exports with a .HTD file, or only a folder.
+"""MetaXpress (ImageXpress Micro, Micro XLS, Micro Confocal, Nano): exports with a .HTD file.
 
 Names: ``PLATE_E07_s1_w2.TIF`` in exports, ``PLATE_E07_s1_w2GUID.tif`` in those from a database, ``w2[GUID]`` in old
 ones. One site: no ``_s1``, one wavelength: no ``_w1``; then the GUID follows the well or the site. Time points are in
@@ -56,14 +56,6 @@ def read_metaxpress(root: Path, index: str) -> Measurement:
     absent = [name for word, name in names.items() if word not in {*found.planes["channel"]}]
     notes = [f"no image of {', '.join(absent)}, which the .HTD file announces"] if absent else []
     return replace(found, planes=found.planes.assign(plate=plate), notes=(*found.notes, *notes))
-
-
-def read_metaxpress_folder(root: Path, folder: str) -> Measurement:
-    """Read the planes of an export without a .HTD file from the names of the files in a folder below the data root.
-
-    Raises UserError if no file has a name as MetaXpress gives it.
-    """
-    return _measured(root, folder.rstrip("/"), {}, 0, "MetaXpress database export")
 
 
 def metaxpress_files(root: Path, folder: str) -> Iterator[tuple[str, MetaXpressFile | None]]:
