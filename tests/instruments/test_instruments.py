@@ -95,9 +95,9 @@ def test_projections_and_planes_beside_a_htd_file(instruments, tmp_path):
     check_planes(tmp_path, found)
     assert values(found, "plate") == ["Mix"]
     assert values(found, "channel") == ["1", "2", "3", "4"]
-    assert found.notes == ("18 thumbnails: not used",)
+    assert found.notes[:2] == ("18 thumbnails: not used", "4 files of z planes: their projections are used")
     planes = found.planes.groupby(["well", "site", "channel"])["z"].apply(list)
-    assert planes["E07", "1", "1"] == [0, 1], "the projection and a plane"
+    assert planes["E07", "1", "1"] == [0], "the projection instead of a plane"
     assert planes["E07", "1", "4"] == [1], "a plane only"
     assert planes["E08", "2", "3"] == [0], "a projection only"
     assert found.pixel_um == 1.3668, "of the MetaSeries text, not 25,400 of the tag for the resolution"
