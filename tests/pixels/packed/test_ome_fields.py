@@ -113,6 +113,14 @@ def test_windows_show_what_the_plate_has(small_screen, packed):
         )  # of a sixteenth of the pixels
 
 
+def test_every_folder_above_an_array_is_a_group(packed):
+    for plate in (packed / PLATES).glob("*/*.ome.zarr"):
+        members = dict(zarr.open_group(plate, mode="r").members(max_depth=None))
+        arrays = [name for name, node in members.items() if isinstance(node, zarr.Array)]
+        assert len(arrays) > 5 and all(members[name.split("/")[0]].attrs.asdict() == {} for name in arrays)
+        assert len(members) == len({part for name in arrays for part in [name, *map(str, Path(name).parents)]}) - 1
+
+
 def test_its_codecs_are_those_of_the_standard(packed):
     facts = json.loads(next((packed / PLATES).glob("*/*.ome.zarr/*/*/1/0/zarr.json")).read_text())
     (sharding,) = facts["codecs"]

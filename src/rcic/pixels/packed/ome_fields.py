@@ -3,6 +3,7 @@
 ::
 
     Plate1.ome.zarr/zarr.json              rows, columns, wells; the facts of a packed plate under "rcic"
+    Plate1.ome.zarr/B/zarr.json            a group without attributes
     Plate1.ome.zarr/B/02/zarr.json         the sites of a well
     Plate1.ome.zarr/B/02/1/zarr.json       the image of site 1: axes, pixel size, channels
     Plate1.ome.zarr/B/02/1/0/c/0/0/0       its pixels (channel, y, x), uint8: one shard, one chunk an image
@@ -78,6 +79,8 @@ class OmeFields:
             wells[folder.parent].append(folder.name)
         for folder, names in wells.items():
             _write(folder / ARRAY, _group({"well": {"images": [{"path": name} for name in names]}}))
+        for row in {folder.parent for folder in wells}:
+            _write(row / ARRAY, _group())
         levels = [self.spec.levels(channel) for channel in self.spec.channel_numbers]
         ours = {"pixels": _MEANING, "levels": levels, "shape": side, **facts}
         paths = sorted(str(folder.relative_to(self.folder)) for folder in wells)
@@ -137,7 +140,7 @@ def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]], pixel_u
     ]
     return {
         "multiscales": [{"axes": axes, "datasets": [dataset]}],
-        "omero": {"channels": channels, "rdefs": {"model": "color"}},
+        "omero": {"channels": channels, "rdefs": {"model": "color", "defaultT": 0, "defaultZ": 0}},
     }
 
 
@@ -148,9 +151,9 @@ def _window(counts: np.ndarray) -> tuple[int, int]:
     return min(int(low), 254), min(max(int(high), int(low) + 1), 255)
 
 
-def _group(ome: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> bytes:
-    """Return the zarr.json of a group."""
-    attributes = {"ome": {"version": NGFF, **ome}, **(more or {})}
+def _group(ome: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None) -> bytes:
+    """Return the zarr.json of a group, without attributes for a row of a plate."""
+    attributes = {"ome": {"version": NGFF, **ome}, **(more or {})} if ome else {}
     return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}).encode()
 
 
