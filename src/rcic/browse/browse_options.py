@@ -13,6 +13,8 @@ class BrowseOptions:
         embed_member: the folder below EMBED_ROOT whose embeddings are compared, e.g. [1,2,3,4,5]/fold_0/NAME.
         truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
         audit_dir: where data audit wrote; without an audit bad images are not marked.
+        notes: a CSV file for flags and notes on wells, made if it is not there; well_types.skip_file of the screen spec
+            leaves the flagged wells out.
         min_margin: nats; an answer with a smaller margin over the next allowed one is shown as unsure.
     """
 
@@ -21,4 +23,5 @@ class BrowseOptions:
     embed_member: str | None = None
     truth: str | None = None
     audit_dir: str = "csv/audit"
+    notes: str | None = None
     min_margin: float = 1.0

@@ -8,6 +8,7 @@ import pandas as pd
 
 from rcic.screen.layout import Groups, learn_groups, plates_with_missing_wells, repeated_layouts, rotations
 from rcic.screen.table import Screen
+from rcic.screen.well_notes import flagged_wells
 
 MOST_LINES = 30  # longer lists are cut in the text
 
@@ -43,6 +44,7 @@ def describe(screen: Screen) -> dict[str, Any]:
         "test_labels_known": screen.truth is not None,
         "plate_names": _plate_names(screen),
         "doses": _doses(screen),
+        "flagged_wells": len(flagged_wells(screen.root, screen.spec)),
     }
 
 
@@ -113,7 +115,9 @@ def _wells_text(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{split:5}{numbers}")
     width = max(len(name) for name in facts["cell_types"])
     lines += ["", "experiments by cell type, train + test"]
-    return lines + [f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()]
+    lines += [f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()]
+    flagged = facts["flagged_wells"]
+    return [*lines, "", f"{_number(flagged, 'flagged well')} left out"] if flagged else lines
 
 
 def _treatment_text(facts: dict[str, Any]) -> list[str]:

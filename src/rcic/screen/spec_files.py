@@ -18,7 +18,7 @@ from rcic.schema.spelling import trimmed
 from rcic.screen.name_checks import listed_labels
 from rcic.screen.pattern import wrong_pattern
 from rcic.screen.plate import SHAPES, is_folder_name
-from rcic.screen.spec import Images, ScreenSpec
+from rcic.screen.spec import BITS, Images, ScreenSpec
 
 OWN = "screen.yml"  # a screen spec in its data root
 SHIPPED = PACKAGE / "configs" / "screens"
@@ -123,11 +123,18 @@ def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[S
     for pattern in images.file:
         reason = wrong_pattern(pattern, len(spec.sites), len(spec.channels))
         yield "images.file", f"{brief(pattern)} {reason}", not reason
-    yield "images.bits", "must be 8 or 16", images.bits in (8, 16)
+    yield "images.bits", f"must be {', '.join(map(str, BITS[:-1]))} or {BITS[-1]}", images.bits in BITS
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
+    is_size = images.pixel_um is None or 0 < images.pixel_um < float("inf")
+    yield "images.pixel_um", "must be a number above 0, in micrometres", is_size
     levels = not measured or images.bits == 8 or all(spec.levels(channel) for channel in spec.channel_numbers)
-    requirement = "must be given for 16 bits: the grey levels that map to 0 and 255, such as [100, 4095]"
+    requirement = f"must be given for {images.bits} bits: the grey levels that map to 0 and 255, such as [100, 4095]"
     yield "images.levels", f"{requirement} ({program('data')} levels measures them)", levels
+    lowest = min((pair[0] for channel in spec.channel_numbers if (pair := spec.levels(channel))), default=0)
+    signed = f"must not be negative for {images.bits} bits; 16 may have signs, 32 are floating point"
+    yield "images.levels", signed, images.bits in (16, 32) or lowest >= 0
+    for key, number in (("z", images.z), ("time", images.time)):
+        yield f"images.{key}", "must not be negative", not isinstance(number, int) or number >= 0
 
 
 def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
@@ -152,6 +159,8 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
     values = [*columns.unknown, *columns.known, *listed_labels(types)]
     yield "columns", "must list each label once: in unknown, in known or in well_types", len({*values}) == len(values)
     values = [*types.treatment, *types.positive_control, *types.negative_control, *types.skip]
+    is_inside = types.skip_file is None or bool(types.skip_file and ".." not in Path(types.skip_file).parts)
+    yield "well_types.skip_file", "must be a path below the data root, or a full one", is_inside
     yield "well_types", "must list each value once", len({*values}) == len(values)
     yield "replicates", "must be 1 or more", spec.replicates is None or spec.replicates >= 1
     is_consistent = spec.assignment != "one-to-one" or spec.replicates in (None, 1)
@@ -159,4 +168,4 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
 
 
 def _rises(levels: tuple[float, float] | None) -> bool:
-    return levels is None or 0 <= levels[0] < levels[1]
+    return levels is None or levels[0] < levels[1]

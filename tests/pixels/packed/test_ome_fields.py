@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,8 @@ def test_its_codecs_are_those_of_the_standard(packed):
 def test_the_pixel_size_is_written_with_its_unit():
     spec = shipped_spec("rcic")
     for pixel_um, unit in ((0.65, {"unit": "micrometer"}), (None, {})):
-        (multiscale,) = image_metadata(spec, [(0, 9)] * 6, pixel_um)["multiscales"]
+        sized = replace(spec, images=replace(spec.images, pixel_um=pixel_um))
+        (multiscale,) = image_metadata(sized, [(0, 9)] * 6)["multiscales"]
         assert multiscale["axes"][2] == {"name": "x", "type": "space", **unit}
         side = pixel_um or 1.0
         assert multiscale["datasets"][0]["coordinateTransformations"][0]["scale"] == [1.0, side, side]

@@ -69,8 +69,7 @@ class OmeFields:
         self._end_site()
         check_held(self.folder)
         windows = [_window(counts) for counts in self._counts]
-        pixel_um = getattr(self.spec.images, "pixel_um", None)
-        array, image = _array_metadata(len(windows), side), _group(image_metadata(self.spec, windows, pixel_um))
+        array, image = _array_metadata(len(windows), side), _group(image_metadata(self.spec, windows))
         wells: dict[Path, list[str]] = defaultdict(list)
         for site in self._written:
             folder = self._folder(site)
@@ -119,12 +118,9 @@ class OmeFields:
         }
 
 
-def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]], pixel_um: float | None) -> dict[str, Any]:
-    """Return NGFF's metadata of an image.
-
-    ``windows`` are the grey levels of each channel to show as black and white, ``pixel_um`` the side of a pixel in
-    micrometres if it is known.
-    """
+def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Return NGFF's metadata of an image; ``windows`` are the grey levels of each channel shown as black and white."""
+    pixel_um = spec.images.pixel_um
     space = {"type": "space", **({"unit": "micrometer"} if pixel_um else {})}
     axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]
     scale = [1.0, pixel_um or 1.0, pixel_um or 1.0]
