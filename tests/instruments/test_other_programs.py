@@ -96,7 +96,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a screen of two sites packed as OME-Zarr, of which one well lacks its second channel."""
+    """Return the folder of a screen of two sites packed as OME-Zarr."""
     folder = tmp_path_factory.mktemp("ours")
     channels = [{"name": "DNA", "colour": "#0000ff"}, {"name": "Actin", "colour": "#00ff00"}]
     form = {"sites": [1, 2], "channels": channels}

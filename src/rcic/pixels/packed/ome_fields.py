@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rcic.files.held import check_held
-from rcic.pixels.packed.field_shards import FIELD_SHARD, LEVEL, field_path
+from rcic.pixels.packed.field_shards import FIELD_SHARD, FIELD_LEVEL, field_path
 from rcic.pixels.packed.frame import PLAIN_LEVEL
 from rcic.pixels.packed.packed_store import ARRAY, OURS
 from rcic.pixels.packed.to_pack import PackedPlate, Picture
@@ -54,7 +54,7 @@ class OmeFields:
         """Append the frame of a site and channel, counted from 0; a site's channels come together."""
         if site != self._site:
             self._end_site()
-            path = self._folder(site) / LEVEL / FIELD_SHARD
+            path = self._folder(site) / FIELD_LEVEL / FIELD_SHARD
             path.parent.mkdir(parents=True)
             self._site, self._file = site, path.open("wb")
             self._shard = ShardWriter(self._file, 1, len(self.spec.channels))
@@ -73,7 +73,7 @@ class OmeFields:
         wells: dict[Path, list[str]] = defaultdict(list)
         for site in self._written:
             folder = self._folder(site)
-            _write(folder / LEVEL / ARRAY, array)
+            _write(folder / FIELD_LEVEL / ARRAY, array)
             _write(folder / ARRAY, image)
             wells[folder.parent].append(folder.name)
         for folder, names in wells.items():
@@ -124,7 +124,7 @@ def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]]) -> dict
     space = {"type": "space", **({"unit": "micrometer"} if pixel_um else {})}
     axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]
     scale = [1.0, pixel_um or 1.0, pixel_um or 1.0]
-    dataset = {"path": LEVEL, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    dataset = {"path": FIELD_LEVEL, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
     channels = [
         {
             "label": channel.name,
