@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rcic.files.held import check_held
-from rcic.pixels.packed.field_shards import FIELD_SHARD, FIELD_LEVEL, field_path
+from rcic.pixels.packed.field_shards import FIELD_LEVEL, FIELD_SHARD, field_path
 from rcic.pixels.packed.frame import PLAIN_LEVEL
 from rcic.pixels.packed.packed_store import ARRAY, OURS
 from rcic.pixels.packed.to_pack import PackedPlate, Picture
