@@ -11,7 +11,8 @@ class BrowseOptions:
         predict_root: where predict-all wrote.
         embed_root: where embed-all wrote.
         embed_member: the folder below EMBED_ROOT whose embeddings are compared, e.g. [1,2,3,4,5]/fold_0/NAME.
-        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
+            where these have the labels.
         audit_dir: where data audit wrote; without an audit bad images are not marked.
         min_margin: nats; an answer with a smaller margin over the next allowed one is shown as unsure.
     """

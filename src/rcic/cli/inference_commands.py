@@ -170,7 +170,8 @@ def score(
 
     Args:
         predict_root: where predict-all wrote.
-        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
+            where these have the labels.
         split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json).
         out_dir: where the file goes; PREDICT_ROOT if not given.
     """
@@ -196,7 +197,8 @@ def channels(
 
     Args:
         predict_root: where predict-all wrote the predictions of several channel sets that lack one channel each.
-        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
+            where these have the labels.
         split: test, or valid for the held-out wells of the folds (then the file is channels_valid.csv).
         out_dir: where the file goes; PREDICT_ROOT if not given.
         model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.

@@ -22,9 +22,9 @@ from rcic.ensemble.predictions import assumptions, inventory, read_predictions
 from rcic.errors import UserError, brief
 from rcic.files.record import Record, write_record, write_result
 from rcic.screen.layout import learn_groups
-from rcic.screen.rows import read_rows, refuse
+from rcic.screen.rows import header_of, read_rows, refuse
 from rcic.screen.source import DataRoot
-from rcic.screen.table import Screen, read_screen, read_wells
+from rcic.screen.table import Screen, label_column, read_screen, read_wells
 
 _BLOCK = 2048  # wells processed together
 
@@ -171,21 +171,23 @@ def _predicted(
 def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
     """Return the label of every one of the N test ``wells``, (N,) int64, -1 where unknown.
 
-    ``path`` is a CSV with id_code,sirna. Raises UserError where neither it nor the screen has any.
+    ``path`` is a CSV with id_code and the label (`rcic.screen.table.label_column`). Raises UserError where neither it
+    nor the screen has any.
     """
     table = _read_truth(screen, wells, Path(path)) if path else screen.truth
     if table is None:
         raise UserError(
-            f"{screen.root}: its tables lack the test labels; give --truth FILE (id_code,sirna), or score the "
-            "held-out wells with --split=valid"
+            f"{screen.root}: its tables lack the test labels; give --truth FILE (id_code,{screen.spec.label_column}), "
+            "or score the held-out wells with --split=valid"
         )
     return wells["id_code"].map(table.set_index("id_code")["label"]).fillna(-1).to_numpy(np.int64)
 
 
 def _read_truth(screen: Screen, wells: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the wells of a truth file (id_code, sirna); UserError for a test well labelled as a control."""
-    rows = read_rows(path, ["id_code", "sirna"], others=None)
+    """Return the wells of a truth file (id_code, label); UserError for a test well labelled as a control."""
+    label = label_column(header_of(path), screen) or screen.spec.label_column
+    rows = read_rows(path, ["id_code", label], others=None)
     controls = set(map(str, screen.classes[screen.n_treatments :]))
-    wrong = rows["id_code"].isin(wells["id_code"]) & rows["sirna"].isin(controls)
-    refuse(path, rows, wrong, lambda row: f"sirna {brief(row['sirna'])} of {row['id_code']} is a control")
+    wrong = rows["id_code"].isin(wells["id_code"]) & rows[label].isin(controls)
+    refuse(path, rows, wrong, lambda row: f"{label} {brief(row[label])} of {row['id_code']} is a control")
     return read_wells(path, screen)

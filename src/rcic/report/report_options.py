@@ -11,7 +11,8 @@ class ReportOptions:
         log_root: the run folders of all stages, e.g. logs.
         predict_root: where predict-all wrote; several are compared, e.g. predictions/full,predictions/pseudo, and the
             last one gives the answers.
-        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
+            where these have the labels.
         audit_dir: where data audit wrote.
         embed_root: where embed-all wrote.
         quality_images: the most images to read for brightness and focus by well; 0 reads none.

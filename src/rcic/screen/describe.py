@@ -29,7 +29,7 @@ def describe(screen: Screen) -> dict[str, Any]:
         "positive_controls": int(positive),
         "group_sizes": list(groups.sizes),
         "single_group_plates": train["plates"] - len(groups.mixed_plates),
-        "wells_of_one_sirna_on_a_plate": groups.capacity,
+        "wells_of_one_treatment_on_a_plate": groups.capacity,
         "rotations": {str(shift): count for shift, count in rotations(groups).items()},
         "orders": _orders(groups),
         "cyclic": groups.cyclic,
@@ -106,7 +106,7 @@ def _wells_text(facts: dict[str, Any]) -> list[str]:
 
 def _treatment_text(facts: dict[str, Any]) -> list[str]:
     """Return the lines on treatments and controls."""
-    positive, most = facts["positive_controls"], facts["wells_of_one_sirna_on_a_plate"]
+    positive, most = facts["positive_controls"], facts["wells_of_one_treatment_on_a_plate"]
     known = "known" if facts["test_labels_known"] else "not known"
     return [
         f"{facts['treatments']:,} treatments, each in at most {_number(most, 'well')} of a plate",

@@ -44,7 +44,9 @@ class ScreenIdentity:
     def images(self, channels: Sequence[int] = ()) -> dict[str, Any]:
         """Return where the pixels of some channels come from, by default of all: patterns, bits, words and levels."""
         spec, used = self.spec, channels or self.spec.channel_numbers
+        named = {"sites": {spec.site_name(site): spec.site_word(site) for site in spec.sites}}
         return {
+            **(named if spec.site_names else {}),
             "files": list(spec.images.file),
             "bits": spec.images.bits,
             "channels": {str(number): self._channel(number) for number in sorted(used)},

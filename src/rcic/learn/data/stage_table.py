@@ -14,7 +14,7 @@ from rcic.files.record import check_files, read_record
 from rcic.files.regular import is_there
 from rcic.learn.config.settings import Config
 from rcic.screen.folds import check_folds
-from rcic.screen.table import Screen, read_wells
+from rcic.screen.table import Screen, read_wells, with_numbers
 
 PSEUDO_TABLE, PSEUDO_RECORD = "pseudo.csv", "pseudo.json"
 
@@ -45,7 +45,7 @@ class StageTable:
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256(repr(self.classes).encode())
+        digest = hashlib.sha256(repr(with_numbers(self.classes)).encode())
         for wells in (self.train, self.valid):
             pairs = zip(wells["id_code"], wells["label"], strict=True)
             digest.update("\n".join(f"{code} {label}" for code, label in pairs).encode() + b"\0")

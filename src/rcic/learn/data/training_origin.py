@@ -81,7 +81,7 @@ def check_stains(meta: Mapping[str, Any], screen: Screen, source: str) -> None:
 def check_sites_are_there(sites: Sequence[int], screen: Screen, source: str) -> None:
     """Raise UserError if a network reads ``sites`` of a well that the screen does not have, or not any more."""
     if lacking := sorted(set(sites) - set(screen.spec.sites)):
-        known = ", ".join(map(str, screen.spec.sites))
+        known = ", ".join(map(screen.spec.site_name, screen.spec.sites))
         raise UserError(
             f"{source}: trained on sites {list(sites)} of a well, but {screen.spec.name} has no site {lacking[0]} "
             f"(only {known}); train it again"

@@ -43,9 +43,10 @@ def read_images(
     if rows.empty:
         raise UserError(f"{screen.root}: there is no well {well!r}{nearest(well, screen.wells['id_code'])}")
     if site is not None and site not in screen.spec.sites:
-        raise UserError(f"site is {site}, but {screen.spec.name} has {', '.join(map(str, screen.spec.sites))}")
+        known = ", ".join(map(screen.spec.site_name, screen.spec.sites))
+        raise UserError(f"site is {site}, but {screen.spec.name} has {known}")
     chosen = check_channels(channels or screen.spec.channel_numbers, screen.spec)
-    (found,) = sites_of(site_table(rows, [site or screen.spec.sites[0]]))
+    (found,) = sites_of(site_table(rows, [screen.spec.sites[0] if site is None else site]))
     is_packed = (screen.root / MARK).is_file()
     store = PackedStore(screen.root, screen.spec) if is_packed else open_files_once(screen)
     return store.read(found, chosen, size)
