@@ -46,20 +46,31 @@ def simulate(
     simulate_screen(preset, Path(out_dir), seed, workers, layout=layout)
 
 
-def folds(source: ScreenSource, out_dir: str = "csv", n_folds: int = 5, seed: int = 0) -> None:
-    """Write train_K.csv and valid_K.csv: folds by experiment, stratified by cell type.
+def folds(
+    source: ScreenSource,
+    out_dir: str = "csv",
+    n_folds: int | None = None,
+    seed: int = 0,
+    by: Literal["experiment", "plate", "replicate", "row", "well"] | None = None,
+) -> None:
+    """Write train_K.csv and valid_K.csv: folds by experiment, stratified by cell type, or by a smaller unit.
 
     Args:
         out_dir: where the tables go.
-        n_folds: the number of folds.
+        n_folds: the number of folds; 5, or as many as there are units, if not given.
         seed: the seed of the division.
+        by: what a fold holds out; if not given, the largest of these units of which two hold most treatments. A
+            replicate is the n-th well of each treatment; with replicate, row and well the batch effects of a plate are
+            on both sides.
     """
-    from rcic.screen.folds import write_folds
+    from rcic.screen.fold_units import PROVES
+    from rcic.screen.folds import folds_in, read_unit, write_folds
     from rcic.screen.table import read_screen
 
-    for note in write_folds(read_screen(source), out_dir, n_folds, seed):
+    for note in write_folds(read_screen(source), out_dir, n_folds, seed, by):
         print(note)
-    print(f"{out_dir}: train_K.csv and valid_K.csv of {n_folds} folds")
+    unit, count = read_unit(Path(out_dir)), len(folds_in(Path(out_dir)))
+    print(f"{out_dir}: train_K.csv and valid_K.csv of {count} folds by {unit}: {PROVES[unit]}")
 
 
 def audit(

@@ -172,7 +172,8 @@ def score(
         predict_root: where predict-all wrote.
         truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
             where these have the labels.
-        split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json).
+        split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json); these, too, if
+            the screen has no test wells.
         out_dir: where the file goes; PREDICT_ROOT if not given.
     """
     from rcic.decide.ladder import ladder_text
@@ -180,8 +181,8 @@ def score(
 
     result = score(source, predict_root, split, truth, options)
     print("\n".join([*result.notes, "", ladder_text(result.ladder), score_text(result)]))
-    path = Path(out_dir or predict_root) / ("ladder.json" if split == "test" else "ladder_valid.json")
-    facts = {"split": split, "predict_root": predict_root}
+    path = Path(out_dir or predict_root) / ("ladder.json" if result.split == "test" else "ladder_valid.json")
+    facts = {"split": result.split, "predict_root": predict_root}
     write_ladder(result, path, {**facts, "calibration": options.calibration, "sinkhorn": options.sinkhorn})
 
 
@@ -208,7 +209,7 @@ def channels(
 
     scores = channels(source, predict_root, split, truth, model_names)
     print("\n".join([*scores.notes, "", importance_text(scores.table)]))
-    name = "channels.csv" if split == "test" else "channels_valid.csv"
+    name = "channels.csv" if scores.split == "test" else "channels_valid.csv"
     write_channels(scores, Path(out_dir or predict_root) / name)
 
 

@@ -18,7 +18,13 @@ from rcic.decide.prediction import Prediction
 from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
-from rcic.ensemble.predictions import assumptions, inventory, read_predictions
+from rcic.ensemble.predictions import (
+    answered_split,
+    assumptions,
+    inventory,
+    read_predictions,
+    what_is_proven,
+)
 from rcic.errors import UserError, brief
 from rcic.files.record import Record, write_record, write_result
 from rcic.screen.layout import learn_groups
@@ -40,6 +46,8 @@ class Score:
     wells: pd.DataFrame  # of known truth: the screen's columns (label: the truth) and those of `Ladder.wells`
     origin: Record = field(default_factory=lambda: Record("ladder"))  # what it was made from
     assumed: tuple[str, ...] = ()  # what had to be assumed of the predictions
+    split: str = "test"  # whose wells were scored
+    proves: str = ""  # what accuracy on held-out wells proves, where they are no whole experiments
 
 
 class ChannelScores(NamedTuple):
@@ -48,6 +56,7 @@ class ChannelScores(NamedTuple):
     table: pd.DataFrame
     origin: Record
     notes: list[str]
+    split: str = "test"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +67,8 @@ class _Predicted:
     wells: pd.DataFrame
     truth: np.ndarray
     predictions: list[Prediction]
+    split: str
+    notes: list[str]  # on the split
 
 
 def score(
@@ -69,8 +80,9 @@ def score(
 ) -> Score:
     """Return the ladder on the test wells (truth from a file or the screen) or the held-out train wells.
 
-    With a calibration the ladder is the calibrated one, and the plain one gives the calibration error before. Raises
-    UserError where no truth is known, or for weights or a calibration that do not fit the models.
+    Without test wells those are the held-out ones. With a calibration the ladder is the calibrated one, and the plain
+    one gives the calibration error before. Raises UserError where no truth is known, or for weights or a calibration
+    that do not fit the models.
     """
     ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
@@ -84,7 +96,9 @@ def score(
     result = compute_ladder(mix)
     calibrated = result.calibration_error if mix.temperatures else None
     before = compute_ladder(Mix()).calibration_error if mix.temperatures else result.calibration_error
-    notes = inventory(predicted.predictions, n_wells, split, None if mix.temperatures else mix.weights) + mix_notes(mix)
+    notes = inventory(predicted.predictions, n_wells, predicted.split, None if mix.temperatures else mix.weights)
+    proves = what_is_proven(predicted.predictions)
+    notes += [*mix_notes(mix), *predicted.notes, *([proves] if proves else [])]
     wells = predicted.wells.assign(label=predicted.truth).join(
         result.wells.drop(columns=["experiment", "cell_type"]), how="inner"
     )
@@ -97,6 +111,8 @@ def score(
         wells=wells.reset_index(drop=True),
         origin=replace(origin, kind="ladder"),
         assumed=tuple(assumptions(predicted.predictions)),
+        split=predicted.split,
+        proves=proves,
     )
 
 
@@ -119,6 +135,7 @@ def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
         "calibration_error": {"before": score.calibration_error, "after": score.calibrated_error},
         "reliability": bins,
         "ladder": rows,
+        **({"proves": score.proves} if score.proves else {}),
     }
     write_record(path, score.origin, content)
 
@@ -145,8 +162,8 @@ def channels(
     names = {number: channel.name for number, channel in enumerate(predicted.screen.spec.channels, start=1)}
     origin = record_of(predicted.screen, predict_root, predicted.predictions)
     table = channel_importance(whole_shares, predicted.wells.iloc[known], names)
-    notes = inventory(predicted.predictions, len(predicted.wells), split)
-    return ChannelScores(table, replace(origin, kind="channels"), notes)
+    notes = inventory(predicted.predictions, len(predicted.wells), predicted.split) + predicted.notes
+    return ChannelScores(table, replace(origin, kind="channels"), notes, predicted.split)
 
 
 def write_channels(scores: ChannelScores, path: Path) -> None:
@@ -162,10 +179,13 @@ def _predicted(
     if truth and split != "test":
         raise UserError("--truth is for test wells; held-out wells (--split=valid) have their labels in the screen")
     screen = read_screen(data_root)
+    split, notes = answered_split(screen, split)
+    if truth and split != "test":
+        raise UserError(f"{screen.root}: the screen has no test wells, so --truth has no use")
     wells = screen.select("test" if split == "test" else "train", "treatment")
     labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
     predictions = read_predictions(predict_root, wells, screen, split, models, by_site=True)
-    return _Predicted(screen=screen, wells=wells, truth=labels, predictions=predictions)
+    return _Predicted(screen, wells, labels, predictions, split, notes)
 
 
 def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:

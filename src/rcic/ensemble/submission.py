@@ -44,6 +44,8 @@ def write_pseudo(
     a kept well is in a ``valid_{k}.csv`` of ``folds_dir`` (or there is none).
     """
     screen, out = decision.screen, Path(out_dir)
+    if screen.select("test", "treatment").empty:
+        raise UserError(f"{screen.root}: the screen has no test wells, so none can get a pseudo-label")
     held_out = sorted(Path(folds_dir).glob("valid_*.csv"))
     if not held_out:
         raise UserError(f"{folds_dir}: no valid_*.csv, which is needed to check that no validation well gets a label")

@@ -58,7 +58,7 @@ class ReportSources:
         """The ladders of all predictions on both splits where truth is known; the others are noted."""
         found, names = [], self._names
         for name, root in {names[root]: root for root in self._roots}.items():
-            for split in ("test", "valid"):
+            for split in ("test", "valid") if self.has_test_wells else ("valid",):
                 self.say(f"scores of {root}, {split}")
                 truth = self.given.options.truth if split == "test" else None
                 try:
@@ -68,6 +68,14 @@ class ReportSources:
                 else:
                     found.append(Scored(name, split, result))
         return found
+
+    @cached_property
+    def has_test_wells(self) -> bool:
+        """Whether the screen has test wells; that it has none is noted, once."""
+        if has := len(self.screen.select("test", "treatment")) > 0:
+            return has
+        self.note("The ladder on test wells", f"{self.screen.root}: the screen has no test wells")
+        return has
 
     @property
     def _roots(self) -> list[str]:
@@ -86,7 +94,8 @@ class ReportSources:
     @cached_property
     def decision(self) -> Decision | None:
         """The answers on test wells of unknown truth; None if there are none."""
-        if not self.given.options.predict_root or any(scored.split == "test" for scored in self.last):
+        is_known = not self.has_test_wells or any(scored.split == "test" for scored in self.last)
+        if not self.given.options.predict_root or is_known:
             return None
         try:
             return decide_predictions(self.given.data_root, self.given.options.predict_root[-1], self.given.ensemble)

@@ -50,7 +50,7 @@ def report_warnings(
     """Return the warnings, a sentence each; ``facts`` are the audit's, None without an audit."""
     warnings = [*_odd_runs(runs), *_odd_images(facts)]
     for scored in scores:
-        warnings += [f"{scored.label}: {note}." for note in scored.score.assumed]
+        warnings += [f"{scored.label}: {note}." for note in [*scored.score.assumed, scored.score.proves] if note]
         warnings += [*_odd_experiments(scored), *_odd_plates(scored)]
     warnings += _odd_confidence(scores)
     if groups.mixed_plates:

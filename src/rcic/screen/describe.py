@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from rcic.screen.design_checks import design_warnings, position_guesses
 from rcic.screen.layout import Groups, learn_groups, plates_with_missing_wells, repeated_layouts, rotations
 from rcic.screen.table import Screen
 
@@ -18,6 +19,7 @@ def describe(screen: Screen) -> dict[str, Any]:
     """
     groups = learn_groups(screen)
     short = plates_with_missing_wells(screen, groups)
+    guesses = position_guesses(screen)
     train, test = _counts(screen, "train"), _counts(screen, "test")
     positive = screen.wells.loc[screen.wells["well_type"] == "positive_control", "label"].nunique()
     return {
@@ -40,6 +42,10 @@ def describe(screen: Screen) -> dict[str, Any]:
         "missing_wells": [asdict(plate) for plate in short],
         "test_labels_known": screen.truth is not None,
         "plate_names": _plate_names(screen),
+        "label_by_position": {
+            guess.position: {"right": round(guess.right, 4), "chance": round(guess.chance, 4)} for guess in guesses
+        },
+        "warnings": design_warnings(screen, guesses),
     }
 
 
@@ -52,6 +58,8 @@ def describe_text(facts: dict[str, Any]) -> str:
         "Repeated layouts": _repeat_text(facts["repeated_layouts"]),
         "Missing wells": _missing_text(facts),
     }
+    if facts["warnings"]:
+        parts["Warnings"] = facts["warnings"]
     if facts["plate_names"]:
         parts["Plates by number"] = _names_text(facts["plate_names"])
     return "\n\n".join("\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in parts.items())
