@@ -13,7 +13,8 @@ class BrowseOptions:
         embed_member: the folder below EMBED_ROOT whose embeddings are compared, e.g. [1,2,3,4,5]/fold_0/NAME.
         truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
             where these have the labels.
-        audit_dir: where data audit wrote; without an audit bad images are not marked.
+        audit_dir: where data audit wrote; auto is audit in the screen's work folder. Without an audit bad images are
+            not marked.
         min_margin: nats; an answer with a smaller margin over the next allowed one is shown as unsure.
     """
 
@@ -21,5 +22,5 @@ class BrowseOptions:
     embed_root: str | None = None
     embed_member: str | None = None
     truth: str | None = None
-    audit_dir: str = "csv/audit"
+    audit_dir: str = "auto"
     min_margin: float = 1.0

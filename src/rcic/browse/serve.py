@@ -24,6 +24,7 @@ from rcic.pixels.audit.findings import Finding, Unaudited, read_findings
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
+from rcic.screen.work_dir import AUDIT_DIR, place_in
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def _refusal(host: str, port: int, error: OSError) -> str:
 def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
     """Return the audit's findings; without an audit an empty table, with a message."""
     try:
-        return read_findings(audit_dir, screen)
+        return read_findings(place_in(screen, audit_dir, AUDIT_DIR), screen)
     except Unaudited as reason:
         _log.info(f"bad images are not marked: {reason}")
         return pd.DataFrame(columns=list(Finding._fields))

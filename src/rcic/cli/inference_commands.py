@@ -131,8 +131,8 @@ def pseudo_label(
     source: ScreenSource,
     options: EnsembleOptions,
     predict_root: str,
-    out_dir: str = "csv/pseudo",
-    folds_dir: str = "csv",
+    out_dir: str = "auto",
+    folds_dir: str = "auto",
     min_margin: float = 0.0,
     share: float = 1.0,
 ) -> None:
@@ -140,20 +140,23 @@ def pseudo_label(
 
     Args:
         predict_root: where predict-all wrote.
-        out_dir: where the two files go.
-        folds_dir: the folds; a well of any validation fold is refused.
+        out_dir: where the two files go; auto is pseudo in the screen's work folder.
+        folds_dir: the folds; a well of any validation fold is refused. auto is the screen's work folder.
         min_margin: the least margin in nats of an answer over the next allowed one.
         share: the largest fraction of a plate's wells, e.g. 0.5, the surest first.
     """
     from rcic.ensemble.decision import decide_predictions
     from rcic.ensemble.submission import write_pseudo
+    from rcic.learn.data.stage_table import PSEUDO_RECORD
+    from rcic.screen.work_dir import FOLDS_DIR, PSEUDO_DIR, place_in, place_to_write
 
     decision = decide_predictions(source, predict_root, options)
-    audit = write_pseudo(decision, out_dir, folds_dir, min_margin, share)
+    folder = place_to_write(decision.screen, out_dir, PSEUDO_DIR, PSEUDO_RECORD, "pseudo-labels")
+    audit = write_pseudo(decision, folder, place_in(decision.screen, folds_dir, FOLDS_DIR), min_margin, share)
     print("\n".join(decision.notes))
     for reason, count in audit["reason"].value_counts().items():
         print(f"{count:7,} wells: {reason}")
-    print(f"{Path(out_dir) / 'pseudo.csv'}: {audit['kept'].sum():,} of {len(audit):,} test wells")
+    print(f"{folder / 'pseudo.csv'}: {audit['kept'].sum():,} of {len(audit):,} test wells")
 
 
 def score(

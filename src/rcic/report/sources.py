@@ -24,6 +24,7 @@ from rcic.report.training_runs import Run
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.table import Screen, read_screen
+from rcic.screen.work_dir import AUDIT_DIR, place_in
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ class ReportSources:
                 else:
                     found.append(Scored(name, split, result))
         return found
+
+    @property
+    def audit_dir(self) -> Path | None:
+        """The folder of the audit, None if none is to be shown."""
+        given = self.given.options.audit_dir
+        return place_in(self.screen, given, AUDIT_DIR) if given else None
 
     @cached_property
     def has_test_wells(self) -> bool:
@@ -140,8 +147,8 @@ class ReportSources:
     def verdicts(self) -> list[Verdict]:
         """The quick verdicts on everything that the report shows; [] if there is no result."""
         options = self.given.options
-        roots = [*options.predict_root, *([options.log_root] if options.log_root else []), options.audit_dir]
-        present = [root for root in roots if Path(root).exists()]
+        roots = [*map(Path, options.predict_root), *([Path(options.log_root)] if options.log_root else [])]
+        present = [root for root in [*roots, *([self.audit_dir] if self.audit_dir else [])] if root.exists()]
         try:
             return check_results(present, source=as_source(self.given.data_root)) if present else []
         except UserError:

@@ -207,6 +207,8 @@ class ScreenSpec:
         assignment: constraint on a plate's predictions: each label once; each at most as often as on train plates (or
             as replicates); or none.
         replicates: most wells of one label on a plate; default: learnt from the train plates.
+        work_dir: folder of audit, folds, pseudo-labels and levels, unless --work_dir is given; default: work/ and the
+            screen's name.
     """
 
     name: str = ""
@@ -223,6 +225,7 @@ class ScreenSpec:
     groups: Literal["learn", "none"] = "learn"
     assignment: Literal["one-to-one", "capacity", "none"] = "capacity"
     replicates: int | None = None
+    work_dir: str | None = None
 
     @property
     def shape(self) -> Position:

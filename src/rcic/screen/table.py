@@ -43,6 +43,7 @@ class Screen:
         default_factory=dict
     )
     spec_file: str | None = None  # the screen spec that was named, if one was
+    given_work_dir: str | None = None  # the work folder that was named, if one was (rcic.screen.work_dir)
 
     @property
     def source_facts(self) -> dict[str, str | None]:
@@ -52,8 +53,8 @@ class Screen:
     @property
     def flags(self) -> str:
         """The flags that name this screen on a command line, for the remedy in a message."""
-        words = ["--data_root", str(self.root), *([] if self.spec_file is None else ["--screen", self.spec_file])]
-        return shlex.join(words)
+        given = {"--data_root": str(self.root), "--screen": self.spec_file, "--work_dir": self.given_work_dir}
+        return shlex.join(word for flag, value in given.items() if value is not None for word in (flag, value))
 
     def barcode(self, experiment: str, plate: int) -> str:
         """Return the plate's name in the tables and image files."""
@@ -147,6 +148,7 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
         spec=spec,
         barcodes=_barcodes(entries),
         spec_file=as_source(data_root).screen,
+        given_work_dir=as_source(data_root).work_dir,
     )
 
 

@@ -16,6 +16,7 @@ from rcic.learn.config.settings import Config
 from rcic.screen.fold_units import WITHIN_PLATES, FoldUnit, units_of
 from rcic.screen.folds import check_folds, read_unit
 from rcic.screen.table import Screen, read_wells, with_numbers
+from rcic.screen.work_dir import FOLDS_DIR, PSEUDO_DIR, place_in
 
 PSEUDO_TABLE, PSEUDO_RECORD = "pseudo.csv", "pseudo.json"
 
@@ -62,9 +63,9 @@ def stage_table(screen: Screen, config: Config) -> StageTable:
     if config.stage == "control":
         table = _control(screen, config.train.seed)
     else:
-        table = _full(screen, Path(config.data.folds_dir), config.data.fold)
+        table = _full(screen, place_in(screen, config.data.folds_dir, FOLDS_DIR), config.data.fold)
     if config.stage == "pseudo":
-        table = _with_pseudo(screen, table, Path(config.data.pseudo_dir))
+        table = _with_pseudo(screen, table, place_in(screen, config.data.pseudo_dir, PSEUDO_DIR))
     if config.stage != "control" and config.data.controls == "classes":
         table = _with_controls(screen, table)
     return _of_cell_types(screen, table, config) if config.data.cell_types else table
