@@ -8,6 +8,7 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.files.record import read_record
+from rcic.screen.describe import describe
 from rcic.screen.fold_units import PROVES, UNITS, held_out_unit, honest_unit, units_of
 from rcic.screen.folds import fold_of_wells, folds_in, make_folds, read_unit, write_folds
 from rcic.screen.source import ScreenSource
@@ -22,6 +23,12 @@ tables: [{file: wells.csv}]
 columns: {experiment: null, plate: null, label: dose}
 well_types: {skip: [outside]}
 """
+
+REAL = (
+    SBS96.replace("wells.csv", "1049_Metadata.csv")
+    .replace("plate: null, label: dose", "plate: null, well: null, row: Row, column: Column, label: SBS_Doses")
+    .replace("well_types: {skip: [outside]}\n", "")
+)
 
 
 def plates(*shape: tuple[str, int], labels: str = "xyz", replicates: int = 1) -> pd.DataFrame:
@@ -123,22 +130,18 @@ def test_folds_of_dated_batches_are_whole_ones(case, tmp_path):
     assert folds_in(tmp_path) == (0, 1) and read_unit(tmp_path) == "experiment"
 
 
-def test_a_row_of_the_real_plate_is_a_replicate(shared_data, tmp_path):
-    rows = pd.read_csv(shared_data / "sbs96" / "1049_Metadata.csv", header=None, dtype=str)
-    wells = pd.DataFrame(
-        [(f"{row}{column:02}", str(column)) for row, column in itertools.product("ABCD", range(1, 13))]
-    )
-    assert len(rows) >= len(wells)
-    wells.set_axis(["well", "dose"], axis=1).replace({"dose": {"12": "outside"}}).to_csv(
-        tmp_path / "wells.csv", index=False
-    )
-    (tmp_path / "screen.yml").write_text(SBS96)
+def test_a_row_of_the_real_plate_has_every_dose(shared_data, tmp_path):
+    table = (shared_data / "sbs96" / "1049_Metadata.csv").read_text()
+    (tmp_path / "1049_Metadata.csv").write_text(table)
+    (tmp_path / "screen.yml").write_text(REAL)
     screen = read_screen(ScreenSource(str(tmp_path)))
-    assert set(screen.wells["id_code"].str[:8]) == {"sbs96_1_"} and len(screen.wells) == 44
-    for by in ("row", "replicate", None):
-        folds = written(screen, tmp_path / str(by), None, 0, by)
-        assert [sorted(valid["label"]) for _, valid in folds] == [list(range(11))] * 4
-        assert all(valid["well"].str[0].nunique() == 1 for _, valid in folds)
+    assert set(screen.wells["id_code"].str[:8]) == {"sbs96_1_"} and len(screen.wells) == 96
+    assert screen.classes == tuple(map(str, range(11))) and honest_unit(screen.wells) == "replicate"
+    folds = written(screen, tmp_path / "row", 4, 0, "row")
+    assert [sorted({*valid["label"]}) for _, valid in folds] == [list(range(11))] * 4
+    assert all(valid["well"].str[0].nunique() == 2 and len(valid) == 24 for _, valid in folds)
+    (line,) = describe(screen)["warnings"]
+    assert line.startswith("the label can be read off the column: in 83% of the wells")
 
 
 def test_a_treatment_in_one_fold_only_is_told(tmp_path):
