@@ -20,10 +20,10 @@ SHM_SIZE ?= 8g
 QUICK := tests/test_architecture.py tests/screen tests/decide tests/schema tests/ensemble
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cluster demo test test-quick test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop test-docker clean
+.PHONY: help install install-cluster install-profiles demo test test-quick test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop test-docker clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: $(INSTALLED)  ## set up .venv with everything in requirements.txt
 
@@ -38,6 +38,9 @@ $(INSTALLED): requirements.txt
 
 install-cluster: $(INSTALLED)  ## Ray and submitit, for --launcher=ray and --launcher=slurm
 	$(RUN) -m pip install --quiet --requirement requirements-cluster.txt
+
+install-profiles: $(INSTALLED)  ## copairs, for mean average precision in score --embed_root
+	$(RUN) -m pip install --quiet --requirement requirements-profiles.txt
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two cores
 	@bash bin/demo.sh

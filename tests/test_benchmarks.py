@@ -4,7 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from rcic.learn.config.resolve import parse_overrides, read_config
 from rcic.schema.convert import flat, to_plain
@@ -206,3 +208,37 @@ def test_what_a_machine_lacks_is_named(monkeypatch):
     monkeypatch.setattr(gpu_needs, "is_there", lambda module: module != "cv2")
     monkeypatch.setattr(gpu_needs, "version", lambda package: "1.15.0")
     assert gpu_needs.lacking() == ["opencv-python-headless", "accelerate==0.34.2"]
+
+
+@pytest.fixture
+def baseline(monkeypatch):
+    """Return sbs96_baseline.py as a module."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import sbs96_baseline
+
+    yield sbs96_baseline
+    sys.modules.pop("sbs96_baseline")
+
+
+def test_a_palette_that_is_no_grey_ramp_is_not_read(baseline, tmp_path):
+    image, ramp = np.arange(256, dtype=np.uint8).reshape(16, 16), np.tile(257 * np.arange(256, dtype=np.uint16), (3, 1))
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="palette", colormap=ramp)
+    assert np.array_equal(baseline.read_grey(tmp_path / "a.tif"), image)
+    tifffile.imwrite(tmp_path / "b.tif", image, photometric="palette", colormap=ramp[:, ::-1])
+    with pytest.raises(ValueError, match=r"b\.tif: its palette is no grey ramp"):
+        baseline.read_grey(tmp_path / "b.tif")
+
+
+def test_a_threshold_lies_between_two_levels(baseline):
+    image = np.array([[10] * 30 + [12] * 30 + [200] * 20], np.uint8)
+    assert 12 <= baseline.threshold(image) < 200
+    assert baseline.correlations(image, 255 - image)[0] == pytest.approx(-1)
+
+
+def test_what_one_number_a_well_says_of_the_dose(baseline, shared_data):
+    """Others reach 0.86 on the whole plate with such a correlation; half of it is here."""
+    table = baseline.wells(shared_data / "sbs96")
+    assert len(table) == 48 and table["dose"].nunique() == 11
+    said = baseline.lines(table)
+    assert said[1] == "GFP/DNA correlation of the whole image: Spearman 0.88 with the dose (rows 0.86 to 0.92)"
+    assert said[2].startswith("GFP/DNA correlation of the pixels of cells: Spearman 0.89 with the dose")

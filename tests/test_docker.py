@@ -87,6 +87,7 @@ MADE = [
     "src/.ruff_cache/a", "bin/.a", "configs/.ipynb_checkpoints/a", "notes.txt", "shared/data/a.png",
     "tests/test_docker.py", "benchmarks/speed.py", "docs/README.md", "docker/run.sh", "docker/try.sh",
     "requirements-cluster.txt",
+    "requirements-profiles.txt",
 ]
 # fmt: on
 

@@ -192,7 +192,32 @@ def test_the_printed_ladder() -> None:
         "RPE-01      4     50.00       62.50         50.00      -      100.00      100.00",
         "",
         "Plates matched to their group: 2 of 2",
+        "",
+        "assignment, 95 % intervals by 10,000 draws of whole experiments or plates:",
+        "all  100.0 % (no interval: 2 plates are too few, 3 are needed)",
     ]
+
+
+def test_every_accuracy_has_an_interval_or_says_why_not() -> None:
+    plates = {(f"{cell_type}-0{number}", 1): 4 for cell_type in ("HUVEC", "RPE") for number in (1, 2, 3)}
+    wells = wells_of(plates | {("U2OS-01", plate): 4 for plate in (1, 2)})
+    truth = np.arange(len(wells)) % 4
+    said = np.where(np.arange(len(wells)) % 4 < np.arange(len(wells)) // 4 % 4, truth, (truth + 1) % 4)
+    groups = groups_of((4,), ((0,),), capacity=4)
+    result = ladder([Prediction(Member(A, 0, "tiny"), says(*said))], wells, truth, groups)
+    rows = result.table.set_index(["rung", "value"])
+    everyone = rows.loc[("assignment", "all")]
+    assert result.last_rung == "assignment" and (everyone["unit"], everyone["clusters"]) == ("experiment", 7)
+    assert everyone["low"] < everyone["accuracy"] < everyone["high"] and everyone["no_interval"] == ""
+    assert rows.loc[("assignment", "HUVEC"), ["unit", "clusters"]].tolist() == ["experiment", 3]
+    assert rows.loc[("assignment", "U2OS"), "no_interval"] == "2 plates are too few, 3 are needed"
+    assert rows.loc[("assignment", "RPE-01"), "no_interval"] == "1 plate is too few, 3 are needed"
+    assert rows.loc[("folds", "all"), "no_interval"] == "no wells"
+    printed = ladder_text(result).splitlines()
+    assert printed[-4] == f"all    {result.interval().text()} of 7 experiments"
+    assert printed[-1].startswith("U2OS   ") and printed[-1].endswith(
+        "(no interval: 2 plates are too few, 3 are needed)"
+    )
 
 
 def test_wrong_input() -> None:

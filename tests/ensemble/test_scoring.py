@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from rcic.decide.intervals import INTERVAL_COLUMNS
 from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.scoring import channels, score, write_channels, write_ladder
 from rcic.ensemble.submission import write_submission
@@ -68,6 +69,17 @@ def test_the_score_of_held_out_wells(data, root, tmp_path):
     assert told.notes[-1] == "  8 of 8 train wells are held out by one of them"
     write_ladder(told, tmp_path / "ladder.json", {"split": "valid"})
     content = json.loads((tmp_path / "ladder.json").read_text())
+    assert content["accuracy"] == {
+        **{"rung": "assignment", "value": 100, "low": None, "high": None, "unit": "plate", "clusters": 4},
+        "no_interval": "all 4 plates have the same value",
+    }
+    assert (content["interval"]["level"], content["interval"]["resamples"], content["interval"]["seed"]) == (
+        0.95,
+        10000,
+        0,
+    )
+    one_site = next(row for row in content["ladder"] if (row["rung"], row["scope"]) == ("both sites", "all"))
+    assert one_site.keys() == {"rung", "scope", "value", "accuracy", "n_wells", *INTERVAL_COLUMNS}
     assert (content["split"], content["plates"], content["chance"]) == ("valid", {"matched": 4, "known": 4}, 25)
     assert {row["accuracy"] for row in content["ladder"] if row["rung"] == "folds"} == {None}
     record = read_record(tmp_path / "ladder.json", "ladder")

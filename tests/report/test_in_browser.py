@@ -86,8 +86,8 @@ def test_every_chart_has_its_numbers_and_a_file(opened):
         figure.locator("a.csv").click()
     text = download.value.path().read_text()
     assert download.value.suggested_filename == "ladder.csv"
-    assert text.startswith("predictions,scope,value,rung,accuracy,n_wells\n")
-    assert '"out, test wells",all,all,assignment,100,2\n' in text
+    assert text.startswith("predictions,scope,value,rung,accuracy,n_wells,low,high,unit,clusters,no_interval\n")
+    assert '"out, test wells",all,all,assignment,100,2,' in text
 
 
 def test_dark_and_light(opened):

@@ -53,18 +53,22 @@ def _retrained(record: Record) -> str:
 
 
 def _embedded_again(record: Record) -> str:
-    """Return which embeddings of the scores of neighbours are others by now, "" if none is or can be found."""
-    for path in _embeddings(record):
+    """Return which embeddings that a result was made from are others by now, "" if none is or can be found."""
+    for path, digest in _embeddings(record).items():
         now = read_record(path, "embedding") if path.exists() else None
-        if now is not None and now.digest != record.made_from["embeddings"][path.with_suffix(".npy").name]:
+        if now is not None and now.digest != digest:
             return f"{path}: was embedded again since"
     return ""
 
 
-def _embeddings(record: Record) -> list[Path]:
-    """Return the records of the embeddings that scores of neighbours were made from."""
-    folder = Path(str(record.facts.get("embed_folder", "")))
-    return [(folder / name).with_suffix(".json") for name in record.made_from.get("embeddings", {})]
+def _embeddings(record: Record) -> dict[Path, str]:
+    """Return the records of the embeddings that a result was made from -> their digests then.
+
+    Scores of neighbours are made from those of one folder, ladders and retrieval from those of a root.
+    """
+    folder = Path(str(record.facts.get("embed_folder") or record.facts.get("embed_root") or ""))
+    known = record.made_from.get("embeddings", {})
+    return {(folder / name).with_suffix(".json"): digest for name, digest in known.items()}
 
 
 def _other_screen(known: KnownSources, record: Record, screen: Screen) -> str:
@@ -124,6 +128,8 @@ def _of_predictions(known: KnownSources, path: Path, record: Record) -> str:
             return why
     if calibrated and (fitted := record.facts.get("calibration")) and _is_other(Path(fitted), calibrated):
         return f"{fitted}: was fitted again since, or is not there any more"
+    if again := _embedded_again(record):
+        return again
     screen = known.screen(record)
     if screen is None or "classes" not in record.made_from:  # of versions 0.1 and 0.2
         return ""
@@ -167,6 +173,7 @@ CHAINS: Mapping[str, Chain] = {
     "submission": _of_predictions,
     "channels": _of_predictions,
     "ladder": _of_predictions,
+    "retrieval": _of_predictions,
     "report": _of_predictions,
 }
 
@@ -179,7 +186,11 @@ def input_records(path: Path, record: Record) -> list[Path]:
     if record.kind in ("prediction", "embedding"):
         return [*([Path(str(facts["run_folder"])) / RUN] if facts.get("run_folder") else []), *_embeddings(record)]
     predictions = [path for paths in _prediction_records(path, record).values() for path in paths]
-    return [*predictions, *([Path(str(facts["calibration"]))] if facts.get("calibration") else [])]
+    return [
+        *predictions,
+        *_embeddings(record),
+        *([Path(str(facts["calibration"]))] if facts.get("calibration") else []),
+    ]
 
 
 def _training_inputs(folder: Path, log_root: Path) -> list[Path]:

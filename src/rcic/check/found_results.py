@@ -16,7 +16,7 @@ from rcic.screen.folds import FOLDS
 KINDS_BY_NAME = {  # pattern of a record's name -> kind of the result
     re.escape(RUN): "training",
     r"pred_(test|valid)\.json": "prediction",
-    r"emb_(train|valid|test)\.json": "embedding",
+    r"emb_(train|valid|test|controls)\.json": "embedding",
     re.escape(REPORT): "audit",
     re.escape(FOLDS): "folds",
     re.escape(MARK): "packed screen",
@@ -25,6 +25,7 @@ KINDS_BY_NAME = {  # pattern of a record's name -> kind of the result
     r"submission\.json": "submission",
     r"channels(_valid)?\.json": "channels",
     r"ladder(_valid)?\.json": "ladder",
+    r"retrieval(_valid)?\.json": "retrieval",
     r"[^.].*\.html": "report",
 }
 _LONE = re.compile(r"(pred|emb)_\w+\.npy|submission\.csv|pseudo\.csv")
@@ -61,8 +62,8 @@ def _below(root: Path) -> Iterator[FoundResult]:
             if _HALF.fullmatch(name):
                 yield FoundResult(folder / name, "leftover")
                 folders.remove(name)
-            elif name == "images.zarr":
-                folders.remove(name)  # its checksums stand in packed.json
+            elif name.endswith(".zarr"):
+                folders.remove(name)  # images; the checksums of a packed screen stand in packed.json
         for name in names:
             yield from _in_folder(folder, name, present)
 

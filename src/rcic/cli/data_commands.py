@@ -144,6 +144,7 @@ def pack(
     workers: int | None = None,
     verify: bool = False,
     part: str | None = None,
+    format: Literal["packed", "ome-zarr"] = "packed",
 ) -> None:
     """Convert a screen's image files into a packed screen, quicker to read; OUT_DIR is then a data root of its own.
 
@@ -153,6 +154,7 @@ def pack(
         workers: threads that read and compress; as many as there are cores if not given.
         verify: compare every packed image with its file afterwards.
         part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
+        format: packed (smallest, few files) or ome-zarr (an OME-Zarr plate for each plate, for other programs, too).
     """
     for size in sizes:
         check_least("--sizes", size, 16)
@@ -163,10 +165,10 @@ def pack(
     from rcic.pixels.packed.pack_screen import pack, pack_shard
 
     if shard is not None:
-        pack_shard(source, out_dir, sizes, threads, verify, shard)
+        pack_shard(source, out_dir, sizes, threads, verify, shard, format)
     else:
         jobs = ShardJobs(own_words((*LAUNCH_FLAGS, "verify")), launch, Path(out_dir) / JOBS)
-        pack(source, out_dir, sizes, threads, verify, jobs)
+        pack(source, out_dir, sizes, threads, verify, jobs, format)
 
 
 COMMANDS = (describe, simulate, folds, audit, spec, levels, pack)

@@ -47,7 +47,7 @@ def embed_all(
     model_root: str,
     model_name: tuple[str, ...],
     out_dir: str,
-    splits: tuple[Literal["train", "valid", "test"], ...] = ("train", "valid", "test"),
+    splits: tuple[Literal["train", "valid", "test", "controls"], ...] = ("train", "valid", "test", "controls"),
     part: str | None = None,
 ) -> None:
     """Write OUT_DIR/[1,2,3,4,5]/fold_K/MODEL/emb_train.npy ... for every trained member; existing ones are skipped.
@@ -56,7 +56,8 @@ def embed_all(
         model_root: the run folders of a stage, e.g. logs/full.
         model_name: the architecture, or several: a,b; NAME@ for all cell types' own models of that name.
         out_dir: where the embeddings go.
-        splits: train for the wells each member was trained on, valid for its held-out wells, test.
+        splits: train for the wells each member was trained on, valid for its held-out wells, test, and controls for
+            the controls of all plates.
         part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
     """
     shard = read_shard(part, launch)
@@ -166,6 +167,7 @@ def score(
     truth: str | None = None,
     split: Literal["test", "valid"] = "test",
     out_dir: str | None = None,
+    embed_root: str | None = None,
 ) -> None:
     """Print the ladder of accuracies, one site to assignment, and write it as OUT_DIR/ladder.json.
 
@@ -178,15 +180,25 @@ def score(
         split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json); these, too, if
             the screen has no test wells.
         out_dir: where the file goes; PREDICT_ROOT if not given.
+        embed_root: where embed-all wrote: controls and replicates are scored, too, and retrieval.csv is written.
     """
     from rcic.decide.ladder import ladder_text
-    from rcic.ensemble.scoring import score, score_text, write_ladder
+    from rcic.ensemble.scoring import score, score_text, with_embeddings, write_ladder
 
     result = score(source, predict_root, split, truth, options)
     print("\n".join([*result.notes, "", ladder_text(result.ladder), score_text(result)]))
-    path = Path(out_dir or predict_root) / ("ladder.json" if result.split == "test" else "ladder_valid.json")
-    facts = {"split": result.split, "predict_root": predict_root}
-    write_ladder(result, path, {**facts, "calibration": options.calibration, "sinkhorn": options.sinkhorn})
+    out, end = Path(out_dir or predict_root), "" if result.split == "test" else "_valid"
+    facts: dict[str, object] = {"split": result.split, "predict_root": predict_root, "embed_root": embed_root}
+    facts |= {"calibration": options.calibration, "sinkhorn": options.sinkhorn}
+    if embed_root is not None:
+        from rcic.profiles.profile_scores import profile_scores, profile_text, write_retrieval
+
+        profiles = profile_scores(source, embed_root, result.split, truth, options.model_names)
+        print(f"\n{profile_text(profiles)}")
+        result, facts = with_embeddings(result, profiles.origin), facts | profiles.plain()
+        if len(profiles.retrieval):
+            write_retrieval(profiles, out / f"retrieval{end}.csv")
+    write_ladder(result, out / f"ladder{end}.json", facts)
 
 
 def channels(

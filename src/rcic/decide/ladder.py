@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.blend import Mix, log_softmax
+from rcic.decide.intervals import INTERVAL_COLUMNS, LEVEL, RESAMPLES, Interval, mean_intervals
 from rcic.decide.ladder_rungs import BOTH_SITES, RUNGS, blended_shares, decided_shares, existing
 from rcic.decide.prediction import Prediction, model_of
 from rcic.decide.reliability import expected_calibration_error, reliability
-from rcic.errors import UserError
+from rcic.errors import UserError, plural
 from rcic.screen.layout import Groups
 
+PLACE = ("experiment", "cell_type", "plate")  # columns of `Ladder.wells` that are the screen's
 _IF_THERE = ("TTA", "models")  # rungs that are omitted where they do not exist
 
 
@@ -20,7 +22,9 @@ _IF_THERE = ("TTA", "models")  # rungs that are omitted where they do not exist
 class Ladder:
     """Accuracies by rung, the number of plates matched to the right group, and the reliability of the confidence."""
 
-    table: pd.DataFrame  # rung, scope ("all", "cell_type", "experiment"), value, accuracy (%), n_wells
+    table: (
+        pd.DataFrame
+    )  # rung, scope ("all", "cell_type", "experiment"), value, accuracy (%), n_wells, INTERVAL_COLUMNS
     chance: float  # accuracy of a guess among all classes, %
     plates_matched: int
     plates_known: int  # plates whose group is known from the truth; 0 if there is only one group
@@ -28,6 +32,26 @@ class Ladder:
     calibration_error: float  # expected, 0..1, of the assignment's answers
     wells: pd.DataFrame  # of the known wells, by row number: each rung's share, `first`, `answer`, `confidence`
     plates: pd.DataFrame  # as `match_groups` returns it, and `true_group`, NaN where unknown
+
+    @property
+    def last_rung(self) -> str:
+        """The last rung that exists: the accuracy to quote."""
+        rows = self.table[(self.table["scope"] == "all") & (self.table["n_wells"] > 0)]
+        return str(rows["rung"].iloc[-1])
+
+    def interval(self, rung: str | None = None, scope: str = "all", value: str = "all") -> Interval:
+        """Return the accuracy (%) of a rung (default: the last) with its interval. Raises KeyError without such a row.
+
+        ``scope`` is all, cell_type or experiment, and ``value`` is its name.
+        """
+        table = self.table
+        rows = table[
+            (table["rung"] == (rung or self.last_rung)) & (table["scope"] == scope) & (table["value"] == value)
+        ]
+        if rows.empty:
+            raise KeyError(f"{rung}, {scope} {value}")
+        accuracy, *fields = rows.iloc[0][["accuracy", *INTERVAL_COLUMNS]]
+        return Interval(float(accuracy), *fields)
 
 
 def ladder(
@@ -58,7 +82,7 @@ def ladder(
             subset = wells.iloc[rows]
             blends, logits = blended_shares(predictions, rows, truth, mix)
             decisions, matched = decided_shares(log_softmax(logits), subset, truth[rows], groups, sinkhorn)
-            shares.append(subset[["experiment", "cell_type"]].assign(**blends, **decisions)[truth[rows] >= 0])
+            shares.append(subset[list(PLACE)].assign(**blends, **decisions)[truth[rows] >= 0])
             plates.append(matched.assign(true_group=_true_groups(matched, subset, truth[rows], groups)))
     if not shares:
         raise UserError("the truth of no predicted well is known, so nothing can be scored")
@@ -82,13 +106,29 @@ def ladder(
 
 
 def ladder_text(ladder: Ladder) -> str:
-    """Return the ladder as text: rungs by cell type, experiments by rung, plates; "-": absent."""
+    """Return the ladder as text: rungs by cell type, experiments by rung, plates, intervals; "-": absent."""
     experiments = ladder.table["scope"] == "experiment"
     lines = [f"Accuracy in % of wells (chance {ladder.chance:.2f})", ""]
     lines += [*_aligned(_wide(ladder.table[~experiments]).T), "", *_aligned(_wide(ladder.table[experiments]))]
     if ladder.plates_known:
         lines += ["", f"Plates matched to their group: {ladder.plates_matched} of {ladder.plates_known}"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_interval_lines(ladder)])
+
+
+def _interval_lines(ladder: Ladder) -> list[str]:
+    """Return the accuracy of the last rung with its interval, for all wells and each cell type."""
+    rows = ladder.table[(ladder.table["rung"] == ladder.last_rung) & (ladder.table["n_wells"] > 0)]
+    cell_types = list(rows["value"][rows["scope"] == "cell_type"])
+    named = {"all": ladder.interval()}
+    if len(cell_types) > 1:
+        named |= {name: ladder.interval(None, "cell_type", name) for name in cell_types}
+    width = max(map(len, named))
+    head = f"{ladder.last_rung}, {100 * LEVEL:.0f} % intervals by {RESAMPLES:,} draws of whole experiments or plates:"
+    return [head, *(f"{name:{width}}  {found.text()}{_drawn_from(found)}" for name, found in named.items())]
+
+
+def _drawn_from(interval: Interval) -> str:
+    return "" if interval.no_interval else f" of {plural(interval.clusters, interval.unit)}"
 
 
 def _check(
@@ -123,15 +163,17 @@ def _true_groups(matched: pd.DataFrame, wells: pd.DataFrame, truth: np.ndarray, 
 
 
 def _table(shares: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
-    """Return the ladder's table from the wells' shares (columns experiment, cell_type and the rungs)."""
+    """Return the ladder's table from the wells' shares (columns of PLACE and the rungs)."""
     rows = []
+    shown = [rung for rung in RUNGS if rung in rungs or rung not in _IF_THERE]
+    absent = [rung for rung in shown if rung not in rungs]
     for scope in ("all", "cell_type", "experiment"):
         for value, subset in shares.assign(all="all").groupby(scope):
-            for rung in RUNGS:
-                known = subset[rung].dropna() if rung in rungs else subset[rung].iloc[:0]
-                if rung in rungs or rung not in _IF_THERE:
-                    rows.append((rung, scope, value, 100 * known.mean(), len(known)))
-    return pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells"])
+            known = subset[shown].assign(**dict.fromkeys(absent, np.nan))
+            for rung, found in zip(shown, mean_intervals(known.to_numpy(np.float64), subset), strict=True):
+                n_wells = int(known[rung].notna().sum())
+                rows.append((rung, scope, value, 100 * found.value, n_wells, *found.scaled(100).columns.values()))
+    return pd.DataFrame(rows, columns=["rung", "scope", "value", "accuracy", "n_wells", *INTERVAL_COLUMNS])
 
 
 def _wide(table: pd.DataFrame) -> pd.DataFrame:

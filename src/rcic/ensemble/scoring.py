@@ -12,9 +12,11 @@ import pandas as pd
 
 from rcic.decide.blend import Mix
 from rcic.decide.channels import channel_importance
-from rcic.decide.ladder import Ladder, ladder
+from rcic.decide.dose_metrics import DoseScore, dose_score, dose_text, expected_steps
+from rcic.decide.intervals import METHOD
+from rcic.decide.ladder import PLACE, Ladder, ladder
 from rcic.decide.ladder_rungs import shares_by_channels
-from rcic.decide.prediction import Prediction
+from rcic.decide.prediction import Prediction, blend_members
 from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
@@ -48,6 +50,7 @@ class Score:
     assumed: tuple[str, ...] = ()  # what had to be assumed of the predictions
     split: str = "test"  # whose wells were scored
     proves: str = ""  # what accuracy on held-out wells proves, where they are no whole experiments
+    dose: DoseScore | None = None  # if the screen spec says that labels are doses
 
 
 class ChannelScores(NamedTuple):
@@ -99,9 +102,7 @@ def score(
     notes = inventory(predicted.predictions, n_wells, predicted.split, None if mix.temperatures else mix.weights)
     proves = what_is_proven(predicted.predictions)
     notes += [*mix_notes(mix), *predicted.notes, *([proves] if proves else [])]
-    wells = predicted.wells.assign(label=predicted.truth).join(
-        result.wells.drop(columns=["experiment", "cell_type"]), how="inner"
-    )
+    wells = predicted.wells.assign(label=predicted.truth).join(result.wells.drop(columns=[*PLACE]), how="inner")
     origin = record_of(predicted.screen, predict_root, predicted.predictions, ensemble.calibration)
     return Score(
         ladder=result,
@@ -113,23 +114,50 @@ def score(
         assumed=tuple(assumptions(predicted.predictions)),
         split=predicted.split,
         proves=proves,
+        dose=_dose_score(predicted, result, mix),
     )
 
 
+def _dose_score(predicted: _Predicted, ladder: Ladder, mix: Mix) -> DoseScore | None:
+    """Return how far the ladder's answers are off, None unless labels are doses."""
+    doses = predicted.screen.doses
+    if doses is None:
+        return None
+    rows, n_wells = ladder.wells.index.to_numpy(), len(predicted.wells)
+    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    expected = [
+        expected_steps(blend_members(predicted.predictions, block, n_wells, mix), predicted.truth[block], doses)
+        for block in blocks
+    ]
+    answers = ladder.wells["answer"].to_numpy(np.int64)
+    return dose_score(predicted.wells.iloc[rows], predicted.truth[rows], answers, np.concatenate(expected), doses)
+
+
 def score_text(score: Score) -> str:
-    """Return the calibration error of the assignment's answers as a line."""
+    """Return how far doses are off, if labels are doses, and the calibration error of the assignment's answers."""
     line = f"Expected calibration error of the answers' confidence: {100 * score.calibration_error:.2f} %"
-    if score.calibrated_error is None:
-        return line
-    return f"{line} uncalibrated, {100 * score.calibrated_error:.2f} % calibrated"
+    if score.calibrated_error is not None:
+        line += f" uncalibrated, {100 * score.calibrated_error:.2f} % calibrated"
+    return line if score.dose is None else f"{dose_text(score.dose)}\n{line}"
+
+
+def with_embeddings(score: Score, profiles: Record) -> Score:
+    """Return a score whose record names the embeddings of a record of profiles, too."""
+    origin = score.origin
+    made_from = {**origin.made_from, "embeddings": profiles.made_from["embeddings"]}
+    facts = {**origin.facts, "embed_root": profiles.facts["embed_root"]}
+    return replace(score, origin=replace(origin, made_from=made_from, facts=facts))
 
 
 def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
-    """Write a ladder as JSON: ``facts``, chance, plates, calibration error and its bins, and the table's rows."""
+    """Write a ladder as JSON: ``facts``, accuracy, chance, plates, calibration error and its bins, the table's rows."""
     result = score.ladder
     rows, bins = (json.loads(table.to_json(orient="records")) for table in (result.table, result.reliability))
     content = {
         **facts,
+        "accuracy": {"rung": result.last_rung, **result.interval().plain()},
+        "interval": METHOD,
+        "dose": None if score.dose is None else score.dose.plain(),
         "chance": result.chance,
         "plates": {"matched": result.plates_matched, "known": result.plates_known},
         "calibration_error": {"before": score.calibration_error, "after": score.calibrated_error},

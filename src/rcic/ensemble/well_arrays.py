@@ -49,7 +49,7 @@ def _codes(path: Path, row_of: pd.Series, split: str) -> list[str]:
         raise UserError(f"{path}: no such file, so the rows of the .npy beside it are unknown (one column: id_code)")
     rows = read_rows(path, ["id_code"], others=None)
     unknown, twice = ~rows["id_code"].isin(row_of.index), rows["id_code"].duplicated()
-    kind = split if split == "test" else "train"
+    kind = {"test": "test", "controls": "control"}.get(split, "train")
     refuse(path, rows, unknown, lambda row: f"{brief(row['id_code'])} is not a {kind} well")
     refuse(path, rows, twice, lambda row: f"{brief(row['id_code'])} is listed twice")
     return rows["id_code"].tolist()

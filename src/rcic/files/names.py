@@ -87,7 +87,7 @@ def prediction_files(folder: Path, split: str) -> dict[str, Path]:
 
 
 def embedding_files(folder: Path, split: str) -> dict[str, Path]:
-    """Return the files of a member's embeddings of ``split`` ("train": its training wells, "valid", "test").
+    """Return the files of a member's embeddings of ``split``: train (its training wells), valid, test or controls.
 
     ``embeddings`` (N, D) float32, averaged over sites and views; ``wells`` the id_code of each row; ``record`` the
     settings of the prediction.

@@ -3,11 +3,22 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from rcic.instruments.harmony import read_harmony
 from rcic.instruments.measurement import Measurement
+from rcic.instruments.metaxpress import read_metaxpress
+from rcic.instruments.ome_zarr_plate import read_ome_zarr_plate
+from rcic.instruments.yokogawa import read_yokogawa
 
 IndexReader = Callable[[Path, str], Measurement]  # data root, path of the index below it
 
-READERS: dict[str, IndexReader] = {}  # end of the index's name, in lower case -> its reader
+READERS: dict[str, IndexReader] = {  # end of the index's name, in lower case -> its reader
+    "index.idx.xml": read_harmony,
+    "index.xml": read_harmony,
+    "imageindex.columbusidx.xml": read_harmony,
+    "measurementdata.mlf": read_yokogawa,
+    ".htd": read_metaxpress,
+    ".zarr": read_ome_zarr_plate,  # a folder
+}
 
 
 def reader_of(name: str) -> IndexReader | None:

@@ -15,11 +15,13 @@ class MeasuredChannel:
         word: how the planes name it, as in the column ``channel``.
         name: the instrument's name of it, such as "HOECHST 33342"; "" if none is given.
         colour: colour in a composite image, "#rrggbb"; "" if none is given.
+        window: the grey levels that a viewer shows as black and white, None if they are not given.
     """
 
     word: str
     name: str = ""
     colour: str = ""
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> 
 
 def _rows(screen: Screen, files: Mapping[str, Path], split: str) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the embeddings (N, D) in files of a split, and their N wells."""
-    wells = screen.select("test" if split == "test" else "train", "treatment")
+    controls, treatments = split == "controls", "test" if split == "test" else "train"
+    wells = screen.select(kind="control") if controls else screen.select(treatments, "treatment")
     row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     vectors, codes = read_well_rows(files["embeddings"], row_of, split, "embeddings")
     return vectors, wells.iloc[row_of[codes]].reset_index(drop=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from rcic.decide.intervals import INTERVAL_COLUMNS
 from rcic.decide.ladder_rungs import RUNGS
 from rcic.ensemble.scoring import Score
 
@@ -42,7 +43,8 @@ def folder_names(roots: Sequence[str]) -> dict[str, str]:
 def ladder_table(scores: Sequence[Scored]) -> pd.DataFrame:
     """Return the rows of all ladders with wells: predictions, scope, value, rung, accuracy (%), n_wells, as in `score`.
 
-    Plates are added, named ``HUVEC-05 plate 1`` and scored likewise.
+    The interval's columns follow (`rcic.decide.intervals`). Plates are added, named ``HUVEC-05 plate 1`` and scored
+    likewise, without intervals.
     """
     tables = []
     for scored in scores:
@@ -50,8 +52,8 @@ def ladder_table(scores: Sequence[Scored]) -> pd.DataFrame:
         rows = ladder.table[ladder.table["n_wells"] > 0]
         plates = _by_plate(scored.score.wells, list(rows["rung"].unique()))
         tables.append(pd.concat([rows, plates]).assign(predictions=scored.label))
-    columns = ["predictions", "scope", "value", "rung", "accuracy", "n_wells"]
-    return pd.concat(tables, ignore_index=True)[columns]
+    columns = ["predictions", "scope", "value", "rung", "accuracy", "n_wells", *INTERVAL_COLUMNS]
+    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
 
 
 def reliability_table(scores: Sequence[Scored]) -> pd.DataFrame:
@@ -89,5 +91,10 @@ def _by_plate(wells: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
             "value": means["value"],
             "accuracy": 100 * means["mean"],
             "n_wells": means["count"],
+            "low": float("nan"),
+            "high": float("nan"),
+            "unit": "plate",
+            "clusters": 1,
+            "no_interval": "one plate",
         }
     )

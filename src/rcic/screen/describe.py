@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+import pandas as pd
+
 from rcic.screen.design_checks import design_warnings, position_guesses
 from rcic.screen.layout import Groups, learn_groups, plates_with_missing_wells, repeated_layouts, rotations
 from rcic.screen.table import Screen
@@ -46,6 +48,7 @@ def describe(screen: Screen) -> dict[str, Any]:
             guess.position: {"right": round(guess.right, 4), "chance": round(guess.chance, 4)} for guess in guesses
         },
         "warnings": design_warnings(screen, guesses),
+        "doses": _doses(screen),
     }
 
 
@@ -92,6 +95,15 @@ def _plate_names(screen: Screen) -> dict[str, dict[str, str]]:
     return names
 
 
+def _doses(screen: Screen) -> dict[str, list[float]]:
+    """Return compound -> its doses, in order; {} unless the labels are doses."""
+    if screen.doses is None:
+        return {}
+    table = pd.DataFrame({"compound": screen.doses.compound, "dose": screen.doses.dose})
+    by_compound = table.groupby("compound")["dose"]
+    return {screen.doses.compounds[int(str(code))]: sorted(set(doses)) for code, doses in by_compound}
+
+
 def _orders(groups: Groups) -> list[dict[str, Any]]:
     """Return each order of groups over plates, observed or only admissible, with its number of experiments."""
     seen = Counter(groups.orders.values())
@@ -120,7 +132,17 @@ def _treatment_text(facts: dict[str, Any]) -> list[str]:
         f"{facts['treatments']:,} treatments, each in at most {_number(most, 'well')} of a plate",
         f"{facts['controls']:,} controls: {positive:,} positive, {facts['controls'] - positive:,} negative",
         f"labels of the test wells: {known}",
+        *_dose_lines(facts["doses"]),
     ]
+
+
+def _dose_lines(doses: dict[str, list[float]]) -> list[str]:
+    """Return a line for each compound with its doses."""
+    lines = []
+    for name, series in doses.items():
+        shown = ", ".join(f"{dose:g}" for dose in series)
+        lines.append(f"{_number(len(series), 'dose')}{f' of {name}' if name else ''}: {shown}")
+    return _cut(lines)
 
 
 def _group_text(facts: dict[str, Any]) -> list[str]:

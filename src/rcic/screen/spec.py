@@ -132,6 +132,21 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What the labels of treatments are.
+
+    Attributes:
+        kind: class, or dose: then `rcic score` also says how far the answers are off, in dose steps.
+        dose: column with the dose of a label, a number; default: the label itself is the dose.
+        compound: column with the compound of a label, if doses are of several; needs labels.dose.
+    """
+
+    kind: Literal["class", "dose"] = "class"
+    dose: str | None = None
+    compound: str | None = None
+
+
+@dataclass(frozen=True)
 class Split:
     """The test wells, always whole experiments; labels of their treatment wells are never used in training.
 
@@ -219,6 +234,7 @@ class ScreenSpec:
     images: Images = field(default_factory=Images)
     tables: tuple[Table, ...] = ()
     columns: Columns = field(default_factory=Columns)
+    labels: Labels = field(default_factory=Labels)
     split: Split = field(default_factory=Split)
     well_types: WellTypes = field(default_factory=WellTypes)
     cell_type: CellType = field(default_factory=CellType)

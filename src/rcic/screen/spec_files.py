@@ -46,7 +46,7 @@ def read_spec(path: str | Path, measured: bool = True) -> ScreenSpec:
 def _trimmed(spec: ScreenSpec) -> ScreenSpec:
     """Return a screen spec whose names have no blanks at their ends, as names in tables."""
     sections = {}
-    for key in ("columns", "split", "well_types", "cell_type"):
+    for key in ("columns", "labels", "split", "well_types", "cell_type"):
         section = getattr(spec, key)
         names = {name: value for name, value in vars(section).items() if isinstance(value, str)}
         lists = {name: value for name, value in vars(section).items() if isinstance(value, tuple)}
@@ -147,6 +147,9 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
         "needs columns.site and columns.id",
         not columns.site_id or bool(columns.site and columns.id),
     )
+    is_series = spec.labels.kind == "dose" or (spec.labels.dose is None and spec.labels.compound is None)
+    yield "labels.kind", "must be dose if labels.dose or labels.compound is given", is_series
+    yield "labels.compound", "needs labels.dose", spec.labels.compound is None or spec.labels.dose is not None
     ways = [spec.split.column is not None, bool(spec.split.test_experiments), any(table.split for table in spec.tables)]
     yield "split", "is defined in two ways; keep one of column, test_experiments and tables.split", sum(ways) < 2
     values = [*columns.unknown, *columns.known, *listed_labels(types)]

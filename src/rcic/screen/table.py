@@ -12,6 +12,7 @@ import pandas as pd
 
 from rcic.errors import UserError, brief, nearest
 from rcic.screen.checks import check_once, check_range, check_roles, check_splits
+from rcic.screen.doses import DoseSeries, read_doses
 from rcic.screen.identity import ScreenIdentity, experiment_digests
 from rcic.screen.name_checks import warn_absent_controls
 from rcic.screen.plate import id_code
@@ -44,6 +45,7 @@ class Screen:
     )
     spec_file: str | None = None  # the screen spec that was named, if one was
     given_work_dir: str | None = None  # the work folder that was named, if one was (rcic.screen.work_dir)
+    doses: DoseSeries | None = None  # of the treatments, if the screen spec says that labels are doses
 
     @property
     def source_facts(self) -> dict[str, str | None]:
@@ -123,7 +125,7 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     entries = read_entries(root, spec)
     check_once(root, entries)
     check_splits(root, entries)
-    if spec.columns.numbered:
+    if spec.columns.numbered and spec.labels.kind == "class":  # doses may be far apart
         check_range(root, entries)
     check_roles(root, entries)
     order = ["split", "experiment", "plate", "well"]
@@ -149,6 +151,7 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
         barcodes=_barcodes(entries),
         spec_file=as_source(data_root).screen,
         given_work_dir=as_source(data_root).work_dir,
+        doses=read_doses(root, spec, names[: len(treatments)]),
     )
 
 

@@ -49,7 +49,7 @@ def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
         raise UserError(f"{root}: no wells are left; well_types.skip of the screen spec leaves out all of them")
     entries = _numbered(_split(entries))
     check_filled(root, entries, spec.columns.label)
-    if spec.columns.numbered:
+    if spec.columns.numbered and spec.labels.kind == "class":
         check_one_naming(root, entries)
     if spec.columns.label_order is None:
         ranks = _natural_ranks(entries["sirna"].unique())

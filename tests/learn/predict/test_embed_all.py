@@ -17,6 +17,7 @@ from rcic.learn.train.run import train
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site
+from rcic.profiles.embeddings import read_embeddings
 from tests.learn.tiny import forget_accelerate, take_weights, tiny_config, tiny_network
 from tests.records import rewrite
 
@@ -90,6 +91,23 @@ def test_every_member_embeds_what_it_learnt_from_and_what_it_did_not(embed, scre
         assert set(codes["train"]) | set(codes["valid"]) == treatments
         experiments = {split: set(wells.loc[codes[split], "experiment"]) for split in SPLITS}
         assert not experiments["train"] & experiments["valid"]
+
+
+def test_controls_of_all_plates_are_embedded_also_by_a_network_of_treatments_only(embed, screen, members):
+    out = embed(splits=("controls", "test"))
+    controls = screen.select(kind="control")
+    assert len(controls) and set(controls["split"]) == {"train", "test"}
+    for fold in (0, 1):
+        vectors, codes = read(out / FOLDER.format(fold), "controls")
+        assert codes == controls["id_code"].tolist() and np.isfinite(vectors).all()
+        found = read_embeddings(screen, out / FOLDER.format(fold), "controls", False)
+        assert found.wells["well_type"].isin(["positive_control", "negative_control"]).all()
+    (out / FOLDER.format(0) / "emb_controls.csv").write_bytes((out / FOLDER.format(0) / "emb_test.csv").read_bytes())
+    (out / FOLDER.format(0) / "emb_controls.json").unlink()
+    with pytest.raises(
+        UserError, match=rf"emb_controls\.csv, line 2: '{read(out / FOLDER.format(0), 'test')[1][0]}' is not a co"
+    ):
+        read_embeddings(screen, out / FOLDER.format(0), "controls", False)
 
 
 @pytest.mark.parametrize("views", [("identity",), ("identity", "hflip")])

@@ -59,8 +59,9 @@ def test_a_name_that_is_no_plate_s_is_refused(tmp_path, name):
         ("[1", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[1]", "is not a JSON object"),
-        ("{}", "packed in format None, this program reads format 2"),
-        (WHOLE | {"version": 3}, "packed in format 3"),
+        ("{}", "packed in format None, this program reads format 3"),
+        (WHOLE | {"version": 4}, "packed in format 4"),
+        (WHOLE | {"format": "n5"}, "the format is 'n5', not one of packed, ome-zarr"),
         (WHOLE | {"screen": 3}, "lacks screen, sizes or arrays"),
         (WHOLE | {"plates": {"RPE-01/Plate1": {"files": 3, "pixels": ""}}}, "lacks screen, sizes or arrays"),
         (WHOLE | {"plates": {"RPE-01/Plate1": "0"}}, "lacks screen, sizes or arrays"),
@@ -98,6 +99,9 @@ FACTS = {"shape": [2, 6, 8, 8], "attributes": TOLD}
         (FACTS | {"shape": [2, 6, 8, 2**40]}, "is not that of a plate"),
         (FACTS | {"shape": [2, 6, 8.0, 8]}, "is not that of a plate"),
         (FACTS, "the packed file is missing"),
+        ({"node_type": "group", "attributes": TOLD}, "lacks shape"),
+        ({"node_type": "group", "attributes": {"rcic": TOLD}}, "lacks shape"),
+        ({"node_type": "group", "attributes": {"rcic": TOLD | {"shape": [8, 0]}}}, "is not that of a plate"),
     ],
 )
 def test_an_array_that_says_something_else_is_refused(tmp_path, facts, message):

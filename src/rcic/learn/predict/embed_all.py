@@ -32,8 +32,8 @@ def embed_all(
 
     An embedding is the input of the member's classifier, (D,) float32 a well: the mean over sites and views. ``splits``
     are train (labelled train treatments of the experiments that the member did not hold out, without pseudo-labelled
-    wells and controls), valid and test. Names, passes, skipping, parts and errors are those of
-    :func:`rcic.learn.predict.predict_all`.
+    wells and controls), valid, test, and controls (the control wells of all plates; nothing in a screen without any).
+    Names, passes, skipping, parts and errors are those of :func:`rcic.learn.predict.predict_all`.
     """
     options = replace(options, device=pick_device(options.device))
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)

@@ -100,10 +100,12 @@ def _order(member: Member) -> tuple[str, tuple[int, ...], int]:
 
 
 def present_splits(screen: Screen, splits: Sequence[str]) -> list[str]:
-    """Return the splits without test if the screen has no test wells, and log that. UserError if none is left."""
-    if "test" not in splits or len(screen.select("test", "treatment")):
-        return list(splits)
-    if not (left := [split for split in splits if split != "test"]):
+    """Return the splits that the screen has wells of, and log that it has no test wells. UserError if none is left."""
+    left = [split for split in splits if split != "controls" or len(screen.select(kind="control"))]
+    if "test" not in left or len(screen.select("test", "treatment")):
+        return left
+    left.remove("test")
+    if not left:
         raise UserError(f"{screen.root}: the screen has no test wells; use --splits=valid for the held-out wells")
     log_main(f"{screen.root}: the screen has no test wells; the others are {' and '.join(left)}")
     return left
@@ -126,14 +128,14 @@ def plan_job(
 ) -> PredictionJob:
     """Return the job of the member in the run folder ``folder``, which writes into ``files``.
 
-    ``split`` is test, valid (the member's held-out wells) or train (its training wells); an empty ``tta`` uses the
-    views of the member's config; bad images of the audit are not read. A model of one cell type predicts only the
-    wells of that cell type.
+    ``split`` is test, valid (the member's held-out wells), train (its training wells) or controls (those of all
+    plates); an empty ``tta`` uses the views of the member's config; bad images of the audit are not read. A model of
+    one cell type predicts only the wells of that cell type.
 
     Raises UserError for a checkpoint that is damaged, does not fit the screen or has learnt the labels of the wells to
     predict, or held-out wells that are not in the screen.
     """
-    needed = [BEST] if split == "test" or not (folder / HELD_OUT).exists() else [BEST, HELD_OUT]
+    needed = [BEST] if split in ("test", "controls") or not (folder / HELD_OUT).exists() else [BEST, HELD_OUT]
     if unsound := unsound_files(folder, read_run_record(folder), needed):
         raise UserError(f"{unsound}; train it again with --force")
     checkpoint = read_checkpoint(folder / BEST)
@@ -145,7 +147,7 @@ def plan_job(
     wells = _wells(screen, folder, split, checkpoint)
     if config.data.cell_types:
         wells = wells[wells["cell_type"].isin(config.data.cell_types)].reset_index(drop=True)
-    if split != "train":
+    if split in ("valid", "test"):
         _check_unseen(checkpoint, wells)
     audit = images.audit
     checksum = sha256_once(checkpoint.path)
@@ -218,10 +220,12 @@ def _held_out_facts(screen: Screen, wells: pd.DataFrame, split: str, checkpoint:
 
 
 def _wells(screen: Screen, folder: Path, split: str, checkpoint: Checkpoint) -> pd.DataFrame:
-    """Return the treatment wells of a split: all test wells, the held-out wells, or the other train wells.
+    """Return the treatment wells of a split (test, held out, the other train wells), or the controls of all plates.
 
     Of experiments with held-out wells the others are those that the network has learnt.
     """
+    if split == "controls":
+        return screen.select(kind="control")
     if split == "test":
         return screen.select("test", "treatment")
     held_out = _held_out(folder, screen)

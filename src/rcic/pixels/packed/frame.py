@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch  # not at run time: reading images needs no torch
 
 ZSTD_LEVEL = 1  # in the metadata only; a reader does not need it
+PLAIN_LEVEL = 3  # of zstd without differences (docs/decisions/0014-ome-zarr.md)
 _LITERALS = {"strategy": 1, "min_match": 7, "hash_log": 6, "chain_log": 6, "search_log": 1, "window_log": 18}
 _per_thread = threading.local()  # zstd's contexts are not thread-safe
 
@@ -36,8 +37,17 @@ def compress(image: np.ndarray) -> bytes:
     return _per_thread.compressor.compress(steps.data)
 
 
+def compress_plain(image: np.ndarray) -> bytes:
+    """Compress an image (H, W) uint8 without taking differences: zstd, a codec of every Zarr 3 reader."""
+    if not hasattr(_per_thread, "plain"):
+        _per_thread.plain = zstandard.ZstdCompressor(level=PLAIN_LEVEL, write_checksum=True)
+    return _per_thread.plain.compress(np.ascontiguousarray(image).data)
+
+
 def decompress(frame: bytes | memoryview, out: np.ndarray) -> None:
-    """Write the differences of a frame into ``out`` (H, W) uint8, contiguous; `undo_delta` decodes them.
+    """Write the bytes of a frame into ``out`` (H, W) uint8, contiguous.
+
+    They are the pixels of `compress_plain`, the differences of `compress`, which `undo_delta` decodes.
 
     Raises UserError for a damaged frame, Exhausted without memory for it.
     """

@@ -15,7 +15,9 @@ from rcic.pixels.images.pixel_state import PlatePixels
 from rcic.screen.plate import is_folder_name
 
 MARK, FULL = "packed.json", "full"
-MANIFEST_VERSION, _READABLE = 2, (1, 2)
+MANIFEST_VERSION, _READABLE = 3, (1, 2, 3)
+PACKED, OME_ZARR = "packed", "ome-zarr"  # formats
+_VERSIONS = {PACKED: 2, OME_ZARR: 3}  # what earlier programs read keeps its version
 _ARRAY_NAME = re.compile(rf"(?:{FULL}|[1-9][0-9]*)/([^/]+)/Plate([^/]+)")
 
 
@@ -24,17 +26,18 @@ class Manifest:
     """The contents of a packed screen: ``arrays`` maps ``full/HUVEC-01/Plate1`` to the sha256 of its zarr.json.
 
     ``screen`` is what it was packed from (`rcic.screen.identity`), of versions 0.1 and 0.2 a fingerprint. ``plates``
-    are the identities of the pixels, none of those versions.
+    are the identities of the pixels, none of those versions. ``format`` is that of the arrays.
     """
 
     screen: Mapping[str, Any] | str
     sizes: tuple[int, ...]
     arrays: Mapping[str, str]
     plates: PlatePixels = field(default_factory=dict)
+    format: str = PACKED
 
     def write(self, root: Path) -> None:
         """Write ``packed.json`` atomically."""
-        text = json.dumps({"version": MANIFEST_VERSION, **asdict(self)}, indent=1)
+        text = json.dumps({"version": _VERSIONS[self.format], **asdict(self)}, indent=1)
         with whole(root / MARK) as temporary:
             temporary.write_text(text + "\n" + _digest(text) + "\n", encoding="utf-8")
 
@@ -49,7 +52,9 @@ class Manifest:
         if (version := content.get("version")) not in _READABLE:
             raise UserError(f"{path}: packed in format {brief(version)}, this program reads format {MANIFEST_VERSION}")
         screen, sizes, arrays = content.get("screen"), content.get("sizes", []), content.get("arrays")
-        plates = content.get("plates", {})
+        plates, form = content.get("plates", {}), content.get("format", PACKED)
+        if form not in _VERSIONS:
+            raise UserError(f"{path}: the format is {brief(form)}, not one of {', '.join(_VERSIONS)}; pack it again")
         if not (
             isinstance(screen, str | dict) and _are_states(plates) and are_numbers(sizes) and isinstance(arrays, dict)
         ):
@@ -57,7 +62,7 @@ class Manifest:
         for name, array_digest in arrays.items():
             if not (_is_array_name(name) and isinstance(array_digest, str)):
                 raise UserError(f"{path}: {brief(name)} is not the name of a packed plate; pack the screen again")
-        return cls(screen, tuple(sizes), arrays, plates)
+        return cls(screen, tuple(sizes), arrays, plates, form)
 
 
 def json_object(path: Path, text: str | bytes) -> dict[str, Any]:

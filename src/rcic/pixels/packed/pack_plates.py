@@ -23,9 +23,12 @@ from rcic.pixels.images.pixel_state import plate_digest
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.images.sites import Site
 from rcic.pixels.packed.frame import ZSTD_LEVEL
-from rcic.pixels.packed.packed_store import ARRAY, IMAGES, SHARD
+from rcic.pixels.packed.manifest import OME_ZARR
+from rcic.pixels.packed.ome_fields import OmeFields
+from rcic.pixels.packed.packed_store import ARRAY, SHARD
 from rcic.pixels.packed.to_pack import PackedPlate, Picture, Size, array_folder, misfit, read_picture, sizes_to_pack
 from rcic.pixels.packed.zarr_shard import ShardWriter
+from rcic.screen.spec import ScreenSpec
 
 PACKING = ".packing"  # the folder of the locks of plates in progress
 HALF = ".half"  # the end of the names of arrays that are not whole, or replaced
@@ -59,15 +62,40 @@ def _pack_missing(
 ) -> None:
     """Write a plate's missing arrays, while this process holds the plate's lock."""
     missing = sizes_to_pack(store, plate, root, sizes)
-    begin = partial(pool.submit, partial(_read_site, store, missing))
-    channels = store.spec.channel_numbers
+    begin = partial(pool.submit, partial(_read_site, store, missing, plate.format))
     try:
         if missing:
-            _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, channels) for n in missing])
+            _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, store.spec) for n in missing])
     except (BadImage, CannotRead) as error:
         raise UserError(f"{error}; {plate.name} was not packed, run the same command again to go on with it") from error
     except OSError as error:
-        raise write_error(root / IMAGES / plate.name, error) from error
+        raise write_error(array_folder(root, plate, None), error) from error
+
+
+class _OneShard:
+    """The files of a plate in the packed format: one Zarr array in one shard."""
+
+    def __init__(self, folder: Path, plate: PackedPlate, spec: ScreenSpec) -> None:
+        self.folder = folder
+        (folder / SHARD).parent.mkdir(parents=True)
+        self.file = (folder / SHARD).open("wb")
+        self.shard = ShardWriter(self.file, len(plate.sites), len(spec.channels))
+
+    def add(self, site: int, channel: int, frame: bytes, _: Picture) -> None:
+        """Append the frame of a site and channel, counted from 0."""
+        self.shard.add(site, channel, frame)
+
+    def finish(self, side: tuple[int, int], facts: Mapping[str, Any]) -> None:
+        """Complete the array of images (H, W)."""
+        self.shard.finish()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        check_held(self.folder)
+        write_metadata(self.folder, side, facts)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
 
 
 @dataclass
@@ -77,7 +105,8 @@ class _Array:
     folder: Path
     size: Size
     plate: PackedPlate
-    channels: Sequence[int]
+    spec: ScreenSpec
+    files: _OneShard | OmeFields = field(init=False)
     partial_folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,21 +114,16 @@ class _Array:
         self.replaced_folder = self.folder.with_name(f".{self.folder.name}.old{HALF}")
         for left_over in (self.partial_folder, self.replaced_folder):
             shutil.rmtree(left_over, ignore_errors=True)
-        (self.partial_folder / SHARD).parent.mkdir(parents=True)
-        self.file = (self.partial_folder / SHARD).open("wb")
-        self.shard = ShardWriter(self.file, len(self.plate.sites), len(self.channels))
+        files = OmeFields if self.plate.format == OME_ZARR else _OneShard
+        self.files = files(self.partial_folder, self.plate, self.spec)
 
     def finish(self, shape: tuple[int, int], left_out: Sequence[object], pixels: str) -> None:
         """Complete the array of images (H, W), whose digest is ``pixels``, and move it to its final folder."""
-        self.shard.finish()
-        self.file.flush()
-        os.fsync(self.file.fileno())
         side = shape if self.size is None else (self.size, self.size)
         state = {"files": self.plate.files, "pixels": pixels}
-        facts = {"sites": self.plate.keys, "channels": self.channels, "left_out": left_out, "state": state}
-        check_held(self.folder)
-        write_metadata(self.partial_folder, side, facts)
-        for group in (self.folder.parents[2], self.folder.parents[1], self.folder.parent):
+        channels = self.spec.channel_numbers
+        self.files.finish(side, {"sites": self.plate.keys, "channels": channels, "left_out": left_out, "state": state})
+        for group in () if self.plate.format == OME_ZARR else self.folder.parents[2::-1]:
             if not (group / ARRAY).exists():
                 with whole(group / ARRAY) as temporary:
                     temporary.write_text(json.dumps(_GROUP) + "\n", encoding="utf-8")
@@ -113,7 +137,7 @@ class _Array:
 
 def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: Sequence[_Array]) -> None:
     """Write the arrays of one plate, one per size. ``begin`` starts to read a site in a thread."""
-    plate, channels = arrays[0].plate, arrays[0].channels
+    plate, channels = arrays[0].plate, arrays[0].spec.channel_numbers
     try:
         shape, left_out = (0, 0), []
         digests = np.zeros((len(plate.sites), len(channels)), np.uint64)
@@ -126,18 +150,18 @@ def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: 
                     left_out.append((site.well, site.site, channel, reason))
                     continue
                 for array, frame in zip(arrays, image.frames, strict=True):
-                    array.shard.add(number, channel - 1, frame)
+                    array.files.add(number, channel - 1, frame, image)
         for array in arrays:
             array.finish(shape if any(shape) else (1, 1), left_out, plate_digest(plate.keys, digests))
     finally:
         for array in arrays:
-            array.file.close()
+            array.files.close()
             shutil.rmtree(array.partial_folder, ignore_errors=True)  # if it was not moved
 
 
-def _read_site(store: FileStore, sizes: Sequence[Size], site: Site) -> list[Picture]:
+def _read_site(store: FileStore, sizes: Sequence[Size], form: str, site: Site) -> list[Picture]:
     """Convert a site's images, one per channel."""
-    return [read_picture(store, site, channel, sizes) for channel in store.spec.channel_numbers]
+    return [read_picture(store, site, channel, sizes, form) for channel in store.spec.channel_numbers]
 
 
 def write_metadata(folder: Path, side: tuple[int, int], attributes: Mapping[str, Any]) -> None:

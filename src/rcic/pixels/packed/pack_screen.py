@@ -27,13 +27,14 @@ from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.own_files import open_files
 from rcic.pixels.images.pixel_state import PixelState
 from rcic.pixels.images.sites import Site
-from rcic.pixels.packed.manifest import MARK, Manifest, json_object
+from rcic.pixels.packed.manifest import MARK, OME_ZARR, PACKED, Manifest, json_object
 from rcic.pixels.packed.pack_plates import HALF, PACKING, pack_plates
-from rcic.pixels.packed.packed_store import ARRAY, IMAGES, PackedStore, PlateArray
+from rcic.pixels.packed.packed_store import ARRAY, IMAGES, PLATES, PackedStore, PlateArray
 from rcic.pixels.packed.to_pack import (
     PackedPlate,
     Picture,
     array_folder,
+    array_name,
     plates_of,
     read_picture,
     sizes_to_pack,
@@ -48,6 +49,7 @@ _log = logging.getLogger(__name__)
 BEGUN_FILE, LEFT_OUT = "packing.txt", "left_out.csv"
 _SAMPLE = 24  # images from which the size is estimated
 _SPARE = 1.05  # times the estimate must be free
+_SITE_FILES = 16_384  # bytes on disk of the metadata of a site in OME-Zarr, in files of one block
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,18 @@ def pack(
     threads: int,
     verify: bool,
     jobs: RunShards = run_nothing,
+    form: str = PACKED,
 ) -> None:
     """Convert the images of ``data_root`` to a packed screen in ``out_dir``, which becomes a data root itself.
 
-    ``sizes``: further sides in pixels at which the images are stored. Packed plates are kept, so a killed run resumes
-    with its last plate. Images that cannot be used are listed in ``left_out.csv``; a plate is packed again when the
-    files of such images can be used. With ``verify`` every image, also one that was left out, is compared with its file
-    afterwards. ``jobs`` may pack and compare shards elsewhere. Raises UserError, before anything is written, if
-    ``out_dir`` has other contents or the disk is too small; and for an image that the system does not let be read,
-    which leaves its plate unpacked.
+    ``sizes``: further sides in pixels at which the images are stored; none if ``form`` is OME-Zarr. Packed plates are
+    kept, so a killed run resumes with its last plate. Images that cannot be used are listed in ``left_out.csv``; a
+    plate is packed again when the files of such images can be used. With ``verify`` every image, also one that was left
+    out, is compared with its file afterwards. ``jobs`` may pack and compare shards elsewhere. Raises UserError, before
+    anything is written, if ``out_dir`` has other contents or the disk is too small; and for an image that the system
+    does not let be read, which leaves its plate unpacked.
     """
-    screen, out, store, plates, sizes = _prepare(data_root, out_dir, sizes)
+    screen, out, store, plates, sizes = _prepare(data_root, out_dir, sizes, form)
     wanted = {plate: sizes_to_pack(store, plate, out, sizes) for plate in plates}
     todo = [plate for plate, missing in wanted.items() if missing]
     if again := [plate.name for plate in todo if array_folder(out, plate, None).is_dir() and None in wanted[plate]]:
@@ -93,7 +96,7 @@ def pack(
     with held(out):
         if todo:
             _check_room(estimate(store, todo, sizes), out, threads)
-            _begin(screen, out)
+            _begin(screen, out, form)
             jobs()
             with tqdm(total=sum(len(plate.sites) for plate in todo), desc="packing", unit="site", disable=None) as bar:
                 for plate in pack_plates(store, todo, out, sizes, threads):
@@ -110,34 +113,43 @@ def pack(
 
 
 def pack_shard(
-    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], threads: int, verify: bool, shard: Shard
+    data_root: DataRoot,
+    out_dir: str | Path,
+    sizes: Sequence[int],
+    threads: int,
+    verify: bool,
+    shard: Shard,
+    form: str = PACKED,
 ) -> None:
     """Pack a shard's plates into a folder or, with ``verify``, compare them with their files.
 
     Raises UserError as `pack`, and BusyError if another process packs one of these plates.
     """
-    screen, out, store, plates, sizes = _prepare(data_root, out_dir, sizes)
+    screen, out, store, plates, sizes = _prepare(data_root, out_dir, sizes, form)
     subset = shard.take(plates)
     if verify:
         _verify(store, PackedStore(out, screen.spec, screen.barcodes), subset, sizes, threads)
         return
     with held(out):
-        _begin(screen, out)
+        _begin(screen, out, form)
         for plate in pack_plates(store, subset, out, sizes, threads):
             _log.info(f"{plate.name}: {len(plate.sites):,} sites")
 
 
 def _prepare(
-    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int]
+    data_root: DataRoot, out_dir: str | Path, sizes: Sequence[int], form: str
 ) -> tuple[Screen, Path, FileStore, list[PackedPlate], list[int]]:
     """Return the screen, output folder, store, plates and sizes. Raises UserError if they cannot be packed."""
     screen, out = read_screen(data_root), Path(out_dir)
     if is_there(screen.root / MARK):
         raise UserError(f"{screen.root}: is already packed; give the data root with the image files")
-    return screen, out, open_files(screen), plates_of(screen), sorted({*sizes, *_packed_sizes(out, screen)})
+    if form == OME_ZARR and sizes:
+        raise UserError("--sizes is for --format=packed; an OME-Zarr plate holds the images in one size")
+    packed_sizes = _packed_sizes(out, screen, form)
+    return screen, out, open_files(screen), plates_of(screen, form), sorted({*sizes, *packed_sizes})
 
 
-def _packed_sizes(out: Path, screen: Screen) -> tuple[int, ...]:
+def _packed_sizes(out: Path, screen: Screen, form: str) -> tuple[int, ...]:
     """Return the sizes already stored in the folder. Raises UserError if it has any other contents."""
     if out.is_file():
         raise UserError(f"{out}: is a file; name a folder for the packed screen")
@@ -147,7 +159,9 @@ def _packed_sizes(out: Path, screen: Screen) -> tuple[int, ...]:
     if not begun.exists() and not done.exists():
         raise UserError(f"{out}: is not empty and is not a packed screen; name a new or an empty folder")
     manifest = Manifest.read(out) if done.exists() else None
-    packed_from = _begun(begun) if manifest is None else manifest.screen
+    packed_from, packed_as = _begun(begun) if manifest is None else (manifest.screen, manifest.format)
+    if packed_as != form:
+        raise UserError(f"{out}: is packed with --format={packed_as}, not {form}; name a new folder for that format")
     if differs := _other_screen(packed_from, screen):
         raise UserError(
             f"{out}: contains another packed screen, from other {differs}; remove the folder or name another"
@@ -167,10 +181,14 @@ def _other_screen(packed_from: Mapping[str, Any] | str, screen: Screen) -> str:
     return difference(packed_from, _origin(screen))
 
 
-def _begun(path: Path) -> Mapping[str, Any] | str:
-    """Return the origin of a screen whose packing has begun."""
+def _begun(path: Path) -> tuple[Mapping[str, Any] | str, str]:
+    """Return the origin of a screen whose packing has begun, and the format."""
     text = read_text(path).strip()
-    return json_object(path, text) if text.startswith("{") else text
+    if not text.startswith("{"):
+        return text, PACKED
+    origin = json_object(path, text)
+    form = str(origin.pop("format", PACKED))
+    return origin, form
 
 
 def estimate(store: FileStore, plates: Sequence[PackedPlate], sizes: Sequence[int]) -> Estimate:
@@ -181,19 +199,22 @@ def estimate(store: FileStore, plates: Sequence[PackedPlate], sizes: Sequence[in
     channels = store.spec.channel_numbers
     images = [(site, channels[index % len(channels)]) for index, site in enumerate(sample)]
     reasons: list[str] = []
-    n_bytes = [_packed_bytes(store, *image, sizes, reasons) for image in images]
+    n_bytes = [_packed_bytes(store, *image, sizes, reasons, plates[0].format) for image in images]
     seconds, known = time.process_time() - began, [n for n in n_bytes if n]
     if not known:
         first = f"{store.root / store.name(*images[0])}: {reasons[0]}"
         raise UserError(f"{store.root}: none of {len(sample)} sampled images can be used, the first is {first}")
     n_images = len(sites) * len(channels)
-    return Estimate(len(sites), int(n_images * float(np.mean(known))), n_images * seconds / len(known))
+    n_files = len(sites) * _SITE_FILES if plates[0].format == OME_ZARR else 0
+    return Estimate(len(sites), int(n_images * float(np.mean(known))) + n_files, n_images * seconds / len(known))
 
 
-def _packed_bytes(store: FileStore, site: Site, channel: int, sizes: Sequence[int], reasons: list[str]) -> int:
+def _packed_bytes(
+    store: FileStore, site: Site, channel: int, sizes: Sequence[int], reasons: list[str], form: str = PACKED
+) -> int:
     """Return the bytes of an image when packed, 0 for one that cannot be used, whose reason is added to ``reasons``."""
     try:
-        picture = read_picture(store, site, channel, (None, *sizes))
+        picture = read_picture(store, site, channel, (None, *sizes), form)
     except BadImage as error:  # it is told when its plate is packed
         picture = Picture((), reason=error.reason)
     reasons += [picture.reason] if picture.reason else []
@@ -206,11 +227,11 @@ def _check_room(wanted: Estimate, out: Path, threads: int) -> None:
     check_room(out, _SPARE * wanted.n_bytes)
 
 
-def _begin(screen: Screen, out: Path) -> None:
+def _begin(screen: Screen, out: Path, form: str) -> None:
     """Mark the folder as belonging to this screen and copy the tables."""
     if not (out / MARK).exists():
         with whole(out / BEGUN_FILE) as temporary:
-            temporary.write_text(json.dumps(_origin(screen)) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps({"format": form, **_origin(screen)}) + "\n", encoding="utf-8")
     for table in screen.spec.tables:
         with whole(out / table.file) as temporary:
             shutil.copyfile(screen.root / table.file, temporary)
@@ -225,19 +246,18 @@ def _finish(screen: Screen, out: Path, plates: Sequence[PackedPlate], sizes: Seq
     for plate in plates:
         for size in (None, *sizes):
             folder = array_folder(out, plate, size)
-            name = folder.relative_to(out / IMAGES).as_posix()
-            digests[name] = sha256(read_regular(folder / ARRAY)).hexdigest()
+            digests[array_name(plate, size)] = sha256(read_regular(folder / ARRAY)).hexdigest()
             states[plate.name] = _state(folder, plate, states.get(plate.name))
         for (well, site, channel), reason in PlateArray(array_folder(out, plate, None)).left_out.items():
             left_out.append((f"{plate.name}/{well}_s{screen.spec.site_name(site)}_w{channel}.png", reason))
     with whole(out / LEFT_OUT) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("image", "reason"), *left_out])
     known = {name: state for name, state in states.items() if state is not None}
-    Manifest(_origin(screen), tuple(sizes), digests, known).write(out)
+    Manifest(_origin(screen), tuple(sizes), digests, known, plates[0].format).write(out)
     (out / BEGUN_FILE).unlink(missing_ok=True)
     shutil.rmtree(out / PACKING, ignore_errors=True)
     remove_unfinished(out)
-    for folder in [*(out / IMAGES).glob(f"*/*/.*{HALF}")]:
+    for folder in [*(out / IMAGES).glob(f"*/*/.*{HALF}"), *(out / PLATES).glob(f"*/.*{HALF}")]:
         shutil.rmtree(folder, ignore_errors=True)
     return len(left_out)
 

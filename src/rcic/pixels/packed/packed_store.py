@@ -6,6 +6,7 @@
     ROOT/packed.json                       the manifest, written when the conversion is finished
     ROOT/images.zarr/full/HUVEC-01/Plate1  one Zarr array per plate (site, channel, y, x), uint8, one shard
     ROOT/images.zarr/256/...               the same at 256 x 256 pixels, if requested
+    ROOT/plates/HUVEC-01/Plate1.ome.zarr   instead of these: an OME-Zarr plate (rcic.pixels.packed.ome_fields)
 
 Every byte is covered by a checksum: pixels by their frame's, a shard's index by its own, an array's metadata by a
 sha256 in ``packed.json``, and that file by its last line. So damage is reported and never taken for an image.
@@ -26,15 +27,25 @@ from rcic.pixels.images.image import MOST_PIXELS, BadImage, check_shape, resize
 from rcic.pixels.images.paths import Barcodes
 from rcic.pixels.images.pixel_state import PixelState
 from rcic.pixels.images.sites import Site, sites_of
+from rcic.pixels.packed.field_shards import FieldShards
 from rcic.pixels.packed.frame import decompress, undo_delta
-from rcic.pixels.packed.manifest import FULL, Manifest, are_numbers, json_object
+from rcic.pixels.packed.manifest import FULL, OME_ZARR, PACKED, Manifest, are_numbers, json_object
 from rcic.pixels.packed.zarr_shard import ShardReader
 from rcic.screen.plate import image_name, plate_name
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.spec_files import shipped_spec
 
 IMAGES = "images.zarr"
+PLATES = "plates"
 ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
+OURS = "rcic"  # the key of this program's facts in the attributes of an OME-Zarr plate
+
+
+def array_path(root: Path, name: str, form: str = PACKED) -> Path:
+    """Return the folder of an array, ``full/HUVEC-01/Plate1``, in a packed screen of a format."""
+    if form == OME_ZARR:
+        return root / PLATES / f"{name.removeprefix(f'{FULL}/')}.ome.zarr"
+    return root / IMAGES / name
 
 
 class PackedStore:
@@ -80,11 +91,12 @@ class PackedStore:
         arrays = [self._array(level, site) for level in (FULL, *map(str, self.sizes))]
         for array in arrays:
             array.check(site, [channel], [self.name(site, channel)])
+            array.shard.check_site(array.positions[site.well, site.site])
         return arrays[0].shape
 
     def codes(self, size: int | None) -> bool:
         """Whether images of a size can be read in coded form."""
-        return size is None or size in self.sizes
+        return self.manifest.format == PACKED and (size is None or size in self.sizes)
 
     def name(self, site: Site, channel: int) -> str:
         """Return the name of an image: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
@@ -109,12 +121,15 @@ class PackedStore:
             if name not in self.manifest.arrays:
                 reason = f"{site.experiment} plate {self._plate(site)} is not packed; pack the screen again"
                 raise BadImage(self.root, "missing", reason)
-            self._arrays[name] = PlateArray(self.root / IMAGES / name, self.manifest.arrays[name])
+            folder = array_path(self.root, name, self.manifest.format)
+            self._arrays[name] = PlateArray(folder, self.manifest.arrays[name])
         return self._arrays[name]
 
 
 class PlateArray:
-    """One plate's images at one size. ``folder`` is a Zarr array, ``digest`` the expected sha256 of zarr.json.
+    """One plate's images at one size. ``digest`` is the expected sha256 of the zarr.json in its folder.
+
+    ``folder`` is a Zarr array or, of a plate in OME-Zarr, a group.
 
     Raises UserError if the metadata or the index is damaged.
     """
@@ -123,24 +138,27 @@ class PlateArray:
         self.folder = folder
         facts = _metadata(folder / ARRAY, digest)
         try:
-            n_sites, n_channels, height, width = facts["shape"]
-            sites, channels = list(facts["attributes"]["sites"]), list(facts["attributes"]["channels"])
+            self.is_ome = facts.get("node_type") == "group"
+            attributes = facts["attributes"][OURS] if self.is_ome else facts["attributes"]
+            sites, channels = list(attributes["sites"]), list(attributes["channels"])
+            shape = [len(sites), len(channels), *attributes["shape"]] if self.is_ome else facts["shape"]
+            n_sites, n_channels, height, width = shape
             counts = len(sites), len(channels)
             self.positions = {(well, site): number for number, (well, site) in enumerate(sites)}
-            self.state: PixelState | None = facts["attributes"].get("state")  # None: of version 0.1 or 0.2
-            self.left_out = {
-                (well, site, channel): text for well, site, channel, text in facts["attributes"]["left_out"]
-            }
+            self.state: PixelState | None = attributes.get("state")  # None: of version 0.1 or 0.2
+            self.left_out = {(well, site, channel): text for well, site, channel, text in attributes["left_out"]}
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{folder / ARRAY}: lacks shape, sites or left_out; pack this plate again") from None
         is_unique = len(sites) == len(self.positions)
-        is_valid = is_unique and are_numbers(facts["shape"]) and (n_sites, n_channels) == counts
+        is_valid = is_unique and are_numbers(shape) and (n_sites, n_channels) == counts
         if not is_valid or height * width > MOST_PIXELS:
-            raise UserError(
-                f"{folder / ARRAY}: its shape {brief(facts['shape'])} is not that of a plate; pack this plate again"
-            )
+            raise UserError(f"{folder / ARRAY}: its shape {brief(shape)} is not that of a plate; pack this plate again")
         self.shape = height, width
-        self.shard = ShardReader(folder / SHARD, n_sites, n_channels)
+        self.shard = (
+            FieldShards(folder, list(self.positions), n_channels, self.left_out)
+            if self.is_ome
+            else ShardReader(folder / SHARD, n_sites, n_channels)
+        )
 
     def has(self, key: tuple[str, int], channel: int) -> bool:
         """Whether the image of a (well, site) is stored."""
@@ -164,7 +182,7 @@ class PlateArray:
             except UserError as error:
                 reason = f"contains a damaged image {name}, {error}; remove {self.folder} and pack the screen again"
                 raise BadImage(self.shard.path, "damaged", reason) from None
-        if not coded:
+        if not (coded or self.is_ome):
             import torch  # here, because reading a few images should not wait for it
 
             undo_delta(torch.from_numpy(out))

@@ -12,9 +12,9 @@ from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.image import BadImage, resize
 from rcic.pixels.images.pixel_state import image_digest
 from rcic.pixels.images.sites import Site, site_table, sites_of
-from rcic.pixels.packed.frame import compress
-from rcic.pixels.packed.manifest import FULL
-from rcic.pixels.packed.packed_store import IMAGES, PlateArray
+from rcic.pixels.packed.frame import compress, compress_plain
+from rcic.pixels.packed.manifest import FULL, PACKED
+from rcic.pixels.packed.packed_store import PlateArray, array_path
 from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen
 
@@ -28,6 +28,7 @@ class Picture(NamedTuple):
     shape: tuple[int, int] = (0, 0)
     digest: int = 0  # of the image at its original size
     reason: str = ""
+    counts: np.ndarray | None = None  # (256,) int64: how often each grey level occurs in every fourth row and column
 
 
 class PackedPlate(NamedTuple):
@@ -36,6 +37,7 @@ class PackedPlate(NamedTuple):
     name: str
     sites: tuple[Site, ...]
     files: str = ""  # the digest of the names and sizes of its image files
+    format: str = PACKED
 
     @property
     def keys(self) -> list[tuple[str, int]]:
@@ -43,8 +45,11 @@ class PackedPlate(NamedTuple):
         return [(site.well, site.site) for site in self.sites]
 
 
-def plates_of(screen: Screen) -> list[PackedPlate]:
-    """Return the plates of a screen, each with all sites of all its wells, in order, and the state of its files."""
+def plates_of(screen: Screen, form: str = PACKED) -> list[PackedPlate]:
+    """Return the plates of a screen, each with all sites of all its wells, in order, and the state of its files.
+
+    ``form`` is the format in which they are to be packed.
+    """
     folders = plate_folders(screen)
     states = {name: state_of(screen.root / name) for names in folders.values() for name in names}
     digests = files_digests(folders, states)
@@ -53,12 +58,17 @@ def plates_of(screen: Screen) -> list[PackedPlate]:
     )
     plates = rows.groupby(["experiment", "plate"], sort=True)
     named = {plate_name(name, screen.barcode(name, plate)): table for (name, plate), table in plates}
-    return [PackedPlate(name, tuple(sites_of(plate_rows)), digests[name]) for name, plate_rows in named.items()]
+    return [PackedPlate(name, tuple(sites_of(plate_rows)), digests[name], form) for name, plate_rows in named.items()]
 
 
 def array_folder(root: Path, plate: PackedPlate, size: Size) -> Path:
     """Return the folder of a plate's array of one size."""
-    return root / IMAGES / (FULL if size is None else str(size)) / plate.name
+    return array_path(root, array_name(plate, size), plate.format)
+
+
+def array_name(plate: PackedPlate, size: Size) -> str:
+    """Return the name of a plate's array of one size in the manifest: ``"full/HUVEC-01/Plate1"``."""
+    return f"{FULL if size is None else size}/{plate.name}"
 
 
 def sizes_to_pack(store: FileStore, plate: PackedPlate, root: Path, sizes: Sequence[int]) -> list[Size]:
@@ -86,8 +96,8 @@ def usable_again(store: FileStore, plate: PackedPlate, root: Path, sizes: Sequen
     return names
 
 
-def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Size]) -> Picture:
-    """Read and convert one image. Raises BadImage if the system does not let it be read."""
+def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Size], form: str = PACKED) -> Picture:
+    """Read and convert one image to a format. Raises BadImage if the system does not let it be read."""
     try:
         image = store.read(site, [channel])[0]
     except BadImage as error:
@@ -98,8 +108,9 @@ def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Siz
     for size in sizes:
         small = np.empty(image.shape if size is None else (size, size), np.uint8)
         resize(image, small)
-        frames.append(compress(small))
-    return Picture(tuple(frames), (image.shape[0], image.shape[1]), image_digest(image))
+        frames.append((compress if form == PACKED else compress_plain)(small))
+    counts = np.bincount(image[::4, ::4].ravel(), minlength=256)
+    return Picture(tuple(frames), (image.shape[0], image.shape[1]), image_digest(image), counts=counts)
 
 
 def misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:

@@ -43,17 +43,8 @@ class ShardReader:
 
     def __init__(self, path: Path, n_sites: int, n_channels: int) -> None:
         self.path = path
-        length = n_sites * n_channels * 16 + _CHECKSUM
         with self._open() as file:
-            size = os.fstat(file.fileno()).st_size
-            content = self._bytes(file, size - length, length) if size >= length else b""
-        checksum = int.from_bytes(content[-_CHECKSUM:], "little")
-        if len(content) != length or google_crc32c.value(content[:-_CHECKSUM]) != checksum:
-            raise UserError(f"{path}: the packed file is cut off or its index is damaged; pack this plate again")
-        self.index = np.frombuffer(content[:-_CHECKSUM], "<u8").reshape(n_sites, n_channels, 2)
-        offset, size_of = self.index[self.index[..., 0] != ABSENT].T
-        if (size_of > size).any() or (offset > np.uint64(size) - size_of).any():
-            raise UserError(f"{path}: the index of the packed file points outside the file; pack this plate again")
+            self.index = read_index(path, file, n_sites, n_channels)
 
     def has(self, site: int, channel: int) -> bool:
         """Whether there is an image of a site and channel, counted from 0."""
@@ -64,18 +55,11 @@ class ShardReader:
 
         Adjacent frames are read at once, other bytes not at all. Raises UserError if the file cannot be read.
         """
-        entries = self.index[site, list(channels)]  # (C, 2)
-        order = np.argsort(entries[:, 0])
-        starts, ends = entries[order, 0], entries[order].sum(1)
-        runs = np.split(np.arange(len(order)), np.flatnonzero(starts[1:] != ends[:-1]) + 1)
-        frames: dict[int, memoryview] = {}
         with self._open() as file:
-            for run in runs:
-                first, last = int(starts[run[0]]), int(ends[run[-1]])
-                content = memoryview(self._bytes(file, first, last - first))
-                for number in run:
-                    frames[int(order[number])] = content[int(starts[number]) - first : int(ends[number]) - first]
-        return [frames[number] for number in range(len(channels))]
+            return read_frames(self.path, file, self.index[site, list(channels)])
+
+    def check_site(self, site: int) -> None:
+        """Do nothing: all sites are in this file, whose index was checked."""
 
     def _open(self) -> FileIO:
         try:
@@ -83,8 +67,41 @@ class ShardReader:
         except FileNotFoundError:
             raise UserError(f"{self.path}: the packed file is missing; pack this plate again") from None
 
-    def _bytes(self, file: FileIO, offset: int, length: int) -> bytes:
-        try:
-            return os.pread(file.fileno(), length, offset)
-        except (OSError, MemoryError) as error:
-            raise read_error(self.path, error) from error
+
+def read_index(path: Path, file: FileIO, n_sites: int, n_channels: int) -> np.ndarray:
+    """Read the index (N, C, 2) uint64 at the end of a shard: offset and length of each image, `ABSENT` without it.
+
+    Raises UserError if it is damaged or the file is truncated.
+    """
+    length = n_sites * n_channels * 16 + _CHECKSUM
+    size = os.fstat(file.fileno()).st_size
+    content = _bytes(path, file, size - length, length) if size >= length else b""
+    checksum = int.from_bytes(content[-_CHECKSUM:], "little")
+    if len(content) != length or google_crc32c.value(content[:-_CHECKSUM]) != checksum:
+        raise UserError(f"{path}: the packed file is cut off or its index is damaged; pack this plate again")
+    index = np.frombuffer(content[:-_CHECKSUM], "<u8").reshape(n_sites, n_channels, 2)
+    offset, size_of = index[index[..., 0] != ABSENT].T
+    if (size_of > size).any() or (offset > np.uint64(size) - size_of).any():
+        raise UserError(f"{path}: the index of the packed file points outside the file; pack this plate again")
+    return index
+
+
+def read_frames(path: Path, file: FileIO, entries: np.ndarray) -> list[memoryview]:
+    """Return the frames at the ``entries`` (C, 2) of an index; adjacent ones are read at once."""
+    order = np.argsort(entries[:, 0])
+    starts, ends = entries[order, 0], entries[order].sum(1)
+    runs = np.split(np.arange(len(order)), np.flatnonzero(starts[1:] != ends[:-1]) + 1)
+    frames: dict[int, memoryview] = {}
+    for run in runs:
+        first, last = int(starts[run[0]]), int(ends[run[-1]])
+        content = memoryview(_bytes(path, file, first, last - first))
+        for number in run:
+            frames[int(order[number])] = content[int(starts[number]) - first : int(ends[number]) - first]
+    return [frames[number] for number in range(len(entries))]
+
+
+def _bytes(path: Path, file: FileIO, offset: int, length: int) -> bytes:
+    try:
+        return os.pread(file.fileno(), length, offset)
+    except (OSError, MemoryError) as error:
+        raise read_error(path, error) from error
