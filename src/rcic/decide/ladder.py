@@ -8,7 +8,7 @@ import pandas as pd
 
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.intervals import INTERVAL_COLUMNS, LEVEL, RESAMPLES, Interval, mean_intervals
-from rcic.decide.ladder_rungs import BOTH_SITES, RUNGS, blended_shares, decided_shares, existing
+from rcic.decide.ladder_rungs import ALL_SITES, BOTH_SITES, RUNGS, blended_shares, decided_shares, existing
 from rcic.decide.prediction import Prediction, model_of
 from rcic.decide.reliability import expected_calibration_error, reliability
 from rcic.errors import UserError, plural
@@ -91,16 +91,17 @@ def ladder(
     right = known_plates["group"] == known_plates["true_group"]
     rungs = existing(predictions, len(wells), groups)
     n_sites = max((p.sites.shape[1] for p in predictions if p.sites is not None), default=2)
+    renamed = {} if n_sites == 2 else {BOTH_SITES: ALL_SITES}
     scored = pd.concat(shares)
     confidence = scored["confidence"].to_numpy(), scored["assignment"].to_numpy() > 0
     return Ladder(
-        table=_table(scored, rungs).replace({"rung": {} if n_sites == 2 else {BOTH_SITES: "all sites"}}),
+        table=_table(scored, rungs).replace({"rung": renamed}),
         chance=100 / len(groups.of_class),
         plates_matched=int(right.sum()),
         plates_known=len(right),
         reliability=reliability(*confidence),
         calibration_error=expected_calibration_error(*confidence),
-        wells=scored,
+        wells=scored.rename(columns=renamed),
         plates=matches,
     )
 

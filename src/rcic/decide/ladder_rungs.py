@@ -27,7 +27,7 @@ from rcic.decide.prediction import Prediction, means, model_logits, model_of
 from rcic.decide.resolve_plates import resolve_plates
 from rcic.screen.layout import Groups
 
-BOTH_SITES = "both sites"
+BOTH_SITES, ALL_SITES = "both sites", "all sites"  # of wells with two sites, of others
 RUNGS = ("one site", BOTH_SITES, "TTA", "channel sets", "folds", "models", "group mask", "assignment")
 
 

@@ -131,13 +131,21 @@ def check_folds(folder: Path, names: Sequence[str], screen: Screen) -> None:
 
     Tables of one's own, without a record ``folds.json``, are accepted.
     """
-    again = f"run {program('data')} folds {screen.flags} --out_dir {folder}, or remove {FOLDS} to use your own tables"
+    again = _again(screen, folder, "")
     record = read_record(folder / FOLDS, "folds", again)
     if record is None:
         return
+    again = _again(screen, folder, str(record.made_with.get("by", "")))
     check_files(folder / FOLDS, record, names, again)
     if differs := difference(record.made_from, folds_origin(screen)):
         raise UserError(f"{folder / FOLDS}: made from other {differs} than {screen.root} has; {again}")
+
+
+def _again(screen: Screen, folder: Path, by: str) -> str:
+    """Return what to do about folds that are of other wells; ``by`` is their unit, "" if it is not known."""
+    unit = f" --by={by}" if by not in ("", "experiment") else ""
+    command = f"run {program('data')} folds {screen.flags} --out_dir {folder}{unit}"
+    return f"{command}, or remove {FOLDS} to use your own tables"
 
 
 def folds_origin(screen: Screen) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A screen spec is a YAML file: configs/screens/ has those of RxRx1 and an example
 lines under ``Attributes`` appear in docs/screen.md; :mod:`rcic.screen.spec_files` reads and checks the file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -261,11 +262,15 @@ class ScreenSpec:
     @property
     def sites_by_name(self) -> list[str | int]:
         """The sites as results keep them: by name, or by number where they have none."""
-        return [self.site_name(site) if self._is_named else site for site in self.sites]
+        return self.names_of_sites(self.sites)
 
     @property
     def _is_named(self) -> bool:
         return any(entry.name != str(site) for site, entry in zip(self.sites, self.site_names, strict=False))
+
+    def names_of_sites(self, sites: Sequence[int]) -> list[str | int]:
+        """Return some sites as results keep them."""
+        return [self.site_name(site) if self._is_named else int(site) for site in sites]
 
     def site_name(self, site: int) -> str:
         """Return how results and messages write a site."""

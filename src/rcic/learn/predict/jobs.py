@@ -160,7 +160,11 @@ def plan_job(
         "pixels": of_plates(images.states, screen, wells),
     }
     views = list(tta or config.predict.tta)
-    made_with = {"sites": list(config.data.sites), "tta": views, "drop_incomplete": drop_incomplete}
+    made_with = {
+        "sites": screen.spec.names_of_sites(config.data.sites),
+        "tta": views,
+        "drop_incomplete": drop_incomplete,
+    }
     network = network_id(checksum, made_with["sites"], views)
     facts = {
         "network": network,
