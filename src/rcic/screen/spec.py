@@ -202,7 +202,7 @@ class CellType:
 
     def of(self, experiment: str) -> str:
         """Return the cell type of an experiment, where no column has it."""
-        if self.before is None:
+        if not self.before:
             return self.name or ONE_CELL_TYPE
         return cell_type_of(experiment, self.before)
 

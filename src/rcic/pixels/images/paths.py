@@ -63,7 +63,7 @@ class Paths:
     def described(self, site: Site, channel: int) -> str:
         """Return an image in words: ``"HUVEC-07 plate 1 well B02 site 1 channel 1"``."""
         plate = self._barcodes.get((site.experiment, site.plate), site.plate)
-        words = f"{site.experiment} plate {plate} well {site.well} site {self.spec.site_name(site.site)}"
+        words = f"{site.experiment} plate {plate} well {site.well} site {site.site}"
         return f"{words} channel {channel}" if self.separate_channels else words
 
     def exists(self, name: str) -> bool:
