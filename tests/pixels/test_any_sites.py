@@ -10,7 +10,7 @@ import tifffile
 
 from rcic.errors import UserError
 from rcic.pixels.audit.findings import read_audit
-from rcic.pixels.images.sites import OWN, SUBSTITUTE_SITE, site_table, sites_of
+from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE, site_table, sites_of
 from rcic.pixels.packed.open_store import open_store, read_images
 from rcic.screen.table import read_screen
 from tests.program import Program
@@ -77,8 +77,8 @@ def test_the_audit_names_sites_and_takes_the_other_one(fields, program, tmp_path
     assert table[["id_code", "site", "kind"]].to_numpy().tolist() == [["fields_P1_A02", names[1], "empty"]]
     screen = read_screen(root)
     rows = read_audit(tmp_path / "a", screen).usable_rows(site_table(screen.wells, screen.spec.sites), (1,))
-    assert len(rows) == 2 * len(names) and (rows[SUBSTITUTE_SITE] != OWN).sum() == 1
-    (taken,) = rows[rows[SUBSTITUTE_SITE] != OWN].index
+    assert len(rows) == 2 * len(names) and (rows[SUBSTITUTE_SITE] != ITS_OWN).sum() == 1
+    (taken,) = rows[rows[SUBSTITUTE_SITE] != ITS_OWN].index
     assert sites_of(rows)[taken].site == screen.spec.sites[0]  # also where that is 0
     images = open_store(screen).read(sites_of(rows)[taken], (1,))
     assert np.array_equal(images, read_images(screen, "fields_P1_A02"))

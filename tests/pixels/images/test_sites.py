@@ -3,7 +3,7 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.pixels.images.sites import (
-    OWN,
+    ITS_OWN,
     STACKED,
     SUBSTITUTE_SITE,
     Site,
@@ -60,6 +60,6 @@ def test_site_zero_is_a_site_and_no_mark(wells):
     rows = site_table(wells, (0, 1))
     stacked, lacking = stack_rows(rows, (0, 1))
     assert lacking.empty and set(stacked["site"]) == {STACKED}
-    replaced = rows.assign(**{SUBSTITUTE_SITE: [0 if site == 1 else OWN for site in rows["site"]]})
+    replaced = rows.assign(**{SUBSTITUTE_SITE: [0 if site == 1 else ITS_OWN for site in rows["site"]]})
     assert {site.site for site in sites_of(replaced)} == {0}
     assert set(stack_rows(replaced, (0, 1))[0][SUBSTITUTE_SITE]) == {0}

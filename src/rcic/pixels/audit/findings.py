@@ -21,7 +21,7 @@ from rcic.files.sealed_json import Unsound
 from rcic.pixels.audit.folder_state import changed_folders
 from rcic.pixels.images.file_states import FolderState
 from rcic.pixels.images.pixel_state import PlatePixels
-from rcic.pixels.images.sites import OWN, SUBSTITUTE_SITE
+from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE
 from rcic.screen.plate import SITES
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
@@ -76,10 +76,10 @@ class Audit:
         sound = self.sound(rows, channels)
         if self.on_bad != "other-site":
             return rows[sound].reset_index(drop=True)
-        taken = np.full(len(rows), OWN, np.int64)
+        taken = np.full(len(rows), ITS_OWN, np.int64)
         for site in reversed(self.sites):
             taken[~sound & self.sound(rows.assign(site=site), channels)] = site
-        return rows.assign(**{SUBSTITUTE_SITE: taken})[sound | (taken != OWN)].reset_index(drop=True)
+        return rows.assign(**{SUBSTITUTE_SITE: taken})[sound | (taken != ITS_OWN)].reset_index(drop=True)
 
     def digest(self, channels: Sequence[int]) -> str:
         """Return the sha256 (hex) of ``on_bad`` and the sites with a bad image among these channels; "" if none."""
@@ -194,7 +194,7 @@ def _read(path: Path, screen: Screen) -> tuple[Record, pd.DataFrame]:
         raise Unaudited(f"{path}: of another screen than {screen.root} is now, with other {differs}; {again}")
     kinds = dict.fromkeys(("id_code", "site", "file", "kind", "detail"), str) | {"channel": np.int64}
     table = pd.read_csv(io.BytesIO(read_regular(beside)), dtype=kinds, keep_default_na=False)
-    return record, table.assign(site=table["site"].map(screen.spec.site_numbers).fillna(OWN).astype(np.int64))
+    return record, table.assign(site=table["site"].map(screen.spec.site_numbers).fillna(ITS_OWN).astype(np.int64))
 
 
 def _other_screen(record: Record, screen: Screen) -> str:

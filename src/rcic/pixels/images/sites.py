@@ -10,8 +10,8 @@ from rcic.errors import UserError
 from rcic.screen.plate import SITES
 from rcic.screen.spec import ScreenSpec
 
-SUBSTITUTE_SITE = "taken_from"  # optional column of a site table: the site whose images a row has, or OWN
-OWN, STACKED = -1, -1  # in place of a site's number: its own images; the stacked sites of a well
+SUBSTITUTE_SITE = "taken_from"  # optional column of a site table: the site whose images a row has, or ITS_OWN
+ITS_OWN, STACKED = -1, -1  # in place of a site's number: its own images; the stacked sites of a well
 
 
 class Site(NamedTuple):
@@ -38,7 +38,7 @@ def check_channels(channels: Sequence[int], spec: ScreenSpec) -> tuple[int, ...]
 def sites_of(rows: pd.DataFrame) -> list[Site]:
     """Return the :class:`Site` of each row of a site table, or the one that :data:`SUBSTITUTE_SITE` names for it."""
     if SUBSTITUTE_SITE in rows:
-        rows = rows.assign(site=rows[SUBSTITUTE_SITE].where(rows[SUBSTITUTE_SITE] != OWN, rows["site"]))
+        rows = rows.assign(site=rows[SUBSTITUTE_SITE].where(rows[SUBSTITUTE_SITE] != ITS_OWN, rows["site"]))
     columns = (rows[column].tolist() for column in Site._fields)
     return [Site(*values) for values in zip(*columns, strict=True)]
 

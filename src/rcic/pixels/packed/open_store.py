@@ -49,5 +49,5 @@ def read_images(
     chosen = check_channels(channels or screen.spec.channel_numbers, screen.spec)
     (found,) = sites_of(site_table(rows, [int(number)]))
     is_packed = (screen.root / MARK).is_file()
-    store = PackedStore(screen.root, screen.spec) if is_packed else open_files_once(screen)
+    store = PackedStore(screen.root, screen.spec, screen.barcodes) if is_packed else open_files_once(screen)
     return store.read(found, chosen, size)
