@@ -22,7 +22,7 @@ def scored(accuracies=(90.0, 91.0, 92.0), margin=20.0, true_group=1, error=0.02)
     ladder = SimpleNamespace(
         table=table, plates=plates, calibration_error=error, chance=25.0, plates_matched=2, plates_known=3
     )
-    return Scored("p", "test", SimpleNamespace(ladder=ladder, assumed=()))
+    return Scored("p", "test", SimpleNamespace(ladder=ladder, assumed=(), proves=""))
 
 
 def run(status):

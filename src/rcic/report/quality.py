@@ -66,7 +66,8 @@ def from_images(screen: Screen, store: Store, most: int, say: Callable[[str], No
         list(pool.map(measure, range(first)))
         seconds = (time.perf_counter() - began) / first * (len(sites) - first)
         resolution = f"{size} px" if size else "full size"
-        cost = f"{len(sites) * len(channels):,} images of {n_plates:,} plates at {resolution}, site {screen.spec.site_name(screen.spec.sites[0])}"
+        site = screen.spec.site_name(screen.spec.sites[0])
+        cost = f"{len(sites) * len(channels):,} images of {n_plates:,} plates at {resolution}, site {site}"
         say(f"image quality: {cost}, about {seconds:.0f} s")
         list(pool.map(measure, range(first, len(sites))))
     all_plates = len(screen.wells[["experiment", "plate"]].drop_duplicates())

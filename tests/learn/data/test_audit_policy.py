@@ -78,14 +78,8 @@ def test_the_other_site_takes_a_bad_ones_place(damaged, wells, audited, capsys):
     found = audited("other-site")
     capsys.readouterr()
     rows = usable_sites(FileStore(damaged), wells, (1, 2), FIVE, False, found)
-    assert rows["site"].tolist() == [1, 2] * 3 and rows[SUBSTITUTE_SITE].tolist() == [
-        ITS_OWN,
-        1,
-        ITS_OWN,
-        1,
-        ITS_OWN,
-        ITS_OWN,
-    ]
+    assert rows["site"].tolist() == [1, 2] * 3
+    assert rows[SUBSTITUTE_SITE].tolist() == [ITS_OWN, 1, ITS_OWN, 1, ITS_OWN, ITS_OWN]
     assert capsys.readouterr().out.splitlines() == [
         "channels [1, 2, 3, 4, 5]: left out 2 of 8 sites with a bad image (1 wells have no site left)",
         "channels [1, 2, 3, 4, 5]: 2 of 8 sites use images of another site of their well",
