@@ -131,7 +131,7 @@ def test_test_images_that_were_replaced_and_audited_anew_are_predicted_again(wor
     assert "test: 0 of 4 members are predicted already, 4 to go" in told
     assert "valid: 4 of 4 members are predicted already, 0 to go" in told
     embedded = work.run("embed")
-    assert [line.split()[1] for line in embedded.splitlines() if "embedded already" in line] == ["4", "4", "0"]
+    assert [line.split()[1] for line in embedded.splitlines() if "embedded already" in line] == ["4", "4", "0", "0"]
     assert "test: 4 of 4 members" in work.run("predict")
 
 

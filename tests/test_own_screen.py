@@ -147,6 +147,6 @@ def test_levels_are_measured_where_the_form_has_none(program, plates):
     line = program.refuse("data.py", "describe", f"--data_root={plates}")
     assert "images.levels must be given for 16 bits" in line and "data.py levels measures them" in line
     out = program.run("data.py", "levels", f"--data_root={plates}", "--n_images=9")
-    levels = yaml.safe_load(out)
+    levels = yaml.safe_load(out)["channels"]
     assert [one["name"] for one in levels][:2] == ["nucleus", "endoplasmic reticulum"]
     assert all(100 <= low < high <= 4095 for low, high in (one["levels"] for one in levels))

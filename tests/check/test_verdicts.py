@@ -97,7 +97,7 @@ def states(verdicts: list[Verdict]) -> dict[str, set[str]]:
 @pytest.mark.parametrize("full", [False, True])
 def test_everything_is_sound_as_it_was_made(work, full):
     verdicts = check_results(["."], full)
-    assert states(verdicts) == {kind: {"sound"} for kind in RECORDS} and len(verdicts) == 42
+    assert states(verdicts) == {kind: {"sound"} for kind in RECORDS} and len(verdicts) == 46
     assert all(verdict.made_from and not verdict.why and not verdict.mend for verdict in verdicts)
 
 
@@ -246,7 +246,7 @@ def test_an_image_that_was_replaced_makes_stale_what_came_of_it(work, other_size
     stale = {
         str(v.result.path) for v in verdicts if v.state == "stale" and v.result.kind in ("prediction", "embedding")
     }
-    assert stale and all(path.endswith("_test.json") for path in stale)
+    assert stale and all(path.endswith(("_test.json", "_controls.json")) for path in stale)
     after = states(verdicts)
     assert after["audit"] == after["calibration"] == after["channels"] == {"sound"}
     trainings = {str(v.result.path) for v in verdicts if v.state == "stale" and v.result.kind == "training"}

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from rcic.pixels.audit.findings import Unaudited, read_audit
 from rcic.pixels.images.complete import missing_images
 from rcic.pixels.images.sites import site_table, sites_of
 from rcic.pixels.packed.open_store import open_store
@@ -126,7 +127,7 @@ def test_z_planes_are_not_taken_for_channels(case, program, tmp_path, mode):
     assert (bad["kind"] == "channels").all() and len(bad) == 18
     assert bad["detail"].str.startswith("its 3 pages are z planes, not channels").all()
     line = program.refuse("data.py", "pack", f"--data_root={root}", f"--out_dir={tmp_path}/p")
-    assert line.endswith("choose or project one for each channel, or save them as channels")
+    assert line.endswith("set images.z of the screen spec to max, mean, sharpest or the number of one")
 
 
 @pytest.mark.parametrize("name", ["star_plate", "pages_apart"])
@@ -159,3 +160,55 @@ def test_a_plate_without_its_folder_stays_missing_images(case, program):
     screen = read_screen(root)
     names = missing_images(open_store(screen), screen.wells)
     assert len(names) == 8 and names[0] == "P1*/Images/r01c01f01p01-ch1sk1fk1fl1.tiff"
+
+
+def test_plates_of_different_sizes_need_a_size_of_the_training(case, program, tmp_path):
+    root = case("batch_sizes")
+    out = audited(program, root)
+    assert "no bad images" in out and "48 x 48 pixels (b2/Plate" in out and "need data.size" in out
+    program.run("data.py", "pack", f"--data_root={root}", f"--out_dir={tmp_path}/p", "--verify=True")
+    store = open_store(read_screen(tmp_path / "p"))
+    assert len({store.read(site, [1]).shape for site in _sites(tmp_path / "p")}) == 3
+    assert {store.read(site, [1], 32).shape for site in _sites(tmp_path / "p")} == {(1, 32, 32)}
+    program.run("data.py", "folds", f"--data_root={root}", f"--out_dir={tmp_path}/folds", "--n_folds=3")
+    program.run("data.py", "audit", f"--data_root={tmp_path}/p", f"--out_dir={tmp_path}/b")
+    tiny = TINY.replace("FOLDS", str(tmp_path / "folds")).replace("epochs: 2", "epochs: 1")
+    for data_root, audit in ((root, root / "a"), (tmp_path / "p", tmp_path / "b")):
+        (tmp_path / "tiny.yml").write_text(tiny.replace("audit: off", f"audit_dir: {audit}"))
+        words = [f"--config={tmp_path}/tiny.yml", f"--data_root={data_root}", "--channels=[1]", "--fold=0"]
+        line = program.refuse("train.py", "run", *words, f"--log_root={tmp_path}/logs")
+        assert "32 x 32 pixels (b1/Plate" in line and line.endswith("set data.size, to which all are resized")
+        logs = tmp_path / f"logs_{data_root.name}"
+        program.run("train.py", "run", *words, f"--log_root={logs}", "--set=data.size=32")
+        predicted = [f"--model_root={logs}/full", "--model_name=tiny", f"--out_dir={logs}/out", f"--audit_dir={audit}"]
+        program.run("inference.py", "predict-all", f"--data_root={data_root}", *predicted)
+
+
+def test_an_image_unlike_its_plate_is_still_found(case, program):
+    root = case("batch_sizes")
+    path = next(root.glob("b2/**/*A03*"))
+    tifffile.imwrite(path, np.arange(32 * 32, dtype=np.uint16).reshape(32, 32), photometric="minisblack")
+    bad = found(program, root)
+    assert bad["kind"].tolist() == ["size"] and bad["id_code"].str.endswith("A03").all()
+    assert bad["detail"][0] == "the image is 32 x 32 pixels (height x width), most of its plate have 48 x 48"
+
+
+def test_stacks_are_projected_by_the_key_that_the_message_names(case, program, tmp_path):
+    """One file a well whose pages are z planes, of a screen with one channel a file."""
+    root = case("z_as_channels")
+    text = (root / "screen.yml").read_text()
+    one = text[: text.index("channels:")] + "channels:\n- {name: a}\n" + text[text.index("images:") :]
+    (root / "screen.yml").write_text(one)
+    assert (found(program, root)["detail"].str.contains("set images.z of the screen spec to max")).all()
+    (root / "screen.yml").write_text(one.replace("images:\n", "images:\n  z: max\n"))
+    assert "no bad images" in audited(program, root)
+    images = packed(program, root, tmp_path / "p")
+    files = [root / open_store(read_screen(root)).name(site, 1) for site in _sites(root)]
+    from rcic.pixels.images.file_store import grey
+
+    assert np.array_equal(images[:, 0], [grey(tifffile.imread(path).max(0), (0, 4095)) for path in files])
+    (root / "screen.yml").write_text(one.replace("images:\n", "images:\n  z: 1\n"))
+    line = program.refuse("data.py", "pack", f"--data_root={root}", f"--out_dir={tmp_path}/p")
+    assert "contains another packed screen" in line and "images z ('max' then, 1 now)" in line
+    with pytest.raises(Unaudited, match=r"with other images z \('max' then, 1 now\)"):
+        read_audit(root / "a", read_screen(root))

@@ -480,7 +480,7 @@ def test_from_networks_to_a_submission(trained, small_screen, tmp_path):
     assert "did you mean 'hflip'" in trained.refuse("inference.py", "embed-all", data, *models, "--tta=hflop")
     assert trained.refuse("inference.py", *embed, "--at_once=0") == "--at_once is 0, must be 1 or more"
     assert "train: 0 of 2 members are embedded already, 2 to go" in trained.run("inference.py", *embed)
-    assert trained.run("inference.py", *embed).count("2 of 2 members are embedded already, 0 to go") == 3
+    assert trained.run("inference.py", *embed).count("2 of 2 members are embedded already, 0 to go") == 4
     trained.run("inference.py", "predict-all", data, *models)
     find = ("neighbours", data, f"--embed_root={tmp_path}/out", f"--out_dir={tmp_path}/out")
     line = trained.refuse("inference.py", *find, "--k=HUVEK=3")

@@ -260,7 +260,8 @@ class Walker:
         words, audit = self._stage_words("embed-all", "full", self.emb, views, random.random() < 0.9)
 
         def judge(_: str) -> None:
-            for split in ("train", "valid", "test"):
+            controls = [one for one in self.source.wells if self.source.is_control(one)]
+            for split in ("train", "valid", "test", *(["controls"] if controls else [])):
                 self.judge.predicted(self.emb, self.logs / "full", self.source, split, views, audit, "embedding")
 
         def settle() -> None:

@@ -334,7 +334,7 @@ class Judge:
 
     def scan(self, out: Path, model_root: Path, source: Source, audit: str, kind: str, choices: Sequence[Any]) -> None:
         """After a kill: note which files are whole and true, without a verdict on the others."""
-        splits = ("test", "valid") if kind == "prediction" else ("train", "valid", "test")
+        splits = ("test", "valid") if kind == "prediction" else ("train", "valid", "test", "controls")
         for member, split in itertools.product(find_members(model_root, BEST, None), splits):
             files = (prediction_files if kind == "prediction" else embedding_files)(out / member.folder, split)
             key, net_key = self.file_key(files), sha(model_root / member.folder / BEST)
@@ -388,7 +388,9 @@ class Judge:
             raise Wrong(f"classes: {files['logits']} are of {net.classes}, the tables have {labels}")
         found = array.mean(1) if kind == "prediction" else embedded_codes(array)
         for row, code in enumerate(codes):
-            may_know = split == "train" or (split == "test" and (net.pseudo or wanted[code].batch not in net.facts))
+            may_know = split in ("train", "controls") or (
+                split == "test" and (net.pseudo or wanted[code].batch not in net.facts)
+            )
             self._row(files, code, found[row], known.shown[code], views, may_know)
             if kind == "prediction":
                 self._label(files, code, labels[int(array[row].argmax())], known.shown[code], net)
@@ -422,7 +424,9 @@ class Judge:
 
     @staticmethod
     def _wells(source: Source, net: Net, split: str) -> dict[str, Well]:
-        """Return code -> well of the treatments that a network predicts."""
+        """Return code -> well of the treatments that a network predicts, or of the controls that it embeds."""
+        if split == "controls":
+            return {one.code: one for one in source.wells if source.is_control(one)}
         wells = {one.code: one for one in source.wells if not source.is_control(one)}
         if split == "test":
             return {code: one for code, one in wells.items() if one.split == "test"}

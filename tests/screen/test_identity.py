@@ -7,6 +7,7 @@ import pytest
 from rcic.files.difference import difference
 from rcic.screen.folds import check_folds, folds_origin, write_folds
 from rcic.screen.source import ScreenSource
+from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen, read_screen
 from tests.screen.tiny import KAGGLE, METADATA, write_tables
 
@@ -136,6 +137,9 @@ IMAGES = {
     ),
     "a channel more": ("file: w2}", "file: w2}, {name: ER, file: w3}", "images channels (3 now, not then)"),
     "bits": ("images: {", "images: {bits: 16, levels: [0, 999], ", "images bits (8 then, 16 now)"),
+    "z": ("images: {", "images: {z: max, ", "images (z now, not then)"),
+    "time": ("images: {", "images: {time: 0, ", "images (time now, not then)"),
+    "columns of paths": ("images: {", "images: {columns: {site: f}, ", "images (columns now, not then)"),
 }
 
 
@@ -147,6 +151,14 @@ def test_what_changes_the_source_of_pixels(mine, case):
     assert changed(mine(), now) == set()
     if case.startswith("a channel"):  # what is not read does not count
         assert difference(mine().identity.images((1,)), now.identity.images((1,)), "images") == ""
+
+
+def test_the_words_of_sites_count_where_they_are_not_their_numbers(mine, monkeypatch):
+    then = mine().identity.images()
+    assert {*then} == {"files", "bits", "channels"}  # as in records of earlier versions
+    monkeypatch.setattr(ScreenSpec, "site_word", lambda _, site: f"f{site:02}")
+    now = mine().identity.images()
+    assert now["sites"] == {"1": "f01"} and difference(then, now, "images") == "images (sites now, not then)"
 
 
 def test_levels_of_all_channels_are_those_of_each(mine):

@@ -15,7 +15,7 @@ from rcic.files.sealed_json import Unsound, read_object
 from rcic.learn.runs.run_record import read_run_record
 from rcic.pixels.audit.findings import audit_record
 from rcic.pixels.packed.manifest import Manifest
-from rcic.pixels.packed.packed_store import ARRAY, IMAGES
+from rcic.pixels.packed.packed_store import ARRAY, array_path
 from rcic.screen.source import ScreenSource
 
 State = Literal["sound", "stale", "damaged", "unfinished", "foreign"]
@@ -132,7 +132,8 @@ def _training(path: Path) -> Record | None:
 def _packed(path: Path) -> Record:
     manifest = Manifest.read(path.parent)
     origin = {"fingerprint": manifest.screen} if isinstance(manifest.screen, str) else manifest.screen
-    files = {f"{IMAGES}/{name}/{ARRAY}": digest for name, digest in manifest.arrays.items()}
+    folders = {name: array_path(Path(), name, manifest.format) for name in manifest.arrays}
+    files = {str(folders[name] / ARRAY): digest for name, digest in manifest.arrays.items()}
     return Record("packed screen", origin, {"sizes": list(manifest.sizes)}, files)
 
 

@@ -105,7 +105,7 @@ def _value(hint: Any, value: Any, label: str) -> Any:
     if origin is Literal:
         return _choice(arguments, value, label)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _value(arguments[0], value, label)
+        return None if value is None else _one_of(arguments, value, label)
     if origin is tuple:
         fixed = arguments[-1] is not Ellipsis
         if not isinstance(value, list | tuple) or (fixed and len(value) != len(arguments)):
@@ -119,6 +119,17 @@ def _value(hint: Any, value: Any, label: str) -> Any:
         raise UserError(f"{label} is {brief(value)}, must be smaller than {_MOST}")
     if hint is str and _CONTROL.search(value):
         raise UserError(f"{label} is {brief(value)}, must be text without control characters")
+    return value
+
+
+def _one_of(kinds: tuple[Any, ...], value: Any, label: str) -> Any:
+    """Return ``value`` as one of the types of ``X | Y | None``, where Y is int."""
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
+    if len(kinds) == 1 or type(value) is int:
+        return _value(kinds[-1], value, label)
+    words = typing.get_args(kinds[0])
+    if value not in words:
+        raise UserError(f"{label} is {brief(value)}, must be one of {', '.join(words)}, or a {in_words(int)}")
     return value
 
 

@@ -38,7 +38,8 @@ def in_words(hint: Any) -> str:
     if origin is Literal:
         return " | ".join(arguments)
     if origin in (types.UnionType, typing.Union):
-        return f"{in_words(arguments[0])} or null"
+        kinds = [in_words(kind) for kind in arguments if kind is not type(None)]
+        return f"{' or '.join(kinds)} or null"
     if origin is tuple:
         return f"list of {'' if arguments[-1] is Ellipsis else f'{len(arguments)} x '}{in_words(arguments[0])}"
     return _WORDS[hint]

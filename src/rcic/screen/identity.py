@@ -42,14 +42,25 @@ class ScreenIdentity:
         return {name: digest for name, digest in self.experiments.items() if experiments is None or name in experiments}
 
     def images(self, channels: Sequence[int] = ()) -> dict[str, Any]:
-        """Return where the pixels of some channels come from, by default of all: patterns, bits, words and levels."""
+        """Return where the pixels of some channels come from, by default of all: patterns, bits, words and levels.
+
+        Planes, the words of sites and the columns of paths are in it where the screen spec gives them.
+        """
         spec, used = self.spec, channels or self.spec.channel_numbers
-        named = {"sites": {spec.site_name(site): spec.site_word(site) for site in spec.sites}}
+        words = {spec.site_name(site): spec.site_word(site) for site in spec.sites}
+        numbered = all({spec.site_name(site), spec.site_word(site)} == {str(site)} for site in spec.sites)
+        columns = {key: title for key, title in vars(spec.images.columns).items() if title is not None}
+        given = {
+            "z": spec.images.z,
+            "time": spec.images.time,
+            "columns": columns or None,
+            "sites": None if numbered else words,
+        }
         return {
-            **(named if spec.site_names else {}),
             "files": list(spec.images.file),
             "bits": spec.images.bits,
             "channels": {str(number): self._channel(number) for number in sorted(used)},
+            **{key: value for key, value in given.items() if value is not None},
         }
 
     def stains(self, channels: Sequence[int]) -> dict[str, str]:

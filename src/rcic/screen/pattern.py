@@ -8,10 +8,18 @@ from rcic.errors import nearest
 from rcic.screen.plate import row_name
 from rcic.screen.spec import ScreenSpec
 
-PATTERN_PARTS = ("split", "experiment", "plate", "well", "row", "row_number", "column", "site", "channel")
+PLATE_PARTS = ("split", "experiment", "plate")  # what the path of an index may name
+PLANE_PARTS = ("z", "time")  # of a stack
+PATTERN_PARTS = (*PLATE_PARTS, "well", "row", "row_number", "column", "site", "channel", *PLANE_PARTS)
 ENDINGS = (".png", ".tif", ".tiff")
-_NUMBERS = ("row_number", "column", "site", "plate", "channel")  # may be zero-padded
+INDEX_ENDINGS = (".xml", ".mlf", ".htd", ".zarr", ".csv", ".csv.gz")  # of files that list the planes of plates
+_NUMBERS = ("row_number", "column", "site", "plate", "channel", *PLANE_PARTS)  # may be zero-padded
 _PART = re.compile(r"\{(\w*)(?::0(\d))?\}")
+
+
+def is_index(pattern: str) -> bool:
+    """Whether a pattern names index files, which list where the planes of plates are, instead of images."""
+    return pattern.lower().endswith(INDEX_ENDINGS)
 
 
 def wrong_pattern(pattern: str, n_sites: int, n_channels: int) -> str:
@@ -26,8 +34,12 @@ def wrong_pattern(pattern: str, n_sites: int, n_channels: int) -> str:
         return "must be a path below the data root, with / between folders"
     if "**" in pattern:
         return "must not have **; write one * in a name, and */ for each folder"
+    if is_index(pattern):
+        other = next((part for part in parts if part not in PLATE_PARTS), None)
+        may = f"an index lists each {other} of a plate; its name may have {', '.join(PLATE_PARTS)}"
+        return f"names {{{other}}}, but {may}" if other else ""
     if not pattern.lower().endswith(ENDINGS):
-        return f"must end with one of {', '.join(ENDINGS)}"
+        return f"must end with one of {', '.join(ENDINGS)} or, for an index of images, {', '.join(INDEX_ENDINGS)}"
     if "well" not in parts and not {"column"} < {*parts} & {"row", "row_number", "column"}:
         return "must name the {well}, or {row} and {column}"
     if n_sites > 1 and "site" not in parts:
@@ -68,9 +80,15 @@ def parts_of(
 
 
 def fill(pattern: str, values: Mapping[str, str | int]) -> str:
-    """Fill a pattern with the values of its parts; ``:02`` pads a number with zeros."""
+    """Fill a pattern with the values of its parts; ``:02`` pads a number with zeros. A part without a value stays."""
     parts, rest = _split(pattern)
-    return "".join(before + str(values[part]).zfill(width) for before, part, width in parts) + rest
+    return "".join(before + _filled(values, part, width) for before, part, width in parts) + rest
+
+
+def _filled(values: Mapping[str, str | int], part: str, width: int) -> str:
+    if part not in values:
+        return f"{{{part}:0{width}}}" if width else f"{{{part}}}"
+    return str(values[part]).zfill(width)
 
 
 @cache

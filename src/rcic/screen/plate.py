@@ -68,6 +68,11 @@ def id_code(experiment: str, plate: str | int, well: str) -> str:
     return f"{experiment}_{plate}_{well}"
 
 
+def plate_of(code: str, experiment: str, well: str) -> str:
+    """Return the plate's name in an id_code, given its experiment and well."""
+    return code[len(experiment) + 1 : len(code) - len(well) - 1]
+
+
 def is_folder_name(name: str) -> bool:
     """Whether a name from a table is a safe folder name on every file system.
 

@@ -15,6 +15,7 @@ _TAKEN = {  # columns of written tables, which a label column must not share its
     *("id_code", "experiment", "plate", "well", "confidence", "margin", "predicted", "barcode", "kept", "reason"),
 }
 
+BITS = (8, 10, 12, 14, 16, 32)  # per pixel; 10 to 16 are stored as 16, 32 is floating point
 WellKind = Literal["treatment", "positive_control", "negative_control"]
 
 
@@ -49,29 +50,63 @@ class SiteName:
 
 
 @dataclass(frozen=True)
+class PathColumns:
+    """The columns of a CSV file of image paths, for those that are not recognised by their titles.
+
+    Attributes:
+        plate: name of the plate, as in the tables of wells.
+        well: well, as B02 or B2.
+        row: row of the well, as B or 2.
+        column: column of the well, as 2.
+        site: site.
+        channel: channel, in a file with one row per image.
+        z: number of the z plane.
+        time: number of the time point.
+        file: path of the image, in a file with one row per image.
+        page: number of the page in the image file, from 0.
+    """
+
+    plate: str | None = None
+    well: str | None = None
+    row: str | None = None
+    column: str | None = None
+    site: str | None = None
+    channel: str | None = None
+    z: str | None = None
+    time: str | None = None
+    file: str | None = None
+    page: str | None = None
+
+
+@dataclass(frozen=True)
 class Images:
     """The image files.
 
     Attributes:
-        file: patterns of image paths below the data root; the first whose folder exists is used. In braces: split,
-            experiment, plate, well (B02), row (B), row_number (2), column (2), site, channel. {column:02} writes 02. No
-            two images may have the same file, but without {channel} a file has all channels, in order. * matches
+        file: patterns of image paths below the data root, tried in order for each image. In braces: split, experiment,
+            plate, well (B02), row (B), row_number (2), column (2), site, channel, z, time. {column:02} writes 02. No
+            two images may have the same file, but without {channel} a file has all channels, in order. A pattern may
+            name an index instead, a file or OME-Zarr plate that lists the images of plates, by split, experiment and
+            plate: {plate}/Images/Index.idx.xml, {plate}.zarr, load_data.csv. * matches
             anything but thumbnails, hidden files, and what would lengthen the part beside it: a digit beside a number
             (row_number, column, site, a channel's number, the end of a well), a letter beside a row or the start of a
             well, a letter or digit beside a name (split, experiment, plate, a channel's text). Only an identifier such
             as 66923EBB-9960-4952-8955-D1721D112EE2 may follow at once.
-        bits: bits per pixel, 8 or 16.
-        levels: grey levels that map to 0 and 255; required for 16 bits.
+        bits: bits per pixel, 8, 16, or 10, 12, 14 for grey levels below 1024, 4096, 16384 in files of 16 bits; 32 for
+            floating point.
+        levels: grey levels that map to 0 and 255; required for more than 8 bits.
         z: of several z planes the one of this number, or their projection: max, mean, or sharpest, the plane with the
-            largest variance of its Laplacian; default: there must be one plane.
-        time: the number of the time point to use; default: there must be one.
+            largest variance of its Laplacian; default: there must be one plane. The pages of a file count from 1.
+        time: the number of the time point to use; default: there must be one. The pages of a file count from 1.
+        columns: the columns of a CSV file of image paths.
     """
 
     file: tuple[str, ...] = ()
     bits: int = 8
     levels: tuple[float, float] | None = None
-    z: str | None = None
+    z: Literal["max", "mean", "sharpest"] | int | None = None
     time: int | None = None
+    columns: PathColumns = field(default_factory=PathColumns)
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,16 @@ def spec_as_markdown() -> str:
 def _sections() -> Iterator[tuple[str, Any]]:
     """Yield the name and dataclass of each section, the top level first."""
     yield "", ScreenSpec
-    for field in fields(ScreenSpec):
-        hint = typing.get_type_hints(ScreenSpec)[field.name]
+    yield from _below(ScreenSpec, "")
+
+
+def _below(owner: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield the name and dataclass of each section of a dataclass, and of the sections in them."""
+    for field in fields(owner):
+        hint = typing.get_type_hints(owner)[field.name]
         if (kind := _nested(hint)) is not None:
-            yield field.name + (" (list)" if typing.get_origin(hint) is tuple else ""), kind
+            yield prefix + field.name + (" (list)" if typing.get_origin(hint) is tuple else ""), kind
+            yield from _below(kind, f"{prefix}{field.name}.")
 
 
 def _nested(hint: Any) -> Any:

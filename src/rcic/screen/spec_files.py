@@ -19,7 +19,7 @@ from rcic.screen.name_checks import listed_labels
 from rcic.screen.pattern import wrong_pattern
 from rcic.screen.plate import SHAPES, is_folder_name
 from rcic.screen.site_entries import MOST_SITES, SITES_ARE, are_sites, named_sites, with_named_sites
-from rcic.screen.spec import Images, ScreenSpec
+from rcic.screen.spec import BITS, Images, ScreenSpec
 
 OWN = "screen.yml"  # a screen spec in its data root
 SHIPPED = PACKAGE / "configs" / "screens"
@@ -126,11 +126,16 @@ def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[S
     for pattern in images.file:
         reason = wrong_pattern(pattern, len(spec.sites), len(spec.channels))
         yield "images.file", f"{brief(pattern)} {reason}", not reason
-    yield "images.bits", "must be 8 or 16", images.bits in (8, 16)
+    yield "images.bits", f"must be {', '.join(map(str, BITS[:-1]))} or {BITS[-1]}", images.bits in BITS
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
     levels = not measured or images.bits == 8 or all(spec.levels(channel) for channel in spec.channel_numbers)
-    requirement = "must be given for 16 bits: the grey levels that map to 0 and 255, such as [100, 4095]"
+    requirement = f"must be given for {images.bits} bits: the grey levels that map to 0 and 255, such as [100, 4095]"
     yield "images.levels", f"{requirement} ({program('data')} levels measures them)", levels
+    lowest = min((pair[0] for channel in spec.channel_numbers if (pair := spec.levels(channel))), default=0)
+    signed = f"must not be negative for {images.bits} bits; 16 may have signs, 32 are floating point"
+    yield "images.levels", signed, images.bits in (16, 32) or lowest >= 0
+    for key, number in (("z", images.z), ("time", images.time)):
+        yield f"images.{key}", "must not be negative", not isinstance(number, int) or number >= 0
 
 
 def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
@@ -166,4 +171,4 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
 
 
 def _rises(levels: tuple[float, float] | None) -> bool:
-    return levels is None or 0 <= levels[0] < levels[1]
+    return levels is None or levels[0] < levels[1]

@@ -1,6 +1,7 @@
 """Every kind of bad image is found, once, in PNGs and in packed screens, and nothing else is."""
 
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_all_of_them_at_once(write_root, wells, threads):
         planted[path.relative_to(root).as_posix()] = kind
     found = findings(FileStore(root), wells, FULL, threads)
     assert {one.file: one.kind for one in found} == planted and len(found) == len(planted)
-    others = {"left-out", "duplicate", "ambiguous", "not-tiff", "levels", "unreadable"}
+    others = {"left-out", "duplicate", "ambiguous", "not-tiff", "levels", "unreadable", "range", "nan"}
     assert {*planted.values()} | others == set(KINDS)
 
 
@@ -101,7 +102,7 @@ def test_the_size_of_most_is_the_right_one(write_root, wells):
         write_png(path, pixels("HUVEC-01", "B02", 1, channel)[:, : 20 + channel])
     found = findings(FileStore(root), wells, QUICK)
     assert [(one.channel, one.kind) for one in found] == [(1, "size"), (2, "size")]
-    assert found[1].detail == "the image is 24 x 22 pixels (height x width), most have 24 x 24"
+    assert found[1].detail == "the image is 24 x 22 pixels (height x width), most of its plate have 24 x 24"
 
 
 def test_a_large_header_takes_no_memory(write_root, wells, monkeypatch):
@@ -165,13 +166,17 @@ def test_damage_at_a_further_packed_size_is_found(write_root, pack_root, wells, 
     assert len(quick) == (0 if place > 0 else 24)
 
 
-def test_a_packed_plate_of_another_size_is_found(write_root, pack_root, wells):
+def test_a_plate_of_another_size_is_no_finding(write_root, pack_root, wells):
+    """Trainings that need one size ask `Audit.other_size`."""
     root = write_root()
     for well in WELLS:
         for path in (root / "train/RPE-02/Plate1").glob(f"{well}_*"):
-            write_png(path, np.random.default_rng(len(path.name)).integers(0, 256, (SIZE, SIZE + 2), dtype=np.uint8))
-    found = findings(PackedStore(pack_root(root)), wells, QUICK)
-    assert [one.kind for one in found] == ["size"] * 24 and {one.id_code[:6] for one in found} == {"RPE-02"}
+            content = np.random.default_rng(zlib.crc32(path.name.encode())).integers(0, 256, (SIZE, SIZE + 2))
+            write_png(path, content.astype(np.uint8))
+    assert findings(PackedStore(pack_root(root)), wells, QUICK) == findings(FileStore(root), wells, QUICK) == []
+    write_png(root / "train/RPE-02/Plate1/B02_s1_w1.png", pixels("RPE-02", "B02", 1, 1))
+    (found,) = findings(FileStore(root), wells, FULL)
+    assert found.detail == "the image is 24 x 24 pixels (height x width), most of its plate have 24 x 26"
 
 
 def test_a_plate_that_was_never_packed_is_missing(write_root, pack_root, wells):

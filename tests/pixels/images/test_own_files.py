@@ -151,7 +151,8 @@ def test_hard_links_and_links_are_found_by_the_audit(tmp_path, capsys):
 
 def test_folders_are_listed_once_or_not_at_all(tmp_path, monkeypatch):
     listed: list[Path] = []
-    monkeypatch.setattr("rcic.pixels.images.paths.listed_names", lambda path: listed.append(path) or listed_names(path))
+    listing = "rcic.pixels.images.folder_listing.listed_names"
+    monkeypatch.setattr(listing, lambda path: listed.append(path) or listed_names(path))
     for pattern, n_listed in (("{plate}/{well}_w{channel}.tif", 0), ("{plate}*/{well}_w{channel}.tif", 4)):
         root = write_images(write_form(tmp_path, pattern), "{plate}/{well}_w{c}.tif")
         listed.clear()

@@ -44,7 +44,7 @@ def test_a_pattern_names_the_file(tmp_path, pattern, name):
     (tmp_path / name).parent.mkdir(parents=True)
     paths = Paths(tmp_path, form_of(pattern), {("b1", 1): "P-7"})
     assert paths.name(SITE, 2) == name
-    assert not paths.exists(name)
+    assert not paths.exists(SITE, 2)
     assert paths.folders("train", "b1", 1) == [name.rpartition("/")[0]]
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import zarr
 
+from rcic.check.verdicts import check_results
 from rcic.errors import UserError
 from rcic.instruments.ome_zarr_plate import read_ome_zarr_plate
+from rcic.launch.shards import Shard
 from rcic.pixels.audit.audit_screen import audit
 from rcic.pixels.audit.findings import read_audit
 from rcic.pixels.images.file_store import FileStore
@@ -20,7 +22,7 @@ from rcic.pixels.images.zarr_plane import read_zarr_plane
 from rcic.pixels.packed.manifest import MARK, OME_ZARR, Manifest
 from rcic.pixels.packed.ome_fields import image_metadata
 from rcic.pixels.packed.open_store import open_store
-from rcic.pixels.packed.pack_screen import BEGUN_FILE, LEFT_OUT, pack
+from rcic.pixels.packed.pack_screen import BEGUN_FILE, LEFT_OUT, pack, pack_shard
 from rcic.pixels.packed.packed_store import IMAGES, PLATES, PackedStore
 from rcic.screen.plate import CHANNELS
 from rcic.screen.spec_files import shipped_spec
@@ -47,6 +49,11 @@ def own(tmp_path) -> Path:
         (root / f"b2/P2/A01_w{channel}.tif").unlink()
     pack(root, tmp_path / "out", (), threads=2, verify=True, form=OME_ZARR)
     return tmp_path / "out"
+
+
+def files_of(root: Path) -> dict[Path, bytes]:
+    """Return the bytes of every file below a folder."""
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def equal(one: Store, other: Store, sites: list[Site], channels: tuple[int, ...], size: int | None = None) -> bool:
@@ -218,6 +225,20 @@ def test_a_stopped_packing_goes_on_in_its_format(small_screen, packed, tmp_path)
     with pytest.raises(UserError, match="--format=ome-zarr, not packed"):
         pack(small_screen, out, (), threads=1, verify=False)
     pack(small_screen, out, (), threads=1, verify=False, form=OME_ZARR)
-    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == {
-        path.relative_to(packed): path.read_bytes() for path in packed.rglob("*") if path.is_file()
-    }
+    assert files_of(out) == files_of(packed)
+
+
+def test_check_finds_it_sound_and_sees_a_lost_plate(own):
+    (verdict,) = check_results([own], full=True)
+    assert (verdict.result.kind, verdict.state) == ("packed screen", "sound")
+    (own / PLATES / "b1/PlateP1.ome.zarr/zarr.json").unlink()
+    (verdict,) = check_results([own])
+    assert "PlateP1.ome.zarr/zarr.json is missing" in verdict.why
+
+
+def test_shards_of_the_work_write_the_same_files(packed, small_screen, tmp_path):
+    out = tmp_path / "out"
+    for number in (2, 1):
+        pack_shard(small_screen, out, (), 1, False, Shard(number, 2), OME_ZARR)
+    pack(small_screen, out, (), threads=1, verify=False, form=OME_ZARR)
+    assert files_of(out) == files_of(packed)

@@ -30,14 +30,18 @@ def usable_sites(
     channels: Sequence[int],
     drop: bool,
     audit: Audit | None = None,
+    size: int | None = None,
 ) -> pd.DataFrame:
     """Return the site table of ``wells``, without the incomplete sites if ``drop`` (their number is logged).
 
     With an ``audit`` its decisions apply, and no file is checked. Otherwise raises UserError, naming files, for an
-    incomplete site, or if no site is complete.
+    incomplete site, or if no site is complete; and for images of different sizes without the ``size`` that they get.
     """
     if audit is not None:
-        return _audited_sites(store, site_table(wells, sites), channels, audit)
+        rows = _audited_sites(store, site_table(wells, sites), channels, audit)
+        if size is None and (different := audit.other_size(rows)):
+            raise UserError(f"{store.root}: {different}; set data.size, to which all are resized")
+        return rows
     if not drop:
         return check_complete(store, wells, sites, channels)
     rows, dropped = drop_incomplete(store, wells, sites, channels)

@@ -101,7 +101,7 @@ def _input_key(job: PredictionJob) -> tuple[object, ...]:
 def _site_plan(store: Store, screen: Screen, job: PredictionJob, drop: bool) -> SitePlan:
     """Return the site plan of a job; log the sites that are left out."""
     data, unit = job.config.data, job.config.statistics_unit
-    rows = usable_sites(store, job.wells, data.sites, data.channels, drop, job.audit)
+    rows = usable_sites(store, job.wells, data.sites, data.channels, drop, job.audit, data.size)
     rows = stacked(rows, data.sites) if data.stack_sites else rows
     rows = add_plate_context(store, screen, rows, unit, job.config, job.audit)
     stacked_sites = data.sites if data.stack_sites else ()

@@ -81,6 +81,7 @@ def run_missing(
         plan_job(screen, folder, files, split, options.tta, options.drop_incomplete, images)
         for folder, files in files_of.items()
     ]
+    jobs = [job for job in jobs if split != "controls" or not job.wells.empty]  # of a cell type without controls
     todo = [job for job in jobs if not is_predicted(job)]
     verb = "embedded" if keep == EMBEDDED else "predicted"
     _log.info(f"{split}: {len(jobs) - len(todo)} of {len(jobs)} members are {verb} already, {len(todo)} to go")

@@ -103,7 +103,7 @@ def find_sites(
     """
     data, unit = config.data, config.statistics_unit
     train, valid = (
-        usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit)
+        usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit, data.size)
         for wells in (table.train, table.valid)
     )
     if data.stack_sites:

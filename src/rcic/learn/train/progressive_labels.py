@@ -43,7 +43,7 @@ def test_sites(config: Config, screen: Screen, store: Store, audit: Audit | None
         wells = wells[wells["cell_type"].isin(data.cell_types)].reset_index(drop=True)
     if wells.empty:
         raise UserError(f"{screen.root}: no test wells, but progressive.start is set; set it to 0")
-    rows = usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit)
+    rows = usable_sites(store, wells, data.sites, data.channels, data.drop_incomplete, audit, data.size)
     return stacked(rows, data.sites) if data.stack_sites else rows
 
 

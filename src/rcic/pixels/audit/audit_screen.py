@@ -20,13 +20,14 @@ from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.audit.findings import FINDINGS, KINDS, REPORT, Audit, Finding, origin_of, refused, write_audit
 from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.audit.image_scan import ScanResults, key_of
-from rcic.pixels.audit.inspection import audit_sites, scan_sites
+from rcic.pixels.audit.inspection import audit_sites, plates_of_rows, scan_sites, usual_size
 from rcic.pixels.audit.pixel_states import scanned_states, unread_states
 from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.open_store import open_store
+from rcic.screen.plate import plate_name
 from rcic.screen.source import DataRoot
-from rcic.screen.table import read_screen
+from rcic.screen.table import Screen, read_screen
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ def audit(
     plates = unread_states(screen, states)
     if mode == "full":
         plates = scanned_states(plates, screen, rows, scanned)
-    found = Audit(on_bad, _table(findings), screen.spec.sites, plates)
+    sizes = _sizes(screen, rows, scanned)
+    found = Audit(on_bad, _table(findings), screen.spec.sites, plates, sizes)
     counts = Counter(finding.kind for finding in findings)
     facts = {
         **screen.source_facts,
@@ -73,6 +75,7 @@ def audit(
         "images": len(rows) * len(channels),
         "by_kind": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "by_plate": _by_plate(findings),
+        "sizes": sizes,
     }
     write_audit(
         out,
@@ -85,6 +88,8 @@ def audit(
         _log.info(audit_text(findings))
     counts_text = f"{len(rows):,} sites, {facts['images']:,} images ({mode} check in {seconds:.1f} s)"
     _log.info(f"{out / REPORT}: {counts_text}: {_verdict(found, rows, out, channels)}")
+    if different := found.other_size(rows):
+        _log.info(f"{screen.root}: {different}; trainings need data.size, to which they are resized")
     if refusal := refused(screen, found, out):
         raise UserError(refusal)
     return found
@@ -105,6 +110,16 @@ def audit_shard(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: i
         if earlier is None or not earlier.scanned.all():
             _scan(store, subset, mode, threads).write(path, key)
         _log.info(f"{experiment}: {len(subset):,} sites")
+
+
+def _sizes(screen: Screen, rows: pd.DataFrame, scanned: ScanResults) -> dict[str, list[int]]:
+    """Return plate -> (H, W) of most of its sound images, for plates that have any."""
+    sound, sizes = scanned.sound(), {}
+    for (experiment, plate), positions in plates_of_rows(rows).items():
+        size = usual_size(scanned.shapes[positions][sound[positions]])
+        if any(size):
+            sizes[plate_name(experiment, screen.barcode(experiment, plate))] = list(size)
+    return sizes
 
 
 def _scan(store: Store, rows: pd.DataFrame, mode: Mode, threads: int) -> ScanResults:

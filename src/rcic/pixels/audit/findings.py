@@ -5,7 +5,7 @@ No torch here: a training reads the audit before anything slow is imported.
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,14 +22,14 @@ from rcic.pixels.audit.folder_state import changed_folders
 from rcic.pixels.images.file_states import FolderState
 from rcic.pixels.images.pixel_state import PlatePixels
 from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE
-from rcic.screen.plate import SITES
+from rcic.screen.plate import SITES, plate_name, plate_of
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
 
 REPORT, FINDINGS = "audit.json", "audit.csv"
 KINDS = (
     *("missing", "ambiguous", "left-out", "not-file", "unreadable", "empty", "truncated", "damaged", "not-png"),
-    *("not-tiff", "depth", "channels", "size", "levels", "zero", "constant", "duplicate"),
+    *("not-tiff", "depth", "range", "nan", "channels", "size", "levels", "zero", "constant", "duplicate"),
 )
 ON_BAD = ("stop", "drop", "other-site")
 _NAMED = 4  # changed folders that an error lists
@@ -63,6 +63,7 @@ class Audit:
     findings: pd.DataFrame
     sites: tuple[int, ...] = SITES  # of each well of the screen
     plates: PlatePixels = field(default_factory=dict)  # the identity of their pixels
+    sizes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # plate -> (H, W) of its images
 
     def sound(self, rows: pd.DataFrame, channels: Sequence[int]) -> np.ndarray:
         """Return a mask (N,) bool of the rows of a site table without a bad image among these channels."""
@@ -80,6 +81,20 @@ class Audit:
         for site in reversed(self.sites):
             taken[~sound & self.sound(rows.assign(site=site), channels)] = site
         return rows.assign(**{SUBSTITUTE_SITE: taken})[sound | (taken != ITS_OWN)].reset_index(drop=True)
+
+    def other_size(self, rows: pd.DataFrame) -> str:
+        """Return in words that the images of some plates of a site table have other sizes than others, "" if not.
+
+        Of audits by versions that did not note sizes it is "".
+        """
+        first: dict[tuple[int, ...], str] = {}
+        plates = rows.drop_duplicates(["experiment", "plate"])
+        for experiment, code, well in plates[["experiment", "id_code", "well"]].itertuples(index=False):
+            plate = plate_name(experiment, plate_of(code, experiment, well))
+            if plate in self.sizes:
+                first.setdefault(tuple(self.sizes[plate]), plate)
+        parts = [f"{size[0]} x {size[1]} pixels ({plate})" for size, plate in first.items()]
+        return f"images have {' and '.join(parts)}" if len(parts) > 1 else ""
 
     def digest(self, channels: Sequence[int]) -> str:
         """Return the sha256 (hex) of ``on_bad`` and the sites with a bad image among these channels; "" if none."""
@@ -127,7 +142,8 @@ def read_audit(folder: str | Path, screen: Screen) -> Audit:
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         changes = f"{', '.join(names[:_NAMED])}{more} changed since the audit in {path}"
         raise Unaudited(f"{screen.root}: {changes}; {again}")
-    audit = Audit(decided["on_bad"], table, screen.spec.sites, record.made_from.get("pixels", {}))
+    pixels, sizes = record.made_from.get("pixels", {}), record.facts.get("sizes", {})
+    audit = Audit(decided["on_bad"], table, screen.spec.sites, pixels, sizes)
     if refusal := refused(screen, audit, Path(folder)):
         raise UserError(refusal)
     return audit

@@ -24,14 +24,14 @@ def flat_defect(store: Store, site: Site, channel: int, image: np.ndarray) -> tu
 
 
 def _same(image: np.ndarray) -> tuple[str, str]:
-    value = int(image[0, 0])
-    return "constant" if value else "zero", f"all {image.size:,} pixels are {value}"
+    value = image[0, 0].item()
+    return "constant" if value else "zero", f"all {image.size:,} pixels are {value:g}"
 
 
 def _levels_detail(spec: ScreenSpec, channel: int, raw: np.ndarray, image: np.ndarray) -> str:
     """Return why the pixels of a file, which differ, become one value."""
     low, high = spec.levels(channel) or (0, 0)
-    key, found = _levels_key(spec, channel), f"{int(raw.min())} to {int(raw.max())}"
+    key, found = _levels_key(spec, channel), f"{raw.min().item():g} to {raw.max().item():g}"
     if raw.max() <= low:
         where = f"none of {raw.size:,} pixels is above {low:g}, the low level of {key}"
     elif raw.min() >= high:

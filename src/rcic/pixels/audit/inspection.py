@@ -2,11 +2,11 @@
 
 Each image has at most one finding, the first of: it cannot be used (the kinds of
 :class:`rcic.pixels.images.image.BadImage`), all its pixels are zero or equal (``zero``, ``constant``) or become equal
-by the levels of the screen spec (``levels``), its size differs from the majority (``size``), or its pixels are those of
-another image (``duplicate``). The last two are known only after all images have been scanned.
+by the levels of the screen spec (``levels``), its size is not that of most images of its plate (``size``), or its
+pixels are those of another image (``duplicate``). The last two are known only after all images have been scanned.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -46,7 +46,7 @@ def audit_sites(
         wrong = list(results.wrong.get(number, ()))
         if number == len(sites) - 1:
             sound = results.sound()
-            wrong += _other_sizes(results.shapes, sound)
+            wrong += _other_sizes(results.shapes, sound, plates_of_rows(rows))
             wrong += _duplicates(results.digests, sound, lambda number, channel: _name(store, sites, number, channel))
         yield [_finding(store, codes[fault[0]], sites[fault[0]], *fault[1:]) for fault in wrong]
 
@@ -96,21 +96,32 @@ def _scan_pixels(store: Store, site: Site, channel: int) -> ImageScan:
     return ImageScan(image.shape, digest)
 
 
-def _other_sizes(shapes: np.ndarray, sound: np.ndarray) -> list[ScanFault]:
-    """Return the images whose size differs from the majority, and remove them from ``sound`` (N, C)."""
-    sizes, of_image, counts = np.unique(shapes[sound], axis=0, return_inverse=True, return_counts=True)
-    if len(sizes) < 2:
-        return []
-    usual = int(counts.argmax())
-    odd = np.zeros_like(sound)
-    odd[sound] = of_image.ravel() != usual
-    sound &= ~odd
-    most = f"most have {sizes[usual][0]} x {sizes[usual][1]}"
+def plates_of_rows(rows: pd.DataFrame) -> dict[tuple[str, int], np.ndarray]:
+    """Return experiment and plate -> the indices of their rows of a site table."""
+    return {key: np.asarray(found) for key, found in rows.groupby(["experiment", "plate"], sort=False).indices.items()}
+
+
+def usual_size(shapes: np.ndarray) -> tuple[int, int]:
+    """Return the (H, W) that most images have, of ``shapes`` (M, 2); (0, 0) if there is none."""
+    sizes, counts = np.unique(shapes, axis=0, return_counts=True)
+    return (0, 0) if len(sizes) == 0 else (int(sizes[counts.argmax()][0]), int(sizes[counts.argmax()][1]))
+
+
+def _other_sizes(
+    shapes: np.ndarray, sound: np.ndarray, plates: Mapping[tuple[str, int], np.ndarray]
+) -> list[ScanFault]:
+    """Return the images whose size is not that of most of their plate, and remove them from ``sound`` (N, C)."""
     wrong = []
-    for number, channel in np.argwhere(odd).tolist():
-        height, width = shapes[number, channel]
-        wrong.append((number, channel, "size", f"the image is {height} x {width} pixels (height x width), {most}"))
-    return wrong
+    for positions in plates.values():
+        height, width = usual_size(shapes[positions][sound[positions]])
+        odd = sound[positions] & (shapes[positions] != (height, width)).any(2)
+        for row, channel in np.argwhere(odd).tolist():
+            number = int(positions[row])
+            high, wide = shapes[number, channel]
+            reason = f"the image is {high} x {wide} pixels (height x width), most of its plate have {height} x {width}"
+            wrong.append((number, channel, "size", reason))
+            sound[number, channel] = False
+    return sorted(wrong)
 
 
 def _duplicates(digests: np.ndarray, sound: np.ndarray, named: Callable[[int, int], str]) -> list[ScanFault]:

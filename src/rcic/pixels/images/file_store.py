@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcic.pixels.images.image import BadImage, Planes, check_shape, png_shape, read_png, resize
-from rcic.pixels.images.paths import Barcodes, Paths
+from rcic.pixels.images.all_sources import ImageSources
+from rcic.pixels.images.image import BadImage, check_shape, resize
+from rcic.pixels.images.image_source import Barcodes, StoredPlane
+from rcic.pixels.images.plane_reader import planes_shape, read_planes
 from rcic.pixels.images.sites import Site, sites_of
-from rcic.pixels.images.tiff import read_tiff, tiff_shape
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.spec_files import shipped_spec
 
@@ -19,8 +20,8 @@ from rcic.screen.spec_files import shipped_spec
 class FileStore:
     """The image files of a data root, by the patterns of the screen spec; ``spec`` defaults to Kaggle's.
 
-    Images of 16 bits, and those with levels, are converted to uint8 by the levels of the screen spec. Raises UserError
-    if ``root`` has none of the folders at the start of the patterns.
+    Images of more than 8 bits, and those with levels, are converted to uint8 by the levels of the screen spec. Raises
+    UserError if ``root`` has none of the folders at the start of the patterns.
     """
 
     def __init__(
@@ -29,10 +30,7 @@ class FileStore:
         self.root, self.spec = Path(root), spec or shipped_spec("rcic")
         self.sizes: tuple[int, ...] = ()
         self.just_listed = False  # the folders, for the next `absent`
-        self.paths = Paths(self.root, self.spec, barcodes or {})
-        n_planes = 1 if self.paths.separate_channels else len(self.spec.channels)
-        self._planes = Planes(n_planes, self.spec.images.bits)
-        self._is_png = self.paths.pattern.lower().endswith(".png")
+        self.sources = ImageSources(self.root, self.spec, barcodes or {})
 
     def read(
         self,
@@ -58,7 +56,7 @@ class FileStore:
 
     def shape(self, site: Site, channel: int) -> tuple[int, int]:
         """Return an image's (H, W) from its header; see :class:`Store`."""
-        return (png_shape if self._is_png else tiff_shape)(self.paths.find(site, channel), self._planes)
+        return planes_shape(self.root, self.sources.find(site, channel))
 
     def codes(self, size: int | None) -> bool:  # noqa: ARG002
         """Return False: files are always decoded."""
@@ -66,52 +64,62 @@ class FileStore:
 
     def name(self, site: Site, channel: int) -> str:
         """Return an image's path relative to the root: ``"train/HUVEC-07/Plate1/B02_s1_w1.png"``."""
-        return self.paths.name(site, channel)
+        return self.sources.name(site, channel)
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield the names of the missing files for each row of a site table; lists each folder once."""
         if not self.just_listed:
-            self.paths.forget()
+            self.sources.forget()
         self.just_listed = False
         for site in sites_of(rows):
-            names = dict.fromkeys(self.name(site, channel) for channel in channels)
-            yield [name for name in names if not self.paths.exists(name)]
+            missing = [channel for channel in channels if not self.sources.exists(site, channel)]
+            yield list(dict.fromkeys(self.name(site, channel) for channel in missing))
 
     def raw(self, site: Site, channel: int) -> np.ndarray:
-        """Return an image (H, W) as stored, uint8 or uint16. Raises BadImage if it cannot be used."""
-        planes = self._file(self.paths.find(site, channel))
-        return planes[0 if self.paths.separate_channels else channel - 1]
+        """Return an image (H, W) as stored: uint8, uint16, int16 or float32. Raises BadImage if it cannot be used."""
+        image = self.sources.find(site, channel)
+        return read_planes(self.root, image)[0 if image.content.n == 1 else channel - 1]
 
     def _images(self, site: Site, channels: Sequence[int]) -> list[np.ndarray]:
-        """Read a site's images, (H, W) uint8 each, all of the same size."""
+        """Read a site's images, (H, W) uint8 each, all of the same size; a file with several of them once."""
         images: list[np.ndarray] = []
-        if not self.paths.separate_channels:
-            planes = self._file(self.paths.find(site, channels[0]))
-            return [grey(planes[channel - 1], self.spec.levels(channel)) for channel in channels]
+        files: dict[tuple[StoredPlane, ...], np.ndarray] = {}
         for channel in channels:
-            path = self.paths.find(site, channel)
-            image = grey(self._file(path)[0], self.spec.levels(channel))
+            found = self.sources.find(site, channel)
+            pixels = files.get(found.planes)
+            if pixels is None:
+                pixels = read_planes(self.root, found)
+            if found.content.n > 1:
+                files[found.planes] = pixels
+            image = grey(pixels[0 if found.content.n == 1 else channel - 1], self.spec.levels(channel))
             if images and image.shape != images[0].shape:
                 (height, width), (high, wide) = image.shape, images[0].shape
-                raise BadImage(
-                    path, "size", f"the image is {height} x {width} pixels (height x width), not {high} x {wide}"
-                )
+                reason = f"the image is {height} x {width} pixels (height x width), not {high} x {wide}"
+                raise BadImage(self.root / found.planes[0].label, "size", reason)
             images.append(image)
         return images
 
-    def _file(self, path: Path) -> np.ndarray:
-        """Read the planes (C, H, W) of a file."""
-        return (read_png if self._is_png else read_tiff)(path, self._planes)
-
 
 def grey(image: np.ndarray, levels: tuple[float, float] | None) -> np.ndarray:
-    """Convert an image (H, W) to uint8: ``levels`` map to 0 and 255, linearly in between and clipped outside."""
-    return image if levels is None else _table(levels, image.dtype.itemsize)[image]
+    """Convert an image (H, W) to uint8: ``levels`` map to 0 and 255, linearly in between and clipped outside.
+
+    ``image`` is uint8, uint16, int16 or float32; without levels it is uint8 and returned as it is.
+    """
+    if levels is None:
+        return image
+    if image.dtype.kind == "f":
+        return _scaled(image.astype(np.float64), levels)
+    table = _table(levels, image.dtype.itemsize, image.dtype.kind == "i")
+    return table[image.view(np.uint16) if image.dtype.kind == "i" else image]
 
 
 @cache
-def _table(levels: tuple[float, float], n_bytes: int) -> np.ndarray:
-    """Return the lookup table of grey levels, (256 or 65536,) uint8."""
+def _table(levels: tuple[float, float], n_bytes: int, signed: bool) -> np.ndarray:
+    """Return the lookup table of grey levels, (256 or 65536,) uint8; of signed ones by their bits."""
+    values = np.arange(256**n_bytes, dtype=np.uint16)
+    return _scaled((values.view(np.int16) if signed else values).astype(np.float64), levels)
+
+
+def _scaled(values: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
     low, high = levels
-    share = (np.arange(256**n_bytes, dtype=np.float64) - low) / (high - low)
-    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    return np.rint(255 * ((values - low) / (high - low)).clip(0, 1)).astype(np.uint8)

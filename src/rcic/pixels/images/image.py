@@ -30,14 +30,16 @@ _COLOURS = {
 }
 _DENSEST = 1032  # most pixels per byte of a PNG: deflate's limit
 DAMAGED = "copy or download it again"
+DType = np.dtype[np.uint8 | np.uint16 | np.int16 | np.float32]
+_TYPES = {8: ("uint8",), 16: ("uint16", "int16"), 32: ("float32",)}  # bits -> types; of 10 to 14 bits uint16
 
 
 class BadImage(UserError):
     """An image that cannot be used. ``kind`` is the defect in one word, ``reason`` its description.
 
-    Kinds: missing, ambiguous, not-file, unreadable, empty, truncated, damaged, not-png, not-tiff, depth, channels, and
-    size; and left-out, for an image that was not packed. Of an unreadable image nothing is known: the system did not
-    let it be read.
+    Kinds: missing, ambiguous, not-file, unreadable, empty, truncated, damaged, not-png, not-tiff, depth, range, nan,
+    channels, and size; and left-out, for an image that was not packed. Of an unreadable image nothing is known: the
+    system did not let it be read.
     """
 
     def __init__(self, name: str | PathLike[str], kind: str, reason: str) -> None:
@@ -46,15 +48,25 @@ class BadImage(UserError):
 
 
 class Planes(NamedTuple):
-    """The required content of an image file: ``n`` grey planes of 8 or 16 ``bits`` per pixel."""
+    """The required content of an image file: ``n`` grey planes of some ``bits`` per pixel (rcic.screen.spec.BITS).
+
+    Of a stack in the file, ``z`` and ``time`` say which planes make the image, as in the screen spec.
+    """
 
     n: int = 1
     bits: int = 8
+    z: str | int | None = None
+    time: int | None = None
 
     @property
-    def dtype(self) -> "np.dtype[np.uint8 | np.uint16]":
-        """The type of a pixel."""
-        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+    def dtypes(self) -> tuple[DType, ...]:
+        """The types that a pixel may have."""
+        return tuple(np.dtype(name) for name in _TYPES.get(self.bits, ("uint16",)))
+
+    @property
+    def depth(self) -> int:
+        """The bits per pixel of a PNG."""
+        return self.bits if self.bits in _TYPES else 16
 
 
 GREY = Planes()
@@ -77,8 +89,9 @@ def read_png(path: str | PathLike[str], wanted: Planes = GREY) -> np.ndarray:
     damaged = BadImage(path, "damaged", f"the PNG cannot be decoded, its pixels are damaged; {DAMAGED}")
     with decoding(path, lambda _: damaged):
         image = decode_png(data)
-    if image is None or image.dtype != wanted.dtype or image.shape[:2] != shape_of_png(data):
+    if image is None or image.dtype not in wanted.dtypes or image.shape[:2] != shape_of_png(data):
         raise damaged
+    check_levels(path, image, wanted.bits)
     return image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)[::-1]  # OpenCV has blue first
 
 
@@ -105,6 +118,17 @@ def resize(image: np.ndarray, out: np.ndarray) -> None:
         return
     interpolation = cv2.INTER_AREA if out.shape[0] < min(image.shape) else cv2.INTER_LINEAR
     out[:] = cv2.resize(image, out.shape[::-1], interpolation=interpolation)
+
+
+def check_levels(path: str | PathLike[str], pixels: np.ndarray, bits: int) -> None:
+    """Raise BadImage if pixels are not below 2 to the power of ``bits`` or, of floating point, are no numbers."""
+    if pixels.dtype.kind == "f":
+        if bad := int((~np.isfinite(pixels)).sum()):
+            reason = f"{bad:,} of {pixels.size:,} pixels are not finite numbers; export the image without masks"
+            raise BadImage(path, "nan", reason)
+    elif bits < 8 * pixels.itemsize and (most := int(pixels.max())) >= 2**bits:
+        reason = f"a grey level is {most}, but images.bits is {bits}, for levels below {2**bits}"
+        raise BadImage(path, "range", reason)
 
 
 def check_shape(name: str | PathLike[str], found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
@@ -188,9 +212,12 @@ def _unsuitable(data: bytes, wanted: Planes) -> _Defect | None:
         kind = _COLOURS.get(colour, "an unknown colour type")
         must = "must be one grey channel" if wanted.n == 1 else f"of {wanted.n} channels must be RGB"
         return _Defect("channels", f"the PNG has {kind}; an image {must}")
-    if depth != wanted.bits:
+    if depth != wanted.depth:
         remedy = "rescale it to 0-255" if wanted.bits == 8 else "or is images.bits of the screen spec wrong?"
-        return _Defect("depth", f"the PNG has {depth} bits per pixel; an image must have {wanted.bits} ({remedy})")
+        return _Defect("depth", f"the PNG has {depth} bits per pixel; an image must have {wanted.depth} ({remedy})")
+    for axis, number in (("z plane", wanted.z), ("time point", wanted.time)):
+        if isinstance(number, int) and number != 1:
+            return _Defect("missing", f"there is no {axis} {number}: a PNG is one")
     if found[0] * found[1] > MOST_PIXELS:
         most = f"an image may have {MOST_PIXELS // 1_000_000} million"
         return _Defect("size", f"the PNG says it has {found[0]} x {found[1]} pixels (height x width); {most}")

@@ -4,8 +4,9 @@ OME-XML is read here, for it may describe a set of files: only what it says of t
 and other descriptions are read by tifffile.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from math import prod
 from os import PathLike
 from typing import Any, NamedTuple
@@ -23,12 +24,14 @@ Plane = dict[str, int]  # axis -> position: {"C": 1, "Z": 0, "T": 0}
 class Meaning(NamedTuple):
     """What pages are: the ``order`` in which they are the channels or, if they are not, ``other``: "z planes".
 
-    ``hidden``: the number of planes that a file of one page claims to have behind the first.
+    ``hidden``: the number of planes that a file of one page claims to have behind the first. ``places``: the channel,
+    z and time of each page, where they are known.
     """
 
     order: Sequence[int]
     other: str = ""
     hidden: int = 0
+    places: Sequence[Plane] = ()
 
 
 def open_alone(path: str | PathLike[str]) -> tifffile.TiffFile:
@@ -58,8 +61,20 @@ def _meaning_in_series(file: tifffile.TiffFile, n_pages: int) -> Meaning:
         if series.is_truncated and n_planes > n_pages:
             return Meaning(range(n_pages), hidden=n_planes - n_pages)
         if other := [axis for axis, size in sizes.items() if size > 1 and axis not in _CHANNELS]:
-            return Meaning(range(n_pages), _words(other[0]))
+            places = _places(sizes) if n_planes == n_pages else ()
+            return Meaning(range(n_pages), _words(other[0]), places=places)
+        if n_planes == n_pages and sizes.get("C", 1) == n_pages:
+            return Meaning(range(n_pages), places=_places(sizes))
     return Meaning(range(n_pages))
+
+
+def _places(sizes: Mapping[str, int]) -> Sequence[Plane]:
+    """Return the channel, z and time of each page, none if there is another axis. ``sizes``: of each axis, in order."""
+    axes = {axis: size for axis, size in sizes.items() if axis not in "YXS" and size > 1}
+    if set(axes) - set("CZT"):
+        return ()
+    counted = product(*(range(size) for size in axes.values()))
+    return [dict.fromkeys("CZT", 0) | dict(zip(axes, numbers, strict=True)) for numbers in counted]
 
 
 def _words(axis: str) -> str:
@@ -76,7 +91,7 @@ def _meaning_in_ome(root: dict[str, Any], name: str, pages: Sequence[int]) -> Me
         return _meaning_of_planes([whole[0][page] for page in pages])
     unknown, n_images = Meaning(range(len(pages))), sum(bool(known) for known in planes)
     if not n_images:
-        return unknown._replace(other=_first_axis(images[0]["Pixels"]) if images else "")
+        return _meaning_in_order(images[0]["Pixels"], len(pages)) if images else unknown
     if any("StageLabel" in image for image in images) or max(map(len, planes)) > 1:
         return unknown._replace(other=f"of {plural(n_images, 'image')}")
     return unknown  # images of a page each: pages that were written one by one
@@ -86,14 +101,16 @@ def _meaning_of_planes(planes: Sequence[Plane]) -> Meaning:
     """Return what pages with these positions are."""
     for axis, other in _OTHERS.items():
         if len({plane[axis] for plane in planes}) > 1:
-            return Meaning(range(len(planes)), other)
-    return Meaning(sorted(range(len(planes)), key=lambda number: planes[number]["C"]))
+            return Meaning(range(len(planes)), other, places=planes)
+    return Meaning(sorted(range(len(planes)), key=lambda number: planes[number]["C"]), places=planes)
 
 
-def _first_axis(pixels: dict[str, Any]) -> str:
-    """Return what the first planes of an image are, if none is known to be in this file; "" for channels."""
+def _meaning_in_order(pixels: dict[str, Any], n_pages: int) -> Meaning:
+    """Return what pages are if none is known to be of this file: the first planes of an image, in its order."""
     axes = [axis for axis in pixels["DimensionOrder"][2:] if int(pixels[f"Size{axis}"]) > 1]
-    return _OTHERS.get(axes[0], "") if axes else ""
+    counted = list(_counted(pixels, dict.fromkeys("CZT", 0)))
+    places = counted if len(counted) == n_pages else ()
+    return Meaning(range(n_pages), _OTHERS.get(axes[0], "") if axes else "", places=places)
 
 
 def _own_planes(pixels: dict[str, Any], file_id: object, name: str, n_pages: int) -> dict[int, Plane]:
