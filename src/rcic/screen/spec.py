@@ -265,7 +265,6 @@ class ScreenSpec:
     name: str = ""
     plate: int = 384
     sites: tuple[int, ...] = (1,)
-    site_names: tuple[SiteName, ...] = ()
     channels: tuple[Channel, ...] = ()
     images: Images = field(default_factory=Images)
     tables: tuple[Table, ...] = ()
@@ -278,6 +277,7 @@ class ScreenSpec:
     assignment: Literal["one-to-one", "capacity", "none"] = "capacity"
     replicates: int | None = None
     work_dir: str | None = None
+    site_names: tuple[SiteName, ...] = ()
 
     @property
     def shape(self) -> Position:
