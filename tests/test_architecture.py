@@ -239,7 +239,7 @@ READ_OTHERWISE = {  # module: call -> why a reader is called without them
     "learn/runs/checkpoint: zipfile.ZipFile(file)": "what open_regular opened",
     "pixels/images/tiff_axes: tifffile.TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False)": "checked",
     "pixels/packed/pack_plates: (folder / ARRAY).open('rb')": "a file that the lines above wrote",
-    "pixels/packed/pack_screen: shutil.copyfile(screen.root / table.file, temporary)": "a table that was read before",
+    "pixels/packed/pack_screen: shutil.copyfile(screen.root / file, temporary)": "a table that was read before",
     "report/page: (resources.files('rcic.report') / 'assets' / name).read_text(encoding='utf-8')": "of the package",
     "simulate/plate_images: cv2.imread(str(path), cv2.IMREAD_UNCHANGED)": "asks is_file before",
 }

@@ -50,7 +50,9 @@ def test_a_wrong_well_with_its_truth(client, screen_root, predicted):
     assert (well["state"], well["filter"]["place"], well["filter"]["total"]) == ("wrong", 1, 1)
     assert well["answer"] != well["truth"] == "1" and well["top"][0]["is_answer"] and well["top"][1]["is_truth"]
     spots = {spot["well"]: spot for spot in with_truth.get("/api/plate", params=PLACE).json()["wells"]}
-    assert spots["I04"] == {"well": "I04", "row": 8, "column": 3, "state": "wrong", "unsure": False, "bad": False}
+    assert spots["I04"] == {
+        "well": "I04", "row": 8, "column": 3, "state": "wrong", "unsure": False, "bad": False, "label": "1",
+    }  # fmt: skip
     assert sorted(spot["state"] for spot in spots.values()) == ["control"] * 4 + ["wrong"]
 
 

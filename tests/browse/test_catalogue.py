@@ -68,18 +68,17 @@ def test_a_plate_as_the_page_sees_it(catalogue):
     assert (plate["group"], plate["group_margin"]) == (0, 2.5)
     assert [well["well"] for well in plate["wells"]] == ["B02", "B03", "B04"]
     assert plate["wells"][2] == {
-        "well": "B04", "row": 1, "column": 3, "state": "wrong", "unsure": True, "bad": True,
+        "well": "B04", "row": 1, "column": 3, "state": "wrong", "unsure": True, "bad": True, "label": "3",
     }  # fmt: skip
     assert plate_view(catalogue, "RPE-01", 1)["group"] is None
-    assert plate_view(catalogue, "U2OS-01", 3) is None
 
 
 def test_a_well_as_the_page_sees_it(catalogue):
     well = well_view(catalogue, catalogue.row("U2OS-01", 1, "B04"), "wrong")
     assert (well["truth"], well["answer"], well["confidence"], well["margin"]) == ("3", "2", 0.75, 0.5)
     assert well["top"] == [
-        {"sirna": "2", "chance": 0.75, "is_answer": True, "is_truth": False},
-        {"sirna": "3", "chance": 0.25, "is_answer": False, "is_truth": True},
+        {"label": "2", "chance": 0.75, "is_answer": True, "is_truth": False},
+        {"label": "3", "chance": 0.25, "is_answer": False, "is_truth": True},
     ]
     assert well["bad_images"] == [{"site": 2, "channel": 3, "kind": "empty", "detail": "the file is empty"}]
     assert well["filter"] == {"name": "wrong", "place": 1, "total": 1, "before": None, "after": None}

@@ -14,8 +14,10 @@ from rcic.browse.app import build_app
 from rcic.browse.browse_options import BrowseOptions
 from rcic.browse.guard import allowed_hosts
 from rcic.browse.serve import BrowserSources, gather, listen
+from rcic.screen.plate import wells_of
 from tests.browse.conftest import HOSTILE
 from tests.chromium import chromium  # noqa: F401
+from tests.screen.one_plate import BATCH, PLATE, write_images, write_plate
 
 pytestmark = pytest.mark.slow
 WELL = "?experiment=RPE-03&plate=2&well="
@@ -188,9 +190,11 @@ def test_an_address_that_leads_nowhere_says_so(chromium, address, query):  # noq
 
 def test_the_nearest_wells_lead_to_them(visit, address):
     page, errors = visit(f"{address}?experiment=HUVEC-04&plate=1&well=I04")
-    until(page, "() => document.querySelectorAll('#nearest .near').length === 8")
+    until(page, "() => document.querySelectorAll('#nearest .near').length === 11")  # itself, two controls, eight others
+    relations = [card.inner_text() for card in page.query_selector_all("#nearest .near .near-name + .quiet")]
+    assert relations[:3] == ["this well", "negative control", "positive control"]
     until(page, f"() => [...document.querySelectorAll('#nearest canvas')].every(c => ({PIXELS})(c)[2] > 0)")
-    page.click("#nearest .near")
+    page.click("#nearest .near:last-child")
     until(page, "() => !document.title.startsWith('HUVEC-04, plate 1')")
     shown(page)
     assert title(page).startswith("HUVEC-") and errors == []
@@ -251,3 +255,117 @@ def test_the_help_and_the_enlarged_site(visit, address):
     page.wait_for_selector("#large[open]")
     assert drawn(page, "#large")[0][:2] == [40, 40] and drawn(page, "#large")[0][2] > 0
     assert errors == []
+
+
+# --- a whole plate, controls, notes -----------------------------------------------------------------------------------
+
+HERE = f"?experiment={BATCH}&plate=1&well="
+
+
+@pytest.fixture
+def plate_root(tmp_path) -> Path:
+    """Return a screen of one plate, with controls."""
+    wells = wells_of(96)[:24]
+    write_images(root := write_plate(tmp_path / "plate", wells, controls=True), wells)
+    return root
+
+
+def test_a_whole_plate_in_one_contrast(visit, plate_root, tmp_path):
+    with served(plate_root) as url:
+        page, errors = visit(f"{url}{HERE}A02")
+        page.keyboard.press("v")
+        page.wait_for_selector("#plate-view:not([hidden])")
+        assert "view=plate" in page.url and page.is_hidden("#images")
+        seen = f"() => [...document.querySelectorAll('#film canvas')].filter(c => ({PIXELS})(c)[2] > 0).length"
+        until(page, f"() => ({seen})() === 24")
+        pictures = [picture[2] for picture in drawn(page, "#film")]
+        assert pictures[19] > pictures[0]  # brighter from well to well, in one contrast
+        page.keyboard.press("1")
+        until(page, "() => location.search.includes('off=1')")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert drawn(page, "#film")[19][2] < pictures[19]
+        page.keyboard.press("ArrowRight")
+        until(page, "() => document.querySelector('#film [aria-current=true]').dataset.well === 'A03'")
+        page.keyboard.press("Enter")
+        until(page, "() => !document.querySelector('#images').hidden")
+        shown(page)
+        assert title(page).endswith("A03") and "view" not in page.url
+        page.go_back()
+        until(page, "() => !document.querySelector('#plate-view').hidden")
+        page.click("#film [data-well=B12]")
+        until(page, "() => document.title.endsWith('B12')")
+        assert errors == []
+
+
+def test_the_contrast_is_the_plate_s_unless_it_is_each_well_s(visit, plate_root):
+    with served(plate_root) as url:
+        page, errors = visit(f"{url}{HERE}A01")
+        dark, numbers = drawn(page, "#channels")[0][2], page.inner_text("#channels output")
+        assert page.get_attribute("#contrast-plate", "aria-pressed") == "true"
+        press(page, "a")
+        assert drawn(page, "#channels")[0][2] > dark and page.inner_text("#channels output") != numbers
+        assert "contrast=well" in page.url
+        page.reload()
+        shown(page)
+        assert page.get_attribute("#contrast-well", "aria-pressed") == "true"
+        assert errors == []
+
+
+def test_a_control_and_back(visit, plate_root):
+    with served(plate_root) as url:
+        page, errors = visit(f"{url}{HERE}A02")
+        until(page, "() => document.querySelectorAll('#nearest .near').length === 2")
+        assert page.inner_text("#nearest-title") == "This well and its control"
+        assert press(page, "c").endswith("A04") and press(page, "c").endswith("A02")
+        assert errors == []
+
+
+def test_a_flag_and_a_note(visit, plate_root, tmp_path):
+    notes = tmp_path / "notes.csv"
+    with served(plate_root, notes=notes) as url:
+        page, _ = visit(f"{url}{HERE}A02")
+        page.keyboard.press("f")
+        page.select_option("#flag", "debris")
+        until(page, "() => document.querySelector('#note-state').textContent === 'saved'")
+        page.fill("#note", "a hair, n to p")
+        page.keyboard.press("Enter")
+        until(page, "() => document.querySelector('#spot-0-1 .noted') !== null")
+        assert notes.read_text().splitlines()[1] == f'{BATCH},{PLATE},A02,debris,"a hair, n to p"'
+        assert page.query_selector("#spot-0-1 .flag") and "flagged" in page.inner_text("#legend")
+        page.reload()
+        shown(page)
+        assert page.input_value("#flag") == "debris" and page.input_value("#note") == "a hair, n to p"
+        other, _ = visit(f"{url}{HERE}A02")
+        other.select_option("#flag", "empty")
+        until(other, "() => document.querySelector('#note-state').textContent === 'saved'")
+        page.fill("#note", "mine")
+        page.keyboard.press("Enter")
+        until(page, "() => document.querySelector('#note-state').textContent.includes('empty: a hair')")
+        assert page.input_value("#note") == "mine" and "mine" not in notes.read_text()
+
+
+def test_a_scale_bar(visit, plate_root):
+    with served(plate_root) as url:
+        page, errors = visit(f"{url}{HERE}A02")  # 32 pixels of 0.5 micrometres
+        bar = page.query_selector("#sites .scale")
+        assert bar.get_attribute("data-length") == "2 µm" and bar.is_visible()
+        share = bar.bounding_box()["width"] / page.query_selector("#sites canvas").bounding_box()["width"]
+        assert share == pytest.approx(2 / 16, rel=0.02)
+        assert errors == []
+
+
+def test_without_the_size_of_a_pixel_there_is_no_scale_bar(visit, address):
+    page, _ = visit(f"{address}{WELL}H11")
+    assert page.is_hidden("#sites .scale") and page.is_hidden("#note-card")
+
+
+def test_a_strip_on_a_phone(visit, tmp_path):
+    write_images(root := write_plate(tmp_path / "strip", wells_of(96)[36:44]), wells_of(96)[36:44])
+    with served(root) as url:
+        page, errors = visit(f"{url}?experiment={BATCH}&plate=1&well=D02", width=390)
+        assert page.get_attribute("#map svg", "viewBox") == "0 0 262 42"
+        assert press(page, "ArrowRight").endswith("D03")
+        page.keyboard.press("v")
+        page.wait_for_selector("#plate-view:not([hidden])")
+        assert page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]") == [390, 390]
+        assert errors == []

@@ -41,6 +41,9 @@ def everything(data, root, tmp_path):
     files["embeddings"].parent.mkdir(parents=True)
     np.save(files["embeddings"], np.random.default_rng(0).standard_normal((len(codes), 5)).astype(np.float32))
     files["wells"].write_text("\n".join(["id_code", *codes]) + "\n")
+    test = embedding_files(tmp_path / "emb" / "[1,2]/fold_0/tiny", "test")
+    np.save(test["embeddings"], np.random.default_rng(1).standard_normal((len(WELLS), 5)).astype(np.float32))
+    test["wells"].write_text("\n".join(["id_code", *WELLS]) + "\n")
     run = tmp_path / "logs/full/[1,2]/fold_0/tiny"
     run.mkdir(parents=True)
     (run / "run.json").write_text(json.dumps(RECORD))

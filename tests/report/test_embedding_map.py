@@ -55,7 +55,7 @@ def test_the_table_of_a_screen(small_screen, tmp_path):
     table = map_table(screen, tmp_path, MEMBER, groups, 40)
     assert len(table) == min(40, len(screen.select(kind="treatment")))
     known = table["split"] == "learnt from"
-    assert (table["siRNA"][known] != "").all() and (table["siRNA"][~known] == "").all()
+    assert (table["label"][known] != "").all() and (table["label"][~known] == "").all()
     assert set(table["group"][known]) <= {f"group {n}" for n in range(len(groups.sizes))}
     assert table[["x before", "y before", "x after", "y after"]].abs().max().max() == 1
 

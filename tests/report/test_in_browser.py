@@ -139,7 +139,7 @@ def test_hostile_names_do_nothing_in_a_chart(chromium, data, root, tmp_path):
     write_tables(data, {name: text.replace("U2OS-01", hostile) for name, text in KAGGLE.items()})
     codes = [f"{hostile}_{well}" for well in ("1_B03", "1_B04", "2_B03")]
     write_member(root, codes=codes)
-    (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{codes[0]},10\n{codes[1]},2\n")
+    (tmp_path / "truth.csv").write_text(f"id_code,sirna\n{codes[0]},10\n{codes[1]},2\n{codes[2]},3\n")
     given = shown_of(data, predict_root=(str(root),), truth=str(tmp_path / "truth.csv"))
     report(given, tmp_path / "out.html")
     page, errors = chromium()

@@ -73,7 +73,7 @@ def test_every_chart_has_a_heading_a_caption_a_table_and_a_download():
 
 
 def test_a_page_without_anything_has_no_empty_lists():
-    text = own_parts(render(Page("t", "s", [], [], [], [], "now")))
+    text = own_parts(render(Page("t", "s", [], [], [], [], "now", "Nothing stands out: trainings are as expected.")))
     assert "Nothing stands out" in text
     assert "Left out" not in text and "<figure " not in text
 

@@ -44,7 +44,7 @@ def test_with_everything_every_section_is_there(everything, tmp_path, capsys):
     assert {fact.label for fact in page.facts} >= {"Answers right", "Wells", "Trainings done"}
     assert page.facts[0].value == "100.00\u00a0%"
     assert any("bad images: 2 zero, 1 missing" in line for line in page.odd)
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{tmp_path / 'out.html'}: 12 sections, 17 wells")
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{tmp_path / 'out.html'}: 13 sections, 17 wells")
 
 
 def test_the_numbers_are_those_of_ladder_json(everything, root, tmp_path):

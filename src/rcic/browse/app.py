@@ -8,10 +8,13 @@
     /api/plate?experiment&plate                            a plate's wells
     /api/well?experiment&plate&well[&show]                 a well, and its neighbours in a filter
     /api/nearest?experiment&plate&well                     the wells nearest by embedding
+    /api/contrast?experiment&plate                         a plate's black and white points, by channel
     /image?experiment&plate&well&site&channel[&size]       one channel of a site, a greyscale PNG
+    /thumb?experiment&plate&well&site&size                 all channels of a site, small, one below the other
+    POST /api/note                                         a well's flag and note, if --notes was given
 
-Errors are JSON, ``{"error": ...}``: 400 for a malformed request, 404 for an unknown well or a missing image, 422 for
-an unusable image.
+Errors are JSON, ``{"error": ...}``: 400 for a malformed request, 403 for a note that another site sends, 404 for an
+unknown well or a missing image, 409 for a note on a note that was changed meanwhile, 422 for an unusable image or file.
 """
 
 from collections.abc import Sequence
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -30,8 +34,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from rcic.browse.catalogue import FILTERS, Catalogue
-from rcic.browse.guard import HEADERS, SafeHeaders
+from rcic.browse.guard import HEADERS, SafeHeaders, is_own_post
 from rcic.browse.nearest_wells import Nearest
+from rcic.browse.notebook import Notebook, posted
+from rcic.browse.notes_file import NotesFile
+from rcic.browse.plate_thumbs import THUMB_SIZES, PlateImages
 from rcic.browse.site_png import SIZES, site_png
 from rcic.browse.views import nearest_view, plate_view, screen_view, well_view
 from rcic.errors import UserError
@@ -39,6 +46,7 @@ from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
 
+FULL_WIDTH, ABSENT_CHANNELS = "Full-Width", "Absent-Channels"  # headers: of the image in pixels; of a small one
 STATIC = Path(__file__).with_name("static")
 _ABSENT = ("missing", "left-out")  # kinds of images that do not exist
 
@@ -51,6 +59,7 @@ class Browser:
     store: Store
     nearest: Nearest | None
     name: str  # of the screen
+    notes: NotesFile | None = None
 
     def screen(self, request: Request) -> Response:  # noqa: ARG002
         """Return the screen's facts."""
@@ -58,21 +67,41 @@ class Browser:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        return screen_view(self.catalogue, self.nearest, self.name)
+        return screen_view(self.catalogue, self.nearest, self.name) | {"notes": self.notes is not None}
+
+    @cached_property
+    def _small(self) -> PlateImages:
+        return PlateImages(self.store)
+
+    @cached_property
+    def _notes(self) -> Notebook:
+        return Notebook(self.catalogue, self.notes)
 
     def plate(self, request: Request) -> Response:
         """Return a plate's wells."""
-        experiment, plate = _text(request, "experiment"), _number(request, "plate")
-        if (found := plate_view(self.catalogue, experiment, plate)) is None:
-            raise HTTPException(404, f"there is no plate {plate} in experiment {experiment}")
-        return JSONResponse(found)
+        experiment, plate = self._plate(request)
+        notes = self._notes.of_plate(experiment, plate)
+        return JSONResponse({**plate_view(self.catalogue, experiment, plate), "notes": notes})
+
+    def contrast(self, request: Request) -> Response:
+        """Return the black and white points of a plate's channels."""
+        plate, first = self._plate(request), self.catalogue.screen.spec.sites[0]
+        sites = [self._site(row, first) for row in self.catalogue.plates[plate].values()]
+        return JSONResponse({"limits": self._small.limits(plate, sites)})
 
     def well(self, request: Request) -> Response:
         """Return the facts of a well."""
         chosen = request.query_params.get("show", FILTERS[0])
         if chosen not in FILTERS:
             raise HTTPException(400, f"show must be one of {', '.join(FILTERS)}")
-        return JSONResponse(well_view(self.catalogue, self._row(request), chosen))
+        row = self._row(request)
+        return JSONResponse({**well_view(self.catalogue, row, chosen), "note": self._notes.of(row)})
+
+    async def write_note(self, request: Request) -> Response:
+        """Write a well's flag and note."""
+        if not is_own_post(request):
+            raise HTTPException(403, "only the page itself may write notes")
+        return await run_in_threadpool(self._notes.write, await posted(request))
 
     def near(self, request: Request) -> Response:
         """Return the wells nearest to a well."""
@@ -82,19 +111,41 @@ class Browser:
 
     def image(self, request: Request) -> Response:
         """Return one channel of a site as a PNG."""
-        row, well, spec = self._row(request), self.catalogue.columns, self.catalogue.screen.spec
+        row, spec = self._row(request), self.catalogue.screen.spec
         site, channel = _number(request, "site"), _number(request, "channel")
         if site not in spec.sites or channel not in spec.channel_numbers:
             raise HTTPException(404, f"there is no channel {channel} of a site {site}")
         size = _number(request, "size") if "size" in request.query_params else None
         if size is not None and not SIZES[0] <= size <= SIZES[1]:
             raise HTTPException(400, f"size must be a number of pixels from {SIZES[0]} to {SIZES[1]}")
-        position = Site(well["split"][row], well["experiment"][row], well["plate"][row], well["well"][row], site)
-        return self._png(position, channel, size)
+        return self._png(self._site(row, site), channel, size)
+
+    def thumb(self, request: Request) -> Response:
+        """Return all channels of a site as one small PNG; the header names those without an image."""
+        row, site, size = self._row(request), _number(request, "site"), _number(request, "size")
+        if site not in self.catalogue.screen.spec.sites:
+            raise HTTPException(404, f"there is no site {site}")
+        if not THUMB_SIZES[0] <= size <= THUMB_SIZES[1]:
+            raise HTTPException(400, f"size must be a number of pixels from {THUMB_SIZES[0]} to {THUMB_SIZES[1]}")
+        made = self._small.thumb(self._site(row, site), size)
+        return Response(made.png, media_type="image/png", headers={ABSENT_CHANNELS: ",".join(map(str, made.absent))})
+
+    def _site(self, row: int, site: int) -> Site:
+        well = self.catalogue.columns
+        return Site(well["split"][row], well["experiment"][row], well["plate"][row], well["well"][row], site)
+
+    def _plate(self, request: Request) -> tuple[str, int]:
+        """Return the plate that a request names; HTTPException 404 if there is none."""
+        experiment, plate = _text(request, "experiment"), _number(request, "plate")
+        if (experiment, plate) not in self.catalogue.plates:
+            raise HTTPException(404, f"there is no plate {plate} in experiment {experiment}")
+        return experiment, plate
 
     def _png(self, site: Site, channel: int, size: int | None) -> Response:
         try:
-            return Response(site_png(self.store, site, channel, size), media_type="image/png")
+            image = site_png(self.store, site, channel, size)
+            headers = {FULL_WIDTH: str(self.store.shape(site, channel)[1])} if self.store.spec.images.pixel_um else None
+            return Response(image, media_type="image/png", headers=headers)
         except BadImage as error:
             content = {"error": error.reason, "kind": error.kind}
             return JSONResponse(content, 404 if error.kind in _ABSENT else 422)
@@ -117,7 +168,10 @@ def build_app(browser: Browser, hosts: Sequence[str]) -> Starlette:
         Route("/api/plate", browser.plate, methods=["GET"]),
         Route("/api/well", browser.well, methods=["GET"]),
         Route("/api/nearest", browser.near, methods=["GET"]),
+        Route("/api/contrast", browser.contrast, methods=["GET"]),
         Route("/image", browser.image, methods=["GET"]),
+        Route("/thumb", browser.thumb, methods=["GET"]),
+        *([Route("/api/note", browser.write_note, methods=["POST"])] if browser.notes is not None else []),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     guards = [Middleware(SafeHeaders), Middleware(TrustedHostMiddleware, list(hosts), www_redirect=False)]

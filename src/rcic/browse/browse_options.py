@@ -15,6 +15,8 @@ class BrowseOptions:
             where these have the labels.
         audit_dir: where data audit wrote; auto is audit in the screen's work folder. Without an audit bad images are
             not marked.
+        notes: a CSV file for flags and notes on wells, made if it is not there; well_types.skip_file of the screen spec
+            leaves the flagged wells out.
         min_margin: nats; an answer with a smaller margin over the next allowed one is shown as unsure.
     """
 
@@ -23,4 +25,5 @@ class BrowseOptions:
     embed_member: str | None = None
     truth: str | None = None
     audit_dir: str = "auto"
+    notes: str | None = None
     min_margin: float = 1.0

@@ -1,5 +1,6 @@
 """The catalogue of wells: the facts of each, and look-up by name, plate and filter."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ import pandas as pd
 from rcic.browse.decisions import WellDecisions
 from rcic.screen.table import Screen
 
+CONTROLS = ("negative_control", "positive_control")  # types of wells to compare with
 FILTERS = ("all", "wrong", "unsure", "bad")
 CataloguePlate = tuple[str, int]  # experiment, number
 
@@ -75,6 +77,21 @@ class Catalogue:
     def row(self, experiment: str, plate: int, well: str) -> int | None:
         """Return a well's row in the table, None if there is no such well."""
         return self.plates.get((experiment, plate), {}).get(well)
+
+    def controls_of(self, row: int) -> dict[str, int]:
+        """Return well type -> the row of the control of that type that is nearest on the well's plate, itself excluded.
+
+        Negative controls come first; a type that the plate lacks is left out.
+        """
+        position, wells = self.screen.spec.position, self.columns
+        here = position(wells["well"][row])
+        plate = [other for other in self.plates[wells["experiment"][row], wells["plate"][row]].values() if other != row]
+        found = {}
+        for kind in CONTROLS:
+            rows = [other for other in plate if wells["well_type"][other] == kind]
+            if rows:
+                found[kind] = min(rows, key=lambda other: math.dist(here, position(wells["well"][other])))
+        return found
 
     def around(self, row: int, chosen: str) -> tuple[int, int | None, int | None]:
         """Return a well's position in a filter (from 1; 0: not in it), the well before it and the one after."""

@@ -1,14 +1,16 @@
 """Access control: allowed hosts and response headers.
 
-The page shows a lab's unpublished images, so no other site open in the browser may read them. Only GET requests to
-this machine's own names are answered (a foreign name that resolves to this machine is refused), and the headers of
-every response forbid caching, embedding and content sniffing.
+The page shows a lab's unpublished images, so no other site open in the browser may read them. Only requests to this
+machine's own names are answered (a foreign name that resolves to this machine is refused), and the headers of every
+response forbid caching, embedding and content sniffing. Nothing is written but notes, by a POST that only the page
+itself can make: one of JSON, which another site may not send without asking first, and whose Origin is this server.
 """
 
 import ipaddress
 import socket
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]", "::1")
@@ -66,6 +68,14 @@ class SafeHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with)
+
+
+def is_own_post(request: Request) -> bool:
+    """Return whether a request that writes comes from the page itself, or from a program that is no browser."""
+    headers, host = request.headers, request.headers.get("host", "")
+    is_json = headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    is_ours = headers.get("origin") in (None, f"{request.url.scheme}://{host}")
+    return is_json and is_ours and headers.get("sec-fetch-site") in (None, "same-origin")
 
 
 def _addresses(name: str) -> list[str]:

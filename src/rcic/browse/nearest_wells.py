@@ -42,9 +42,10 @@ class Nearest:
         return [(int(self.rows[block.start + other]), float(cosine[other])) for other in near]
 
 
-def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> Nearest:
+def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None, shown: Screen | None = None) -> Nearest:
     """Return the embeddings of one member below ``embed_root``: that of ``folder``, else the first.
 
+    Rows are those of ``shown``, a screen with all wells of ``screen`` and maybe more; by default ``screen`` itself.
     Logs the folder read and the splits that are absent. Raises UserError for a folder without embeddings, or files that
     do not fit the screen or each other.
     """
@@ -63,8 +64,9 @@ def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None) -> 
             check_pair(embedded, first)
         vectors.append(_unit(embedded.vectors))
         codes += embedded.wells["id_code"].tolist()
-    row_of = pd.Series(np.arange(len(screen.wells)), index=screen.wells["id_code"])
-    return arranged(str(member.folder), np.concatenate(vectors), row_of[codes].to_numpy(), screen)
+    shown = shown or screen
+    row_of = pd.Series(np.arange(len(shown.wells)), index=shown.wells["id_code"])
+    return arranged(str(member.folder), np.concatenate(vectors), row_of[codes].to_numpy(), shown)
 
 
 def arranged(member: str, vectors: np.ndarray, rows: np.ndarray, screen: Screen) -> Nearest:

@@ -5,7 +5,8 @@ import logging
 import socket
 import time
 import webbrowser
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,16 @@ from rcic.browse.connections import web_server
 from rcic.browse.decisions import no_decisions, read_decisions
 from rcic.browse.guard import allowed_hosts, is_everywhere, is_local
 from rcic.browse.nearest_wells import read_nearest
+from rcic.browse.notes_file import NotesFile
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import known_truth
 from rcic.errors import UserError
 from rcic.pixels.audit.findings import Finding, Unaudited, read_findings
 from rcic.pixels.packed.open_store import open_store
-from rcic.screen.source import DataRoot
+from rcic.screen.source import DataRoot, as_source
+from rcic.screen.spec_files import resolve_spec
 from rcic.screen.table import Screen, read_screen
+from rcic.screen.well_notes import check_noted
 from rcic.screen.work_dir import AUDIT_DIR, place_in
 
 _log = logging.getLogger(__name__)
@@ -50,7 +54,8 @@ def serve(sources: BrowserSources, host: str, port: int, open_page: bool) -> Non
         url = url_of(host, listener.getsockname()[1])
         _log.info(f"{url}  (ready in {time.perf_counter() - began:.1f} s, stop with Ctrl-C)")
         if not is_local(host):
-            _log.info("anyone on the network can see the images; omit --host to allow this computer only")
+            may = "see the images and write notes" if sources.options.notes else "see the images"
+            _log.info(f"anyone on the network can {may}; omit --host to allow this computer only")
         if open_page:
             webbrowser.open(url)
         web_server(app).run(sockets=[listener])
@@ -58,11 +63,13 @@ def serve(sources: BrowserSources, host: str, port: int, open_page: bool) -> Non
 
 def gather(sources: BrowserSources) -> Browser:
     """Read the tables, predictions, embeddings and the audit's findings; UserError for unusable input."""
-    screen = read_screen(sources.data_root)
+    notes = _notes(sources)
+    used = read_screen(sources.data_root)
+    screen = _with_flagged_wells(sources.data_root, used)
     store = open_store(screen)
-    findings, truth = _findings(sources.options.audit_dir, screen), _truth(screen, sources.options.truth)
+    findings, truth = _findings(sources.options.audit_dir, used), _truth(screen, sources.options.truth)
     nearest = (
-        read_nearest(screen, sources.options.embed_root, sources.options.embed_member)
+        read_nearest(used, sources.options.embed_root, sources.options.embed_member, screen)
         if sources.options.embed_root
         else None
     )
@@ -73,7 +80,11 @@ def gather(sources: BrowserSources) -> Browser:
         screen=screen, truth=truth, answers=answers, findings=findings, min_margin=sources.options.min_margin
     )
     name = "/".join(screen.root.absolute().parts[-2:])
-    return Browser(catalogue=catalogue, store=store, nearest=nearest, name=name)
+    if notes is not None:
+        wells = zip(screen.wells["experiment"], screen.wells["plate"], screen.wells["well"], strict=True)
+        known = {(experiment, screen.barcode(experiment, plate), well) for experiment, plate, well in wells}
+        check_noted(notes.path, notes.all(), known)
+    return Browser(catalogue=catalogue, store=store, nearest=nearest, name=name, notes=notes)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -108,6 +119,35 @@ def _refusal(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"port {port}: no permission; choose one above 1023 with --port"
     return f"--host {host}: not an address of this computer ({error.strerror})"
+
+
+def _notes(sources: BrowserSources) -> NotesFile | None:
+    """Return the file of notes, made if it is not there, before the screen that may name it is read."""
+    root = Path(str(sources.data_root))
+    if sources.options.notes is None or not root.is_dir():
+        return None
+    path = Path(sources.options.notes)
+    spec = resolve_spec(root, as_source(sources.data_root).screen)
+    file, skipped = NotesFile(path, spec), spec.well_types.skip_file
+    if skipped is None or (root / skipped).resolve() != path.resolve():
+        name = path.name if path.absolute().parent == root.absolute() else path.absolute()
+        _log.info(f"{path}: flags are kept; well_types.skip_file: {name} in the screen spec leaves flagged wells out")
+    return file
+
+
+def _with_flagged_wells(data_root: DataRoot, used: Screen) -> Screen:
+    """Return the screen with the wells that its notes leave out, which are to be seen and may be taken back.
+
+    They are not shown where the screen has other classes with them: class numbers would no longer be those of results.
+    """
+    types = used.spec.well_types
+    if types.skip_file is None:
+        return used
+    everything = read_screen(data_root, replace(used.spec, well_types=replace(types, skip_file=None)))
+    if everything.classes == used.classes:
+        return everything
+    _log.info(f"flagged wells are not shown, as {used.root} has other classes without them")
+    return used
 
 
 def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:

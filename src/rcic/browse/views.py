@@ -5,6 +5,7 @@ from typing import Any
 
 from rcic.browse.catalogue import Catalogue
 from rcic.browse.nearest_wells import Nearest
+from rcic.screen.plate_area import plate_area
 
 NEAREST = 8  # nearest wells to show
 
@@ -12,11 +13,15 @@ NEAREST = 8  # nearest wells to show
 def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dict[str, Any]:
     """Return the facts of the whole screen: its plate shape, channels, experiments, filters and sources."""
     spec, wells = catalogue.screen.spec, catalogue.screen.wells
+    area = plate_area(spec, wells["well"])
     plates = wells[["experiment", "plate", "split", "cell_type"]].drop_duplicates().groupby("experiment", sort=False)
     return {
         "name": name,
-        "rows": spec.shape[0],
-        "columns": spec.shape[1],
+        **area._asdict(),
+        "label": spec.label_title,
+        "pixel_um": spec.images.pixel_um,
+        "cell_types": int(wells["cell_type"].nunique()),
+        "has_tests": bool((wells["split"] == "test").any()),
         "sites": list(spec.sites),
         "channels": [
             {"number": number, "name": channel.name, "colour": channel.colour}
@@ -41,10 +46,8 @@ def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dic
     }
 
 
-def plate_view(catalogue: Catalogue, experiment: str, plate: int) -> dict[str, Any] | None:
-    """Return a plate's wells with their positions and states, None if there is no such plate."""
-    if (experiment, plate) not in catalogue.plates:
-        return None
+def plate_view(catalogue: Catalogue, experiment: str, plate: int) -> dict[str, Any]:
+    """Return a plate's wells with their positions and states."""
     group, margin = catalogue.answers.groups.get((experiment, plate), (None, None))
     return {
         "experiment": experiment,
@@ -71,7 +74,7 @@ def well_view(catalogue: Catalogue, row: int, chosen: str) -> dict[str, Any]:
         "margin": finite(float(answers.margin[row])),
         "top": [
             {
-                "sirna": _name(catalogue, label),
+                "label": _name(catalogue, label),
                 "chance": chance,
                 "is_answer": label == int(answers.label[row]),
                 "is_truth": label == int(catalogue.truth[row]),
@@ -79,6 +82,7 @@ def well_view(catalogue: Catalogue, row: int, chosen: str) -> dict[str, Any]:
             for label, chance in top
             if label >= 0
         ],
+        "controls": [_well(catalogue, other) | {"type": kind} for kind, other in catalogue.controls_of(row).items()],
         "bad_images": [] if bad is None else bad[columns].to_dict("records"),
         "filter": {
             "name": chosen,
@@ -131,6 +135,7 @@ def _spot(catalogue: Catalogue, row: int) -> dict[str, Any]:
         "state": str(state),
         "unsure": bool(unsure),
         "bad": bool(bad),
+        "label": _name(catalogue, int(catalogue.truth[row])),
     }
 
 

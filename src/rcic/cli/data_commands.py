@@ -1,4 +1,4 @@
-"""Tables and images of a screen: ``rcic data describe | simulate | folds | audit | spec | levels | pack``."""
+"""Tables and images: ``rcic data discover | describe | simulate | folds | audit | spec | levels | pack``."""
 
 import json as json_format
 import os
@@ -111,6 +111,21 @@ def audit(
         audit(source, folder, mode, on_bad, threads, ShardJobs(own_words(LAUNCH_FLAGS), launch, folder / JOBS))
 
 
+def discover(data_root: str, out: str, table: str | None = None, force: bool = False) -> None:
+    """Look at a folder of images, and a table, and write a screen spec with a reason for every line.
+
+    Args:
+        data_root: folder with the images of a plate or a screen, as an instrument exported them.
+        out: the screen spec to write, such as screen.yml.
+        table: CSV file that says what is in which well; the best one in the data root if not given, or a new one to
+            fill in.
+        force: overwrite the screen spec.
+    """
+    from rcic.discover.discovery import discover
+
+    print(discover(Path(data_root), Path(out), None if table is None else Path(table), force))
+
+
 def spec() -> None:
     """Print every key that a screen spec can have, as docs/screen.md has it."""
     from rcic.screen.spec_docs import spec_as_markdown
@@ -171,4 +186,4 @@ def pack(
         pack(source, out_dir, sizes, threads, verify, jobs, format)
 
 
-COMMANDS = (describe, simulate, folds, audit, spec, levels, pack)
+COMMANDS = (discover, describe, simulate, folds, audit, spec, levels, pack)

@@ -32,7 +32,7 @@ def reader_of(name: str) -> IndexReader | None:
     return next((reader for ending, reader in READERS.items() if lower.endswith(ending)), None)
 
 
-def read_index(root: Path, name: str, columns: PathColumns) -> Measurement:
+def read_measurement(root: Path, name: str, columns: PathColumns) -> Measurement:
     """Read the index at a path below the data root; ``columns`` are those of a CSV file of paths.
 
     Raises UserError, naming the file, if it cannot be read or is none of the known kinds.

@@ -138,6 +138,11 @@ def _properties(root: Path, name: str) -> dict[str, str]:
             text = file.pages.first.description
     except (UserError, FileNotFoundError):
         return {}
+    return metaseries_text(text)
+
+
+def metaseries_text(text: str) -> dict[str, str]:
+    """Return the properties in the MetaSeries description of a TIFF, none if it is another text."""
     return dict(_PROPERTY.findall(text))
 
 

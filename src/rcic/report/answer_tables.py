@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rcic.ensemble.decision import Decision
-from rcic.report.ladders import Scored
+from rcic.report.ladders import Scored, named_plates
 from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
 
@@ -38,13 +38,15 @@ def answer_table(screen: Screen, scores: Sequence[Scored], decision: Decision | 
 def plate_table(screen: Screen, answers: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     """Return the wells of all experiments with answers or quality, with a column for each quantity to colour by.
 
-    ``answers`` is that of `answer_table`; ``quality`` has id_code and a column a measure. Wells are sorted by plate.
+    ``answers`` is that of `answer_table`; ``quality`` has id_code and a column a measure. Wells are sorted by plate;
+    ``plate`` is the plate's name.
     """
     wells = screen.wells[["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type"]]
     table = wells.merge(answers, how="left", on="id_code").merge(quality, how="left", on="id_code")
     known = set(table["experiment"][table["id_code"].isin([*answers["id_code"], *quality["id_code"]])])
     table = table[table["experiment"].isin(known)].fillna({"truth": "", "answer": ""})
-    return table.drop(columns="id_code").sort_values(["experiment", "plate"], kind="stable", ignore_index=True)
+    table = table.drop(columns="id_code").sort_values(["experiment", "plate"], kind="stable", ignore_index=True)
+    return named_plates(screen, table)
 
 
 def edge_table(plates: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from rcic.errors import UserError, plural, program
 from rcic.files.record import Record
 from rcic.report.audit_facts import read_facts
 from rcic.report.page import LeftOut, Page, write_report
-from rcic.report.sections import SECTIONS
+from rcic.report.sections import SECTIONS, NothingToShow
 from rcic.report.sources import Given, ReportSources
-from rcic.report.summary import main_facts, report_warnings, unsound_results
+from rcic.report.summary import main_facts, nothing_odd, report_warnings, unsound_results
+from rcic.report.training_runs import Run
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
         except UserError as error:
             programs = {name: program(name) for name in ("data", "train", "inference")}
             command = entry.command.format(root=shlex.quote(str(sources.given.data_root)), **programs)
-            left_out.append(LeftOut(entry.what, str(error), command))
+            left_out.append(LeftOut(entry.what, str(error), "" if isinstance(error, NothingToShow) else command))
     runs, facts = (
         _or_none(lambda: sources.runs) or [],
         _or_none(lambda: read_facts(sources.audit_dir or Path())),
@@ -59,11 +61,16 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
         title=f"Report on {sources.given.data_root}",
         subtitle=_subtitle(sources),
         facts=main_facts(sources.screen, sources.last, sources.answers, runs),
-        odd=[*unsound_results(sources.verdicts), *report_warnings(sources.groups, sources.last, runs, facts)],
+        odd=[*unsound_results(sources.verdicts), *_warnings(sources, runs, facts)],
         sections=sections,
         left_out=left_out,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        nothing_odd=nothing_odd(sources.last, runs, facts),
     )
+
+
+def _warnings(sources: ReportSources, runs: Sequence[Run], facts: dict[str, Any] | None) -> list[str]:
+    return report_warnings(sources.mixed_plates, sources.last, runs, facts, lambda: sources.calibration)
 
 
 def _record(sources: ReportSources) -> Record:

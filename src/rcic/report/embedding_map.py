@@ -10,6 +10,7 @@ from rcic.errors import UserError
 from rcic.files.names import Member, embedding_files, find_members
 from rcic.files.regular import is_there
 from rcic.profiles.embeddings import read_embeddings
+from rcic.report.ladders import named_plates
 from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
 
@@ -34,8 +35,8 @@ def first_member(root: Path) -> Member:
 def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: int) -> pd.DataFrame:
     """Return the map of at most ``most`` wells, sampled by the hash of their names: x and y, before and after.
 
-    After: with each plate's mean subtracted. Further columns: id_code, cell_type, experiment, plate, split, group and
-    siRNA ("" where unknown).
+    After: with each plate's mean subtracted. Further columns: id_code, cell_type, experiment, plate (its name), split,
+    group and label ("" where unknown).
     """
     splits = [
         split for split in EMBEDDED_SPLITS if is_there(embedding_files(root / member.folder, split)["embeddings"])
@@ -57,8 +58,8 @@ def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: 
     group, names = np.full(len(wells), "", object), np.full(len(wells), "", object)
     group[known] = [f"group {number}" for number in groups.of_class[label[known]]]
     names[known] = [str(name) for name in screen.decode(label[known])]
-    facts = wells[["id_code", "cell_type", "experiment", "plate", "split"]]
-    return facts.assign(group=group, siRNA=names, **columns)
+    facts = named_plates(screen, wells[["id_code", "cell_type", "experiment", "plate", "split"]])
+    return facts.assign(group=group, label=names, **columns)
 
 
 def drawn(codes: pd.Series, most: int) -> np.ndarray:

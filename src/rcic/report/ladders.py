@@ -1,13 +1,14 @@
 """Ladders of several predictions side by side: accuracy by rung and scope, and the reliability of confidence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from rcic.decide.intervals import INTERVAL_COLUMNS
 from rcic.ensemble.scoring import Score
+from rcic.screen.table import Screen
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +24,45 @@ class Scored:
         """The name in the page, ``"pseudo, held-out wells"``."""
         return f"{self.name}, {'test wells' if self.split == 'test' else 'held-out wells'}"
 
-    def accuracy(self, rung: str = "assignment") -> float:
-        """Return the accuracy of a rung over all wells, in %."""
+    @property
+    def overall(self) -> pd.DataFrame:
+        """The rungs that exist, over all wells, in order: rows of the ladder's table."""
         table = self.score.ladder.table
-        return float(table.loc[(table["scope"] == "all") & (table["rung"] == rung), "accuracy"].iloc[0])
+        return table[(table["scope"] == "all") & (table["n_wells"] > 0)]
+
+    @property
+    def last_rung(self) -> str:
+        """The name of the last rung that exists, which is the answer."""
+        return self.score.ladder.last_rung
+
+    def accuracy(self, rung: str | None = None) -> float:
+        """Return the accuracy of a rung over all wells, in %; by default of the last one that exists."""
+        table = self.overall.set_index("rung")["accuracy"]
+        return float(table[rung or self.last_rung])
+
+
+def named_plates(screen: Screen, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the plates' names in the place of their numbers; it has experiment and plate."""
+    plates = zip(table["experiment"], table["plate"], strict=True)
+    names = [screen.barcode(str(experiment), int(plate)) for experiment, plate in plates]
+    return table.assign(plate=pd.Series(names, table.index, dtype="str"))
+
+
+def plate_title(experiment: str, plate: str) -> str:
+    """Return ``"HUVEC-05 plate 1"``, or the name alone of an experiment that is one plate of its name."""
+    return plate if plate == experiment else f"{experiment} plate {plate}"
+
+
+def plate_titles(table: pd.DataFrame) -> pd.Series:
+    """Return the title of the plate of each row; the table has experiment and plate, a name."""
+    plates = zip(table["experiment"], table["plate"].astype("str"), strict=True)
+    return pd.Series([plate_title(*plate) for plate in plates], table.index, dtype="str")
+
+
+def with_plate_names(screen: Screen, score: Score) -> Score:
+    """Return a score whose tables have the plates' names in the place of their numbers."""
+    ladder = replace(score.ladder, plates=named_plates(screen, score.ladder.plates))
+    return replace(score, ladder=ladder, wells=named_plates(screen, score.wells))
 
 
 def folder_names(roots: Sequence[str]) -> dict[str, str]:
@@ -55,6 +91,12 @@ def ladder_table(scores: Sequence[Scored]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).reindex(columns=columns)
 
 
+def plate_parts(scores: Sequence[Scored]) -> dict[str, list[str]]:
+    """Return a plate's name in `ladder_table` -> its experiment and its own name."""
+    wells = pd.concat([scored.score.wells[["experiment", "plate"]] for scored in scores]).drop_duplicates()
+    return {plate_title(*plate): list(plate) for plate in wells.itertuples(index=False, name=None)}
+
+
 def reliability_table(scores: Sequence[Scored]) -> pd.DataFrame:
     """Return the bins of `rcic.decide.reliability` that hold a well: predictions, low, high, count and two means."""
     tables = [s.score.ladder.reliability.assign(predictions=s.label) for s in scores]
@@ -80,7 +122,7 @@ def group_verdicts(plates: pd.DataFrame) -> pd.DataFrame:
 
 def _by_plate(wells: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
     """Return accuracy (%) and wells of each plate on each rung."""
-    name = wells["experiment"] + " plate " + wells["plate"].astype("str")
+    name = plate_titles(wells)
     long = wells.assign(value=name).melt("value", list(rungs), "rung", "share")
     means = long.groupby(["value", "rung"], sort=False)["share"].agg(["mean", "count"]).reset_index()
     return pd.DataFrame(

@@ -33,6 +33,7 @@ class Fact:
     label: str
     value: str
     note: str = ""
+    wide: bool = False  # whether its note is long
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Page:
     sections: Sequence[Section]
     left_out: Sequence[LeftOut]
     made: str  # date and time
+    nothing_odd: str = ""  # in the place of the warnings if there are none
 
 
 def write_report(page: Page, out: Path, record: Record) -> None:

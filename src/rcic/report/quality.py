@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError
+from rcic.errors import UserError, plural
 from rcic.files.regular import UNREADABLE
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.sites import Site, site_table, sites_of
@@ -66,8 +66,8 @@ def from_images(screen: Screen, store: Store, most: int, say: Callable[[str], No
         list(pool.map(measure, range(first)))
         seconds = (time.perf_counter() - began) / first * (len(sites) - first)
         resolution = f"{size} px" if size else "full size"
-        site = screen.spec.site_name(screen.spec.sites[0])
-        cost = f"{len(sites) * len(channels):,} images of {n_plates:,} plates at {resolution}, site {site}"
+        n_images = f"{len(sites) * len(channels):,} images of {plural(n_plates, 'plate')}"
+        cost = f"{n_images} at {resolution}, site {screen.spec.site_name(screen.spec.sites[0])}"
         say(f"image quality: {cost}, about {seconds:.0f} s")
         list(pool.map(measure, range(first, len(sites))))
     all_plates = len(screen.wells[["experiment", "plate"]].drop_duplicates())

@@ -9,15 +9,17 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.check.verdicts import Verdict, check_results
+from rcic.ensemble.calibration import Calibration, calibrate
 from rcic.ensemble.decision import Decision, decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
 from rcic.files.regular import is_there
+from rcic.profiles.profile_scores import ProfileScores, profile_scores
 from rcic.report import answer_tables as answers
 from rcic.report import quality
 from rcic.report import training_runs as runs
-from rcic.report.ladders import Scored, folder_names
+from rcic.report.ladders import Scored, folder_names, plate_title, with_plate_names
 from rcic.report.quality import Quality
 from rcic.report.report_options import ReportOptions
 from rcic.report.training_runs import Run
@@ -54,12 +56,17 @@ class ReportSources:
         """Its plate groups."""
         return learn_groups(self.screen)
 
+    @property
+    def mixed_plates(self) -> list[str]:
+        """The names of the train plates that hold treatments of several groups."""
+        return [plate_title(name, self.screen.barcode(name, plate)) for name, plate in self.groups.mixed_plates]
+
     @cached_property
     def scores(self) -> list[Scored]:
         """The ladders of all predictions on both splits where truth is known; the others are noted."""
         found, names = [], self._names
         for name, root in {names[root]: root for root in self._roots}.items():
-            for split in ("test", "valid") if self.has_test_wells else ("valid",):
+            for split in self._splits:
                 self.say(f"scores of {root}, {split}")
                 truth = self.given.options.truth if split == "test" else None
                 try:
@@ -67,7 +74,7 @@ class ReportSources:
                 except UserError as error:
                     self.note(f"The ladder of {root} on {'test' if split == 'test' else 'held-out'} wells", str(error))
                 else:
-                    found.append(Scored(name, split, result))
+                    found.append(Scored(name, split, with_plate_names(self.screen, result)))
         return found
 
     @property
@@ -85,6 +92,11 @@ class ReportSources:
         return has
 
     @property
+    def _splits(self) -> list[str]:
+        """The splits to score: a screen without test wells lacks no truth."""
+        return ["test", "valid"] if self.has_test_wells else ["valid"]
+
+    @property
     def _roots(self) -> list[str]:
         """The prediction folders; the one that answers comes first."""
         return list(reversed(self.given.options.predict_root))
@@ -97,6 +109,29 @@ class ReportSources:
     def last(self) -> list[Scored]:
         """The scores of the predictions that give the answers: those of the last folder."""
         return [scored for scored in self.scores if scored.name == self._names[self._roots[0]]]
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What `calibrate` would do for the answers; None if it has been done, or cannot be."""
+        given = self.given
+        if not given.options.predict_root or given.ensemble.calibration:
+            return None
+        self.say(f"calibration of {self._roots[0]}, to see whether it would help")
+        try:
+            return calibrate(given.data_root, self._roots[0], given.ensemble.model_names)[0]
+        except UserError:
+            return None
+
+    @cached_property
+    def profiles(self) -> ProfileScores:
+        """What the embeddings of the scored wells are worth; UserError without such embeddings."""
+        given, options = self.given, self.given.options
+        if not options.embed_root:
+            raise UserError("no --embed_root was given")
+        split = self.last[0].split if options.predict_root and self.last else self._splits[-1]
+        self.say(f"profiles of {options.embed_root}, {split}")
+        truth = options.truth if split == "test" else None
+        return profile_scores(given.data_root, options.embed_root, split, truth, given.ensemble.model_names)
 
     @cached_property
     def decision(self) -> Decision | None:

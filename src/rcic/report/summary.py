@@ -1,17 +1,20 @@
 """The summary: the main numbers and the warnings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rcic.check.verdicts import Verdict
+from rcic.decide.dose_metrics import DoseScore
+from rcic.decide.intervals import LEVEL
 from rcic.decide.plate_group import UNSURE
+from rcic.ensemble.calibration import Calibration
 from rcic.errors import plural, program
-from rcic.report.ladders import Scored
+from rcic.report.ladders import Scored, plate_titles
 from rcic.report.page import Fact
 from rcic.report.training_runs import Run
-from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
 
 FAR = 10.0  # points from which an experiment or a calibration error gets a warning
@@ -20,19 +23,15 @@ _FEW = 3  # names that a line lists
 
 def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, runs: Sequence[Run]) -> list[Fact]:
     """Return the main numbers; ``scores`` are those of the predictions that give the answers."""
-    facts = []
-    for scored in scores:
-        ladder = scored.score.ladder
-        note = "test wells, truth known" if scored.split == "test" else "held-out wells of each fold"
-        facts.append(
-            Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", f"{note} (chance {ladder.chance:.2f}\u00a0%)")
-        )
+    facts = [_headline(screen, scored) for scored in scores]
     treated = screen.wells[screen.wells["well_type"] == "treatment"]
     facts.append(Fact("Wells", f"{len(screen.wells):,}", f"{len(treated):,} treated, {len(answers):,} answered"))
     plates = screen.wells[["experiment", "plate"]].drop_duplicates()
     cells = screen.wells["cell_type"].nunique()
     note = f"{plural(plates['experiment'].nunique(), 'experiment')}, {plural(cells, 'cell type')}"
     facts.append(Fact("Plates", f"{len(plates):,}", note))
+    facts.append(_classes(screen))
+    facts += [_dose_fact(scored.label, scored.score.dose) for scored in scores[:1] if scored.score.dose]
     if runs:
         done = sum(run.record.get("status") == "done" for run in runs)
         facts.append(Fact("Trainings done", f"{done} of {len(runs)}", ", ".join(dict.fromkeys(r.stage for r in runs))))
@@ -44,20 +43,78 @@ def main_facts(screen: Screen, scores: Sequence[Scored], answers: pd.DataFrame, 
     return facts
 
 
+def _headline(screen: Screen, scored: Scored) -> Fact:
+    """Return the accuracy of the last rung that exists: what it is called, and on which wells it was measured."""
+    where = "test wells, truth known"
+    if scored.split != "test":
+        tests = bool((screen.wells["split"] == "test").any())
+        where = "held-out wells of each fold" + ("" if tests else ", as the screen has no test wells")
+    chance = f"chance {scored.score.ladder.chance:.3g}\u00a0%"
+    note = f"{where}; {scored.last_rung}; {_interval_words(scored)}; {chance}"
+    return Fact("Answers right", f"{scored.accuracy():.2f}\u00a0%", note, wide=True)
+
+
+def _interval_words(scored: Scored) -> str:
+    """Return the interval of the last rung's accuracy, or why there is none."""
+    found = scored.score.ladder.interval()
+    if found.no_interval:
+        return f"no interval: {found.no_interval}"
+    return (
+        f"{100 * LEVEL:.0f}\u00a0% interval {found.low:.1f} to {found.high:.1f} ({plural(found.clusters, found.unit)})"
+    )
+
+
+def _classes(screen: Screen) -> Fact:
+    """Return the number of classes, under the name that the tables have for them."""
+    controls = len(screen.classes) - screen.n_treatments
+    title = screen.spec.label_title
+    return Fact(
+        f"{title[:1].upper()}{title[1:]}" if title.islower() else title,
+        f"{screen.n_treatments:,}",
+        f"classes; {plural(controls, 'control') if controls else 'no controls'}",
+    )
+
+
+def _dose_fact(label: str, dose: DoseScore) -> Fact:
+    """Return how far answers are off where labels are doses."""
+    error = f"{dose.mean_error.value:.2f} dose steps off on average, a guess {dose.guess_mean_error:.2f}"
+    rho = "not defined" if np.isnan(dose.spearman_expected) else f"{dose.spearman_expected:.2f}"
+    return Fact("Spearman with the dose", rho, f"{error}; {label}", wide=True)
+
+
 def report_warnings(
-    groups: Groups, scores: Sequence[Scored], runs: Sequence[Run], facts: dict[str, Any] | None
+    mixed_plates: Sequence[str],
+    scores: Sequence[Scored],
+    runs: Sequence[Run],
+    facts: dict[str, Any] | None,
+    calibration: Callable[[], Calibration | None] = lambda: None,
 ) -> list[str]:
-    """Return the warnings, a sentence each; ``facts`` are the audit's, None without an audit."""
+    """Return the warnings, a sentence each.
+
+    ``mixed_plates`` are the names of train plates with several groups; ``facts`` are the audit's, None without one.
+
+    ``calibration`` is called where the confidence is far off, to see whether `calibrate` helps.
+    """
     warnings = [*_odd_runs(runs), *_odd_images(facts)]
     for scored in scores:
         warnings += [f"{scored.label}: {note}." for note in [*scored.score.assumed, scored.score.proves] if note]
         warnings += [*_odd_experiments(scored), *_odd_plates(scored)]
-    warnings += _odd_confidence(scores)
-    if groups.mixed_plates:
-        names = [f"{experiment} plate {plate}" for experiment, plate in groups.mixed_plates]
-        hold = f"{plural(len(names), 'train plate')} {'holds' if len(names) == 1 else 'hold'}"
-        warnings.append(f"{hold} treatments of several groups: {few(names)}.")
+    warnings += _odd_confidence(scores, calibration)
+    if mixed_plates:
+        hold = f"{plural(len(mixed_plates), 'train plate')} {'holds' if len(mixed_plates) == 1 else 'hold'}"
+        warnings.append(f"{hold} treatments of several groups: {few(mixed_plates)}.")
     return warnings
+
+
+def nothing_odd(scores: Sequence[Scored], runs: Sequence[Run], facts: dict[str, Any] | None) -> str:
+    """Return what the page says where there is no warning: what was looked at, and nothing else."""
+    looked = ["trainings"] if runs else []
+    looked += ["images"] if facts is not None else []
+    looked += ["experiments", "confidence"] if scores else []
+    if not looked:
+        return "Nothing was looked at yet: there are no trainings, no audit and no scores."
+    listed = looked[0] if len(looked) == 1 else f"{', '.join(looked[:-1])} and {looked[-1]}"
+    return f"Nothing stands out: {listed} are as expected."
 
 
 def few(names: Sequence[str]) -> str:
@@ -97,7 +154,7 @@ def unsound_results(verdicts: Sequence[Verdict]) -> list[str]:
 def _odd_experiments(scored: Scored) -> list[str]:
     """Return a line on experiments whose accuracy is far below that of the median experiment."""
     table = scored.score.ladder.table
-    table = table[(table["scope"] == "experiment") & (table["rung"] == "assignment")].sort_values("accuracy")
+    table = table[(table["scope"] == "experiment") & (table["rung"] == scored.last_rung)].sort_values("accuracy")
     middle = table["accuracy"].median()
     far = table[table["accuracy"] < middle - FAR]
     if far.empty:
@@ -111,7 +168,7 @@ def _odd_experiments(scored: Scored) -> list[str]:
 
 def _odd_plates(scored: Scored) -> list[str]:
     plates = scored.score.ladder.plates
-    names = plates["experiment"] + " plate " + plates["plate"].astype("str")
+    names = plate_titles(plates)
     wrong = plates["true_group"].notna() & (plates["true_group"] != plates["group"])
     unsure = plates["margin"] < UNSURE
     warnings = []
@@ -126,16 +183,25 @@ def _odd_plates(scored: Scored) -> list[str]:
     return warnings
 
 
-def _odd_confidence(scores: Sequence[Scored]) -> list[str]:
-    """Return a line on predictions whose confidence is far from their accuracy."""
+def _odd_confidence(scores: Sequence[Scored], calibration: Callable[[], Calibration | None]) -> list[str]:
+    """Return a line on predictions whose confidence is far from their accuracy, and on what would mend it."""
     errors = {scored.label: 100 * scored.score.ladder.calibration_error for scored in scores}
     errors_far = [f"{error:.1f}\u00a0% on {label}" for label, error in errors.items() if error > FAR]
     if not errors_far:
         return []
     errors_text = few(errors_far)
-    return [
-        f"The answers' confidence is off by {errors_text} on average; {program('inference')} calibrate corrects this."
-    ]
+    return [f"The answers' confidence is off by {errors_text} on average{_remedy(calibration())}."]
+
+
+def _remedy(calibration: Calibration | None) -> str:
+    """Return what `calibrate` makes of the calibration error, measured on held-out wells that it was not fitted on."""
+    if calibration is None:
+        return ""
+    before, after = (100 * quality["calibration_error"] for quality in (calibration.before, calibration.after))
+    numbers = f"from {before:.1f} to {after:.1f}\u00a0% on held-out wells"
+    if after < before:
+        return f"; {program('inference')} calibrate brings it {numbers}"
+    return f"; {program('inference')} calibrate would not help ({numbers})"
 
 
 def _is(names: Sequence[str]) -> str:

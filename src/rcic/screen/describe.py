@@ -9,6 +9,7 @@ import pandas as pd
 from rcic.screen.design_checks import design_warnings, position_guesses
 from rcic.screen.layout import Groups, learn_groups, plates_with_missing_wells, repeated_layouts, rotations
 from rcic.screen.table import Screen
+from rcic.screen.well_notes import flagged_wells
 
 MOST_LINES = 30  # longer lists are cut in the text
 
@@ -49,6 +50,7 @@ def describe(screen: Screen) -> dict[str, Any]:
         },
         "warnings": design_warnings(screen, guesses),
         "doses": _doses(screen),
+        "flagged_wells": len(flagged_wells(screen.root, screen.spec)),
     }
 
 
@@ -121,7 +123,9 @@ def _wells_text(facts: dict[str, Any]) -> list[str]:
         lines.append(f"{split:5}{numbers}")
     width = max(len(name) for name in facts["cell_types"])
     lines += ["", "experiments by cell type, train + test"]
-    return lines + [f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()]
+    lines += [f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()]
+    flagged = facts["flagged_wells"]
+    return [*lines, "", f"{_number(flagged, 'flagged well')} left out"] if flagged else lines
 
 
 def _treatment_text(facts: dict[str, Any]) -> list[str]:

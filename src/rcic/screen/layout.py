@@ -66,9 +66,11 @@ def learn_groups(screen: Screen) -> Groups:
 
     Plates that share most of their treatments are joined. Then each treatment moves to the group of most of its plates,
     and each plate to the group of most of its treatments, until nothing moves. A treatment on every plate still gets
-    one group. If the screen spec has ``groups: none``, all treatments are one group.
+    one group. If the screen spec has ``groups: none``, or no label is known yet, all treatments are one group.
     """
     plates, counts = _plate_counts(screen)
+    if plates.empty:
+        return _no_groups(screen)
     held = counts > 0  # (P, K) bool, P plates of K treatments
     of_plate, of_class = _move_to_majority(held, _joined(held))
     without_groups = screen.spec.groups == "none"
@@ -91,6 +93,20 @@ def learn_groups(screen: Screen) -> Groups:
     )
 
 
+def _no_groups(screen: Screen) -> Groups:
+    """Return the groups of a screen without any labelled train well."""
+    return Groups(
+        of_class=np.zeros(screen.n_treatments, dtype=np.int64),
+        sizes=(screen.n_treatments,),
+        orders={},
+        admissible=(),
+        cyclic=False,
+        capacity=_capacity(screen.spec, 1),
+        mixed_plates=(),
+        assigned=screen.spec.assignment != "none",
+    )
+
+
 def _capacity(spec: ScreenSpec, seen: int) -> int:
     """Return the most wells of one treatment on a plate; ``seen`` is the number on train plates."""
     return 1 if spec.assignment == "one-to-one" else spec.replicates or seen
@@ -109,6 +125,8 @@ def rotations(groups: Groups) -> dict[int, int]:
 
     Shift 0 is the commonest order; shift s starts with its group s.
     """
+    if not groups.orders:
+        return {}
     known = shifts(commonest_order(list(groups.orders.values())))
     seen = Counter(known.index(order) for order in groups.orders.values() if order in known)
     return dict(sorted(seen.items()))
@@ -118,6 +136,8 @@ def plates_with_missing_wells(screen: Screen, groups: Groups | None = None) -> l
     """Return the train plates with fewer treatment wells than most plates of their group."""
     groups = groups or learn_groups(screen)
     plates, counts = _plate_counts(screen)
+    if plates.empty:
+        return []
     of_plate = np.concatenate([groups.orders[name] for name in plates["experiment"].unique()])
     short = []
     for group in range(len(groups.sizes)):

@@ -4,6 +4,7 @@ A screen spec is a YAML file: configs/screens/ has those of RxRx1 and an example
 lines under ``Attributes`` appear in docs/screen.md; :mod:`rcic.screen.spec_files` reads and checks the file.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,8 @@ _TAKEN = {  # columns of written tables, which a label column must not share its
 }
 
 BITS = (8, 10, 12, 14, 16, 32)  # per pixel; 10 to 16 are stored as 16, 32 is floating point
+_TITLES = {"sirna": "siRNA"} | dict.fromkeys(("label", "labels", "class", "classes", "target", "y"), "treatment")
+
 WellKind = Literal["treatment", "positive_control", "negative_control"]
 
 
@@ -99,6 +102,7 @@ class Images:
             largest variance of its Laplacian; default: there must be one plane. The pages of a file count from 1.
         time: the number of the time point to use; default: there must be one. The pages of a file count from 1.
         columns: the columns of a CSV file of image paths.
+        pixel_um: the side of a pixel in micrometres, for scale bars.
     """
 
     file: tuple[str, ...] = ()
@@ -107,6 +111,7 @@ class Images:
     z: Literal["max", "mean", "sharpest"] | int | None = None
     time: int | None = None
     columns: PathColumns = field(default_factory=PathColumns)
+    pixel_um: float | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +216,8 @@ class WellTypes:
         positive_control: values (or labels) of positive controls.
         negative_control: values (or labels) of negative controls.
         skip: values (or labels) of wells to leave out, such as empty ones.
+        skip_file: CSV with the columns experiment, plate, well, flag and note, as rcic browse --notes writes it; wells
+            with a flag are left out. A path below the data root, or a full one.
     """
 
     column: str | None = None
@@ -218,6 +225,7 @@ class WellTypes:
     positive_control: tuple[str, ...] = ()
     negative_control: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    skip_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -310,6 +318,12 @@ class ScreenSpec:
     def site_name(self, site: int) -> str:
         """Return how results and messages write a site."""
         return self.site_names[self.sites.index(site)].name if self.site_names else str(site)
+
+    @property
+    def label_title(self) -> str:
+        """What a label is called: the label column's name as words, "treatment" if that name says nothing."""
+        words = re.sub(r"[\s_.]+", " ", re.sub(r"^metadata_", "", self.columns.label, flags=re.IGNORECASE)).strip()
+        return _TITLES.get(words.lower(), words) or "treatment"
 
     def site_word(self, site: int) -> str:
         """Return how files write a site."""

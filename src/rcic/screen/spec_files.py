@@ -128,6 +128,8 @@ def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[S
         yield "images.file", f"{brief(pattern)} {reason}", not reason
     yield "images.bits", f"must be {', '.join(map(str, BITS[:-1]))} or {BITS[-1]}", images.bits in BITS
     yield "images.levels", "must be [low, high] with low < high", _rises(images.levels)
+    is_size = images.pixel_um is None or 0 < images.pixel_um < float("inf")
+    yield "images.pixel_um", "must be a number above 0, in micrometres", is_size
     levels = not measured or images.bits == 8 or all(spec.levels(channel) for channel in spec.channel_numbers)
     requirement = f"must be given for {images.bits} bits: the grey levels that map to 0 and 255, such as [100, 4095]"
     yield "images.levels", f"{requirement} ({program('data')} levels measures them)", levels
@@ -160,6 +162,8 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
     values = [*columns.unknown, *columns.known, *listed_labels(types)]
     yield "columns", "must list each label once: in unknown, in known or in well_types", len({*values}) == len(values)
     values = [*types.treatment, *types.positive_control, *types.negative_control, *types.skip]
+    is_inside = types.skip_file is None or bool(types.skip_file and ".." not in Path(types.skip_file).parts)
+    yield "well_types.skip_file", "must be a path below the data root, or a full one", is_inside
     yield "well_types", "must list each value once", len({*values}) == len(values)
     given = [spec.cell_type.column, spec.cell_type.name, spec.cell_type.before]
     yield "cell_type", "is defined in two ways; keep one of column, name and before", sum(map(bool, given)) < 2

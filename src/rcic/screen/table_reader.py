@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError, nearest
@@ -25,6 +26,7 @@ from rcic.screen.name_checks import check_alike, check_known_labels, check_place
 from rcic.screen.plate import id_code, is_folder_name
 from rcic.screen.rows import header_of, is_number, read_rows, whole_numbers
 from rcic.screen.spec import Columns, ScreenSpec, Table
+from rcic.screen.well_notes import check_noted, read_notes
 from rcic.screen.wells import named_wells
 
 ENTRIES = [
@@ -44,9 +46,9 @@ def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
     entries["sirna"] = entries["sirna"].mask(entries["sirna"].isin(spec.columns.unknown), _UNKNOWN)
     check_alike(root, entries, spec)
     check_known_labels(root, entries, spec)
-    entries = entries[entries["well_type"] != _SKIP].reset_index(drop=True)
+    entries = entries[(entries["well_type"] != _SKIP) & ~_flagged(root, entries, spec)].reset_index(drop=True)
     if entries.empty:
-        raise UserError(f"{root}: no wells are left; well_types.skip of the screen spec leaves out all of them")
+        raise UserError(f"{root}: no wells are left; well_types of the screen spec leaves out all of them")
     entries = _numbered(_split(entries))
     check_filled(root, entries, spec.columns.label)
     if spec.columns.numbered and spec.labels.kind == "class":
@@ -71,6 +73,17 @@ def with_experiments(root: Path, spec: ScreenSpec) -> ScreenSpec:
     if not names or default in names or nearest(default, names):
         return spec
     return replace(spec, columns=replace(columns, experiment=None))
+
+
+def _flagged(root: Path, entries: pd.DataFrame, spec: ScreenSpec) -> np.ndarray:
+    """Return which wells the notes leave out, (N,) bool. Raises UserError for a note on a well that is not there."""
+    keys = list(zip(entries["experiment"], entries["barcode"], entries["well"], strict=True))
+    if spec.well_types.skip_file is None:
+        return np.zeros(len(keys), dtype=bool)
+    path = root / spec.well_types.skip_file
+    notes = read_notes(path, spec)
+    check_noted(path, notes, keys)
+    return np.array([key in notes and bool(notes[key].flag) for key in keys], dtype=bool)
 
 
 def _check_root(root: Path, spec: ScreenSpec) -> None:

@@ -4,7 +4,7 @@ const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
 
 /** Call `actions.move(down, right)` and the others by name when their key is pressed. */
 export function listen(actions) {
-  const named = { n: "after", p: "before", "]": "nextPlate", "[": "previousPlate", s: "nextSite", a: "auto", z: "enlarge", "?": "help" };
+  const named = { n: "after", p: "before", "]": "nextPlate", "[": "previousPlate", s: "nextSite", a: "contrast", z: "enlarge", v: "view", c: "control", f: "flag", "?": "help" };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") document.activeElement?.blur();
@@ -12,6 +12,7 @@ export function listen(actions) {
     if (event.key in MOVES && event.target.matches("input[type=range]")) return;
     if (event.key in MOVES) actions.move(...MOVES[event.key]);
     else if (/^[1-9]$/.test(event.key)) actions.toggle(Number(event.key));
+    else if (event.key === "Enter" && !event.target.closest("button, a, [role=button]")) actions.open();
     else if (named[event.key]) actions[named[event.key]]();
     else return;
     event.preventDefault();

@@ -1,33 +1,43 @@
-// The nearest wells by embedding: a small composite of each, its state and its cosine.
+// The well beside its controls and the wells nearest by embedding: small composites in the contrast of the well's plate.
 
-import { ask, isSame, addressOf } from "./ask.js";
-import { autoLimits, drawComposite, histogram } from "./contrast.js";
+import { ask, isSame, addressOf, plateTitle } from "./ask.js";
+import { drawComposite } from "./contrast.js";
 import { byId, make } from "./dom.js";
-import { pixels } from "./pixels.js";
+import { thumb } from "./pixels.js";
 import { inWords } from "./states.js";
 
-const SMALL = 160; // pixels a side
+const SMALL = 224; // pixels a side
+const CONTROLS = { negative_control: "negative control", positive_control: "positive control" };
 
-/** The row of nearest wells. `choose` is called with a well that is clicked, `viewer` has channels and contrast. */
+/** The row of wells to compare with. `choose` is called with a well that is clicked, `viewer` has channels and contrast. */
 export class NearestRow {
   constructor(screen, viewer, choose) {
     Object.assign(this, { screen, viewer, choose, shown: 0, cards: [] });
-    byId("nearest-section").hidden = !screen.member;
   }
 
   async show(well) {
-    if (!this.screen.member) return;
     const number = ++this.shown;
-    const found = await ask("/api/nearest", addressOf(well)).catch((error) => ({ wells: null, error }));
+    const found = this.screen.member ? await ask("/api/nearest", addressOf(well)).catch((error) => ({ wells: null, error })) : { wells: [] };
     if (number !== this.shown) return;
-    const unknown = found.error ? found.error.message : "this well was not embedded (controls are not)";
-    byId("nearest-note").textContent = found.wells ? `cosine, plate means subtracted, same cell type, ${found.member}` : unknown;
-    this.cards = (found.wells ?? []).map((other) => this.#card(other, well));
+    byId("nearest-title").textContent = ["This well", well.controls.length && "its control", found.wells?.length && "its nearest wells"].filter(Boolean).join(", ").replace(/, ([^,]*)$/, " and $1");
+    byId("nearest-note").textContent = this.#note(well, found);
+    const controls = well.controls.map((other) => this.#card(other, well, CONTROLS[other.type]));
+    const near = (found.wells ?? []).map((other) => this.#card(other, well, `cosine ${other.cosine.toFixed(2)}`));
+    this.cards = controls.length + near.length ? [this.#card(well, well, "this well"), ...controls, ...near] : [];
+    byId("nearest-section").hidden = !this.cards.length && !this.screen.member;
     byId("nearest").replaceChildren(...this.cards.map((card) => card.frame));
     await this.redraw();
   }
 
-  /** Draw the composites with the current channels and contrast. */
+  #note(well, found) {
+    const parts = [well.controls.length ? "" : "no control on this plate"];
+    if (found.error) parts.push(found.error.message);
+    else if (!found.wells) parts.push("this well was not embedded");
+    else if (this.screen.member) parts.push(`nearest by cosine, plate means subtracted, same cell type, ${found.member}`);
+    return parts.filter(Boolean).join("; ");
+  }
+
+  /** Draw the composites with the current channels and the contrast of the well. */
   async redraw() {
     await Promise.all(this.cards.map((card) => this.#draw(card, this.shown)));
   }
@@ -35,29 +45,28 @@ export class NearestRow {
   clear() {
     this.shown += 1;
     this.cards = [];
+    byId("nearest-section").hidden = true;
     byId("nearest").replaceChildren();
     byId("nearest-note").textContent = "";
   }
 
-  #card(other, well) {
+  #card(other, well, relation) {
     const canvas = make("canvas", { width: SMALL, height: SMALL, role: "img", "aria-label": `Composite of ${other.well}` });
-    const label = other.truth ?? (other.answer ? `${other.answer}?` : "unknown");
-    const isAlike = well.truth != null && other.truth === well.truth;
-    const plate = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : `${other.experiment}, plate ${other.plate_name}`;
-    const frame = make("button", { type: "button", class: "near", title: inWords(other), onclick: () => this.choose(other) }, canvas,
-      make("span", { class: "near-name" }, make("b", {}, label), isAlike ? make("span", { class: "tag truth" }, "same truth") : null),
-      make("span", { class: "quiet" }, `${plate}, ${other.well}`), make("span", { class: "quiet" }, `cosine ${other.cosine.toFixed(2)}`));
+    const label = other.truth ?? (other.answer ? `${other.answer}?` : "unknown"), isItself = isSame(other, well);
+    const isAlike = !isItself && well.truth != null && other.truth === well.truth;
+    const plate = isSame({ ...other, well: "" }, { ...well, well: "" }) ? "this plate" : plateTitle(other.experiment, other.plate_name);
+    const frame = make("button", { type: "button", class: isItself ? "near itself" : "near", title: inWords(other), onclick: () => this.choose(other) }, canvas,
+      make("span", { class: "near-name" }, make("b", {}, label), isAlike ? make("span", { class: "tag truth" }, "same") : null),
+      make("span", { class: "quiet" }, relation), make("span", { class: "quiet" }, `${plate}, ${other.well}`));
     return { frame, canvas, other };
   }
 
   async #draw({ canvas, other }, number) {
-    const { channels, sites } = this.screen;
-    const on = channels.filter((channel) => !this.viewer.state.off.has(channel.number));
-    const images = await Promise.all(on.map((channel) => pixels(addressOf(other), sites[0], channel.number, SMALL)));
+    const { channels } = this.screen;
+    const found = await thumb(addressOf(other), this.viewer.site, SMALL, channels.map((channel) => channel.number));
     if (number !== this.shown) return;
-    const held = this.viewer.state.contrast;
-    const layers = on.map(({ number: own, colour }, i) => ({ image: images[i], colour, own })).filter(({ image }) => image.data);
-    const limited = layers.map((layer) => ({ ...layer, limits: held?.get(layer.own) ?? autoLimits(histogram([layer.image])) }));
-    if (limited.length) drawComposite(canvas, limited);
+    const layers = channels.map(({ number: own, colour }, i) => ({ image: found.channels?.[i], colour, own, limits: this.viewer.limits.get(own) }));
+    const on = layers.filter(({ image, own }) => image && !this.viewer.state.off.has(own));
+    if (on.length) drawComposite(canvas, on);
   }
 }

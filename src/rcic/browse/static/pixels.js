@@ -3,8 +3,8 @@
 const MOST_BYTES = 192 * 2 ** 20;
 const AHEAD = 3; // concurrent prefetch requests
 
-const kept = new Map(); // query -> promise of an image, least recently used first
-let waiting = []; // queries to prefetch
+const kept = new Map(); // address -> promise of an image, least recently used first
+let waiting = []; // addresses to prefetch
 let running = 0;
 
 /**
@@ -12,44 +12,56 @@ let running = 0;
  * Without `size` the image has its full size.
  */
 export function pixels(address, site, channel, size) {
-  const query = String(new URLSearchParams({ ...address, site, channel, ...(size ? { size } : {}) }));
-  return fetched(query);
+  return fetched(imageAt({ ...address, site, channel, ...(size ? { size } : {}) }));
 }
+
+/** Return a promise of a small image: {channels: [{width, height, data} or null if it cannot be shown]} or {error}. */
+export async function thumb(address, site, size, numbers) {
+  const image = await fetched(`/thumb?${new URLSearchParams({ ...address, site, size })}`);
+  if (image.error) return image;
+  const height = image.height / numbers.length, length = image.width * height;
+  const part = (i) => ({ width: image.width, height, data: image.data.subarray(i * length, (i + 1) * length) });
+  return { channels: numbers.map((number, i) => (image.absent.has(number) ? null : part(i))) };
+}
+
+const imageAt = (query) => `/image?${new URLSearchParams(query)}`;
 
 /** Prefetch the images of wells; earlier prefetches that have not begun are dropped. */
 export function fetchAhead(addresses, sites, channels, size) {
   waiting = addresses.flatMap((address) =>
-    sites.flatMap((site) => channels.map((channel) => String(new URLSearchParams({ ...address, site, channel, size })))),
+    sites.flatMap((site) => channels.map((channel) => imageAt({ ...address, site, channel, size }))),
   );
   pump();
 }
 
 function pump() {
   while (running < AHEAD && waiting.length) {
-    const query = waiting.shift();
-    if (kept.has(query)) continue;
+    const place = waiting.shift();
+    if (kept.has(place)) continue;
     running += 1;
-    fetched(query).finally(() => {
+    fetched(place).finally(() => {
       running -= 1;
       pump();
     });
   }
 }
 
-function fetched(query) {
-  const image = kept.get(query) ?? load(query);
-  kept.delete(query);
-  kept.set(query, image);
+function fetched(place) {
+  const image = kept.get(place) ?? load(place);
+  kept.delete(place);
+  kept.set(place, image);
   return image;
 }
 
-async function load(query) {
+async function load(place) {
   let image;
   try {
-    const answer = await fetch(`/image?${query}`);
+    const answer = await fetch(place);
     image = answer.ok ? await decode(await answer.blob()) : { error: (await answer.json()).error };
+    image.fullWidth = Number(answer.headers.get("Full-Width"));
+    image.absent = new Set((answer.headers.get("Absent-Channels") ?? "").split(",").filter(Boolean).map(Number));
   } catch {
-    kept.delete(query); // to be requested again
+    kept.delete(place); // to be requested again
     return { error: "no response: was the program stopped?" };
   }
   queueMicrotask(forget);
@@ -76,8 +88,8 @@ let total = 0;
 /** Drop the least recently used images. */
 async function forget() {
   while (total > MOST_BYTES && kept.size > 1) {
-    const [query, promise] = kept.entries().next().value;
-    kept.delete(query);
+    const [place, promise] = kept.entries().next().value;
+    kept.delete(place);
     const image = await promise;
     total -= image.data ? sizes.get(image.data) : 0;
   }

@@ -1,14 +1,16 @@
 // The plate map: a mark for each well, its shape and colour for the well's state.
 
 import { byId, draw, make } from "./dom.js";
-import { STATES, inWords } from "./states.js";
+import { FLAGGED, NOTED, STATES, inWords } from "./states.js";
 
 const MANY = 24; // columns; above this only some are labelled
 const STEP = 20; // from well to well
 const EDGE = 22; // for the names of rows and columns
 
-/** Return a mark around (0, 0): filled if the answer is sure, else hollow, with a corner if an image is bad. */
-function mark({ state, unsure, bad }) {
+const LARGEST = 1.8; // screen pixels a unit of the drawing
+
+/** Return a mark around (0, 0): filled if the answer is sure, else hollow; a corner: a bad image; a stroke: flagged. */
+function mark({ state, unsure, bad, flag, note }) {
   const shape = {
     right: () => draw("circle", { r: 6.5 }),
     wrong: () => draw("path", { d: "M0 -8.5 8.5 0 0 8.5 -8.5 0Z" }),
@@ -17,7 +19,8 @@ function mark({ state, unsure, bad }) {
     silent: () => draw("circle", { r: 2.5 }),
   }[state]();
   shape.setAttribute("class", `mark ${state}${unsure ? " unsure" : ""}`);
-  return draw("g", {}, shape, bad ? draw("path", { class: "mark bad", d: "M2 -9.5H9.5V-2Z" }) : null);
+  return draw("g", {}, shape, bad ? draw("path", { class: "mark bad", d: "M2 -9.5H9.5V-2Z" }) : null,
+    flag ? draw("path", { class: "mark flag", d: "M-8.5 8.5 8.5 -8.5" }) : null, note ? draw("circle", { class: "mark noted", cx: 7, cy: 7, r: 3 }) : null);
 }
 
 /** The map of one plate. `choose` is called with the name of a well that is clicked. */
@@ -30,9 +33,10 @@ export class PlateMap {
     });
   }
 
-  /** Draw a plate of the given numbers of rows and columns. */
-  show(plate, rows, columns) {
-    this.wells = plate.wells;
+  /** Draw a plate, or the part of it {row, column, rows, columns} that the screen uses. */
+  show(plate, area) {
+    const { rows, columns } = area;
+    Object.assign(this, { area, wells: plate.wells, plate });
     this.at = new Map(plate.wells.map((well) => [`${well.row} ${well.column}`, well]));
     const frame = [0, 0, EDGE + columns * STEP, EDGE + rows * STEP];
     this.svg = draw("svg", {
@@ -42,9 +46,10 @@ export class PlateMap {
       role: "listbox",
       "aria-label": `Wells of ${plate.experiment}, plate ${plate.name}; arrow keys move`,
     });
+    this.svg.style.maxWidth = `${frame[2] * LARGEST}px`;
     this.svg.append(...this.#names(rows, columns), draw("rect", { class: "ring", width: STEP, height: STEP, rx: 4 }));
     for (let row = 0; row < rows; row++)
-      for (let column = 0; column < columns; column++) this.svg.append(this.#spot(row, column));
+      for (let column = 0; column < columns; column++) this.svg.append(this.#spot(row + area.row, column + area.column));
     this.box.replaceChildren(this.svg);
     this.#explain();
   }
@@ -57,8 +62,8 @@ export class PlateMap {
     this.svg.querySelector(".ring").style.display = well ? "" : "none";
     if (!well) return;
     const ring = this.svg.querySelector(".ring");
-    ring.setAttribute("x", EDGE + well.column * STEP);
-    ring.setAttribute("y", EDGE + well.row * STEP);
+    ring.setAttribute("x", EDGE + (well.column - this.area.column) * STEP);
+    ring.setAttribute("y", EDGE + (well.row - this.area.row) * STEP);
     const spot = byId(`spot-${well.row}-${well.column}`);
     spot.setAttribute("aria-selected", "true");
     this.svg.setAttribute("aria-activedescendant", spot.id);
@@ -82,16 +87,16 @@ export class PlateMap {
     const text = (x, y, label) => draw("text", { x, y, class: "edge", "aria-hidden": "true" }, label);
     const every = columns > MANY ? 4 : 1;
     const numbers = (length) => Array.from({ length: Math.ceil(length / every) }, (_, i) => i * every);
-    const top = numbers(columns).map((i) => text(EDGE + (i + 0.5) * STEP, 15, i + 1));
-    const side = numbers(rows).map((i) => text(10, EDGE + (i + 0.5) * STEP + 3.5 * (every > 1 ? 2 : 1), rowName(i)));
+    const top = numbers(columns).map((i) => text(EDGE + (i + 0.5) * STEP, 15, this.area.column + i + 1));
+    const side = numbers(rows).map((i) => text(10, EDGE + (i + 0.5) * STEP + 3.5 * (every > 1 ? 2 : 1), rowName(this.area.row + i)));
     return [...top, ...side];
   }
 
   #spot(row, column) {
     const well = this.at.get(`${row} ${column}`);
-    const move = `translate(${EDGE + (column + 0.5) * STEP} ${EDGE + (row + 0.5) * STEP})`;
+    const move = `translate(${EDGE + (column - this.area.column + 0.5) * STEP} ${EDGE + (row - this.area.row + 0.5) * STEP})`;
     if (!well) return draw("circle", { transform: move, r: 1, class: "empty", "aria-hidden": "true" });
-    const label = `${well.well}: ${inWords(well)}`;
+    const label = `${well.well}: ${[well.label, inWords(well)].filter(Boolean).join(", ")}`;
     const half = STEP / 2;
     return draw(
       "g",
@@ -116,6 +121,7 @@ export class PlateMap {
     const answered = Object.keys(STATES).find((state) => this.wells.some((well) => well.unsure && well.state === state));
     items.push([{ state: answered ?? "right", unsure: true }, "unsure (hollow)", (well) => well.unsure]);
     items.push([{ state: "silent", bad: true }, "bad image", (well) => well.bad]);
+    items.push([{ state: "silent", flag: "x" }, FLAGGED, (well) => well.flag], [{ state: "silent", note: "x" }, NOTED, (well) => well.note]);
     const present = items.map(([kind, name, is]) => [kind, name, this.wells.filter(is).length]).filter((item) => item[2]);
     this.legend.replaceChildren(
       ...present.map(([kind, name, count]) =>
@@ -126,7 +132,7 @@ export class PlateMap {
 }
 
 /** Return a row's letters: A, B, ... Z, AA, AB, ... */
-function rowName(row) {
+export function rowName(row) {
   const letter = String.fromCharCode(65 + (row % 26));
   return row < 26 ? letter : String.fromCharCode(64 + Math.floor(row / 26)) + letter;
 }

@@ -1,6 +1,6 @@
 // The state of the page, kept in its address, so that a reload or a copied link shows the same.
 
-const ORDER = ["experiment", "plate", "well", "show", "site", "off", "contrast"];
+const ORDER = ["experiment", "plate", "well", "view", "show", "site", "off", "contrast"];
 
 /** Return the state of an address; absent values are null or the default. */
 export function readState(search = location.search) {
@@ -9,10 +9,12 @@ export function readState(search = location.search) {
     experiment: query.get("experiment"),
     plate: query.has("plate") ? Number(query.get("plate")) : null,
     well: query.get("well"),
+    view: query.get("view") === "plate" ? "plate" : "well",
     show: query.get("show") ?? "all",
     site: query.has("site") ? Number(query.get("site")) : null,
     off: new Set((query.get("off") ?? "").split(",").filter(Boolean).map(Number)),
     contrast: readContrast(query.get("contrast")),
+    each: query.get("contrast") === "well", // without held points: those of each well, else those of the plate
   };
 }
 
@@ -22,10 +24,11 @@ export function writeState(state, push) {
     experiment: state.experiment,
     plate: state.plate,
     well: state.well,
+    view: state.view === "plate" ? "plate" : null,
     show: state.show === "all" ? null : state.show,
     site: state.site,
     off: state.off.size ? [...state.off].sort().join(",") : null,
-    contrast: state.contrast && [...state.contrast].map(([number, limits]) => [number, ...limits].join("-")).join(","),
+    contrast: state.contrast ? [...state.contrast].map(([number, limits]) => [number, ...limits].join("-")).join(",") : state.each ? "well" : null,
   };
   const query = new URLSearchParams(ORDER.filter((key) => values[key] != null).map((key) => [key, values[key]]));
   const address = `${location.pathname}?${query}`;
@@ -33,7 +36,7 @@ export function writeState(state, push) {
   history[push ? "pushState" : "replaceState"](null, "", address);
 }
 
-/** Return channel -> [black, white] from an address ("1-10-200,2-0-255"), null for automatic contrast. */
+/** Return channel -> [black, white] from an address ("1-10-200,2-0-255"), null if none are held. */
 function readContrast(text) {
   if (!text) return null;
   const parts = text.split(",").map((part) => part.split("-").map(Number));

@@ -7,8 +7,10 @@ export const STATES = {
   control: "control",
   silent: "no prediction",
 };
+export const FLAGGED = "flagged";
+export const NOTED = "has a note";
 
 /** Return a well's state as text: "wrong, unsure, bad image". */
-export function inWords({ state, unsure, bad }) {
-  return [STATES[state], unsure && "unsure", bad && "bad image"].filter(Boolean).join(", ");
+export function inWords({ state, unsure, bad, flag, note }) {
+  return [STATES[state], unsure && "unsure", bad && "bad image", flag && `flagged: ${flag}`, note && NOTED].filter(Boolean).join(", ");
 }

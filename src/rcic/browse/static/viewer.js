@@ -1,18 +1,20 @@
 // The images of a well: a composite of each site, and each channel of one site with its black and white points.
 
-import { addressOf } from "./ask.js";
+import { addressOf, ask, plateTitle } from "./ask.js";
 import { autoLimits, drawComposite, drawGrey, histogram } from "./contrast.js";
 import { byId, make } from "./dom.js";
 import { pixels } from "./pixels.js";
+import { scaleBar } from "./scale.js";
 import { channelTile } from "./tile.js";
 
+const PATIENCE = 500; // milliseconds to wait for the plate's contrast; until it is there, the well's own is shown
 const NARROWEST = { site: 170, channel: 165 }; // smallest width of a box, pixels
 export const SIZE = 512; // side of an image in the page, pixels; the enlarged view has the full size
 
 /** The images of one well. `changed` is called when the user changed site, channels or contrast in the state. */
 export class Viewer {
   constructor(screen, state, changed) {
-    Object.assign(this, { screen, state, changed, images: new Map(), shown: 0 });
+    Object.assign(this, { screen, state, changed, images: new Map(), shown: 0, plates: new Map(), plateLimits: null });
     this.limits = new Map(screen.channels.map(({ number }) => [number, [0, 255]]));
     this.sites = new Map(screen.sites.map((site) => [site, this.#siteBox(site)]));
     this.tiles = new Map(screen.channels.map((channel) => [channel.number, this.#tile(channel)]));
@@ -22,13 +24,33 @@ export class Viewer {
     inRows(byId("channels"), NARROWEST.channel);
   }
 
+  /** Take the black and white points of a plate, measured once; a promise that they are there. */
+  async usePlate({ experiment, plate }) {
+    const key = JSON.stringify([experiment, plate]);
+    const measure = () => ask("/api/contrast", { experiment, plate }).then(({ limits }) => new Map(Object.entries(limits).map(([number, pair]) => [Number(number), pair])));
+    if (!this.plates.has(key)) this.plates.set(key, measure().catch(() => (this.plates.delete(key), new Map())));
+    this.key = key;
+    const limits = await this.plates.get(key);
+    if (this.key !== key) return;
+    this.plateLimits = limits;
+    this.redraw();
+  }
+
+  /** Return the points of a channel as the plate's contrast has them, or those that are held. */
+  limitsOf(number) {
+    return this.state.contrast?.get(number) ?? this.plateLimits?.get(number) ?? [0, 255];
+  }
+
   /** Show a well; a later request wins. */
   async show(well) {
     const number = ++this.shown;
     this.well = well;
+    if (JSON.stringify([well.experiment, well.plate]) !== this.key) this.plateLimits = null;
+    const contrast = this.usePlate(well);
     byId("images").setAttribute("aria-busy", "true");
     const wanted = this.screen.sites.flatMap((site) => this.screen.channels.map((channel) => [site, channel.number]));
     const found = await Promise.all(wanted.map(([site, channel]) => pixels(addressOf(well), site, channel, SIZE)));
+    await Promise.race([contrast, new Promise((done) => setTimeout(done, PATIENCE))]);
     if (number !== this.shown) return;
     this.images = new Map(wanted.map((key, i) => [key.join(" "), found[i]]));
     byId("images").setAttribute("aria-busy", "false");
@@ -40,7 +62,7 @@ export class Viewer {
     this.shown += 1;
     this.well = null;
     this.images = new Map();
-    for (const { canvas, note } of this.sites.values()) [canvas.hidden, note.textContent] = [true, ""];
+    for (const { canvas, note, scale } of this.sites.values()) [canvas.hidden, note.textContent, scale.hidden] = [true, "", true];
     for (const tile of this.tiles.values()) tile.canvas.hidden = true;
   }
 
@@ -51,14 +73,21 @@ export class Viewer {
     requestAnimationFrame(() => {
       this.due = false;
       if (this.images.size) this.#draw();
+      this.drawn?.();
     });
   }
 
-  /** Set the contrast: automatic for each well, or held at the current points. */
-  setAuto(auto) {
-    this.state.contrast = auto ? null : new Map(this.limits);
+  /** Set the contrast: of the "plate", of each "well", or "held" at the current points. */
+  setContrast(kind) {
+    this.state.contrast = kind === "held" ? new Map(this.limits) : null;
+    this.state.each = kind === "well";
     this.changed();
     this.redraw();
+  }
+
+  /** The kind of contrast: "plate", "well" or "held". */
+  get contrast() {
+    return this.state.contrast ? "held" : this.state.each ? "well" : "plate";
   }
 
   /** Add a channel to the composite, or remove it. */
@@ -91,17 +120,17 @@ export class Viewer {
     if (!well) return;
     const numbers = this.screen.channels.map((channel) => channel.number);
     const images = await Promise.all(numbers.map((number) => pixels(addressOf(well), site, number)));
-    byId("large-title").textContent = `${well.experiment}, plate ${well.plate_name}, ${well.well}, site ${site}`;
+    byId("large-title").textContent = [plateTitle(well.experiment, well.plate_name), well.well, this.screen.sites.length > 1 && `site ${site}`].filter(Boolean).join(", ");
     const layers = this.#layers((number) => images[numbers.indexOf(number)]);
     if (!layers.length) return;
     drawComposite(byId("large-canvas"), layers);
+    scaleBar(byId("large-scale"), layers[0].image, this.screen.pixel_um);
     byId("large").showModal();
   }
 
   #draw() {
     const counts = this.#measure();
-    byId("auto").setAttribute("aria-pressed", String(!this.state.contrast));
-    byId("hold").setAttribute("aria-pressed", String(!!this.state.contrast));
+    for (const kind of ["plate", "well", "held"]) byId(`contrast-${kind}`).setAttribute("aria-pressed", String(kind === this.contrast));
     byId("channels-title").textContent = this.screen.sites.length > 1 ? `Channels of site ${this.site}` : "Channels";
     for (const [site, box] of this.sites) {
       box.frame.setAttribute("aria-pressed", String(site === this.site));
@@ -120,7 +149,8 @@ export class Viewer {
     for (const { number } of this.screen.channels) {
       const images = this.screen.sites.map((site) => this.images.get(`${site} ${number}`)).filter((image) => image?.data);
       counts.set(number, histogram(images));
-      this.limits.set(number, this.state.contrast?.get(number) ?? autoLimits(counts.get(number)));
+      const plate = this.state.each ? null : this.plateLimits?.get(number);
+      this.limits.set(number, this.state.contrast?.get(number) ?? plate ?? autoLimits(counts.get(number)));
     }
     return counts;
   }
@@ -130,6 +160,7 @@ export class Viewer {
     const failed = this.screen.channels.filter(({ number }) => this.images.get(`${site} ${number}`)?.error);
     box.canvas.hidden = !layers.length;
     if (layers.length) drawComposite(box.canvas, layers);
+    scaleBar(box.scale, layers[0]?.image, this.screen.pixel_um);
     const reason = failed.length && this.images.get(`${site} ${failed[0].number}`).error;
     const missing = failed.length === this.screen.channels.length ? `No image: ${reason}` : `without ${failed.map(({ name }) => name).join(", ")}`;
     box.note.textContent = failed.length ? missing : layers.length ? "" : "no channel selected";
@@ -144,11 +175,11 @@ export class Viewer {
 
   #siteBox(site) {
     const canvas = make("canvas", { width: SIZE, height: SIZE, role: "img", "aria-label": `Composite of site ${site}` });
-    const note = make("span", { class: "note" });
+    const note = make("span", { class: "note" }), scale = make("span", { class: "scale", hidden: true });
     const press = () => (this.site === site && this.screen.sites.length > 1 ? this.enlarge() : this.chooseSite(site));
     const frame = make("button", { type: "button", class: "site", title: "Show its channels; click again for full size (z)", onclick: press },
-      canvas, make("span", { class: "caption" }, `Site ${site} `, note));
-    return { frame, canvas, note };
+      make("span", { class: "stage" }, canvas, scale), make("span", { class: "caption" }, this.screen.sites.length > 1 ? `Site ${site} ` : "", note));
+    return { frame, canvas, note, scale };
   }
 
   #tile(channel) {

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rcic.errors import Exhausted, UserError, brief, nearest, plural
 from rcic.files.regular import is_there
-from rcic.instruments.indexes import read_index
+from rcic.instruments.indexes import read_measurement
 from rcic.pixels.images.folder_listing import FolderListing
 from rcic.pixels.images.image import BadImage, Planes
 from rcic.pixels.images.image_source import Addresses, Barcodes, StoredImage, StoredPlane, chosen_planes
@@ -202,7 +202,7 @@ def index_planes(root: Path, name: str, columns: PathColumns) -> PlaneTable:
 
 @cache
 def _read(root: Path, name: str, columns: PathColumns, mtime_ns: int, n_bytes: int) -> PlaneTable:  # noqa: ARG001
-    return PlaneTable(root / name, read_index(root, name, columns))
+    return PlaneTable(root / name, read_measurement(root, name, columns))
 
 
 def _some(words: Collection[str]) -> str:

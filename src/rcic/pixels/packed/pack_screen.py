@@ -232,9 +232,11 @@ def _begin(screen: Screen, out: Path, form: str) -> None:
     if not (out / MARK).exists():
         with whole(out / BEGUN_FILE) as temporary:
             temporary.write_text(json.dumps({"format": form, **_origin(screen)}) + "\n", encoding="utf-8")
-    for table in screen.spec.tables:
-        with whole(out / table.file) as temporary:
-            shutil.copyfile(screen.root / table.file, temporary)
+    notes = screen.spec.well_types.skip_file
+    own_notes = [notes] if notes and not Path(notes).is_absolute() else []
+    for file in [*(table.file for table in screen.spec.tables), *own_notes]:
+        with whole(out / file) as temporary:
+            shutil.copyfile(screen.root / file, temporary)
     if screen.spec not in (shipped_spec("rcic"), shipped_spec("rxrx1")):  # these are recognised by their tables
         write_spec(screen.spec, out)
 

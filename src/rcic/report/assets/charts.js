@@ -50,6 +50,9 @@ function layout(colours, height, more = {}) {
 
 const few = (width) => width < 560; // a phone
 
+// The choice among all wells and those of each cell type; of one cell type there is nothing to choose.
+const cellTypes = (values) => (values.length > 2 ? values : values.slice(0, 1)).map((v) => ({ value: v, text: v === "all" ? "all cell types" : v }));
+
 // ---- the ladder
 
 const ladder = {
@@ -58,7 +61,7 @@ const ladder = {
     const rows = table.where((row) => ["all", "cell_type"].includes(table.at("scope", row)));
     return [
       { name: "predictions", label: "Predictions", values: options(names) },
-      { name: "value", label: "Wells of", values: table.unique("value", rows).map((v) => ({ value: v, text: v === "all" ? "all cell types" : v })) },
+      { name: "value", label: "Wells of", values: cellTypes(table.unique("value", rows)) },
     ];
   },
   draw(table, pick, colours, _, width) {
@@ -77,9 +80,14 @@ const ladder = {
     const places = rungs.map((_, n) => n), under = 0.36; // offset of the other predictions, below the bar
     const bar = { type: "bar", orientation: "h", y: places, width: 0.44, hoverinfo: "skip", showlegend: false };
     const others = table.unique("predictions", rows).filter((name) => name !== pick.predictions);
+    const whiskers = series(pick.predictions).map((row, n) => ({ row, n })).filter(({ row }) => row !== undefined && table.at("low", row) !== null);
     const traces = [
       { ...bar, x: base, marker: { color: colours.pale } },
       { ...bar, x: gain, marker: { color: colours.series[0] } },
+      {
+        type: "scatter", mode: "markers", showlegend: false, cliponaxis: false, marker: { size: 5, color: colours.ink }, x: whiskers.map(({ row }) => table.at("accuracy", row)), y: whiskers.map(({ n }) => n),
+        error_x: interval(table, whiskers.map(({ row }) => row), colours.ink), hovertemplate: whiskers.map(({ row }) => `${aboutInterval(table, row)}<extra></extra>`),
+      },
       ...others.map((name, n) => ({
         type: "scatter", mode: "markers", name: safe(name), y: places.map((place) => place + under), cliponaxis: false,
         x: series(name).map((row) => (row === undefined ? null : table.at("accuracy", row))),
@@ -99,22 +107,31 @@ const ladder = {
   },
 };
 
+// The whiskers of a Plotly trace from the columns low and high of some rows; rows without them have none.
+function interval(table, rows, colour) {
+  const off = (name, sign) => rows.map((row) => (table.at(name, row) === null ? 0 : Math.max(0, sign * (table.at(name, row) - table.at("accuracy", row)))));
+  return { type: "data", symmetric: false, array: off("high", 1), arrayminus: off("low", -1), color: colour, thickness: 1.3, width: 4 };
+}
+
+function aboutInterval(table, row) {
+  const [low, high, unit, count] = ["low", "high", "unit", "clusters"].map((name) => table.at(name, row));
+  return low === null ? "" : `95 % interval ${low.toFixed(1)} to ${high.toFixed(1)}, of ${count} ${safe(unit)}s`;
+}
+
 // ---- by cell type, experiment and plate
 
-const LEVELS = { cell_type: "cell types", experiment: "experiments", plate: "plates" };
-
 const parts = {
-  picks(table) {
-    const steps = table.unique("rung");
+  picks(table, given) {
+    const steps = table.unique("rung"), levels = Object.keys(given.levels);
     return [
-      { name: "level", label: "Show", value: "experiment", values: Object.entries(LEVELS).map(([value, text]) => ({ value, text })) },
+      { name: "level", label: "Show", value: levels.includes("experiment") ? "experiment" : levels[0], values: levels.map((value) => ({ value, text: given.levels[value] })) },
       { name: "predictions", label: "Predictions", values: options(table.unique("predictions")) },
       { name: "rung", label: "Step", value: steps.at(-1), values: options(steps) },
     ];
   },
   draw(table, pick, colours, given, width) {
     const rows = table.where((row) => table.at("scope", row) === pick.level && table.at("rung", row) === pick.rung && table.at("predictions", row) === pick.predictions);
-    if (pick.level === "plate") return { ...partPlates(table, rows, colours, width), rows };
+    if (pick.level === "plate") return { ...partPlates(table, rows, colours, width, given.plates), rows };
     const kind = (row) => (pick.level === "cell_type" ? table.at("value", row) : given.cell_types[table.at("value", row)] ?? "");
     rows.sort((a, b) => byName(kind(a), kind(b)) || byName(table.at("value", a), table.at("value", b)));
     const kinds = [...new Set(rows.map(kind))], hues = palette(colours, kinds.length);
@@ -122,11 +139,15 @@ const parts = {
     const traces = kinds.map((name, n) => {
       const own = rows.filter((row) => kind(row) === name);
       return {
-        type: "scatter", mode: "markers+text", name: safe(name), x: own.map((row) => table.at("accuracy", row)), y: own.map((row) => safe(table.at("value", row))),
-        text: own.map((row) => table.at("accuracy", row).toFixed(1)), textposition: "middle right", textfont: { color: colours.quiet, size: 12 }, cliponaxis: false,
-        customdata: own.map((row) => table.at("n_wells", row)), hovertemplate: "%{y}: %{x:.2f} % of %{customdata:,} wells<extra></extra>",
+        type: "scatter", mode: "markers", name: safe(name), x: own.map((row) => table.at("accuracy", row)), y: own.map((row) => safe(table.at("value", row))),
+        error_x: interval(table, own, hues[n % hues.length]), cliponaxis: false,
+        customdata: own.map((row) => [table.at("n_wells", row), aboutInterval(table, row)]), hovertemplate: "%{y}: %{x:.2f} % of %{customdata[0]:,} wells<br>%{customdata[1]}<extra></extra>",
         marker: { size: 12, color: hues[n % hues.length], symbol: SYMBOLS[n % 8] },
       };
+    });
+    traces.push({ // beside the whisker
+      type: "scatter", mode: "text", x: rows.map((row) => table.at("high", row) ?? table.at("accuracy", row)), y: rows.map((row) => safe(table.at("value", row))), hoverinfo: "skip", cliponaxis: false,
+      text: rows.map((row) => `\u00a0\u00a0${table.at("accuracy", row).toFixed(1)}`), textposition: "middle right", textfont: { color: colours.quiet, size: 12 },
     });
     const overall = everyone === undefined ? null : table.at("accuracy", everyone);
     return {
@@ -142,8 +163,9 @@ const parts = {
   },
 };
 
-function partPlates(table, rows, colours, width) {
-  const split = rows.map((row) => table.at("value", row).match(/^(.*) plate (.*)$/s).slice(1));
+function partPlates(table, rows, colours, width, parts) {
+  const split = rows.map((row) => parts[table.at("value", row)]); // experiment, plate
+  if (new Set(split.map(([, plate]) => plate)).size > MOST_ACROSS) return plateList(table, rows, colours, split);
   const names = [...new Set(split.map(([name]) => name))].sort(byName), plates = [...new Set(split.map(([, plate]) => plate))].sort(byName);
   const z = names.map(() => plates.map(() => null));
   split.forEach(([name, plate], n) => { z[names.indexOf(name)][plates.indexOf(plate)] = table.at("accuracy", rows[n]); });
@@ -159,6 +181,24 @@ function partPlates(table, rows, colours, width) {
   };
 }
 
+const MOST_ACROSS = 12; // plates side by side
+
+// Plates with names of their own, a line each.
+function plateList(table, rows, colours, split) {
+  const names = split.map(([name, plate]) => (new Set(split.map(([other]) => other)).size > 1 ? `${name} ${plate}` : plate));
+  const order = rows.map((_, n) => n).sort((a, b) => byName(names[a], names[b])), own = order.map((n) => table.at("accuracy", rows[n]));
+  return {
+    traces: [{
+      type: "scatter", mode: "markers+text", x: own, y: order.map((_, n) => n), text: own.map((value) => value.toFixed(1)), textposition: "middle right", textfont: { color: colours.quiet, size: 12 },
+      cliponaxis: false, marker: { size: 11, color: colours.series[0] }, customdata: order.map((n) => [safe(names[n]), table.at("n_wells", rows[n])]), hovertemplate: "%{customdata[0]}: %{x:.2f} % of %{customdata[1]:,} wells<extra></extra>",
+    }],
+    layout: layout(colours, 80 + 22 * rows.length, {
+      margin: { l: 10, r: 50, t: 14, b: 46 }, xaxis: { range: [0, 102], title: { text: "accuracy, % of wells" }, tickvals: [0, 25, 50, 75, 100] },
+      yaxis: { range: [rows.length - 0.4, -0.6], tickvals: order.map((_, n) => n), ticktext: order.map((n) => safe(middle(names[n], 30))), tickfont: { color: colours.ink } },
+    }),
+  };
+}
+
 function bar(colours, title, width) {
   return { title: { text: title, font: { color: colours.quiet, size: 12 } }, thickness: few(width) ? 8 : 12, outlinewidth: 0, tickfont: { color: colours.quiet, size: 11 }, len: 0.9 };
 }
@@ -168,13 +208,15 @@ function bar(colours, title, width) {
 const plates = {
   picks(table, given) {
     const rows = table.where((row) => row === 0 || table.at("experiment", row) !== table.at("experiment", row - 1));
-    const answered = rows.map((row) => ({ value: table.at("experiment", row), under: `${table.at("cell_type", row)}, ${table.at("split", row)}` }));
-    answered.sort((a, b) => byName(a.under, b.under) || byName(a.value, b.value));
+    const kind = (row) => ["cell_type", "split"].filter((name) => table.unique(name).length > 1).map((name) => table.at(name, row)).join(", ") || undefined;
+    const answered = rows.map((row) => ({ value: table.at("experiment", row), under: kind(row) }));
+    answered.sort((a, b) => byName(a.under ?? "", b.under ?? "") || byName(a.value, b.value));
+    const numbers = table.unique("plate").sort(byName), wanted = answered.length === 1 || numbers.length <= MOST_ACROSS; // names that all experiments have
     const right = table.where((row) => table.at("right", row) !== null), first = right.length ? table.at("experiment", right[0]) : answered[0].value;
     return [
       { name: "measure", label: "Colour", values: Object.entries(given.measures).map(([value, text]) => ({ value, text })) },
       { name: "experiment", label: "Experiment", value: first, values: answered },
-      { name: "plate", label: "Plate", value: "", values: [{ value: "", text: "all" }, ...options(table.unique("plate").sort(byName))] },
+      { name: "plate", label: "Plate", value: "", values: wanted && numbers.length > 1 ? [{ value: "", text: "all" }, ...options(numbers)] : [] },
     ];
   },
   draw(table, pick, colours, given, width) {
@@ -183,26 +225,32 @@ const plates = {
     const range = spread(rows.map((row) => table.at(pick.measure, row)));
     const beside = pick.measure === "right" ? 6 : few(width) ? 44 : 70;
     const left = 26, gap = 46, panel = (width - 8 - across * left - (across - 1) * 14 - beside) / across;
-    const square = panel / given.columns, tall = square * given.rows, high = down * (tall + gap) + 10;
+    const square = Math.min(panel / given.columns, WIDEST_WELL * (few(width) ? 0.7 : 1)), tall = square * given.rows, high = down * (tall + gap) + 10;
     const made = layout(colours, high + (pick.measure === "right" ? 34 : 6), { margin: { l: 4, r: beside, t: 0, b: pick.measure === "right" ? 34 : 6 }, showlegend: false, annotations: [], plot_bgcolor: colours.blank });
-    const usable = width - 4 - beside;
+    const usable = width - 4 - beside, last = (across - 1) * (panel + left + 14) + left + square * given.columns, right = Math.min(1, last / usable) + 0.01;
     const traces = names.map((name, n) => {
       const id = n ? String(n + 1) : "", column = n % across, line = Math.floor(n / across);
       const x0 = (column * (panel + left + 14) + left) / usable, y1 = 1 - (line * (tall + gap) + gap - 8) / high;
-      made[`xaxis${id}`] = plateAxis(colours, [x0, Math.min(1, x0 + panel / usable)], given.columns, (k) => String(k + 1), square, `y${id}`, "top");
-      made[`yaxis${id}`] = { ...plateAxis(colours, [Math.max(0, y1 - tall / high), y1], given.rows, (k) => given.wells[k * given.columns].replace(/\d+$/, ""), square, `x${id}`, "left"), autorange: "reversed" };
+      made[`xaxis${id}`] = plateAxis(colours, [x0, Math.min(1, x0 + (square * given.columns) / usable)], given.columns, columnName(given), square, `y${id}`, "top");
+      made[`yaxis${id}`] = { ...plateAxis(colours, [Math.max(0, y1 - tall / high), y1], given.rows, rowName(given), square, `x${id}`, "left"), autorange: "reversed" };
       const own = rows.filter((row) => table.at("plate", row) === name);
       made.annotations.push({ text: `<b>Plate ${safe(name)}</b>  ${verdict(table, own)}`, xref: "paper", yref: "paper", x: x0, y: y1 + 21 / high, xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 13 } });
       return { ...plateTrace(table, own, pick.measure, colours, given, range), xaxis: `x${id}`, yaxis: `y${id}` };
     });
     if (pick.measure === "right") {
-      const note = `<span style="color:${colours.series[0]}">■</span> right   <span style="color:${colours.series[1]}">■</span> wrong   <span style="color:${colours.series[6]}">■</span> control   <span style="color:${colours.line}">■</span> no answer`;
+      const seen = new Set(traces.flatMap((trace) => trace.z.flat()));
+      const kinds = [[1, colours.series[0], "right"], [0, colours.series[1], "wrong"], [2, colours.series[6], "control"], [3, colours.line, "no answer"]].filter(([value]) => seen.has(value));
+      const note = kinds.map(([, colour, text]) => `<span style="color:${colour}">■</span> ${text}`).join("   ");
       made.annotations.push({ text: note, xref: "paper", yref: "paper", x: 0, y: 0, yshift: -28, xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 13 } });
     } else if (traces.length) traces[0].showscale = true;
-    if (traces.length && pick.measure !== "right") traces[0].colorbar = { ...bar(colours, "", width), x: 1.01 };
+    if (traces.length && pick.measure !== "right") traces[0].colorbar = { ...bar(colours, "", width), x: right };
     return { traces, layout: made, rows };
   },
 };
+
+const WIDEST_WELL = 44; // px, on a plate of few wells
+const columnName = (given) => (k) => String(Number(given.wells[k].match(/\d+$/)[0]));
+const rowName = (given) => (k) => given.wells[k * given.columns].replace(/\d+$/, "");
 
 function plateAxis(colours, domain, count, name, square, anchor, side) {
   const every = square > 15 ? 1 : count > 24 ? 4 : 2, places = Array.from({ length: count }, (_, n) => n).filter((n) => n % every === 0);
@@ -264,19 +312,19 @@ const edges = {
       text[line][column] = `<b>${safe(table.at("well", row))}</b><br>${shown(z[line][column])} on ${weight[line][column]} plates`;
     }
     const [low, high] = spread(z.flat()), most = Math.max(Math.abs(low), Math.abs(high)) || 1;
-    const side = few(width) ? 0 : 120, space = few(width) ? 60 : 84, panel = width - 34 - side - space, square = panel / given.columns, tall = square * given.rows;
+    const side = few(width) ? 0 : 120, space = few(width) ? 60 : 84, square = Math.min((width - 34 - side - space) / given.columns, WIDEST_WELL), panel = square * given.columns, tall = square * given.rows;
     const bottom = few(width) ? 0 : 96, height = tall + bottom + 44, usable = width - 4 - space, share = (pixels) => pixels / usable;
     const middle = [share(30), share(30 + panel)];
     const made = layout(colours, height, {
       margin: { l: 4, r: space, t: 26, b: 18 }, plot_bgcolor: colours.blank,
-      xaxis: plateAxis(colours, middle, given.columns, (n) => String(n + 1), square, "y", "top"),
-      yaxis: { ...plateAxis(colours, [1 - tall / (height - 44), 1], given.rows, (n) => given.wells[n * given.columns].replace(/\d+$/, ""), square, "x", "left"), autorange: "reversed" },
+      xaxis: plateAxis(colours, middle, given.columns, columnName(given), square, "y", "top"),
+      yaxis: { ...plateAxis(colours, [1 - tall / (height - 44), 1], given.rows, rowName(given), square, "x", "left"), autorange: "reversed" },
     });
     const good = ["right", "confidence"].includes(pick.measure); // more of it is blue, as on the plates
     const shades = good ? { ...colours, low: colours.high, high: colours.low } : colours;
     const traces = [{
       type: "heatmap", z, text, zmin: -most, zmax: most, colorscale: [[0, shades.low], [0.5, colours.middle], [1, shades.high]], xgap: 1, ygap: 1,
-      hoverongaps: false, hovertemplate: "%{text}<extra></extra>", colorbar: { ...bar(colours, "", width), x: 1.01 },
+      hoverongaps: false, hovertemplate: "%{text}<extra></extra>", colorbar: { ...bar(colours, "", width), x: Math.min(1, share(30 + panel + side)) + 0.015 },
     }];
     if (!few(width)) addProfiles(traces, made, shades, given, [z, weight], { middle, side: share(side), low: 1 - (tall + bottom) / (height - 44), high: 1 - (tall + 10) / (height - 44) });
     return { traces, layout: made, rows };
@@ -291,7 +339,7 @@ function addProfiles(traces, made, colours, given, [z, weight], place) {
   };
   const lines = z.map((line, r) => average(line.map((value, c) => [value, weight[r][c]])));
   const columns = Array.from({ length: given.columns }, (_, c) => average(z.map((line, r) => [line[c], weight[r][c]])));
-  const most = 1.1 * Math.max(1e-9, ...[...lines, ...columns].map((value) => Math.abs(value ?? 0)));
+  const most = 1.1 * Math.max(...[...lines, ...columns].map((value) => Math.abs(value ?? 0))) || 1;
   const fill = (values) => values.map((value) => ((value ?? 0) < 0 ? colours.low : colours.high));
   traces.push(
     { type: "bar", orientation: "h", x: lines, y: lines.map((_, n) => n), xaxis: "x2", yaxis: "y2", marker: { color: fill(lines) }, hovertemplate: "row mean %{x:.3g}<extra></extra>" },
@@ -361,7 +409,7 @@ const reliability = {
       layout: layout(colours, 0.95 * side + 60, {
         xaxis: { ...axis, title: { text: "confidence of the answer, %" }, anchor: "y2" }, yaxis: { ...axis, title: { text: "right, %" }, domain: [0.3, 1] },
         yaxis2: { title: { text: "wells" }, domain: [0, 0.22], nticks: 4, rangemode: "tozero" },
-        annotations: [{ x: 50, y: 50, text: "confidence = accuracy", showarrow: false, yshift: -14, xanchor: "left", font: { color: colours.quiet, size: 12 } }],
+        annotations: [{ x: 9, y: 9, text: "confidence = accuracy", showarrow: false, yshift: -12, xanchor: "left", font: { color: colours.quiet, size: 12 } }],
       }),
     };
   },
@@ -369,14 +417,14 @@ const reliability = {
 
 // ---- confusions
 
-const MOST_SIRNAS = 24;
+const MOST_LABELS = 24;
 
 const confusions = {
   picks(table) { return [{ name: "group", label: "Treatment group", values: table.unique("group").sort((a, b) => a - b).map((n) => ({ value: String(n), text: `group ${n}` })) }]; },
-  draw(table, pick, colours, _, width) {
+  draw(table, pick, colours, given, width) {
     const rows = table.where((row) => String(table.at("group", row)) === pick.group), seen = new Map();
     for (const row of rows) for (const name of ["truth", "answer"]) seen.set(table.at(name, row), (seen.get(table.at(name, row)) ?? 0) + table.at("wells", row));
-    const names = [...seen].sort((a, b) => b[1] - a[1]).slice(0, few(width) ? 12 : MOST_SIRNAS).map(([name]) => name).sort(byName);
+    const names = [...seen].sort((a, b) => b[1] - a[1]).slice(0, few(width) ? 12 : MOST_LABELS).map(([name]) => name).sort(byName);
     const z = names.map(() => names.map(() => null)), text = names.map(() => names.map(() => ""));
     for (const row of rows) {
       const line = names.indexOf(table.at("truth", row)), column = names.indexOf(table.at("answer", row));
@@ -397,7 +445,7 @@ const confusions = {
       layout: layout(colours, side + 74 + (slanted ? longest : 16), {
         margin: { l: left, r: Math.max(60, width - side - left), t: 60 + (slanted ? longest : 16), b: 14 }, plot_bgcolor: colours.blank,
         xaxis: { side: "top", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "answered as" }, tickangle: slanted ? -60 : 0 },
-        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: "treatment" }, automargin: false },
+        yaxis: { autorange: "reversed", tickvals: names.map((_, n) => n), ticktext: labels, showgrid: false, title: { text: safe(given.label) }, automargin: false },
       }),
     };
   },
@@ -406,7 +454,7 @@ const confusions = {
 // ---- channels
 
 const channels = {
-  picks(table) { return [{ name: "scope", label: "Wells of", values: table.unique("cell_type").map((v) => ({ value: v, text: v === "all" ? "all cell types" : v })) }]; },
+  picks(table) { return [{ name: "scope", label: "Wells of", values: cellTypes(table.unique("cell_type")) }]; },
   draw(table, pick, colours, _, width) {
     const rows = table.where((row) => table.at("cell_type", row) === pick.scope), values = rows.map((row) => table.at("lost", row));
     return {
@@ -426,20 +474,21 @@ const channels = {
 
 // ---- the map of embeddings
 
-const COLOURS = { cell_type: "cell type", experiment: "experiment", plate: "plate", split: "split", group: "plate group", siRNA: "treatment" };
+const COLOURS = { cell_type: "cell type", experiment: "experiment", plate: "plate", split: "split", group: "plate group", label: "label" };
 
 const map = {
-  picks(table) {
-    const told = Object.keys(COLOURS).filter((name) => table.unique(name).length > 1);
+  picks(table, given) {
+    const titles = { ...COLOURS, label: given.label }, told = Object.keys(COLOURS).filter((name) => table.unique(name).length > 1);
     return [
-      { name: "colour", label: "Colour", values: told.map((value) => ({ value, text: COLOURS[value] })) },
-      { name: "only", label: "Highlight", value: "", values: [{ value: "", text: "all" }, ...told.flatMap((name) => table.unique(name).filter((v) => v !== "").sort(byName).map((v) => ({ value: `${name}\n${v}`, text: String(v), under: COLOURS[name] })))] },
+      { name: "colour", label: "Colour", value: told.length ? undefined : "label", values: told.map((value) => ({ value, text: titles[value] })) },
+      { name: "only", label: "Highlight", value: "", values: [{ value: "", text: "all" }, ...told.flatMap((name) => table.unique(name).filter((v) => v !== "").sort(byName).map((v) => ({ value: `${name}\n${v}`, text: String(v), under: titles[name] })))] },
     ];
   },
   draw(table, pick, colours, _, width) {
     const across = few(width) ? 1 : 2, names = table.unique(pick.colour).sort(byName), hues = palette(colours, names.length);
     const only = pick.only.split("\n"), stressed = (row) => !pick.only || String(table.at(only[0], row)) === only[1];
-    const legend = names.length <= 16, top = legend ? 30 + 24 * Math.ceil((names.length * (few(width) ? 120 : 105)) / width) : 24;
+    const legend = names.length <= 16, long = Math.max(...names.map((name) => String(name || "unknown").length));
+    const top = legend ? 30 + 22 * (Math.ceil((names.length * (44 + 7.5 * long)) / width) - 1) : 24;
     const high = across === 2 ? (width - 30) / 2 : 2 * (width - 10) + 30;
     const axis = { range: [-1.06, 1.06], showgrid: false, showticklabels: false, showline: true, mirror: true, linecolor: colours.line, automargin: false };
     const made = layout(colours, high + top + 12, {
@@ -453,7 +502,7 @@ const map = {
       return {
         type: "scatter", mode: "markers", name: safe(name === "" ? "unknown" : name), legendgroup: String(n), showlegend: legend && !panel,
         x: own.map((row) => table.at(`x ${state}`, row)), y: own.map((row) => table.at(`y ${state}`, row)), xaxis: panel ? "x2" : "x", yaxis: panel ? "y2" : "y",
-        text: own.map((row) => `${safe(table.at("id_code", row))}<br>${safe(table.at("siRNA", row))}`), hovertemplate: "%{text}<extra></extra>",
+        text: own.map((row) => `${safe(table.at("id_code", row))}<br>${safe(table.at("label", row))}`), hovertemplate: "%{text}<extra></extra>",
         marker: {
           symbol: SYMBOLS[n % 8], color: name === "" ? colours.series[6] : hues[n % hues.length], opacity: own.map((row) => (stressed(row) ? 0.9 : 0.1)),
           size: own.map((row) => (pick.only && stressed(row) ? 11 : table.rows > 800 ? 5 : 7)), line: { width: 0 },
@@ -461,6 +510,36 @@ const map = {
       };
     }));
     return { traces, layout: made, rows: table.where(stressed) };
+  },
+};
+
+// ---- controls
+
+const GOOD = { z_prime: 0.5, robust_z_prime: 0.5 };
+
+const controls = {
+  picks(table, given) {
+    return [
+      { name: "measure", label: "Measure", values: Object.entries(given.measures).map(([value, text]) => ({ value, text })) },
+      { name: "network", label: "Network", values: options(table.unique("network")) },
+    ];
+  },
+  draw(table, pick, colours, given) {
+    const rows = table.where((row) => table.at("network", row) === pick.network && table.at(pick.measure, row) !== null), names = table.unique("experiment", rows).sort(byName);
+    const plates = table.unique("plate", rows).sort(byName), line = GOOD[pick.measure], values = rows.map((row) => table.at(pick.measure, row));
+    return {
+      traces: [{
+        type: "scatter", mode: "markers", x: values, y: rows.map((row) => names.indexOf(table.at("experiment", row)) + (0.55 * (plates.indexOf(table.at("plate", row)) + 0.5)) / plates.length - 0.275),
+        customdata: rows.map((row) => [safe(`${table.at("experiment", row)} plate ${table.at("plate", row)}`), table.at("n_positive", row), table.at("n_negative", row)]),
+        hovertemplate: "%{customdata[0]}: %{x:.2f}<br>%{customdata[1]} positive, %{customdata[2]} negative wells<extra></extra>", marker: { size: 9, color: colours.series[0], line: { color: colours.panel, width: 1 } },
+      }],
+      rows,
+      layout: layout(colours, 110 + Math.max(60, 30 * names.length), {
+        xaxis: { title: { text: safe(given.measures[pick.measure]) }, zeroline: true, zerolinecolor: colours.quiet, ...(line === undefined ? {} : { range: [Math.max(-3, Math.min(-0.2, ...values) - 0.1), 1.05] }) },
+        yaxis: { tickvals: names.map((_, n) => n), ticktext: names.map(safe), range: [names.length - 0.4, -0.6], tickfont: { color: colours.ink } },
+        shapes: line === undefined ? [] : [{ type: "line", x0: line, x1: line, yref: "paper", y0: 0, y1: 1, line: { color: colours.series[2], width: 1.5, dash: "dash" } }],
+      }),
+    };
   },
 };
 
@@ -560,4 +639,4 @@ const audit = {
   },
 };
 
-const CHARTS = { ladder, parts, plates, edges, groups, reliability, confusions, channels, map, curves, runs, audit };
+const CHARTS = { ladder, parts, plates, edges, groups, reliability, confusions, channels, map, controls, curves, runs, audit };
