@@ -28,7 +28,7 @@ data_root=${DATA_ROOT:-data}
 log_root=${LOG_ROOT:-logs}
 model=${MODEL:-se_resnext50_32x4d}
 config=${CONFIG:-$here/configs/$stage.yml}
-folds=${FOLDS:-0 1 2 3 4}
+folds=${FOLDS:-all}
 channel_sets=${CHANNEL_SETS:-}
 jobs=${JOBS:-}
 screen=${SCREEN:-}
@@ -65,6 +65,6 @@ done
 flags=(--config="$config" --data_root="$data_root" --log_root="$log_root" --model="${model// /,}")
 [ -z "$channel_sets" ] || flags+=(--channel_sets="$channel_sets") # default: all but one channel each
 [ -z "$screen" ] || flags+=(--screen="$screen")
-[ "$stage" = control ] || flags+=(--folds="${folds// /,}") # stage I has no folds
+[ "$stage" = control ] || [ "$folds" = all ] || flags+=(--folds="${folds// /,}") # stage I has no folds
 [ -z "$jobs" ] || flags+=(--jobs="$jobs")
 exec "$python" "$here/src/train.py" run-grid "${flags[@]}" "$@"

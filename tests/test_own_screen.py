@@ -58,7 +58,7 @@ def test_every_layout_gives_the_same_logits(program, small_screen, tmp_path):
         answers[layout] = pd.read_csv(root / "sub" / "submission.csv")
     for layout in ("rxrx1", "plate96"):
         assert np.array_equal(logits[layout], logits["rcic"]), layout
-    numbers = answers["plate96"]["sirna"].str.removeprefix("compound-").astype(int)
+    numbers = answers["plate96"]["compound"].str.removeprefix("compound-").astype(int)
     assert numbers.tolist() == answers["rcic"]["sirna"].tolist()
     assert answers["rxrx1"]["sirna"].str.removeprefix("s").astype(int).tolist() == answers["rcic"]["sirna"].tolist()
 

@@ -101,7 +101,7 @@ def test_absent_rungs_are_absent() -> None:
     assert "Plates" not in ladder_text(result)
     one_site_each = [Prediction(m.member, m.sites[:, 0], m.sites[:, :1]) for m in members if m.sites is not None]
     found = accuracy(ladder(one_site_each, wells, truth, GROUPS))
-    assert np.isnan(found["both sites"])
+    assert np.isnan(found["all sites"])
     assert not np.isnan(found["one site"])
 
 

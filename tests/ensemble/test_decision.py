@@ -105,7 +105,7 @@ def test_a_screen_without_test_wells(tmp_path, root):
     (tmp_path / "data").mkdir()
     rows = [line for line in METADATA.splitlines() if not line.startswith("U2OS")]
     data = write_tables(tmp_path / "data", {"metadata.csv": "\n".join(rows) + "\n"})
-    with pytest.raises(UserError, match="has no test wells to decide on"):
+    with pytest.raises(UserError, match=r"no pred_valid.npy in folders"):
         decide_predictions(data, root)
 
 

@@ -24,7 +24,7 @@ def scored(accuracies=(90.0, 91.0, 92.0), margin=20.0, true_group=1, error=0.02)
         table=table, plates=plates, calibration_error=error, chance=25.0, plates_matched=2, plates_known=3,
         reliability=pd.DataFrame(), wells=pd.DataFrame(),
     )  # fmt: skip
-    return Scored("p", "test", SimpleNamespace(ladder=ladder, assumed=(), dose=None))
+    return Scored("p", "test", SimpleNamespace(ladder=ladder, assumed=(), dose=None, proves=""))
 
 
 def run(status):

@@ -87,7 +87,7 @@ def test_a_spec_that_says_half(tmp_path, labels, message):
 
 def test_labels_are_the_doses_of_one_compound(tmp_path):
     found = screen(tmp_path, series("0 10 1 2"), labels={"kind": "dose"})
-    assert found.classes == (0, 1, 2, 10)
+    assert found.classes == ("0", "1", "2", "10")
     assert found.doses.dose.tolist() == [0, 1, 2, 10] and found.doses.step.tolist() == [0, 1, 2, 3]
     assert found.doses.compounds == ("",) and found.doses.n_doses == 4
     assert "  4 doses: 0, 1, 2, 10\n" in describe_text(describe(found))

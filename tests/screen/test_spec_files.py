@@ -51,7 +51,12 @@ def test_a_form_says_what_it_says(tmp_path):
     [
         ("plate: 96", "plate: 97", 2, "plate must be one of 96, 384, 1536 wells"),
         ("plate: 96", "plates: 96", 2, "unknown key 'plates'; did you mean 'plate'?"),
-        ("sites: [1, 2, 3, 4]", "sites: [1, 1]", 3, "sites must be 1 to 64 numbers from 1 on, each once"),
+        (
+            "sites: [1, 2, 3, 4]",
+            "sites: [1, 1]",
+            3,
+            "sites must be 1 to 999 numbers from 0 on, or names without slashes, each once",
+        ),
         ("sites: [1, 2, 3, 4]", "sites: []", 3, "sites must be"),
         ("#ff0000", "red", 6, 'channels.1.colour must be a colour such as "#00ff00"'),
         ("name: actin", "name: DNA", 4, "channels must have different names"),

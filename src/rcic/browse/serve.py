@@ -28,6 +28,7 @@ from rcic.screen.source import DataRoot, as_source
 from rcic.screen.spec_files import resolve_spec
 from rcic.screen.table import Screen, read_screen
 from rcic.screen.well_notes import check_noted
+from rcic.screen.work_dir import AUDIT_DIR, place_in
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def _with_flagged_wells(data_root: DataRoot, used: Screen) -> Screen:
 def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
     """Return the audit's findings; without an audit an empty table, with a message."""
     try:
-        return read_findings(audit_dir, screen)
+        return read_findings(place_in(screen, audit_dir, AUDIT_DIR), screen)
     except Unaudited as reason:
         _log.info(f"bad images are not marked: {reason}")
         return pd.DataFrame(columns=list(Finding._fields))

@@ -113,7 +113,7 @@ def _folds(known: KnownSources, path: Path, record: Record) -> str:  # noqa: ARG
 
 def _packed(known: KnownSources, path: Path, record: Record) -> str:
     screen = read_screen(path.parent)
-    now = {"images": screen.identity.images(), "sites": list(screen.spec.sites)}
+    now = {"images": screen.identity.images(), "sites": screen.spec.sites_by_name}
     if "fingerprint" not in record.made_from and (differs := difference(record.made_from, now)):
         return f"packed from other {differs}"
     then = Manifest.read(path.parent).plates
@@ -204,4 +204,6 @@ def _training_inputs(folder: Path, log_root: Path) -> list[Path]:
 
 
 def _split_of(path: Path, record: Record) -> str:
+    if record.facts.get("split") == "valid":  # answers for a screen without test wells
+        return "valid"
     return "valid" if record.kind == "calibration" or path.stem.endswith("_valid") else "test"

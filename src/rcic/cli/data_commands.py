@@ -46,20 +46,34 @@ def simulate(
     simulate_screen(preset, Path(out_dir), seed, workers, layout=layout)
 
 
-def folds(source: ScreenSource, out_dir: str = "csv", n_folds: int = 5, seed: int = 0) -> None:
-    """Write train_K.csv and valid_K.csv: folds by experiment, stratified by cell type.
+def folds(
+    source: ScreenSource,
+    out_dir: str = "auto",
+    n_folds: int | None = None,
+    seed: int = 0,
+    by: Literal["experiment", "plate", "replicate", "row", "well"] | None = None,
+) -> None:
+    """Write train_K.csv and valid_K.csv: folds by experiment, stratified by cell type, or by a smaller unit.
 
     Args:
-        out_dir: where the tables go.
-        n_folds: the number of folds.
+        out_dir: where the tables go; auto is the screen's work folder.
+        n_folds: the number of folds; 5, or as many as there are units, if not given.
         seed: the seed of the division.
+        by: what a fold holds out; if not given, the largest of these units of which two hold most treatments. A
+            replicate is the n-th well of each treatment; with replicate, row and well the batch effects of a plate are
+            on both sides.
     """
-    from rcic.screen.folds import write_folds
+    from rcic.screen.fold_units import PROVES
+    from rcic.screen.folds import FOLDS, folds_in, read_unit, write_folds
     from rcic.screen.table import read_screen
+    from rcic.screen.work_dir import FOLDS_DIR, place_to_write
 
-    for note in write_folds(read_screen(source), out_dir, n_folds, seed):
+    screen = read_screen(source)
+    folder = place_to_write(screen, out_dir, FOLDS_DIR, FOLDS, "folds")
+    for note in write_folds(screen, folder, n_folds, seed, by):
         print(note)
-    print(f"{out_dir}: train_K.csv and valid_K.csv of {n_folds} folds")
+    unit, count = read_unit(folder), len(folds_in(folder))
+    print(f"{folder}: train_K.csv and valid_K.csv of {count} folds by {unit}: {PROVES[unit]}")
 
 
 def audit(
@@ -67,7 +81,7 @@ def audit(
     launch: LaunchOptions,
     mode: Literal["full", "quick"] = "full",
     on_bad: Literal["stop", "drop", "other-site"] = "stop",
-    out_dir: str = "csv/audit",
+    out_dir: str = "auto",
     workers: int | None = None,
     part: str | None = None,
 ) -> None:
@@ -77,7 +91,8 @@ def audit(
         mode: full decodes every image, quick reads file sizes and headers only.
         on_bad: what follows from a bad image: stop refuses to train, drop leaves its site out, other-site takes the
             images of the well's other site.
-        out_dir: where the two files go; trainings look for them in data.audit_dir.
+        out_dir: where the two files go, and where trainings look for them (data.audit_dir); auto is audit in the
+            screen's work folder.
         workers: threads that read; as many as there are cores if not given.
         part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
     """
@@ -86,12 +101,14 @@ def audit(
     threads = workers or len(os.sched_getaffinity(0))
 
     from rcic.pixels.audit.audit_screen import audit, audit_shard
+    from rcic.pixels.audit.findings import REPORT
+    from rcic.screen.work_dir import AUDIT_DIR, place_of_source
 
+    folder = place_of_source(source, out_dir, AUDIT_DIR, REPORT, "audit")
     if shard is not None:
-        audit_shard(source, out_dir, mode, threads, shard)
+        audit_shard(source, folder, mode, threads, shard)
     else:
-        jobs = ShardJobs(own_words(LAUNCH_FLAGS), launch, Path(out_dir) / JOBS)
-        audit(source, out_dir, mode, on_bad, threads, jobs)
+        audit(source, folder, mode, on_bad, threads, ShardJobs(own_words(LAUNCH_FLAGS), launch, folder / JOBS))
 
 
 def discover(data_root: str, out: str, table: str | None = None, force: bool = False) -> None:
@@ -119,14 +136,19 @@ def spec() -> None:
 def levels(source: ScreenSource, n_images: int = 64) -> None:
     """Measure, for a screen spec, which grey levels of the images should become 0 and 255.
 
+    The printed lines are also kept as levels.yml in the screen's work folder.
+
     Args:
         n_images: the number of images of each channel that are read.
     """
     check_least("--n_images", n_images, 1)
 
     from rcic.pixels.images.levels import levels
+    from rcic.screen.work_dir import write_levels
 
-    print(levels(source, n_images))
+    text = levels(source, n_images)
+    print(text)
+    write_levels(source, text)
 
 
 def pack(

@@ -132,8 +132,8 @@ def pseudo_label(
     source: ScreenSource,
     options: EnsembleOptions,
     predict_root: str,
-    out_dir: str = "csv/pseudo",
-    folds_dir: str = "csv",
+    out_dir: str = "auto",
+    folds_dir: str = "auto",
     min_margin: float = 0.0,
     share: float = 1.0,
 ) -> None:
@@ -141,20 +141,23 @@ def pseudo_label(
 
     Args:
         predict_root: where predict-all wrote.
-        out_dir: where the two files go.
-        folds_dir: the folds; a well of any validation fold is refused.
+        out_dir: where the two files go; auto is pseudo in the screen's work folder.
+        folds_dir: the folds; a well of any validation fold is refused. auto is the screen's work folder.
         min_margin: the least margin in nats of an answer over the next allowed one.
         share: the largest fraction of a plate's wells, e.g. 0.5, the surest first.
     """
     from rcic.ensemble.decision import decide_predictions
     from rcic.ensemble.submission import write_pseudo
+    from rcic.learn.data.stage_table import PSEUDO_RECORD
+    from rcic.screen.work_dir import FOLDS_DIR, PSEUDO_DIR, place_in, place_to_write
 
     decision = decide_predictions(source, predict_root, options)
-    audit = write_pseudo(decision, out_dir, folds_dir, min_margin, share)
+    folder = place_to_write(decision.screen, out_dir, PSEUDO_DIR, PSEUDO_RECORD, "pseudo-labels")
+    audit = write_pseudo(decision, folder, place_in(decision.screen, folds_dir, FOLDS_DIR), min_margin, share)
     print("\n".join(decision.notes))
     for reason, count in audit["reason"].value_counts().items():
         print(f"{count:7,} wells: {reason}")
-    print(f"{Path(out_dir) / 'pseudo.csv'}: {audit['kept'].sum():,} of {len(audit):,} test wells")
+    print(f"{folder / 'pseudo.csv'}: {audit['kept'].sum():,} of {len(audit):,} test wells")
 
 
 def score(
@@ -172,8 +175,10 @@ def score(
 
     Args:
         predict_root: where predict-all wrote.
-        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
-        split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json).
+        truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
+            where these have the labels.
+        split: test, or valid for the held-out wells of the folds (then the file is ladder_valid.json); these, too, if
+            the screen has no test wells.
         out_dir: where the file goes; PREDICT_ROOT if not given.
         embed_root: where embed-all wrote: controls and replicates are scored, too, and retrieval.csv is written.
     """
@@ -182,13 +187,13 @@ def score(
 
     result = score(source, predict_root, split, truth, options)
     print("\n".join([*result.notes, "", ladder_text(result.ladder), score_text(result)]))
-    out, end = Path(out_dir or predict_root), "" if split == "test" else "_valid"
-    facts: dict[str, object] = {"split": split, "predict_root": predict_root, "embed_root": embed_root}
+    out, end = Path(out_dir or predict_root), "" if result.split == "test" else "_valid"
+    facts: dict[str, object] = {"split": result.split, "predict_root": predict_root, "embed_root": embed_root}
     facts |= {"calibration": options.calibration, "sinkhorn": options.sinkhorn}
     if embed_root is not None:
         from rcic.profiles.profile_scores import profile_scores, profile_text, write_retrieval
 
-        profiles = profile_scores(source, embed_root, split, truth, options.model_names)
+        profiles = profile_scores(source, embed_root, result.split, truth, options.model_names)
         print(f"\n{profile_text(profiles)}")
         result, facts = with_embeddings(result, profiles.origin), facts | profiles.plain()
         if len(profiles.retrieval):
@@ -208,7 +213,8 @@ def channels(
 
     Args:
         predict_root: where predict-all wrote the predictions of several channel sets that lack one channel each.
-        truth: a CSV with id_code,sirna of test wells; not needed where the screen's own tables have their labels.
+        truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
+            where these have the labels.
         split: test, or valid for the held-out wells of the folds (then the file is channels_valid.csv).
         out_dir: where the file goes; PREDICT_ROOT if not given.
         model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
@@ -218,7 +224,7 @@ def channels(
 
     scores = channels(source, predict_root, split, truth, model_names)
     print("\n".join([*scores.notes, "", importance_text(scores.table)]))
-    name = "channels.csv" if split == "test" else "channels_valid.csv"
+    name = "channels.csv" if scores.split == "test" else "channels_valid.csv"
     write_channels(scores, Path(out_dir or predict_root) / name)
 
 

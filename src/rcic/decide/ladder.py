@@ -8,7 +8,7 @@ import pandas as pd
 
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.intervals import INTERVAL_COLUMNS, LEVEL, RESAMPLES, Interval, mean_intervals
-from rcic.decide.ladder_rungs import RUNGS, blended_shares, decided_shares, existing
+from rcic.decide.ladder_rungs import ALL_SITES, BOTH_SITES, RUNGS, blended_shares, decided_shares, existing
 from rcic.decide.prediction import Prediction, model_of
 from rcic.decide.reliability import expected_calibration_error, reliability
 from rcic.errors import UserError, plural
@@ -67,7 +67,8 @@ def ladder(
     ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices,
     -1 where unknown; ``mix`` blends the models (the mean of logits unless given), ``sinkhorn`` balances plates
     before the assignment. An accuracy is the mean over wells of the share of right answers; a rung that does not
-    exist, such as folds where no well was predicted by two of them, is NaN with 0 wells. Groups are matched and wells
+    exist, such as folds where no well was predicted by two of them, is NaN with 0 wells. The rung "both sites" is "all
+    sites" where wells have another number of them. Groups are matched and wells
     assigned among all predicted wells, known or not. Raises UserError for no prediction or truth, arrays that do not
     fit each other, or NaN or infinity in averaged logits.
     """
@@ -89,16 +90,18 @@ def ladder(
     known_plates = matches[matches["true_group"].notna() & (len(groups.sizes) > 1)]
     right = known_plates["group"] == known_plates["true_group"]
     rungs = existing(predictions, len(wells), groups)
+    n_sites = max((p.sites.shape[1] for p in predictions if p.sites is not None), default=2)
+    renamed = {} if n_sites == 2 else {BOTH_SITES: ALL_SITES}
     scored = pd.concat(shares)
     confidence = scored["confidence"].to_numpy(), scored["assignment"].to_numpy() > 0
     return Ladder(
-        table=_table(scored, rungs),
+        table=_table(scored, rungs).replace({"rung": renamed}),
         chance=100 / len(groups.of_class),
         plates_matched=int(right.sum()),
         plates_known=len(right),
         reliability=reliability(*confidence),
         calibration_error=expected_calibration_error(*confidence),
-        wells=scored,
+        wells=scored.rename(columns=renamed),
         plates=matches,
     )
 

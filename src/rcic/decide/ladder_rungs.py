@@ -4,7 +4,7 @@ Letters: N wells, S sites a well, K classes; a member (channel set, fold, model)
 of them belong to one experiment. A rung gives every well a share of right answers, 0..1:
 
     one site      over sites and members, each judged alone (of the plain image, not of TTA views)
-    both sites    over members, each with its sites averaged
+    both sites    over members, each with all its sites averaged
     TTA           over members, each with its sites and views averaged
     channel sets  over folds and models, each with its channel sets averaged
     folds         over models, each with its channel sets and folds averaged
@@ -27,7 +27,8 @@ from rcic.decide.prediction import Prediction, means, model_logits, model_of
 from rcic.decide.resolve_plates import resolve_plates
 from rcic.screen.layout import Groups
 
-RUNGS = ("one site", "both sites", "TTA", "channel sets", "folds", "models", "group mask", "assignment")
+BOTH_SITES, ALL_SITES = "both sites", "all sites"  # of wells with two sites, of others
+RUNGS = ("one site", BOTH_SITES, "TTA", "channel sets", "folds", "models", "group mask", "assignment")
 
 
 def existing(predictions: Sequence[Prediction], n_wells: int, groups: Groups) -> list[str]:
@@ -43,7 +44,7 @@ def existing(predictions: Sequence[Prediction], n_wells: int, groups: Groups) ->
     lacks_sites = any(prediction.tta and prediction.sites is None for prediction in predictions)
     has = {
         "one site": all(table is not None for table in sites),
-        "both sites": not lacks_sites and any(table is None or table.shape[1] > 1 for table in sites),
+        BOTH_SITES: not lacks_sites and any(table is None or table.shape[1] > 1 for table in sites),
         "TTA": any(prediction.tta for prediction in predictions),
         "channel sets": len({member[:2] for member in members}) < len(set(members)),
         "folds": any(_folds_a_well(predictions, model, n_wells) > 1 for model in models),
@@ -73,7 +74,7 @@ def blended_shares(
 
     return {
         "one site": mean_known(right(table[:, site]) for table in sites.values() for site in range(table.shape[1])),
-        "both sites": mean_known(map(right, plain)),
+        BOTH_SITES: mean_known(map(right, plain)),
         "TTA": mean_known(map(right, logits.values())),
         "channel sets": mean_known(map(right, folds.values())),
         "folds": mean_known(map(right, models.values())),

@@ -30,6 +30,7 @@ class Prediction:
     tta: bool = False  # whether `logits` average several views
     network: str = ""  # the identity of what made them (`rcic.files.record.network_id`), "" if not known
     note: str = ""  # what had to be assumed of them
+    held_out: str = ""  # of held-out wells: "plate" or "well" if they are no whole experiments
 
     def predicted(self, n_wells: int) -> np.ndarray:
         """Return the mask, (N,) bool, of the wells that this member predicted."""

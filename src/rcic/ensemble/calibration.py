@@ -14,16 +14,17 @@ from rcic.decide.reliability import expected_calibration_error
 from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.predictions import inventory, model_weights, read_predictions
-from rcic.errors import UserError, program
+from rcic.errors import UserError, plural, program
 from rcic.files.difference import difference
 from rcic.files.record import Record, read_record, write_record
 from rcic.files.regular import is_there
 from rcic.files.sealed_json import read_object
+from rcic.screen.fold_units import FoldUnit, units_of
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
-N_PARTS = 5  # of the experiments: each is evaluated with a calibration fitted on the other parts
+N_PARTS = 5  # of the experiments (if there is one, of plates or wells): each is evaluated as fitted on the others
 _BLOCK = 2048  # wells processed together
 
 
@@ -41,6 +42,7 @@ class Calibration:
     after: dict[str, float]
     n_wells: int
     n_experiments: int
+    unit: str = "experiment"  # of the parts; of a screen with one experiment its plates, else wells
     origin: Record = field(default_factory=lambda: Record("calibration"))  # what it was made from
 
 
@@ -61,7 +63,7 @@ def calibrate(
 
     A model's channel sets are averaged as in `ensemble`. As later decisions are made within a plate's group of
     treatments, probabilities are those within the group of the true label. Returns the calibration and notes. Raises
-    UserError for predictions that do not fit the screen, or held-out wells of only one experiment.
+    UserError for predictions that do not fit the screen, or held-out wells of one experiment, if the screen has others.
     """
     model_weights(models, ())
     screen = read_screen(data_root)
@@ -69,12 +71,14 @@ def calibrate(
     predictions = read_predictions(predict_root, wells, screen, "valid", models)
     labels = wells["label"].to_numpy()
     rows = np.flatnonzero(np.any([p.predicted(len(wells)) for p in predictions], axis=0) & (labels >= 0))
-    experiments, number = np.unique(wells["experiment"].to_numpy()[rows].astype(str), return_inverse=True)
-    if len(experiments) < 2:
-        raise UserError(
-            f"{predict_root}: held-out wells of {len(experiments)} experiment; calibrate needs at least two"
-        )
-    names, known = _known(predictions, rows, labels, learn_groups(screen), number % min(N_PARTS, len(experiments)))
+    held_out = wells.iloc[rows]
+    larger: tuple[FoldUnit, ...] = ("experiment", "plate")
+    unit: FoldUnit = next((name for name in larger if units_of(held_out, name).nunique() > 1), "well")
+    units, number = np.unique(units_of(held_out, unit).to_numpy().astype(str), return_inverse=True)
+    if len(units) < 2 or (unit != "experiment" and wells["experiment"].nunique() > 1):
+        what = "well" if wells["experiment"].nunique() == 1 else "experiment"
+        raise UserError(f"{predict_root}: held-out wells of 1 {what}; calibrate needs at least two")
+    names, known = _known(predictions, rows, labels, learn_groups(screen), number % min(N_PARTS, len(units)))
     fitted = blend_weights(known.tables, known.labels, known.allowed)
     crossed = cross_fitted(known.tables, known.labels, known.allowed, known.parts)
     before, after = (_quality(logits, known) for logits in (mean_known(known.tables), crossed))
@@ -85,7 +89,8 @@ def calibrate(
         before=before,
         after=after,
         n_wells=len(rows),
-        n_experiments=len(experiments),
+        n_experiments=held_out["experiment"].nunique(),
+        unit=unit,
         origin=replace(record_of(screen, predict_root, predictions), kind="calibration"),
     )
     return calibration, notes
@@ -100,7 +105,9 @@ def calibration_text(calibration: Calibration) -> str:
     ):
         lines.append(f"{model:{width}}  {temperature:11.3g}  {weight:6.3f}")
     lines += [f"{'all':{width}}  {calibration.fitted.temperature:11.3g}", ""]
-    lines += [f"{calibration.n_wells:,} held-out wells of {calibration.n_experiments} experiments, in their group:", ""]
+    where = plural(calibration.n_experiments, "experiment")
+    where += "" if calibration.unit == "experiment" else f" (crossed by {calibration.unit})"
+    lines += [f"{calibration.n_wells:,} held-out wells of {where}, in their group:", ""]
     lines += [f"{'':{width}}  NLL (nats)  calibration error (%)  accuracy (%)"]
     for name, quality in (("uncalibrated", calibration.before), ("cross-fitted", calibration.after)):
         error = 100 * quality["calibration_error"]
@@ -119,6 +126,7 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         "after": calibration.after,
         "wells": calibration.n_wells,
         "experiments": calibration.n_experiments,
+        **({} if calibration.unit == "experiment" else {"unit": calibration.unit}),
     }
     write_record(path, calibration.origin, content)
 

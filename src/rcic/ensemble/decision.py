@@ -14,7 +14,7 @@ from rcic.decide.resolve_plates import ResolvedPlates, resolve_plates
 from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
-from rcic.ensemble.predictions import inventory, read_predictions
+from rcic.ensemble.predictions import answered_split, inventory, read_predictions
 from rcic.errors import UserError, brief
 from rcic.files.record import Record
 from rcic.screen.layout import Groups, learn_groups
@@ -54,7 +54,8 @@ def decide_predictions(
         data_root: the folder of the screen, or a `rcic.ScreenSource` with its screen spec.
         predict_root: where predict-all wrote.
         ensemble: which models answer and how; all of them, with equal weights, if not given.
-        split: test, or valid for the train wells that members held out: those only.
+        split: test, or valid for the train wells that members held out: those only. The answers are for these, too, if
+            the screen has no test wells.
 
     Raises:
         UserError: for predictions that do not fit the screen, or weights or a calibration that do not fit the models.
@@ -62,6 +63,7 @@ def decide_predictions(
     ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
     screen = read_screen(data_root)
+    split, split_notes = answered_split(screen, split)
     wells = screen.select("test" if split == "test" else "train", "treatment")
     if wells.empty:
         raise UserError(f"{screen.root}: the screen has no {split} wells to decide on")
@@ -69,10 +71,13 @@ def decide_predictions(
     mix = for_folds(mix, predictions, len(wells), screen)
     logits = _blend(predictions, len(wells), mix)
     notes = inventory(predictions, len(wells), split, None if mix.temperatures else mix.weights) + mix_notes(mix)
+    notes += split_notes
     if split == "valid":
         held_out = ~np.isnan(logits[:, 0])
         wells, logits = wells[held_out].reset_index(drop=True), logits[held_out]
     origin = record_of(screen, predict_root, predictions, ensemble.calibration)
+    if split_notes:
+        origin = replace(origin, facts={**origin.facts, "split": split})
     return replace(_decide(screen, wells, logits, ensemble.sinkhorn, notes), origin=origin)
 
 

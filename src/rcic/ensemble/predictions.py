@@ -13,6 +13,7 @@ from rcic.ensemble.well_arrays import read_array, read_well_rows
 from rcic.errors import UserError, brief, nearest, plural
 from rcic.files.names import Member, channel_name, find_members, prediction_files
 from rcic.files.record import check_files
+from rcic.screen.fold_units import PROVES
 from rcic.screen.table import Screen
 
 _ASSUMED = f"no {CLASSES}: its columns are taken for the treatments in the order of the screen"
@@ -104,6 +105,19 @@ def assumptions(predictions: Sequence[Prediction]) -> list[str]:
     return list(dict.fromkeys(prediction.note for prediction in predictions if prediction.note))
 
 
+def what_is_proven(predictions: Sequence[Prediction]) -> str:
+    """Return what the accuracy on held-out wells can prove, if less than that on whole experiments; else ""."""
+    units = {prediction.held_out for prediction in predictions}
+    return next((PROVES[unit] for unit in ("well", "plate") if unit in units), "")
+
+
+def answered_split(screen: Screen, split: str) -> tuple[str, list[str]]:
+    """Return the split to answer, with a note if that is valid in place of test: of a screen without test wells."""
+    if split != "test" or len(screen.select("test", "treatment")):
+        return split, []
+    return "valid", [f"{screen.root}: the screen has no test wells; these are the held-out wells of the folds"]
+
+
 def _unpredicted(predictions: Sequence[Prediction], n_wells: int) -> dict[Path, np.ndarray]:
     """Return the wells (N,) bool that were not predicted, by folder; one cell type's models share that of ``NAME@``."""
     unpredicted: dict[Path, np.ndarray] = {}
@@ -155,4 +169,5 @@ def _read(root: Path, member: Member, split: str, row_of: pd.Series, screen: Scr
         tta=record is not None and record.made_with.get("tta") not in (None, [], ["identity"]),
         network=str(record.facts.get("network", "")) if record else "",
         note=note,
+        held_out=str(record.facts.get("held_out", "")) if record and split == "valid" else "",
     )

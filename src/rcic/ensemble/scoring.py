@@ -20,13 +20,19 @@ from rcic.decide.prediction import Prediction, blend_members
 from rcic.ensemble.array_origin import record_of
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
-from rcic.ensemble.predictions import assumptions, inventory, read_predictions
+from rcic.ensemble.predictions import (
+    answered_split,
+    assumptions,
+    inventory,
+    read_predictions,
+    what_is_proven,
+)
 from rcic.errors import UserError, brief
 from rcic.files.record import Record, write_record, write_result
 from rcic.screen.layout import learn_groups
-from rcic.screen.rows import read_rows, refuse
+from rcic.screen.rows import header_of, read_rows, refuse
 from rcic.screen.source import DataRoot
-from rcic.screen.table import Screen, read_screen, read_wells
+from rcic.screen.table import Screen, label_column, read_screen, read_wells
 
 _BLOCK = 2048  # wells processed together
 
@@ -42,6 +48,8 @@ class Score:
     wells: pd.DataFrame  # of known truth: the screen's columns (label: the truth) and those of `Ladder.wells`
     origin: Record = field(default_factory=lambda: Record("ladder"))  # what it was made from
     assumed: tuple[str, ...] = ()  # what had to be assumed of the predictions
+    split: str = "test"  # whose wells were scored
+    proves: str = ""  # what accuracy on held-out wells proves, where they are no whole experiments
     dose: DoseScore | None = None  # if the screen spec says that labels are doses
 
 
@@ -51,6 +59,7 @@ class ChannelScores(NamedTuple):
     table: pd.DataFrame
     origin: Record
     notes: list[str]
+    split: str = "test"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +70,8 @@ class _Predicted:
     wells: pd.DataFrame
     truth: np.ndarray
     predictions: list[Prediction]
+    split: str
+    notes: list[str]  # on the split
 
 
 def score(
@@ -72,8 +83,9 @@ def score(
 ) -> Score:
     """Return the ladder on the test wells (truth from a file or the screen) or the held-out train wells.
 
-    With a calibration the ladder is the calibrated one, and the plain one gives the calibration error before. Raises
-    UserError where no truth is known, or for weights or a calibration that do not fit the models.
+    Without test wells those are the held-out ones. With a calibration the ladder is the calibrated one, and the plain
+    one gives the calibration error before. Raises UserError where no truth is known, or for weights or a calibration
+    that do not fit the models.
     """
     ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
@@ -87,7 +99,9 @@ def score(
     result = compute_ladder(mix)
     calibrated = result.calibration_error if mix.temperatures else None
     before = compute_ladder(Mix()).calibration_error if mix.temperatures else result.calibration_error
-    notes = inventory(predicted.predictions, n_wells, split, None if mix.temperatures else mix.weights) + mix_notes(mix)
+    notes = inventory(predicted.predictions, n_wells, predicted.split, None if mix.temperatures else mix.weights)
+    proves = what_is_proven(predicted.predictions)
+    notes += [*mix_notes(mix), *predicted.notes, *([proves] if proves else [])]
     wells = predicted.wells.assign(label=predicted.truth).join(result.wells.drop(columns=[*PLACE]), how="inner")
     origin = record_of(predicted.screen, predict_root, predicted.predictions, ensemble.calibration)
     return Score(
@@ -98,6 +112,8 @@ def score(
         wells=wells.reset_index(drop=True),
         origin=replace(origin, kind="ladder"),
         assumed=tuple(assumptions(predicted.predictions)),
+        split=predicted.split,
+        proves=proves,
         dose=_dose_score(predicted, result, mix),
     )
 
@@ -147,6 +163,7 @@ def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
         "calibration_error": {"before": score.calibration_error, "after": score.calibrated_error},
         "reliability": bins,
         "ladder": rows,
+        **({"proves": score.proves} if score.proves else {}),
     }
     write_record(path, score.origin, content)
 
@@ -173,8 +190,8 @@ def channels(
     names = {number: channel.name for number, channel in enumerate(predicted.screen.spec.channels, start=1)}
     origin = record_of(predicted.screen, predict_root, predicted.predictions)
     table = channel_importance(whole_shares, predicted.wells.iloc[known], names)
-    notes = inventory(predicted.predictions, len(predicted.wells), split)
-    return ChannelScores(table, replace(origin, kind="channels"), notes)
+    notes = inventory(predicted.predictions, len(predicted.wells), predicted.split) + predicted.notes
+    return ChannelScores(table, replace(origin, kind="channels"), notes, predicted.split)
 
 
 def write_channels(scores: ChannelScores, path: Path) -> None:
@@ -190,30 +207,35 @@ def _predicted(
     if truth and split != "test":
         raise UserError("--truth is for test wells; held-out wells (--split=valid) have their labels in the screen")
     screen = read_screen(data_root)
+    split, notes = answered_split(screen, split)
+    if truth and split != "test":
+        raise UserError(f"{screen.root}: the screen has no test wells, so --truth has no use")
     wells = screen.select("test" if split == "test" else "train", "treatment")
     labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
     predictions = read_predictions(predict_root, wells, screen, split, models, by_site=True)
-    return _Predicted(screen=screen, wells=wells, truth=labels, predictions=predictions)
+    return _Predicted(screen, wells, labels, predictions, split, notes)
 
 
 def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
     """Return the label of every one of the N test ``wells``, (N,) int64, -1 where unknown.
 
-    ``path`` is a CSV with id_code,sirna. Raises UserError where neither it nor the screen has any.
+    ``path`` is a CSV with id_code and the label (`rcic.screen.table.label_column`). Raises UserError where neither it
+    nor the screen has any.
     """
     table = _read_truth(screen, wells, Path(path)) if path else screen.truth
     if table is None:
         raise UserError(
-            f"{screen.root}: its tables lack the test labels; give --truth FILE (id_code,sirna), or score the "
-            "held-out wells with --split=valid"
+            f"{screen.root}: its tables lack the test labels; give --truth FILE (id_code,{screen.spec.label_column}), "
+            "or score the held-out wells with --split=valid"
         )
     return wells["id_code"].map(table.set_index("id_code")["label"]).fillna(-1).to_numpy(np.int64)
 
 
 def _read_truth(screen: Screen, wells: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the wells of a truth file (id_code, sirna); UserError for a test well labelled as a control."""
-    rows = read_rows(path, ["id_code", "sirna"], others=None)
+    """Return the wells of a truth file (id_code, label); UserError for a test well labelled as a control."""
+    label = label_column(header_of(path), screen) or screen.spec.label_column
+    rows = read_rows(path, ["id_code", label], others=None)
     controls = set(map(str, screen.classes[screen.n_treatments :]))
-    wrong = rows["id_code"].isin(wells["id_code"]) & rows["sirna"].isin(controls)
-    refuse(path, rows, wrong, lambda row: f"sirna {brief(row['sirna'])} of {row['id_code']} is a control")
+    wrong = rows["id_code"].isin(wells["id_code"]) & rows[label].isin(controls)
+    refuse(path, rows, wrong, lambda row: f"{label} {brief(row[label])} of {row['id_code']} is a control")
     return read_wells(path, screen)

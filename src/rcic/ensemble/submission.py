@@ -18,15 +18,17 @@ from rcic.screen.table import read_wells, wells_text
 def write_submission(decision: Decision, out_dir: str | Path) -> Path:
     """Write submission.csv (id_code, sirna), confidence.csv and groups.csv, and their record submission.json.
 
-    ``confidence.csv`` also says whether a well was predicted at all; plates go by number and by name. Returns the path
-    of the submission. Raises UserError as `rcic.files.record.write_result` does.
+    Of other screens than RxRx1 the label column is titled as in their tables. ``confidence.csv`` also says whether a
+    well was predicted at all; plates go by number and by name. Returns the path of the submission. Raises UserError as
+    `rcic.files.record.write_result` does.
     """
     screen, out = decision.screen, Path(out_dir)
-    table = decision.answers.assign(sirna=screen.decode(decision.answers["label"]))
+    label = screen.spec.label_column
+    table = decision.answers.assign(**{label: screen.decode(decision.answers["label"])})
     table, plates = (_with_barcodes(part, decision) for part in (table, decision.plates))
     tables = {
-        "submission.csv": table[["id_code", "sirna"]],
-        "confidence.csv": table[["id_code", "sirna", "confidence", "margin", "predicted", "barcode"]],
+        "submission.csv": table[["id_code", label]],
+        "confidence.csv": table[["id_code", label, "confidence", "margin", "predicted", "barcode"]],
         "groups.csv": plates,
     }
     _write(out / "submission.json", "submission", decision, {}, tables)
@@ -42,6 +44,8 @@ def write_pseudo(
     a kept well is in a ``valid_{k}.csv`` of ``folds_dir`` (or there is none).
     """
     screen, out = decision.screen, Path(out_dir)
+    if screen.select("test", "treatment").empty:
+        raise UserError(f"{screen.root}: the screen has no test wells, so none can get a pseudo-label")
     held_out = sorted(Path(folds_dir).glob("valid_*.csv"))
     if not held_out:
         raise UserError(f"{folds_dir}: no valid_*.csv, which is needed to check that no validation well gets a label")
@@ -52,7 +56,7 @@ def write_pseudo(
         raise UserError(f"no answer is kept: none has a margin of {min_margin:g} nats; lower --min_margin")
     wells = screen.select("test", "treatment").drop(columns="label").merge(kept[["id_code", "label"]], on="id_code")
     tables = {
-        "audit.csv": audit.assign(sirna=screen.decode(audit["label"])).drop(columns="label"),
+        "audit.csv": audit.drop(columns="label").assign(**{screen.spec.label_column: screen.decode(audit["label"])}),
         "pseudo.csv": wells_text(wells, screen),
     }
     _write(out / "pseudo.json", "pseudo-labels", decision, {"min_margin": min_margin, "share": share}, tables)

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,19 +75,42 @@ def query_splits(folder: Path) -> list[str]:
 def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> Embedded:
     """Return a member's embeddings of a split, minus each plate's mean if ``centred``.
 
+    The mean is that of all embedded wells of the plate, also where a part of it was held out.
     Files of other programs are accepted: ``emb_train.npy``, numbers of any kind, and ``emb_train.csv`` (id_code), in
     any order. Raises UserError, naming the file, for files that were made for another screen, damaged or unfinished
     ones, unequal lengths, an unknown or repeated well, NaN or infinity.
     """
     files = embedding_files(folder, split)
     record = read_origin(files, "embedding", screen, ("embeddings", "wells"))
+    vectors, wells = _rows(screen, files, split)
+    if centred:
+        others = _of_shared_plates(screen, folder, split, wells)
+        together = [np.asarray(vectors), *(rows for rows, _ in others)], [wells, *(table for _, table in others)]
+        vectors = centre(np.concatenate(together[0]), pd.concat(together[1], ignore_index=True))[: len(wells)]
+    return Embedded(files["embeddings"], np.asarray(vectors), wells, record)
+
+
+def _rows(screen: Screen, files: Mapping[str, Path], split: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the embeddings (N, D) in files of a split, and their N wells."""
     controls, treatments = split == "controls", "test" if split == "test" else "train"
     wells = screen.select(kind="control") if controls else screen.select(treatments, "treatment")
     row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     vectors, codes = read_well_rows(files["embeddings"], row_of, split, "embeddings")
-    wells = wells.iloc[row_of[codes]].reset_index(drop=True)
-    vectors = centre(vectors, wells) if centred else np.asarray(vectors)
-    return Embedded(files["embeddings"], vectors, wells, record)
+    return vectors, wells.iloc[row_of[codes]].reset_index(drop=True)
+
+
+def _of_shared_plates(
+    screen: Screen, folder: Path, split: str, wells: pd.DataFrame
+) -> list[tuple[np.ndarray, pd.DataFrame]]:
+    """Return the embeddings, and wells, of the other train split that are on plates of ``wells``."""
+    other = {"train": "valid", "valid": "train"}.get(split)
+    if other is None or not is_there(embedding_files(folder, other)["embeddings"]):
+        return []
+    vectors, table = _rows(screen, embedding_files(folder, other), other)
+    plates = pd.MultiIndex.from_frame(wells[["experiment", "plate"]])
+    shared = pd.MultiIndex.from_frame(table[["experiment", "plate"]]).isin(plates)
+    shared &= ~table["id_code"].isin(wells["id_code"]).to_numpy()
+    return [(np.asarray(vectors)[shared], table[shared])] if shared.any() else []
 
 
 def check_pair(queries: Embedded, bank: Embedded) -> None:

@@ -88,7 +88,8 @@ def _record(queries: Embedded, bank: Embedded, facts: dict[str, Any], screen: Sc
     }
     labels = bank.wells["label"].tolist()
     network = network_id(queries.network, made_from["bank"], labels, facts)
-    found = {"network": network, "embed_folder": str(bank.path.parent), **screen.source_facts}
+    held_out = {} if queries.record is None else {k: v for k, v in queries.record.facts.items() if k == "held_out"}
+    found = {"network": network, "embed_folder": str(bank.path.parent), **held_out, **screen.source_facts}
     return Record("prediction", made_from, {**made_with, **facts}, facts=found)
 
 

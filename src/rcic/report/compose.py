@@ -55,7 +55,7 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
             left_out.append(LeftOut(entry.what, str(error), "" if isinstance(error, NothingToShow) else command))
     runs, facts = (
         _or_none(lambda: sources.runs) or [],
-        _or_none(lambda: read_facts(Path(sources.given.options.audit_dir))),
+        _or_none(lambda: read_facts(sources.audit_dir or Path())),
     )
     return Page(
         title=f"Report on {sources.given.data_root}",

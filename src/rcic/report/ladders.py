@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.decide.intervals import INTERVAL_COLUMNS
-from rcic.decide.ladder_rungs import RUNGS
 from rcic.ensemble.scoring import Score
 from rcic.screen.table import Screen
 
@@ -124,7 +123,7 @@ def group_verdicts(plates: pd.DataFrame) -> pd.DataFrame:
 def _by_plate(wells: pd.DataFrame, rungs: Sequence[str]) -> pd.DataFrame:
     """Return accuracy (%) and wells of each plate on each rung."""
     name = plate_titles(wells)
-    long = wells.assign(value=name).melt("value", [rung for rung in RUNGS if rung in rungs], "rung", "share")
+    long = wells.assign(value=name).melt("value", list(rungs), "rung", "share")
     means = long.groupby(["value", "rung"], sort=False)["share"].agg(["mean", "count"]).reset_index()
     return pd.DataFrame(
         {

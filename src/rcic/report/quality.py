@@ -67,7 +67,7 @@ def from_images(screen: Screen, store: Store, most: int, say: Callable[[str], No
         seconds = (time.perf_counter() - began) / first * (len(sites) - first)
         resolution = f"{size} px" if size else "full size"
         n_images = f"{len(sites) * len(channels):,} images of {plural(n_plates, 'plate')}"
-        cost = f"{n_images} at {resolution}, site {screen.spec.sites[0]}"
+        cost = f"{n_images} at {resolution}, site {screen.spec.site_name(screen.spec.sites[0])}"
         say(f"image quality: {cost}, about {seconds:.0f} s")
         list(pool.map(measure, range(first, len(sites))))
     all_plates = len(screen.wells[["experiment", "plate"]].drop_duplicates())

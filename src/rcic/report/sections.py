@@ -167,9 +167,9 @@ def runs_section(sources: ReportSources) -> Section:
 
 def audit_section(sources: ReportSources) -> Section:
     """Return the findings of the audit."""
-    if not sources.given.options.audit_dir:
+    if sources.audit_dir is None:
         raise UserError("no --audit_dir was given")
-    facts = audits.read_facts(Path(sources.given.options.audit_dir))
+    facts = audits.read_facts(sources.audit_dir)
     table = audits.found_table(facts)
     return _section("audit", [_chart("audit", table)] if len(table) else [], summary=audits.verdict(facts))
 

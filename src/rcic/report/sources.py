@@ -26,6 +26,7 @@ from rcic.report.training_runs import Run
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.table import Screen, read_screen
+from rcic.screen.work_dir import AUDIT_DIR, place_in
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,23 @@ class ReportSources:
         return found
 
     @property
+    def audit_dir(self) -> Path | None:
+        """The folder of the audit, None if none is to be shown."""
+        given = self.given.options.audit_dir
+        return place_in(self.screen, given, AUDIT_DIR) if given else None
+
+    @cached_property
+    def has_test_wells(self) -> bool:
+        """Whether the screen has test wells; that it has none is noted, once."""
+        if has := len(self.screen.select("test", "treatment")) > 0:
+            return has
+        self.note("The ladder on test wells", f"{self.screen.root}: the screen has no test wells")
+        return has
+
+    @property
     def _splits(self) -> list[str]:
         """The splits to score: a screen without test wells lacks no truth."""
-        return ["test", "valid"] if (self.screen.wells["split"] == "test").any() else ["valid"]
+        return ["test", "valid"] if self.has_test_wells else ["valid"]
 
     @property
     def _roots(self) -> list[str]:
@@ -121,7 +136,8 @@ class ReportSources:
     @cached_property
     def decision(self) -> Decision | None:
         """The answers on test wells of unknown truth; None if there are none."""
-        if not self.given.options.predict_root or any(scored.split == "test" for scored in self.last):
+        is_known = not self.has_test_wells or any(scored.split == "test" for scored in self.last)
+        if not self.given.options.predict_root or is_known:
             return None
         try:
             return decide_predictions(self.given.data_root, self.given.options.predict_root[-1], self.given.ensemble)
@@ -166,8 +182,8 @@ class ReportSources:
     def verdicts(self) -> list[Verdict]:
         """The quick verdicts on everything that the report shows; [] if there is no result."""
         options = self.given.options
-        roots = [*options.predict_root, *([options.log_root] if options.log_root else []), options.audit_dir]
-        present = [root for root in roots if Path(root).exists()]
+        roots = [*map(Path, options.predict_root), *([Path(options.log_root)] if options.log_root else [])]
+        present = [root for root in [*roots, *([self.audit_dir] if self.audit_dir else [])] if root.exists()]
         try:
             return check_results(present, source=as_source(self.given.data_root)) if present else []
         except UserError:

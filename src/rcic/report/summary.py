@@ -97,7 +97,7 @@ def report_warnings(
     """
     warnings = [*_odd_runs(runs), *_odd_images(facts)]
     for scored in scores:
-        warnings += [f"{scored.label}: {note}." for note in scored.score.assumed]
+        warnings += [f"{scored.label}: {note}." for note in [*scored.score.assumed, scored.score.proves] if note]
         warnings += [*_odd_experiments(scored), *_odd_plates(scored)]
     warnings += _odd_confidence(scores, calibration)
     if mixed_plates:

@@ -29,12 +29,13 @@ def check_sites(path: Path, rows: pd.DataFrame, positions: pd.DataFrame, spec: S
     ``positions`` are the rows' wells: ``a1`` and ``A01`` are one.
     """
     columns, site = spec.columns, str(spec.columns.site)
-    check_choice(path, rows, site, tuple(str(number) for number in spec.sites))
+    check_choice(path, rows, site, tuple(spec.site_numbers))
     if columns.site_id is not None:
         name, well = columns.site_id, str(columns.id)
         wrong = rows[name] != rows[well] + "_" + rows[site]
         refuse(path, rows, wrong, lambda row: f"{name} {brief(row[name])} is not {row[well]}_{row[site]}")
-    repeated = positions[["experiment", "barcode", "well"]].assign(site=rows[site]).duplicated()
+    numbers = rows[site].map(spec.site_numbers)
+    repeated = positions[["experiment", "barcode", "well"]].assign(site=numbers).duplicated()
     refuse(path, rows, repeated, lambda row: f"site {row[columns.site_id or site]} of its well is listed twice")
 
 

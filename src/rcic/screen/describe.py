@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from rcic.screen.design_checks import design_warnings, position_guesses
 from rcic.screen.layout import Groups, learn_groups, plates_with_missing_wells, repeated_layouts, rotations
 from rcic.screen.table import Screen
 from rcic.screen.well_notes import flagged_wells
@@ -21,6 +22,7 @@ def describe(screen: Screen) -> dict[str, Any]:
     """
     groups = learn_groups(screen)
     short = plates_with_missing_wells(screen, groups)
+    guesses = position_guesses(screen)
     train, test = _counts(screen, "train"), _counts(screen, "test")
     positive = screen.wells.loc[screen.wells["well_type"] == "positive_control", "label"].nunique()
     return {
@@ -32,7 +34,7 @@ def describe(screen: Screen) -> dict[str, Any]:
         "positive_controls": int(positive),
         "group_sizes": list(groups.sizes),
         "single_group_plates": train["plates"] - len(groups.mixed_plates),
-        "wells_of_one_sirna_on_a_plate": groups.capacity,
+        "wells_of_one_treatment_on_a_plate": groups.capacity,
         "rotations": {str(shift): count for shift, count in rotations(groups).items()},
         "orders": _orders(groups),
         "cyclic": groups.cyclic,
@@ -43,6 +45,10 @@ def describe(screen: Screen) -> dict[str, Any]:
         "missing_wells": [asdict(plate) for plate in short],
         "test_labels_known": screen.truth is not None,
         "plate_names": _plate_names(screen),
+        "label_by_position": {
+            guess.position: {"right": round(guess.right, 4), "chance": round(guess.chance, 4)} for guess in guesses
+        },
+        "warnings": design_warnings(screen, guesses),
         "doses": _doses(screen),
         "flagged_wells": len(flagged_wells(screen.root, screen.spec)),
     }
@@ -57,6 +63,8 @@ def describe_text(facts: dict[str, Any]) -> str:
         "Repeated layouts": _repeat_text(facts["repeated_layouts"]),
         "Missing wells": _missing_text(facts),
     }
+    if facts["warnings"]:
+        parts["Warnings"] = facts["warnings"]
     if facts["plate_names"]:
         parts["Plates by number"] = _names_text(facts["plate_names"])
     return "\n\n".join("\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in parts.items())
@@ -122,7 +130,7 @@ def _wells_text(facts: dict[str, Any]) -> list[str]:
 
 def _treatment_text(facts: dict[str, Any]) -> list[str]:
     """Return the lines on treatments and controls."""
-    positive, most = facts["positive_controls"], facts["wells_of_one_sirna_on_a_plate"]
+    positive, most = facts["positive_controls"], facts["wells_of_one_treatment_on_a_plate"]
     known = "known" if facts["test_labels_known"] else "not known"
     return [
         f"{facts['treatments']:,} treatments, each in at most {_number(most, 'well')} of a plate",

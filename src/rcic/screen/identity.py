@@ -47,15 +47,20 @@ class ScreenIdentity:
         Planes, the words of sites and the columns of paths are in it where the screen spec gives them.
         """
         spec, used = self.spec, channels or self.spec.channel_numbers
-        words = {str(site): spec.site_word(site) for site in spec.sites}
+        words = {spec.site_name(site): spec.site_word(site) for site in spec.sites}
+        numbered = all({spec.site_name(site), spec.site_word(site)} == {str(site)} for site in spec.sites)
         columns = {key: title for key, title in vars(spec.images.columns).items() if title is not None}
-        given = {"z": spec.images.z, "time": spec.images.time, "columns": columns or None}
+        given = {
+            "z": spec.images.z,
+            "time": spec.images.time,
+            "columns": columns or None,
+            "sites": None if numbered else words,
+        }
         return {
             "files": list(spec.images.file),
             "bits": spec.images.bits,
             "channels": {str(number): self._channel(number) for number in sorted(used)},
             **{key: value for key, value in given.items() if value is not None},
-            **({"sites": words} if any(site != word for site, word in words.items()) else {}),
         }
 
     def stains(self, channels: Sequence[int]) -> dict[str, str]:

@@ -148,7 +148,7 @@ def listed_labels(types: WellTypes) -> set[str]:
 
 def _places(spec: ScreenSpec) -> Iterator[tuple[str, str]]:
     """Yield the columns of the entries that say where a well is, each with its title in the tables."""
-    yield "experiment", spec.columns.experiment
+    yield "experiment", spec.columns.experiment or "experiment"
     yield "barcode", spec.columns.plate or "plate"
     yield "cell_type", spec.cell_type.column or "cell type"
 

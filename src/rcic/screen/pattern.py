@@ -74,7 +74,7 @@ def parts_of(
         "row": row_name(row),
         "row_number": row + 1,
         "column": column + 1,
-        "site": site,
+        "site": site if (word := spec.site_word(site)) == str(site) else word,
         "channel": spec.channels[channel - 1].file or channel,
     }
 

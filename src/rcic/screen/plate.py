@@ -82,9 +82,9 @@ def is_folder_name(name: str) -> bool:
     return fits and name.isprintable() and name[0] != "." and not set("/\\") & set(name)
 
 
-def cell_type_of(experiment: str) -> str:
+def cell_type_of(experiment: str, before: str = "-") -> str:
     """Return the text before the last dash, ``"HUVEC-07"`` -> ``"HUVEC"``; without a dash, the whole name."""
-    return experiment.rpartition("-")[0] or experiment
+    return experiment.rpartition(before)[0] or experiment
 
 
 def plate_name(experiment: str, plate: str | int) -> str:
@@ -92,7 +92,7 @@ def plate_name(experiment: str, plate: str | int) -> str:
     return f"{experiment}/Plate{plate}"
 
 
-def image_name(experiment: str, plate: str | int, well: str, site: int, channel: int) -> str:
+def image_name(experiment: str, plate: str | int, well: str, site: int | str, channel: int) -> str:
     """Return the name of an image in a packed screen, where it has no file of its own.
 
     ``("HUVEC-07", 1, "B02", 2, 3)`` -> ``"HUVEC-07/Plate1/B02_s2_w3.png"``.

@@ -53,6 +53,15 @@ def read_rows(
     return rows
 
 
+def header_of(path: Path) -> list[str]:
+    """Return the names of a CSV file's columns, [] for a file that cannot be read as one."""
+    try:
+        (header,) = _fields(path, _text(path).split("\n")[:1])
+    except (UserError, ValueError):
+        return []
+    return [trimmed(column) for column in header]
+
+
 def row_error(path: Path, line: int, reason: str) -> UserError:
     """Return the UserError for one line of a table (the header is line 1)."""
     return UserError(f"{path}, line {line}: {reason}")

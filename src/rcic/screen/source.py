@@ -12,10 +12,13 @@ class ScreenSource:
         data_root: folder with the screen's CSV files and its images, as files or packed.
         screen: screen spec, a YAML file or the name of a shipped one (plate96); not needed for RxRx1's tables or a data
             root with a screen.yml.
+        work_dir: folder of the screen's audit, folds, pseudo-labels and levels; that of its spec, csv for RxRx1, else
+            work/NAME if not given.
     """
 
     data_root: str
     screen: str | None = None
+    work_dir: str | None = None
 
     def __str__(self) -> str:
         return self.data_root
@@ -23,7 +26,8 @@ class ScreenSource:
     @property
     def flags(self) -> list[str]:
         """The command-line flags that select this screen."""
-        return [f"--data_root={self.data_root}", *([] if self.screen is None else [f"--screen={self.screen}"])]
+        given = {"data_root": self.data_root, "screen": self.screen, "work_dir": self.work_dir}
+        return [f"--{name}={value}" for name, value in given.items() if value is not None]
 
 
 DataRoot = str | Path | ScreenSource

@@ -5,11 +5,16 @@ lines under ``Attributes`` appear in docs/screen.md; :mod:`rcic.screen.spec_file
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from rcic.screen.plate import SHAPES, Position, well_position, wells_of
+from rcic.screen.plate import SHAPES, Position, cell_type_of, well_position, wells_of
+
+_TAKEN = {  # columns of written tables, which a label column must not share its name with
+    *("id_code", "experiment", "plate", "well", "confidence", "margin", "predicted", "barcode", "kept", "reason"),
+}
 
 BITS = (8, 10, 12, 14, 16, 32)  # per pixel; 10 to 16 are stored as 16, 32 is floating point
 _TITLES = {"sirna": "siRNA"} | dict.fromkeys(("label", "labels", "class", "classes", "target", "y"), "treatment")
@@ -32,6 +37,19 @@ class Channel:
     colour: str = "#ffffff"
     file: str = ""
     levels: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class SiteName:
+    """A site as a section of the list ``sites``. Sites with names are numbered by their position in it, from 1.
+
+    Attributes:
+        name: number or name of the site, in tables and results.
+        file: text that replaces {site} in images.file; tables may have it, too; default: the name.
+    """
+
+    name: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +136,8 @@ class Columns:
     """The names of the tables' columns.
 
     Attributes:
-        experiment: experiment, i.e. wells that were treated and imaged together: a batch, or a single plate.
+        experiment: experiment, i.e. wells that were treated and imaged together: a batch, or a single plate; null if
+            the screen is one experiment, which then has the screen's name.
         plate: plate of the experiment, a number or a name; null if an experiment is one plate.
         well: well, as B02 or B2; null if row and column are separate.
         row: row of the well, as B or 2.
@@ -127,6 +146,8 @@ class Columns:
         label: treatment (siRNA, compound, ...), the class to predict.
         unknown: labels that mean that the treatment is not known, such as NA; an empty field always does.
         known: labels that are names although they look as if nothing was known, such as NA, a gene.
+        numbered: whether labels that are numbers count the classes from 0 on, so that a name among them, or a number
+            far from the others, is an error; else a label is text, whatever it looks like.
         lookalikes: whether labels may differ in blanks, case, Unicode form or leading zeros only, as SMILES do.
         label_order: a number for each label that defines the order of the classes.
         id: name of the well, EXPERIMENT_PLATE_WELL, which must agree with the other columns.
@@ -134,7 +155,7 @@ class Columns:
         others: whether the tables may have further columns.
     """
 
-    experiment: str = "experiment"
+    experiment: str | None = "experiment"
     plate: str | None = "plate"
     well: str | None = "well"
     row: str | None = None
@@ -143,6 +164,7 @@ class Columns:
     label: str = "label"
     unknown: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    numbered: bool = False
     lookalikes: Literal["refuse", "distinct"] = "refuse"
     label_order: str | None = None
     id: str | None = None
@@ -208,15 +230,27 @@ class WellTypes:
 
 @dataclass(frozen=True)
 class CellType:
-    """The cell type of an experiment.
+    """The cell type of an experiment: by one of these keys; without any the screen has a single one.
 
     Attributes:
         column: column with the cell type.
-        name: cell type of the whole screen. Without either key: the experiment's name up to its last dash.
+        name: cell type of the whole screen.
+        before: text of experiments' names; what is before the last one is the cell type, as HUVEC of HUVEC-07 is
+            before a dash.
     """
 
     column: str | None = None
     name: str | None = None
+    before: str | None = None
+
+    def of(self, experiment: str) -> str:
+        """Return the cell type of an experiment, where no column has it."""
+        if not self.before:
+            return self.name or ONE_CELL_TYPE
+        return cell_type_of(experiment, self.before)
+
+
+ONE_CELL_TYPE = "cells"  # the name of the only one, where the screen spec gives none
 
 
 @dataclass(frozen=True)
@@ -226,12 +260,14 @@ class ScreenSpec:
     Attributes:
         name: name of the screen.
         plate: number of wells of a plate, 96, 384 or 1536.
-        sites: numbers of the imaged sites of a well.
+        sites: the imaged sites of a well: numbers from 0 on, names, or sections with name and file.
         channels: the channels, in order.
         groups: learn the sets of labels that share plates from the train plates, or assume none.
         assignment: constraint on a plate's predictions: each label once; each at most as often as on train plates (or
             as replicates); or none.
         replicates: most wells of one label on a plate; default: learnt from the train plates.
+        work_dir: folder of audit, folds, pseudo-labels and levels, unless --work_dir is given; default: work/ and the
+            screen's name.
     """
 
     name: str = ""
@@ -248,6 +284,8 @@ class ScreenSpec:
     groups: Literal["learn", "none"] = "learn"
     assignment: Literal["one-to-one", "capacity", "none"] = "capacity"
     replicates: int | None = None
+    work_dir: str | None = None
+    site_names: tuple[SiteName, ...] = ()
 
     @property
     def shape(self) -> Position:
@@ -265,14 +303,43 @@ class ScreenSpec:
         return tuple(range(1, len(self.channels) + 1))
 
     @property
+    def sites_by_name(self) -> list[str | int]:
+        """The sites as results keep them: by name, or by number where they have none."""
+        return self.names_of_sites(self.sites)
+
+    @property
+    def _is_named(self) -> bool:
+        return any(entry.name != str(site) for site, entry in zip(self.sites, self.site_names, strict=False))
+
+    def names_of_sites(self, sites: Sequence[int]) -> list[str | int]:
+        """Return some sites as results keep them."""
+        return [self.site_name(site) if self._is_named else int(site) for site in sites]
+
+    def site_name(self, site: int) -> str:
+        """Return how results and messages write a site."""
+        return self.site_names[self.sites.index(site)].name if self.site_names else str(site)
+
+    @property
     def label_title(self) -> str:
         """What a label is called: the label column's name as words, "treatment" if that name says nothing."""
         words = re.sub(r"[\s_.]+", " ", re.sub(r"^metadata_", "", self.columns.label, flags=re.IGNORECASE)).strip()
         return _TITLES.get(words.lower(), words) or "treatment"
 
     def site_word(self, site: int) -> str:
-        """Return how files and tables write a site."""
-        return str(site)
+        """Return how files write a site."""
+        entry = self.site_names[self.sites.index(site)] if self.site_names else SiteName()
+        return entry.file or self.site_name(site)
+
+    @cached_property
+    def site_numbers(self) -> dict[str, int]:
+        """The number of a site, by each word that tables may have for it."""
+        words = {self.site_word(site): site for site in self.sites}
+        return words | {self.site_name(site): site for site in self.sites}
+
+    @property
+    def label_column(self) -> str:
+        """The label column of the tables that the program writes: as in the screen's own, "label" if that is taken."""
+        return "label" if self.columns.label in _TAKEN else self.columns.label
 
     def channel_word(self, channel: int) -> str:
         """Return how files write a channel."""

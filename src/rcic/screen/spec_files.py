@@ -18,11 +18,12 @@ from rcic.schema.spelling import trimmed
 from rcic.screen.name_checks import listed_labels
 from rcic.screen.pattern import wrong_pattern
 from rcic.screen.plate import SHAPES, is_folder_name
+from rcic.screen.site_entries import MOST_SITES, SITES_ARE, are_sites, named_sites, with_named_sites
 from rcic.screen.spec import BITS, Images, ScreenSpec
 
 OWN = "screen.yml"  # a screen spec in its data root
 SHIPPED = PACKAGE / "configs" / "screens"
-MOST_CHANNELS, MOST_SITES = 16, 64
+MOST_CHANNELS = 16
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 SpecRule = tuple[str, str, bool]  # key, requirement, whether it is met
@@ -35,7 +36,9 @@ def read_spec(path: str | Path, measured: bool = True) -> ScreenSpec:
     """
     document = read_document(path)
     places = {key: f"{path}, line {line}" for key, line in document.lines.items()}
-    spec = _trimmed(from_plain(ScreenSpec, document.plain, str(path), places=places))
+    plain, names = named_sites(document.plain, str(path), places)
+    spec = _trimmed(from_plain(ScreenSpec, plain, str(path), places=places))
+    spec = replace(spec, site_names=names) if names else spec
     check_spec(spec, str(path), places, measured)
     return spec
 
@@ -83,7 +86,8 @@ def resolve_spec(root: Path, path: str | Path | None = None, measured: bool = Tr
 def write_spec(spec: ScreenSpec, root: Path) -> None:
     """Write a screen spec to a data root, where it is found by default. Raises UserError if that fails."""
     with whole(root / OWN) as temporary:
-        temporary.write_text(yaml.safe_dump(to_plain(spec), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        plain = with_named_sites(to_plain(spec))
+        temporary.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def check_spec(spec: ScreenSpec, source: str, places: Places, measured: bool = True) -> None:
@@ -96,8 +100,7 @@ def check_spec(spec: ScreenSpec, source: str, places: Places, measured: bool = T
 def _rules(spec: ScreenSpec, measured: bool) -> Iterator[SpecRule]:
     yield "name", "must be a name of 1 to 100 characters", 0 < len(spec.name) <= 100
     yield "plate", f"must be one of {', '.join(map(str, SHAPES))} wells", spec.plate in SHAPES
-    is_valid = 1 <= len(spec.sites) <= MOST_SITES and len({*spec.sites}) == len(spec.sites) and min(spec.sites) >= 1
-    yield "sites", f"must be 1 to {MOST_SITES} numbers from 1 on, each once", is_valid
+    yield "sites", f"must be 1 to {MOST_SITES} {SITES_ARE}, each once", are_sites(spec)
     yield "channels", f"must be 1 to {MOST_CHANNELS}", 1 <= len(spec.channels) <= MOST_CHANNELS
     for number, channel in enumerate(spec.channels):
         key = f"channels.{number}"
@@ -162,6 +165,10 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
     is_inside = types.skip_file is None or bool(types.skip_file and ".." not in Path(types.skip_file).parts)
     yield "well_types.skip_file", "must be a path below the data root, or a full one", is_inside
     yield "well_types", "must list each value once", len({*values}) == len(values)
+    given = [spec.cell_type.column, spec.cell_type.name, spec.cell_type.before]
+    yield "cell_type", "is defined in two ways; keep one of column, name and before", sum(map(bool, given)) < 2
+    needed = columns.experiment is not None or is_folder_name(spec.name)
+    yield "name", "names the one experiment, so it must be a folder name: no slashes, no dot at its start", needed
     yield "replicates", "must be 1 or more", spec.replicates is None or spec.replicates >= 1
     is_consistent = spec.assignment != "one-to-one" or spec.replicates in (None, 1)
     yield "replicates", "must be 1 if assignment is one-to-one", is_consistent

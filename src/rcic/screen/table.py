@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from rcic.screen.rows import is_number, read_rows, refuse
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.spec_files import resolve_spec, shipped_spec
-from rcic.screen.table_reader import WELL_TYPES, read_entries
+from rcic.screen.table_reader import WELL_TYPES, read_entries, with_experiments
 
 WELL_COLUMNS = ["id_code", "experiment", "cell_type", "plate", "well", "split", "well_type", "label"]
 
@@ -44,6 +44,7 @@ class Screen:
         default_factory=dict
     )
     spec_file: str | None = None  # the screen spec that was named, if one was
+    given_work_dir: str | None = None  # the work folder that was named, if one was (rcic.screen.work_dir)
     doses: DoseSeries | None = None  # of the treatments, if the screen spec says that labels are doses
 
     @property
@@ -54,8 +55,8 @@ class Screen:
     @property
     def flags(self) -> str:
         """The flags that name this screen on a command line, for the remedy in a message."""
-        words = ["--data_root", str(self.root), *([] if self.spec_file is None else ["--screen", self.spec_file])]
-        return shlex.join(words)
+        given = {"--data_root": str(self.root), "--screen": self.spec_file, "--work_dir": self.given_work_dir}
+        return shlex.join(word for flag, value in given.items() if value is not None for word in (flag, value))
 
     def barcode(self, experiment: str, plate: int) -> str:
         """Return the plate's name in the tables and image files."""
@@ -98,7 +99,7 @@ class Screen:
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of wells, classes and levels by which versions 0.1 and 0.2 knew a screen."""
-        digest = hashlib.sha256(repr(self.classes).encode())
+        digest = hashlib.sha256(repr(with_numbers(self.classes)).encode())
         plates = zip(self.wells["experiment"], self.wells["plate"], self.wells["well"], strict=True)
         facts = self.wells[WELL_COLUMNS].to_dict("list") | {"id_code": [id_code(*plate) for plate in plates]}
         for values in facts.values():
@@ -120,11 +121,11 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     file, line and reason if the screen spec or the tables are incomplete or inconsistent.
     """
     root = Path(str(data_root))
-    spec = spec or resolve_spec(root, as_source(data_root).screen)
+    spec = with_experiments(root, spec or resolve_spec(root, as_source(data_root).screen))
     entries = read_entries(root, spec)
     check_once(root, entries)
     check_splits(root, entries)
-    if spec.labels.kind == "class":  # doses may be far apart
+    if spec.columns.numbered and spec.labels.kind == "class":  # doses may be far apart
         check_range(root, entries)
     check_roles(root, entries)
     order = ["split", "experiment", "plate", "well"]
@@ -137,7 +138,7 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     wells = entries.assign(label=label.mask(is_hidden, -1))[WELL_COLUMNS].astype(text)
     is_known = is_hidden & (entries["sirna"] != "")
     truth = pd.DataFrame({"id_code": wells["id_code"][is_known], "label": label[is_known]}).reset_index(drop=True)
-    integers = spec.columns.label_order is None and all(is_number(name) for name in names)
+    integers = spec.columns.numbered and all(is_number(name) for name in names)
     classes = tuple(int(name) if integers else name for name in names)
     treatments = set(entries["sirna"][~is_hidden & (entries["well_type"] == "treatment")])
     return Screen(
@@ -149,16 +150,27 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
         spec=spec,
         barcodes=_barcodes(entries),
         spec_file=as_source(data_root).screen,
+        given_work_dir=as_source(data_root).work_dir,
         doses=read_doses(root, spec, names[: len(treatments)]),
     )
 
 
-def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
-    """Read a fold or pseudo-label table (id_code, optional sirna, any other columns) as rows of ``screen.wells``.
+def with_numbers(classes: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return classes as versions 0.1 and 0.2 knew them: labels that are all numbers were integers in any screen."""
+    return tuple(int(name) for name in classes) if all(is_number(str(name)) for name in classes) else classes
 
-    The file's order is kept. ``label`` comes from its sirna column or, without one, from the screen. Raises UserError
-    with file, line and reason for an unknown well or label, a well that is listed twice, or a label that contradicts
-    the screen's.
+
+def label_column(names: Container[object], screen: Screen) -> str | None:
+    """Return which column of a table has the label: that of the screen's tables or, as in RxRx1, sirna; None: none."""
+    return next((name for name in (screen.spec.label_column, "sirna") if name in names), None)
+
+
+def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
+    """Read a fold or pseudo-label table (id_code, optional label, any other columns) as rows of ``screen.wells``.
+
+    The file's order is kept. ``label`` comes from its label column (`label_column`) or, without one, from the screen.
+    Raises UserError with file, line and reason for an unknown well or label, a well that is listed twice, or a label
+    that contradicts the screen's.
     """
     path = Path(path)
     rows = read_rows(path, ["id_code"], others=None)
@@ -168,12 +180,12 @@ def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
     refuse(path, rows, unknown, lambda row: f"well {brief(row['id_code'])} is not in the screen {screen.root}")
     refuse(path, rows, names.duplicated(), lambda row: f"well {row['id_code']} is listed twice in the table")
     wells = screen.wells.loc[position[names]].set_axis(rows.index)
-    if "sirna" in rows:
+    if (column := label_column(rows, screen)) is not None:
         index = screen._index()
-        label = rows["sirna"].map(index).fillna(-1).astype(np.int64)
-        refuse(path, rows, label < 0, lambda row: _unknown_sirna(row["sirna"], index))
+        label = rows[column].map(index).fillna(-1).astype(np.int64)
+        refuse(path, rows, label < 0, lambda row: _unknown_label(column, row[column], index))
         clash = (wells["label"] >= 0) & (wells["label"] != label)
-        refuse(path, rows, clash, lambda row: f"sirna {brief(row['sirna'])} contradicts the label in {screen.root}")
+        refuse(path, rows, clash, lambda row: f"{column} {brief(row[column])} contradicts the label in {screen.root}")
         wells = wells.assign(label=label)
     return wells.reset_index(drop=True)
 
@@ -181,9 +193,11 @@ def read_wells(path: str | Path, screen: Screen) -> pd.DataFrame:
 def wells_text(wells: pd.DataFrame, screen: Screen) -> str:
     """Return labelled wells as CSV: id_code,experiment,plate,well,sirna, with labels as in the tables.
 
-    ``wells`` has WELL_COLUMNS. Raises ValueError for a label of -1.
+    The last column is titled as in the screen's tables. ``wells`` has WELL_COLUMNS. Raises ValueError for a label of
+    -1.
     """
-    table = wells[["id_code", "experiment", "plate", "well"]].assign(sirna=screen.decode(wells["label"]))
+    labels = {screen.spec.label_column: screen.decode(wells["label"])}
+    table = wells[["id_code", "experiment", "plate", "well"]].assign(**labels)
     return table.to_csv(index=False, lineterminator="\n")
 
 
@@ -200,6 +214,7 @@ def _class_names(entries: pd.DataFrame) -> list[str]:
     return [name for kind in WELL_TYPES for name in named["sirna"][named["well_type"] == kind]]
 
 
-def _unknown_sirna(name: str, known: Iterable[str]) -> str:
+def _unknown_label(column: str, name: str, known: Iterable[str]) -> str:
     """Return the reason for rejecting a label that is not in the screen."""
-    return f"sirna {brief(name)} is not in the screen{nearest(name, known)}" if name else "column 'sirna' has no value"
+    unknown = f"{column} {brief(name)} is not in the screen{nearest(name, known)}"
+    return unknown if name else f"column {brief(column)} has no value"

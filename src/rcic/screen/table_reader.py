@@ -6,6 +6,7 @@ the class order of the labels of one well type, ``barcode`` is the plate as in t
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,9 @@ from rcic.screen.checks import (
     check_sites,
 )
 from rcic.screen.name_checks import check_alike, check_known_labels, check_places, check_spec_names
-from rcic.screen.plate import cell_type_of, id_code
-from rcic.screen.rows import is_number, read_rows, whole_numbers
-from rcic.screen.spec import ScreenSpec, Table
+from rcic.screen.plate import id_code, is_folder_name
+from rcic.screen.rows import header_of, is_number, read_rows, whole_numbers
+from rcic.screen.spec import Columns, ScreenSpec, Table
 from rcic.screen.well_notes import check_noted, read_notes
 from rcic.screen.wells import named_wells
 
@@ -50,12 +51,28 @@ def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
         raise UserError(f"{root}: no wells are left; well_types of the screen spec leaves out all of them")
     entries = _numbered(_split(entries))
     check_filled(root, entries, spec.columns.label)
+    if spec.columns.numbered and spec.labels.kind == "class":
+        check_one_naming(root, entries)
     if spec.columns.label_order is None:
-        if spec.labels.kind == "class":
-            check_one_naming(root, entries)
         ranks = _natural_ranks(entries["sirna"].unique())
         entries = entries.assign(rank=entries["sirna"].map(ranks))
     return entries[ENTRIES]
+
+
+def with_experiments(root: Path, spec: ScreenSpec) -> ScreenSpec:
+    """Return a screen spec without columns.experiment if it is the default and no table has a column like it.
+
+    The tables of a data root that cannot be read are told of later.
+    """
+    columns = spec.columns
+    default = str(Columns.experiment)
+    if columns.experiment != default or columns.id is not None or not is_folder_name(spec.name):
+        return spec
+    headers = [header_of(root / table.file) for table in spec.tables]
+    names = {name for header in headers for name in header}
+    if not names or default in names or nearest(default, names):
+        return spec
+    return replace(spec, columns=replace(columns, experiment=None))
 
 
 def _flagged(root: Path, entries: pd.DataFrame, spec: ScreenSpec) -> np.ndarray:
@@ -98,7 +115,7 @@ def _read_table(path: Path, table: Table, spec: ScreenSpec) -> pd.DataFrame:
     columns = spec.columns
     rows = read_rows(path, _wanted(table, spec), None if columns.others == "ignore" else (), _may_be_empty(table, spec))
     positions = named_wells(path, rows, spec)
-    types, splits = _well_types(path, rows, table, spec), _splits(path, rows, table, spec)
+    types, splits = _well_types(path, rows, table, spec), _splits(path, rows, positions, table, spec)
     cell_types = _cell_types(path, rows, positions, spec)
     wells = positions.assign(well_type=types, split=splits, cell_type=cell_types, file=path.name, line=rows.index)
     wells["sirna"] = rows[columns.label] if table.labels else _UNKNOWN
@@ -116,7 +133,7 @@ def check_consistent(path: Path, rows: pd.DataFrame, wells: pd.DataFrame, spec: 
     by = {"id_code": wells["id_code"]} if columns.id is None else {}
     keyed = rows.assign(**by)
     label, order = columns.label, columns.label_order
-    if spec.cell_type.column:
+    if spec.cell_type.column and columns.experiment:
         check_agrees(path, keyed, spec.cell_type.column, by=columns.experiment)
     if order:
         check_agrees(path, keyed, label, by=order)
@@ -157,14 +174,16 @@ def _well_types(path: Path, rows: pd.DataFrame, table: Table, spec: ScreenSpec) 
     return rows[types.column].map(words)
 
 
-def _splits(path: Path, rows: pd.DataFrame, table: Table, spec: ScreenSpec) -> "pd.Series[str]":
+def _splits(
+    path: Path, rows: pd.DataFrame, positions: pd.DataFrame, table: Table, spec: ScreenSpec
+) -> "pd.Series[str]":
     """Return each row's split, "" where it depends on all rows."""
     split = spec.split
     if split.column is not None and table.split is None:
         check_choice(path, rows, split.column, (*split.train, *split.test))
         return rows[split.column].isin(split.test).map({True: "test", False: "train"})
     if split.test_experiments:
-        return rows[spec.columns.experiment].isin(split.test_experiments).map({True: "test", False: "train"})
+        return positions["experiment"].isin(split.test_experiments).map({True: "test", False: "train"})
     return pd.Series(table.split or _UNKNOWN, rows.index)
 
 
@@ -180,7 +199,7 @@ def _cell_types(path: Path, rows: pd.DataFrame, positions: pd.DataFrame, spec: S
     if spec.cell_type.column:
         check_folder_names(path, rows, spec.cell_type.column)  # part of the folder name of a model of one cell type
         return rows[spec.cell_type.column]
-    known = {name: spec.cell_type.name or cell_type_of(name) for name in positions["experiment"].unique()}
+    known = {name: spec.cell_type.of(name) for name in positions["experiment"].unique()}
     return positions["experiment"].map(known)
 
 

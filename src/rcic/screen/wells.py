@@ -23,7 +23,8 @@ def named_wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> pd.DataFram
     not a whole number although there is an id column, or an id that contradicts the other columns.
     """
     columns = spec.columns
-    check_folder_names(path, rows, columns.experiment)
+    if columns.experiment is not None:
+        check_folder_names(path, rows, columns.experiment)
     wells = _wells(path, rows, spec)
     barcode = pd.Series("1", rows.index)
     if columns.plate is not None:
@@ -32,7 +33,8 @@ def named_wells(path: Path, rows: pd.DataFrame, spec: ScreenSpec) -> pd.DataFram
             barcode = rows[columns.plate]
         else:
             barcode = whole_numbers(path, rows, columns.plate).astype(str)
-    positions = pd.DataFrame({"experiment": rows[columns.experiment], "barcode": barcode, "well": wells}).astype(object)
+    experiment = pd.Series(spec.name, rows.index) if columns.experiment is None else rows[columns.experiment]
+    positions = pd.DataFrame({"experiment": experiment, "barcode": barcode, "well": wells}).astype(object)
     codes = [id_code(*position) for position in positions.itertuples(index=False)]
     positions = positions.assign(id_code=codes)
     if columns.id is not None:

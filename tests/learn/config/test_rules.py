@@ -19,7 +19,7 @@ from tests.learn.tiny import tiny_config
         ("data__channels", [], "must be numbers from 1 on, each once, at least one"),
         ("data__channels", [1, 1], "each once"),
         ("data__channels", [1, 0], "data.channels is [1, 0], must be numbers from 1 on, each once"),
-        ("data__sites", [1, 1], "data.sites is [1, 1], must be numbers from 1 on, each once"),
+        ("data__sites", [1, 1], "data.sites is [1, 1], must be numbers from 0 on, each once"),
         ("data__fold", -1, "data.fold"),
         ("data__size", 8, "data.size"),
         ("data__workers", -1, "data.workers"),

@@ -17,7 +17,7 @@ from rcic.learn.train.run import train
 from rcic.pixels.audit.audit_screen import audit
 from rcic.pixels.audit.findings import read_audit
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table
+from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE, site_table
 from rcic.screen.table import read_screen
 from tests.learn.tiny import forget_accelerate, tiny_config
 from tests.records import content_of
@@ -78,7 +78,8 @@ def test_the_other_site_takes_a_bad_ones_place(damaged, wells, audited, capsys):
     found = audited("other-site")
     capsys.readouterr()
     rows = usable_sites(FileStore(damaged), wells, (1, 2), FIVE, False, found)
-    assert rows["site"].tolist() == [1, 2] * 3 and rows[SUBSTITUTE_SITE].tolist() == [0, 1, 0, 1, 0, 0]
+    assert rows["site"].tolist() == [1, 2] * 3
+    assert rows[SUBSTITUTE_SITE].tolist() == [ITS_OWN, 1, ITS_OWN, 1, ITS_OWN, ITS_OWN]
     assert capsys.readouterr().out.splitlines() == [
         "channels [1, 2, 3, 4, 5]: left out 2 of 8 sites with a bad image (1 wells have no site left)",
         "channels [1, 2, 3, 4, 5]: 2 of 8 sites use images of another site of their well",

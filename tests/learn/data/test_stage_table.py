@@ -6,8 +6,10 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.files.record import Record, write_result
-from rcic.learn.data.stage_table import stage_table
+from rcic.learn.data.stage_table import _check_apart, stage_table
+from rcic.learn.data.training_origin import check_unlearnt, learnt_among, learnt_wells
 from rcic.screen.folds import write_folds
+from rcic.screen.table import read_wells
 from tests.tables import write_wells
 
 
@@ -48,9 +50,67 @@ def test_control_needs_controls_and_a_second_experiment(screen, config):
     few = replace(screen, wells=screen.wells[screen.wells["well_type"] == "treatment"])
     with pytest.raises(UserError, match="no control wells"):
         stage_table(few, config(stage="control"))
+    single = screen.wells[screen.wells["well_type"] != "treatment"].drop_duplicates("label")
+    lone = single.assign(experiment="HUVEC-01", cell_type="HUVEC", plate=1)
+    with pytest.raises(UserError, match="no control has a second well, so none can be held out"):
+        stage_table(replace(screen, wells=lone), config(stage="control"))
+
+
+def test_control_holds_out_plates_where_no_cell_type_has_two_experiments(screen, config):
     one = replace(screen, wells=screen.wells[screen.wells["experiment"].isin(["HUVEC-01", "RPE-01"])])
-    with pytest.raises(UserError, match="no cell type has two experiments"):
-        stage_table(one, config(stage="control"))
+    table = stage_table(one, config(stage="control"))
+    plates = [set(zip(wells["experiment"], wells["plate"], strict=True)) for wells in (table.train, table.valid)]
+    assert not plates[0] & plates[1] and {name for name, _ in plates[1]} == {"HUVEC-01", "RPE-01"}
+    assert len(table.train) + len(table.valid) == len(one.select(kind="control"))
+
+
+def test_control_of_a_single_plate_holds_out_a_well_of_each(screen, config):
+    wells = screen.wells[(screen.wells["experiment"] == "HUVEC-01") & (screen.wells["plate"] == 1)]
+    repeated = [wells, wells.assign(id_code=wells["id_code"] + "x")]
+    table = stage_table(replace(screen, wells=pd.concat(repeated, ignore_index=True)), config(stage="control"))
+    assert not set(table.train["id_code"]) & set(table.valid["id_code"])
+    assert set(table.valid["label"]) == set(table.train["label"]) and table.valid["label"].is_unique
+
+
+@pytest.mark.parametrize("by", ["plate", "replicate", "row", "well"])
+def test_folds_of_smaller_units_share_no_well_and_no_unit(screen, config, tmp_path, by):
+    write_folds(screen, tmp_path, 2, 0, by)
+    table = stage_table(screen, config(data__folds_dir=str(tmp_path)))
+    assert set(table.train["experiment"]) & set(table.valid["experiment"])
+    assert not set(table.train["id_code"]) & set(table.valid["id_code"])
+    known = learnt_wells(table, screen.n_treatments, {})
+    assert set(known["learnt_wells"]) | set(known["learnt"]) and not learnt_among(known, table.valid)
+    assert learnt_among(known, table.train) and not set(known["learnt"]) & set(table.valid["experiment"])
+    other = stage_table(screen, config(data__folds_dir=str(tmp_path), data__fold=1))
+    with pytest.raises(UserError, match=r"its weights have learnt the treatments of .*, which is held out now"):
+        check_unlearnt(known, other, "best.pth")
+    check_unlearnt(known, table, "best.pth")
+
+
+def test_weights_of_whole_experiments_know_their_wells(screen, config, folds_dir, tmp_path):
+    whole = learnt_wells(stage_table(screen, config()), screen.n_treatments, {})
+    assert set(whole) == {"learnt"}  # as of earlier versions
+    write_folds(screen, tmp_path, 2, 0, "well")
+    divided = stage_table(screen, config(data__folds_dir=str(tmp_path)))
+    with pytest.raises(UserError, match="have learnt the treatments of"):
+        check_unlearnt(whole, divided, "best.pth")
+    after = learnt_wells(divided, screen.n_treatments, whole)
+    assert after["learnt"] == whole["learnt"] and len(after["learnt_wells"]) == len(divided.train)
+    with pytest.raises(UserError, match="have learnt the treatments of"):
+        check_unlearnt({"learnt_wells": after["learnt_wells"]}, stage_table(screen, config()), "best.pth")
+
+
+def test_a_well_on_both_sides_is_refused_by_any_unit(screen, config, tmp_path):
+    write_folds(screen, tmp_path, 2, 0, "well")
+    for name in ("train_0.csv", "valid_0.csv"):
+        (tmp_path / name).write_text((tmp_path / "valid_0.csv").read_text())
+    (tmp_path / "folds.json").unlink()
+    with pytest.raises(UserError, match=r"experiment .* is also in train_0.csv; the tables must not share experiments"):
+        stage_table(screen, config(data__folds_dir=str(tmp_path)))
+    table = read_wells(tmp_path / "valid_0.csv", screen)
+    for by, shared in (("plate", "plate"), ("well", "well"), ("row", "well"), ("replicate", "well")):
+        with pytest.raises(UserError, match=f"the tables must not share {shared}s"):
+            _check_apart(table, table.tail(3), by, [tmp_path / "train_0.csv", tmp_path / "valid_0.csv"])
 
 
 def test_full_is_the_fold_as_written(screen, config, folds_dir):

@@ -108,7 +108,9 @@ def carry_out(cells, tables, **words):
 
 
 def test_every_stage_model_fold_and_channel_set_once(configs, screen, tmp_path):
-    cells = cells_of(GridOptions(configs, ("tiny", "resnet18")), screen, tmp_path)
+    there = cells_of(GridOptions(configs, ("tiny",)), screen, tmp_path)
+    assert {cell.config.data.fold for cell in there[6:]} == {0, 1}  # the folds whose tables there are
+    cells = cells_of(GridOptions(configs, ("tiny", "resnet18"), (0, 1, 2, 3, 4)), screen, tmp_path)
     assert Counter(cell.config.stage for cell in cells) == {"control": 12, "full": 60, "pseudo": 60}
     assert len({cell.folder for cell in cells}) == 132
     sets = channel_sets(screen.spec)

@@ -22,7 +22,7 @@ from rcic.pixels.audit.findings import (
 from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.sites import SUBSTITUTE_SITE, Site, site_table, sites_of, stack_rows
+from rcic.pixels.images.sites import ITS_OWN, STACKED, SUBSTITUTE_SITE, Site, site_table, sites_of, stack_rows
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_tables
 
@@ -61,7 +61,7 @@ def test_nothing_bad_changes_nothing(wells):
     other = audit_of(on_bad="other-site").usable_rows(rows, CHANNELS)
     assert (
         other.drop(columns=SUBSTITUTE_SITE).equals(rows)
-        and not other[SUBSTITUTE_SITE].any()
+        and set(other[SUBSTITUTE_SITE]) == {ITS_OWN}
         and sites_of(other) == sites_of(rows)
     )
 
@@ -70,10 +70,10 @@ def test_the_other_site_stands_in_where_it_is_sound(wells):
     rows = site_table(wells)
     left = audit_of(*BAD, on_bad="other-site").usable_rows(rows, CHANNELS)
     assert set(kept(rows)) - set(kept(left)) == {("RPE-02_1_B02", 1), ("RPE-02_1_B02", 2)}
-    assert left[SUBSTITUTE_SITE].tolist() == [0, 1] + [0] * 8 and left[SUBSTITUTE_SITE].dtype == np.int64
+    assert left[SUBSTITUTE_SITE].tolist() == [ITS_OWN, 1] + [ITS_OWN] * 8 and left[SUBSTITUTE_SITE].dtype == np.int64
     assert sites_of(left)[1] == Site("train", "HUVEC-01", 1, "B02", 1)
     only = audit_of(*BAD, on_bad="other-site").usable_rows(site_table(wells, (2,)), CHANNELS)
-    assert only[SUBSTITUTE_SITE].tolist() == [1, 0, 0, 0, 0] and set(only["site"]) == {2}
+    assert only[SUBSTITUTE_SITE].tolist() == [1, *[ITS_OWN] * 4] and set(only["site"]) == {2}
 
 
 def test_the_dataset_reads_the_other_site(write_root, wells):
@@ -90,12 +90,12 @@ def test_stacked_sites_are_one_site_twice(write_root, wells):
     store = FileStore(write_root())
     rows = audit_of(*BAD, on_bad="other-site").usable_rows(site_table(wells), CHANNELS)
     stacked, lacking = stack_rows(rows, (1, 2))
-    assert stacked[SUBSTITUTE_SITE].tolist() == [1, 0, 0, 0, 0] and lacking.empty
+    assert stacked[SUBSTITUTE_SITE].tolist() == [1, *[ITS_OWN] * 4] and lacking.empty
     dataset = SiteDataset(stacked, store, CHANNELS, stacked=(1, 2))
     both = dataset.image(0).reshape(2, 3, SIZE, SIZE)
     assert np.array_equal(both[0], both[1]) and np.array_equal(both[1, 2], pixels("HUVEC-01", "B02", 1, 3))
     whole = dataset.image(1).reshape(2, 3, SIZE, SIZE)
-    assert np.array_equal(whole[1, 0], pixels("HUVEC-01", "C03", 2, 1)) and dataset[0]["site"] == 0
+    assert np.array_equal(whole[1, 0], pixels("HUVEC-01", "C03", 2, 1)) and dataset[0]["site"] == STACKED
 
 
 def test_the_digest_is_of_the_bad_sites_that_are_read():

@@ -8,7 +8,7 @@ from rcic.pixels.batches.augment import build_sample_transform
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.complete import check_complete
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.sites import site_table
+from rcic.pixels.images.sites import STACKED, site_table
 from rcic.screen.plate import CHANNELS
 from rcic.screen.table import read_screen
 from tests.pixels.conftest import SIZE, pixels, write_png
@@ -129,7 +129,7 @@ def test_a_stacked_sample_is_a_well(write_root, wells, loaded):
     sample = dataset[3]
     expected = [pixels("RPE-02", "C03", site, channel) for site in (2, 1) for channel in (5, 2)]
     assert np.array_equal(sample["image"].numpy(), expected)
-    assert (sample["site"], sample["id_code"], sample["target"]) == (0, "RPE-02_1_C03", 1)
+    assert (sample["site"], sample["id_code"], sample["target"]) == (STACKED, "RPE-02_1_C03", 1)
     other = SiteDataset(wells.assign(site=2), store, (5, 2), stacked=(2, 1))[3]
     assert torch.equal(other.pop("image"), sample.pop("image"))
     assert other == sample

@@ -12,7 +12,7 @@ from rcic.pixels.batches.loader import AHEAD, BatchLoader, view_on
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.prefetch import ahead
-from rcic.pixels.images.sites import site_table, stack_rows
+from rcic.pixels.images.sites import STACKED, site_table, stack_rows
 from rcic.screen.plate import CHANNELS
 from tests.pixels.conftest import SIZE, open_root
 
@@ -165,4 +165,4 @@ def test_stacked_rows_fit_the_dataset(write_root, wells):
     dataset = SiteDataset(complete, FileStore(write_root()), CHANNELS, stacked=(1, 2))
     batch = next(iter(BatchLoader(dataset, in_rows(6, 6))))
     assert batch["image"].shape == (6, 12, SIZE, SIZE)
-    assert batch["site"] == [0] * 6
+    assert batch["site"] == [STACKED] * 6

@@ -2,7 +2,16 @@ import pandas as pd
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.images.sites import Site, check_channels, site_table, sites_of, stack_rows
+from rcic.pixels.images.sites import (
+    ITS_OWN,
+    STACKED,
+    SUBSTITUTE_SITE,
+    Site,
+    check_channels,
+    site_table,
+    sites_of,
+    stack_rows,
+)
 from rcic.screen.spec_files import shipped_spec
 
 
@@ -26,7 +35,7 @@ def test_wells_with_all_sites_are_stacked(wells):
     rows = site_table(wells)
     complete, lacking = stack_rows(rows, (1, 2))
     assert complete.drop(columns="site").equals(wells)
-    assert complete["site"].tolist() == [0] * len(wells)
+    assert complete["site"].tolist() == [STACKED] * len(wells)
     assert lacking.empty
     assert list(lacking) == list(rows)
     assert len(stack_rows(rows[rows["site"] == 2], (2,))[0]) == len(wells)
@@ -45,3 +54,12 @@ def test_wells_that_lack_a_site_are_told(wells):
     assert complete.index.equals(pd.RangeIndex(len(complete)))
     with pytest.raises(UserError, match=r"none of 6 wells has all of the sites \[1, 2\], so none can be stacked"):
         stack_rows(rows[rows["site"] == 1], (1, 2))
+
+
+def test_site_zero_is_a_site_and_no_mark(wells):
+    rows = site_table(wells, (0, 1))
+    stacked, lacking = stack_rows(rows, (0, 1))
+    assert lacking.empty and set(stacked["site"]) == {STACKED}
+    replaced = rows.assign(**{SUBSTITUTE_SITE: [0 if site == 1 else ITS_OWN for site in rows["site"]]})
+    assert {site.site for site in sites_of(replaced)} == {0}
+    assert set(stack_rows(replaced, (0, 1))[0][SUBSTITUTE_SITE]) == {0}

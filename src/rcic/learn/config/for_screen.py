@@ -7,12 +7,15 @@ from rcic.errors import UserError
 from rcic.learn.config.settings import Config
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
+from rcic.screen.work_dir import AUDIT_DIR, FOLDS_DIR, PSEUDO_DIR, place_in
 
 _FEW = 3  # a grid leaves out no channel of so few
 
 
 def for_screen(config: Config, screen: Screen) -> Config:
-    """Return the config with the screen's sites if it names none, and without a start from a stage I that cannot exist.
+    """Return the config with the screen's sites and folders, and without a start from a stage I that cannot exist.
+
+    Sites and folders that the config names are kept.
 
     A screen without control wells has no stage I, so a training that would start from it starts without it. Raises
     UserError, beginning with the key, for a channel or a site that the screen does not have.
@@ -23,7 +26,14 @@ def for_screen(config: Config, screen: Screen) -> Config:
     sites = data.sites or spec.sites
     if data.stack_sites and len(sites) < 2:
         raise UserError(f"data.stack_sites is true, but the wells of {spec.name} have one site")
-    config = replace(config, data=replace(data, sites=sites))
+    data = replace(
+        data,
+        sites=sites,
+        folds_dir=str(place_in(screen, data.folds_dir, FOLDS_DIR)),
+        pseudo_dir=str(place_in(screen, data.pseudo_dir, PSEUDO_DIR)),
+        audit_dir=str(place_in(screen, data.audit_dir, AUDIT_DIR)),
+    )
+    config = replace(config, data=data)
     if config.init.stage == "control" and config.init.checkpoint is None and not has_controls(screen):
         config = replace(config, init=replace(config.init, stage="none"))
     return config

@@ -104,7 +104,7 @@ def _data(data: "Data") -> list[ConfigRule]:
             "must be numbers from 1 on, each once, at least one",
             bool(data.channels) and _are_numbers(data.channels),
         ),
-        ("data.sites", "must be numbers from 1 on, each once", _are_numbers(data.sites)),
+        ("data.sites", "must be numbers from 0 on, each once", _are_numbers(data.sites, first=0)),
         ("data.stack_sites", "true needs at least two data.sites", not data.stack_sites or len(data.sites) != 1),
         ("data.fold", "must be at least 0", data.fold >= 0),
         ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
@@ -216,5 +216,5 @@ def _is_name(name: str) -> bool:
     return is_folder_name(name) and not set("@+") & set(name)
 
 
-def _are_numbers(chosen: tuple[int, ...], least: int = 0) -> bool:
-    return least <= len(chosen) == len(set(chosen)) and min(chosen, default=1) >= 1
+def _are_numbers(chosen: tuple[int, ...], first: int = 1) -> bool:
+    return len(chosen) == len(set(chosen)) and min(chosen, default=first) >= first

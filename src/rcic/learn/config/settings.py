@@ -97,13 +97,14 @@ class Data:
         cell_types: train on these cell types only, in a run folder such as MODEL@HUVEC; [] uses all.
         size: the side in pixels that images are resized to; null keeps the stored size.
         norm: the pixels over which each channel is normalised to mean 0 and variance 1.
-        folds_dir: the folder of the tables written by data folds.
-        pseudo_dir: the folder of the tables written by pseudo-label.
+        folds_dir: the folder of the tables written by data folds; auto is the screen's work folder.
+        pseudo_dir: the folder of the tables written by pseudo-label; auto is pseudo in the screen's work folder.
         drop_incomplete: leave out sites that lack an image instead of stopping.
         cache: keep decoded sites in memory.
         workers: the number of threads that read ahead; 0 reads on demand.
         audit: train only on images that data audit has checked, or on any.
-        audit_dir: the folder written by data audit; its decisions replace drop_incomplete.
+        audit_dir: the folder written by data audit; its decisions replace drop_incomplete. auto is audit in
+            the screen's work folder.
     """
 
     channels: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -114,10 +115,10 @@ class Data:
     cell_types: tuple[str, ...] = ()
     size: int | None = None
     norm: Literal["image", "plate", "experiment", "cell_type", "global"] = "image"
-    folds_dir: str = "csv"
-    pseudo_dir: str = "csv/pseudo"
+    folds_dir: str = "auto"
+    pseudo_dir: str = "auto"
     audit: Literal["required", "off"] = "required"
-    audit_dir: str = "csv/audit"
+    audit_dir: str = "auto"
     drop_incomplete: bool = False
     cache: bool = False
     workers: int = 4

@@ -7,6 +7,7 @@ from rcic.learn.config.settings import Config
 from rcic.learn.runs.ranks import log_main
 from rcic.pixels.audit.findings import Audit, Unaudited, read_audit
 from rcic.screen.table import Screen
+from rcic.screen.work_dir import AUDIT_DIR, place_in
 
 
 def audit_of_training(config: Config, screen: Screen) -> Audit | None:
@@ -18,7 +19,7 @@ def audit_of_training(config: Config, screen: Screen) -> Audit | None:
     if config.data.audit == "off":
         return None
     try:
-        audit = read_audit(config.data.audit_dir, screen)
+        audit = read_audit(place_in(screen, config.data.audit_dir, AUDIT_DIR), screen)
     except Unaudited as error:
         raise UserError(f"{error} (or skip the check with --set data.audit=off)") from None
     if config.data.size is None and (different := audit.other_size(screen.wells)):
@@ -34,7 +35,7 @@ def audit_of_prediction(audit_dir: str | Path | None, screen: Screen) -> Audit |
     if audit_dir is None:
         return None
     try:
-        return read_audit(audit_dir, screen)
+        return read_audit(place_in(screen, audit_dir, AUDIT_DIR), screen)
     except Unaudited as error:
         log_main(f"warning: {error} (continuing without an audit)")
         return None

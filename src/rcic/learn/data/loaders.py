@@ -17,7 +17,7 @@ from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches, WholeGroups
 from rcic.pixels.images.complete import check_complete, complete_sites, drop_incomplete
-from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table, stack_rows
+from rcic.pixels.images.sites import ITS_OWN, STACKED, SUBSTITUTE_SITE, site_table, stack_rows
 from rcic.pixels.images.store import Store
 from rcic.schema.convert import to_plain
 from rcic.screen.table import Screen
@@ -58,7 +58,7 @@ def _audited_sites(store: Store, rows: pd.DataFrame, channels: Sequence[int], au
     kept = audit.usable_rows(rows, channels)
     if kept.empty:
         raise UserError(f"{store.root}: none of {len(rows):,} sites has sound images of channels {list(channels)}")
-    n_taken = int((kept[SUBSTITUTE_SITE] > 0).sum()) if SUBSTITUTE_SITE in kept else 0
+    n_taken = int((kept[SUBSTITUTE_SITE] != ITS_OWN).sum()) if SUBSTITUTE_SITE in kept else 0
     if n_left_out := len(rows) - len(kept):
         lost = rows["id_code"].nunique() - kept["id_code"].nunique()
         note = f"left out {n_left_out} of {len(rows)} sites with a bad image ({lost} wells have no site left)"
@@ -95,10 +95,10 @@ def add_plate_context(
     channels = config.data.channels
     context = context[complete_sites(store, context, channels) if audit is None else audit.sound(context, channels)]
     if SUBSTITUTE_SITE in rows:
-        context = context.assign(**{SUBSTITUTE_SITE: 0})
+        context = context.assign(**{SUBSTITUTE_SITE: ITS_OWN})
     if config.data.stack_sites:
         n_sites = context.groupby("id_code")["site"].transform("size")
-        context = context[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=0)
+        context = context[n_sites == len(config.data.sites)].drop_duplicates("id_code").assign(site=STACKED)
     if lost := len(wells) - context["id_code"].nunique():
         lack = "an image" if audit is None else "a sound image"
         log_main(f"{unit} statistics leave out {lost} of {len(wells)} further wells, which lack {lack}")

@@ -13,8 +13,10 @@ from rcic.errors import UserError, nearest, program
 from rcic.files.record import check_files, read_record
 from rcic.files.regular import is_there
 from rcic.learn.config.settings import Config
-from rcic.screen.folds import check_folds
-from rcic.screen.table import Screen, read_wells
+from rcic.screen.fold_units import WITHIN_PLATES, FoldUnit, units_of
+from rcic.screen.folds import check_folds, read_unit
+from rcic.screen.table import Screen, read_wells, with_numbers
+from rcic.screen.work_dir import FOLDS_DIR, PSEUDO_DIR, place_in
 
 PSEUDO_TABLE, PSEUDO_RECORD = "pseudo.csv", "pseudo.json"
 
@@ -45,7 +47,7 @@ class StageTable:
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256(repr(self.classes).encode())
+        digest = hashlib.sha256(repr(with_numbers(self.classes)).encode())
         for wells in (self.train, self.valid):
             pairs = zip(wells["id_code"], wells["label"], strict=True)
             digest.update("\n".join(f"{code} {label}" for code, label in pairs).encode() + b"\0")
@@ -53,7 +55,7 @@ class StageTable:
 
 
 def stage_table(screen: Screen, config: Config) -> StageTable:
-    """Return the tables of ``config.stage``; they share no well, and treatments of no experiment.
+    """Return the tables of ``config.stage``; they share no well, and no unit that its folds hold out as a whole.
 
     With ``data.controls`` classes the controls of held-out experiments are training wells, their treatments never are.
     Raises UserError for a fold or pseudo table that is missing or broken, or that leaks validation wells.
@@ -61,16 +63,19 @@ def stage_table(screen: Screen, config: Config) -> StageTable:
     if config.stage == "control":
         table = _control(screen, config.train.seed)
     else:
-        table = _full(screen, Path(config.data.folds_dir), config.data.fold)
+        table = _full(screen, place_in(screen, config.data.folds_dir, FOLDS_DIR), config.data.fold)
     if config.stage == "pseudo":
-        table = _with_pseudo(screen, table, Path(config.data.pseudo_dir))
+        table = _with_pseudo(screen, table, place_in(screen, config.data.pseudo_dir, PSEUDO_DIR))
     if config.stage != "control" and config.data.controls == "classes":
         table = _with_controls(screen, table)
     return _of_cell_types(screen, table, config) if config.data.cell_types else table
 
 
 def _control(screen: Screen, seed: int) -> StageTable:
-    """All control wells of train and test; one experiment of each cell type with two or more is held out."""
+    """All control wells of train and test; one experiment of each cell type with two or more is held out.
+
+    Without such a cell type one plate of each experiment with two or more is, else a well of each control.
+    """
     wells = screen.select(kind="control")
     if wells.empty:
         raise UserError(f"{screen.root}: no control wells, so stage I (control) has no training wells")
@@ -78,12 +83,26 @@ def _control(screen: Screen, seed: int) -> StageTable:
     chooser = np.random.default_rng(seed)
     names = [sorted(group.unique()) for _, group in wells.groupby("cell_type")["experiment"]]
     held_out = [str(chooser.choice(experiments)) for experiments in names if len(experiments) > 1]
-    if not held_out:
-        raise UserError(f"{screen.root}: no cell type has two experiments, so none can be held out to validate stage I")
-    is_valid = wells["experiment"].isin(held_out)
+    is_valid = wells["experiment"].isin(held_out) if held_out else _smaller_part(wells, chooser)
+    if not is_valid.any():
+        raise UserError(f"{screen.root}: no control has a second well, so none can be held out to validate stage I")
     train, valid = (wells[chosen].reset_index(drop=True) for chosen in (~is_valid, is_valid))
     classes = screen.classes[screen.n_treatments :]
     return StageTable(train, valid, classes, len(classes))
+
+
+def _smaller_part(wells: pd.DataFrame, chooser: np.random.Generator) -> pd.Series:
+    """Return the mask (N,) bool of the control wells to hold out where no cell type has two experiments."""
+    plates = [sorted(numbers.unique()) for _, numbers in wells.groupby("experiment")["plate"]]
+    chosen = [
+        (name, chooser.choice(numbers))
+        for name, numbers in zip(sorted(wells["experiment"].unique()), plates, strict=True)
+        if len(numbers) > 1
+    ]
+    if chosen:
+        return pd.MultiIndex.from_frame(wells[["experiment", "plate"]]).isin(chosen)
+    codes = [sorted(group) for _, group in wells.groupby("label")["id_code"]]
+    return wells["id_code"].isin([str(chooser.choice(group)) for group in codes if len(group) > 1])
 
 
 def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
@@ -97,11 +116,15 @@ def _full(screen: Screen, folds_dir: Path, fold: int) -> StageTable:
         )
     check_folds(folds_dir, [path.name for path in paths], screen)
     train, valid = (_read_treatments(path, screen, "train") for path in paths)
-    if shared := sorted(set(train["experiment"]) & set(valid["experiment"])):
-        raise UserError(
-            f"{paths[1]}: experiment {shared[0]} is also in {paths[0].name}; the tables must not share experiments"
-        )
+    _check_apart(train, valid, read_unit(folds_dir), paths)
     return StageTable(train, valid, screen.classes[: screen.n_treatments], screen.n_treatments)
+
+
+def _check_apart(train: pd.DataFrame, valid: pd.DataFrame, by: FoldUnit, paths: list[Path]) -> None:
+    """Raise UserError if the tables of a fold share a well, or a unit that the folds hold out as a whole."""
+    unit = "well" if by in WITHIN_PLATES else by
+    if shared := sorted(set(units_of(train, unit)) & set(units_of(valid, unit))):
+        raise UserError(f"{paths[1]}: {unit} {shared[0]} is also in {paths[0].name}; the tables must not share {unit}s")
 
 
 def _with_pseudo(screen: Screen, full: StageTable, pseudo_dir: Path) -> StageTable:

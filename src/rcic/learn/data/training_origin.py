@@ -38,21 +38,31 @@ def training_origin(
     return Origin(values, lambda: {"screen": screen.fingerprint(), "tables": tables, "audit": bad})
 
 
-def learnt_experiments(table: StageTable, n_treatments: int, before: Mapping[str, Any]) -> list[str]:
-    """Return the experiments whose treatments the weights know after this training, those of its start included.
+def learnt_wells(table: StageTable, n_treatments: int, before: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the treatments that the weights know after this training, those of its start included.
 
-    ``before`` is the description (meta) of the initial checkpoint. Pseudo-labels are no knowledge of the truth.
+    ``learnt`` are experiments of which nothing is held out, ``learnt_wells`` the id_codes of others' training wells,
+    absent if there are none. ``before`` is the description (meta) of the initial checkpoint. Pseudo-labels are no
+    knowledge of the truth.
     """
     wells = table.train
     known = (wells["split"] == "train") & (wells["well_type"] == "treatment") & (wells["label"] < n_treatments)
-    return sorted({*wells["experiment"][known], *before.get("learnt", ())})
+    held_out = table.valid["experiment"][table.valid["well_type"] == "treatment"]
+    divided = known & wells["experiment"].isin(held_out)
+    single = sorted({*wells["id_code"][divided], *before.get("learnt_wells", ())})
+    whole = sorted({*wells["experiment"][known & ~divided], *before.get("learnt", ())})
+    return {"learnt": whole, **({"learnt_wells": single} if single else {})}
+
+
+def learnt_among(meta: Mapping[str, Any], wells: pd.DataFrame) -> list[str]:
+    """Return the experiments, else the wells, among ``wells`` whose treatments the weights of a checkpoint know."""
+    whole = set(meta.get("learnt", ())) & set(wells["experiment"])
+    return sorted(whole or set(meta.get("learnt_wells", ())) & set(wells["id_code"]))
 
 
 def check_unlearnt(before: Mapping[str, Any], table: StageTable, source: str) -> None:
-    """Raise UserError if initial weights know the treatments of an experiment that this training holds out."""
-    known = set(before.get("learnt", ()))
-    held_out = table.valid["experiment"][table.valid["well_type"] == "treatment"]
-    if leaked := sorted(known & set(held_out)):
+    """Raise UserError if initial weights know the treatments of a well that this training holds out."""
+    if leaked := learnt_among(before, table.valid[table.valid["well_type"] == "treatment"]):
         raise UserError(
             f"{source}: its weights have learnt the treatments of {leaked[0]}, which is held out now, so the "
             "validation would be too good; start from weights of the same fold"
@@ -81,7 +91,7 @@ def check_stains(meta: Mapping[str, Any], screen: Screen, source: str) -> None:
 def check_sites_are_there(sites: Sequence[int], screen: Screen, source: str) -> None:
     """Raise UserError if a network reads ``sites`` of a well that the screen does not have, or not any more."""
     if lacking := sorted(set(sites) - set(screen.spec.sites)):
-        known = ", ".join(map(str, screen.spec.sites))
+        known = ", ".join(map(screen.spec.site_name, screen.spec.sites))
         raise UserError(
             f"{source}: trained on sites {list(sites)} of a well, but {screen.spec.name} has no site {lacking[0]} "
             f"(only {known}); train it again"

@@ -23,7 +23,11 @@ from rcic.learn.runs.ranks import log_main
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.pixels.images.pixel_state import PlatePixels
+from rcic.screen.folds import folds_in
 from rcic.screen.table import Screen
+from rcic.screen.work_dir import FOLDS_DIR, place_in
+
+_USUAL_FOLDS = (0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def _cells(path: str, options: GridOptions, screen: Screen, log_root: Path) -> l
     if given.stage == "control" and not has_controls(screen):
         log_main(f"{path}: {screen.spec.name} has no control wells, so stage I is skipped; stage II starts without it")
         return []
-    folds = (given.data.fold,) if given.stage == "control" else options.folds
+    folds = options.folds or folds_in(place_in(screen, given.data.folds_dir, FOLDS_DIR)) or _USUAL_FOLDS
+    folds = (given.data.fold,) if given.stage == "control" else folds
     models = options.model or (given.model.name,)
     cells = []
     for model, fold, channels in itertools.product(models, folds, options.parsed_sets or channel_sets(screen.spec)):

@@ -13,14 +13,14 @@ class GridOptions:
     Attributes:
         config: YAML files or names of shipped configs, separated by commas, e.g. control,full,pseudo.
         model: architectures, separated by commas; that of each config if not given.
-        folds: the folds, separated by commas.
+        folds: the folds, separated by commas; those of the tables of folds if not given.
         channel_sets: channel sets, separated by spaces, e.g. "[1,2,3,4,5] [1,2,3,4,6]"; default: each leaves one out.
         set: further config values, e.g. train.batch_size=8,optim.weight_decay=1e-4.
     """
 
     config: tuple[str, ...]
     model: tuple[str, ...] = ()
-    folds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    folds: tuple[int, ...] = ()
     channel_sets: str = ""
     set: str = ""
 

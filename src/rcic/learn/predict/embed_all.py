@@ -9,7 +9,7 @@ from rcic.files.names import embedding_files
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.learn.data.audit_policy import audit_of_prediction
 from rcic.learn.predict.device import pick_device
-from rcic.learn.predict.jobs import ImageSource, finished_members, members_of_shard, write_embeddings
+from rcic.learn.predict.jobs import ImageSource, finished_members, members_of_shard, present_splits, write_embeddings
 from rcic.learn.predict.passes import EMBEDDED
 from rcic.learn.predict.predict_all import run_missing
 from rcic.learn.predict.prediction_options import PredictionOptions
@@ -42,7 +42,7 @@ def embed_all(
     with held(out):
         jobs()
         images = ImageSource(audit, pixel_states(screen, audit))
-        for split in [name for name in splits if name != "controls" or len(screen.select(kind="control"))]:
+        for split in present_splits(screen, splits):
             files = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
             for job, outputs, rows in run_missing(screen, files, split, options, images, EMBEDDED):
                 write_embeddings(job, outputs, rows)

@@ -19,7 +19,7 @@ from rcic.files.sealed_json import Unsound
 from rcic.files.well_rows import write_well_rows
 from rcic.launch.shards import Shard
 from rcic.learn.config.settings import Config
-from rcic.learn.data.training_origin import check_sites_are_there, check_stains
+from rcic.learn.data.training_origin import check_sites_are_there, check_stains, learnt_among
 from rcic.learn.predict.infer import Outputs
 from rcic.learn.predict.site_mean import average_sites, mean_of_sites, stack_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
@@ -30,6 +30,7 @@ from rcic.pixels.audit.findings import Audit
 from rcic.pixels.audit.pixel_states import of_plates
 from rcic.pixels.images.pixel_state import PlatePixels, origin_difference
 from rcic.schema.convert import from_plain
+from rcic.screen.fold_units import held_out_unit
 from rcic.screen.table import Screen, read_wells
 
 
@@ -98,6 +99,18 @@ def _order(member: Member) -> tuple[str, tuple[int, ...], int]:
     return member.model, member.channels, -1 if member.fold is None else member.fold
 
 
+def present_splits(screen: Screen, splits: Sequence[str]) -> list[str]:
+    """Return the splits that the screen has wells of, and log that it has no test wells. UserError if none is left."""
+    left = [split for split in splits if split != "controls" or len(screen.select(kind="control"))]
+    if "test" not in left or len(screen.select("test", "treatment")):
+        return left
+    left.remove("test")
+    if not left:
+        raise UserError(f"{screen.root}: the screen has no test wells; use --splits=valid for the held-out wells")
+    log_main(f"{screen.root}: the screen has no test wells; the others are {' and '.join(left)}")
+    return left
+
+
 def members_of_shard(members: Sequence[Member], shard: Shard | None) -> list[Member]:
     """Return the members of a shard (None: all), fold by fold, since those of a fold read the same held-out wells."""
     ordered = sorted(members, key=lambda member: (member.model, member.fold or 0, member.channels))
@@ -131,7 +144,7 @@ def plan_job(
     check_classes(checkpoint, screen.classes[:n_classes], f"the screen {screen.root}")
     check_stains(checkpoint.meta, screen, str(checkpoint.path))
     check_sites_are_there(config.data.sites, screen, str(checkpoint.path))
-    wells = _wells(screen, folder, split)
+    wells = _wells(screen, folder, split, checkpoint)
     if config.data.cell_types:
         wells = wells[wells["cell_type"].isin(config.data.cell_types)].reset_index(drop=True)
     if split in ("valid", "test"):
@@ -147,12 +160,17 @@ def plan_job(
         "pixels": of_plates(images.states, screen, wells),
     }
     views = list(tta or config.predict.tta)
-    made_with = {"sites": list(config.data.sites), "tta": views, "drop_incomplete": drop_incomplete}
+    made_with = {
+        "sites": screen.spec.names_of_sites(config.data.sites),
+        "tta": views,
+        "drop_incomplete": drop_incomplete,
+    }
     network = network_id(checksum, made_with["sites"], views)
     facts = {
         "network": network,
         "epoch": checkpoint.meta["epoch"],
         "run_folder": str(folder),
+        **_held_out_facts(screen, wells, split, checkpoint),
         **screen.source_facts,
     }
     kind = "prediction" if "logits" in files else "embedding"
@@ -190,16 +208,26 @@ def write_embeddings(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame) -
 
 
 def _check_unseen(checkpoint: Checkpoint, wells: pd.DataFrame) -> None:
-    """Raise UserError if a network has learnt the labels of an experiment that it is to predict."""
-    if seen := sorted(set(checkpoint.meta.get("learnt", ())) & set(wells["experiment"])):
+    """Raise UserError if a network has learnt the labels of wells that it is to predict."""
+    if seen := learnt_among(checkpoint.meta, wells):
         raise UserError(
             f"{checkpoint.path}: has learnt the labels of {seen[0]}, which is among the wells to predict, so its "
             "answers there would look too good; train it again with the present tables"
         )
 
 
-def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
-    """Return the treatment wells of a split (test, held out, the other train wells), or the controls of all plates."""
+def _held_out_facts(screen: Screen, wells: pd.DataFrame, split: str, checkpoint: Checkpoint) -> dict[str, str]:
+    """Return what held-out wells are whole ones of (`rcic.screen.fold_units`), nothing for whole experiments."""
+    learnt = screen.wells["id_code"].isin(checkpoint.meta.get("learnt_wells", ()))
+    unit = held_out_unit(wells, screen.wells[learnt]) if split == "valid" else "experiment"
+    return {} if unit == "experiment" else {"held_out": unit}
+
+
+def _wells(screen: Screen, folder: Path, split: str, checkpoint: Checkpoint) -> pd.DataFrame:
+    """Return the treatment wells of a split (test, held out, the other train wells), or the controls of all plates.
+
+    Of experiments with held-out wells the others are those that the network has learnt.
+    """
     if split == "controls":
         return screen.select(kind="control")
     if split == "test":
@@ -208,7 +236,9 @@ def _wells(screen: Screen, folder: Path, split: str) -> pd.DataFrame:
     if split == "valid":
         return held_out
     wells = screen.select("train", "treatment")
-    return wells[~wells["experiment"].isin(held_out["experiment"])].reset_index(drop=True)
+    learnt = wells["id_code"].isin(checkpoint.meta.get("learnt_wells", ()))
+    is_other = ~wells["experiment"].isin(held_out["experiment"]) | learnt
+    return wells[is_other & ~wells["id_code"].isin(held_out["id_code"])].reset_index(drop=True)
 
 
 def _held_out(folder: Path, screen: Screen) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from rcic.learn.predict.jobs import (
     is_predicted,
     members_of_shard,
     plan_job,
+    present_splits,
     write_predictions,
 )
 from rcic.learn.predict.passes import EMBEDDED, PREDICTED, outputs_of
@@ -57,7 +58,7 @@ def predict_all(
     with held(out):
         jobs()
         images = ImageSource(audit, pixel_states(screen, audit))
-        for split in splits:
+        for split in present_splits(screen, splits):
             files = {root / member.folder: prediction_files(out / member.folder, split) for member in members}
             for job, outputs, rows in run_missing(screen, files, split, options, images):
                 write_predictions(job, outputs, rows, screen.n_treatments)

@@ -23,6 +23,7 @@ class PredictionOptions:
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90, instead of those of each training's config.
         audit_dir: the folder of the audit, whose bad images are not read; without an audit a warning is logged.
+            auto is audit in the screen's work folder.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -31,7 +32,7 @@ class PredictionOptions:
     at_once: int | None = None
     drop_incomplete: bool = False
     tta: tuple[str, ...] = ()
-    audit_dir: str | None = "csv/audit"
+    audit_dir: str | None = "auto"
 
     def __post_init__(self) -> None:
         for flag, number, least in (("batch_size", self.batch_size, 1), ("workers", self.workers, 0)):

@@ -124,8 +124,9 @@ def check_classes(checkpoint: Checkpoint, classes: tuple[str | int, ...], owner:
     trained = tuple(checkpoint.meta["classes"])
     if len(trained) != len(classes):
         raise UserError(f"{checkpoint.path}: trained on {len(trained)} classes, but {owner} has {len(classes)}")
-    if trained != classes:
-        first = next(index for index, pair in enumerate(zip(trained, classes, strict=True)) if pair[0] != pair[1])
+    differing = [str(was) != str(name) for was, name in zip(trained, classes, strict=True)]  # as text: 7 is "7"
+    if any(differing):
+        first = differing.index(True)
         raise UserError(
             f"{checkpoint.path}: trained on other classes than those of {owner}: class {first} is {trained[first]!r}, "
             f"not {classes[first]!r}"

@@ -15,7 +15,7 @@ from rcic.learn.data.loaders import add_plate_context, stacked, train_loader, us
 from rcic.learn.data.metadata import known_values, metadata_of
 from rcic.learn.data.pixel_norm import PixelNorm, learn_pixel_norm
 from rcic.learn.data.stage_table import StageTable
-from rcic.learn.data.training_origin import check_stains, check_unlearnt, learnt_experiments
+from rcic.learn.data.training_origin import check_stains, check_unlearnt, learnt_wells
 from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.predict.device import pick_device
 from rcic.learn.runs.checkpoint import Checkpoint
@@ -71,7 +71,7 @@ def build_training(
     runner = WellRunner(config, model, loaders, sites, pixels)
     runner.resume_from = begun
     meta = _meta(config, table, screen, origin or Origin({})) | {
-        "learnt": learnt_experiments(table, screen.n_treatments, before),
+        **learnt_wells(table, screen.n_treatments, before),
         "metadata": known,
         "pixels": dataclasses.asdict(pixels),
     }

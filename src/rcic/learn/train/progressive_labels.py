@@ -108,7 +108,8 @@ class ProgressiveLabels(dl.Callback):
         audit = choose(log_softmax(means), wells, self.groups, share, settings.min_margin, held_out)
         if runner.engine.is_main_process:
             with whole(self.folder / PSEUDO / f"epoch_{runner.epoch_step:03d}.csv") as temporary:
-                named = audit.assign(sirna=self.screen.decode(audit["label"])).drop(columns="label")
+                names = {self.screen.spec.label_column: self.screen.decode(audit["label"])}
+                named = audit.drop(columns="label").assign(**names)
                 named.to_csv(temporary, index=False, float_format="%.6g")
         return audit
 

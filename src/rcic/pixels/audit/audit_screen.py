@@ -22,7 +22,7 @@ from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.audit.image_scan import ScanResults, key_of
 from rcic.pixels.audit.inspection import audit_sites, plates_of_rows, scan_sites, usual_size
 from rcic.pixels.audit.pixel_states import scanned_states, unread_states
-from rcic.pixels.images.sites import SUBSTITUTE_SITE, site_table, sites_of
+from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE, site_table, sites_of
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.plate import plate_name
@@ -81,6 +81,7 @@ def audit(
         out,
         found,
         Record("audit", origin_of(screen), {"mode": mode, "on_bad": on_bad}, facts=facts | {"marks": states}),
+        screen.spec,
     )
     shutil.rmtree(out / SEEN, ignore_errors=True)
     if findings:
@@ -189,7 +190,7 @@ def _verdict(found: Audit, rows: pd.DataFrame, out: Path, channels: Sequence[int
     counts = f"{plural(len(found.findings), 'bad image')} in {plural(len(bad), 'site')}, see {out / FINDINGS}"
     if found.on_bad == "stop":
         return counts
-    taken = int((kept[SUBSTITUTE_SITE] > 0).sum()) if SUBSTITUTE_SITE in kept else 0
+    taken = int((kept[SUBSTITUTE_SITE] != ITS_OWN).sum()) if SUBSTITUTE_SITE in kept else 0
     replaced = f"{taken:,} get the images of another site of their well and " if taken else ""
     left_out = f"{len(rows) - len(kept):,} are left out ({lost:,} wells have none left)"
     return f"{counts}; with all channels {replaced}{left_out}"

@@ -21,8 +21,9 @@ from rcic.files.sealed_json import Unsound
 from rcic.pixels.audit.folder_state import changed_folders
 from rcic.pixels.images.file_states import FolderState
 from rcic.pixels.images.pixel_state import PlatePixels
-from rcic.pixels.images.sites import SUBSTITUTE_SITE
+from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE
 from rcic.screen.plate import SITES, plate_name, plate_of
+from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
 
 REPORT, FINDINGS = "audit.json", "audit.csv"
@@ -76,10 +77,10 @@ class Audit:
         sound = self.sound(rows, channels)
         if self.on_bad != "other-site":
             return rows[sound].reset_index(drop=True)
-        taken = np.zeros(len(rows), np.int64)
+        taken = np.full(len(rows), ITS_OWN, np.int64)
         for site in reversed(self.sites):
             taken[~sound & self.sound(rows.assign(site=site), channels)] = site
-        return rows.assign(**{SUBSTITUTE_SITE: taken})[sound | (taken > 0)].reset_index(drop=True)
+        return rows.assign(**{SUBSTITUTE_SITE: taken})[sound | (taken != ITS_OWN)].reset_index(drop=True)
 
     def other_size(self, rows: pd.DataFrame) -> str:
         """Return in words that the images of some plates of a site table have other sizes than others, "" if not.
@@ -109,12 +110,18 @@ class Audit:
 def origin_of(screen: Screen) -> dict[str, Any]:
     """Return what an audit is made from, besides the pixels: the wells, and where their images come from."""
     identity = screen.identity
-    return {"wells": identity.wells(), "images": identity.images(), "sites": list(screen.spec.sites)}
+    return {"wells": identity.wells(), "images": identity.images(), "sites": screen.spec.sites_by_name}
 
 
-def write_audit(folder: Path, audit: Audit, record: Record) -> None:
-    """Write ``audit.csv`` and its record, ``audit.json``. Raises UserError if they cannot be written."""
-    table = audit.findings.to_csv(index=False, lineterminator="\n").encode()
+def write_audit(folder: Path, audit: Audit, record: Record, spec: ScreenSpec | None = None) -> None:
+    """Write ``audit.csv``, with the sites by name, and its record, ``audit.json``.
+
+    Raises UserError if they cannot be written.
+    """
+    findings = (
+        audit.findings if spec is None else audit.findings.assign(site=audit.findings["site"].map(spec.site_name))
+    )
+    table = findings.to_csv(index=False, lineterminator="\n").encode()
     made_from = {**record.made_from, "pixels": audit.plates}
     write_result(
         folder / REPORT, replace(record, made_from=made_from), {FINDINGS: lambda path: path.write_bytes(table)}
@@ -201,8 +208,9 @@ def _read(path: Path, screen: Screen) -> tuple[Record, pd.DataFrame]:
         raise Unaudited(str(error)) from None
     if differs := _other_screen(record, screen):
         raise Unaudited(f"{path}: of another screen than {screen.root} is now, with other {differs}; {again}")
-    kinds = dict.fromkeys(("id_code", "file", "kind", "detail"), str) | {"site": np.int64, "channel": np.int64}
-    return record, pd.read_csv(io.BytesIO(read_regular(beside)), dtype=kinds, keep_default_na=False)
+    kinds = dict.fromkeys(("id_code", "site", "file", "kind", "detail"), str) | {"channel": np.int64}
+    table = pd.read_csv(io.BytesIO(read_regular(beside)), dtype=kinds, keep_default_na=False)
+    return record, table.assign(site=table["site"].map(screen.spec.site_numbers).fillna(ITS_OWN).astype(np.int64))
 
 
 def _other_screen(record: Record, screen: Screen) -> str:

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from rcic.errors import UserError
 from rcic.pixels.batches.augment import SampleTransform
-from rcic.pixels.images.sites import Site, check_channels, sites_of
+from rcic.pixels.images.sites import STACKED, Site, check_channels, sites_of
 from rcic.pixels.images.store import Store
 
 META = ("cell_type", "experiment", "plate", "well", "site", "id_code")
@@ -24,8 +24,8 @@ class SiteDataset(Dataset[dict[str, Any]]):
     :data:`META` as plain values. Images are resized to ``size`` x ``size`` pixels if it is given, then passed to
     ``transform(image, epoch, row)``. With S ``stacked`` sites a row is a well
     (:func:`rcic.pixels.images.sites.stack_rows`) and its image (S * C, H, W): all channels of the first site, then of
-    the next, with one geometry; its ``site`` is always 0. Thread-safe. Raises UserError, naming the file, for an empty
-    table, an unknown channel or site, or an image that cannot be read or has another size than the first.
+    the next, with one geometry; its ``site`` is always STACKED. Thread-safe. Raises UserError, naming the file, for an
+    empty table, an unknown channel or site, or an image that cannot be read or has another size than the first.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SiteDataset(Dataset[dict[str, Any]]):
         self.store, self.channels = store, check_channels(channels, store.spec)
         self.transform = transform
         self._size = size
-        rows = rows.assign(site=0) if stacked else rows
+        rows = rows.assign(site=STACKED) if stacked else rows
         self._sites, self._stacked = sites_of(rows), tuple(stacked)
         self._targets = rows["label"].tolist()
         self._meta = {name: rows[name].tolist() for name in META}
@@ -115,4 +115,6 @@ class SiteDataset(Dataset[dict[str, Any]]):
     def _image_sites(self, row: int) -> list[Site]:
         """Return the sites of a row's image: its own, or the stacked ones of its well (or their replacement)."""
         site = self._sites[row]
-        return [site._replace(site=site.site or int(number)) for number in self._stacked] if self._stacked else [site]
+        if not self._stacked or site.site != STACKED:
+            return [site] * max(len(self._stacked), 1)
+        return [site._replace(site=int(number)) for number in self._stacked]

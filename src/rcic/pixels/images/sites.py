@@ -10,7 +10,8 @@ from rcic.errors import UserError
 from rcic.screen.plate import SITES
 from rcic.screen.spec import ScreenSpec
 
-SUBSTITUTE_SITE = "taken_from"  # optional column of a site table: the site whose images a row has, 0: its own
+SUBSTITUTE_SITE = "taken_from"  # optional column of a site table: the site whose images a row has, or ITS_OWN
+ITS_OWN, STACKED = -1, -1  # in place of a site's number: its own images; the stacked sites of a well
 
 
 class Site(NamedTuple):
@@ -37,7 +38,7 @@ def check_channels(channels: Sequence[int], spec: ScreenSpec) -> tuple[int, ...]
 def sites_of(rows: pd.DataFrame) -> list[Site]:
     """Return the :class:`Site` of each row of a site table, or the one that :data:`SUBSTITUTE_SITE` names for it."""
     if SUBSTITUTE_SITE in rows:
-        rows = rows.assign(site=rows[SUBSTITUTE_SITE].where(rows[SUBSTITUTE_SITE] > 0, rows["site"]))
+        rows = rows.assign(site=rows[SUBSTITUTE_SITE].where(rows[SUBSTITUTE_SITE] != ITS_OWN, rows["site"]))
     columns = (rows[column].tolist() for column in Site._fields)
     return [Site(*values) for values in zip(*columns, strict=True)]
 
@@ -52,9 +53,9 @@ def stack_rows(rows: pd.DataFrame, sites: Sequence[int]) -> tuple[pd.DataFrame, 
     """Return the wells of a site table that have all of ``sites``, and the missing sites of the other wells.
 
     Both have a RangeIndex and the columns of ``rows``. A well is one row, in the order of its first site, with ``site``
-    0: the table of a SiteDataset with ``stacked``. If one of its sites has a :data:`SUBSTITUTE_SITE`, all are taken
-    from it. A missing site is a row of its well with the site's number. Other sites than ``sites`` are ignored. Raises
-    UserError if no well has them all.
+    STACKED: the table of a SiteDataset with ``stacked``. If one of its sites has a :data:`SUBSTITUTE_SITE`, all are
+    taken from it. A missing site is a row of its well with the site's number. Other sites than ``sites`` are ignored.
+    Raises UserError if no well has them all.
     """
     wells = rows.drop_duplicates("id_code")
     present = set(zip(rows["id_code"], rows["site"], strict=True))
@@ -65,4 +66,4 @@ def stack_rows(rows: pd.DataFrame, sites: Sequence[int]) -> tuple[pd.DataFrame, 
         raise UserError(f"none of {len(wells):,} wells has all of the sites {list(sites)}, so none can be stacked")
     if SUBSTITUTE_SITE in rows:
         wells = wells.assign(**{SUBSTITUTE_SITE: wells["id_code"].map(rows.groupby("id_code")[SUBSTITUTE_SITE].max())})
-    return wells[complete].assign(site=0).reset_index(drop=True), wanted[~has].reset_index(drop=True)
+    return wells[complete].assign(site=STACKED).reset_index(drop=True), wanted[~has].reset_index(drop=True)

@@ -25,14 +25,14 @@ def open_store(screen: Screen) -> Store:
 
 
 def read_images(
-    screen: Screen, well: str, site: int | None = None, channels: Sequence[int] = (), size: int | None = None
+    screen: Screen, well: str, site: int | str | None = None, channels: Sequence[int] = (), size: int | None = None
 ) -> np.ndarray:
     """Return the images of one site of a well, (C, H, W) uint8.
 
     Args:
         screen: the screen.
         well: the well's id_code, e.g. ``"HUVEC-07_1_B02"``.
-        site: the site's number; the screen's first if not given.
+        site: the site's number or name; the screen's first if not given.
         channels: channel numbers from 1 on, in the order that is wanted; all if not given.
         size: the side in pixels to which images are resized; as they are stored if not given.
 
@@ -42,10 +42,12 @@ def read_images(
     rows = screen.wells[screen.wells["id_code"] == well]
     if rows.empty:
         raise UserError(f"{screen.root}: there is no well {well!r}{nearest(well, screen.wells['id_code'])}")
-    if site is not None and site not in screen.spec.sites:
-        raise UserError(f"site is {site}, but {screen.spec.name} has {', '.join(map(str, screen.spec.sites))}")
+    number = screen.spec.sites[0] if site is None else screen.spec.site_numbers.get(str(site), site)
+    if number not in screen.spec.sites:
+        known = ", ".join(map(screen.spec.site_name, screen.spec.sites))
+        raise UserError(f"site is {site}, but {screen.spec.name} has {known}")
     chosen = check_channels(channels or screen.spec.channel_numbers, screen.spec)
-    (found,) = sites_of(site_table(rows, [site or screen.spec.sites[0]]))
+    (found,) = sites_of(site_table(rows, [int(number)]))
     is_packed = (screen.root / MARK).is_file()
-    store = PackedStore(screen.root, screen.spec) if is_packed else open_files_once(screen)
+    store = PackedStore(screen.root, screen.spec, screen.barcodes) if is_packed else open_files_once(screen)
     return store.read(found, chosen, size)

@@ -171,7 +171,7 @@ def _packed_sizes(out: Path, screen: Screen, form: str) -> tuple[int, ...]:
 
 def _origin(screen: Screen) -> dict[str, Any]:
     """Return what decides on the packed pixels, besides the image files: the screen spec's part on images."""
-    return {"images": screen.identity.images(), "sites": list(screen.spec.sites)}
+    return {"images": screen.identity.images(), "sites": screen.spec.sites_by_name}
 
 
 def _other_screen(packed_from: Mapping[str, Any] | str, screen: Screen) -> str:
@@ -251,7 +251,7 @@ def _finish(screen: Screen, out: Path, plates: Sequence[PackedPlate], sizes: Seq
             digests[array_name(plate, size)] = sha256(read_regular(folder / ARRAY)).hexdigest()
             states[plate.name] = _state(folder, plate, states.get(plate.name))
         for (well, site, channel), reason in PlateArray(array_folder(out, plate, None)).left_out.items():
-            left_out.append((f"{plate.name}/{well}_s{site}_w{channel}.png", reason))
+            left_out.append((f"{plate.name}/{well}_s{screen.spec.site_name(site)}_w{channel}.png", reason))
     with whole(out / LEFT_OUT) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("image", "reason"), *left_out])
     known = {name: state for name, state in states.items() if state is not None}

@@ -100,7 +100,7 @@ class PackedStore:
 
     def name(self, site: Site, channel: int) -> str:
         """Return the name of an image: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
-        return image_name(site.experiment, self._plate(site), site.well, site.site, channel)
+        return image_name(site.experiment, self._plate(site), site.well, self.spec.site_name(site.site), channel)
 
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield the names of the images that were not packed for each row of a site table."""

@@ -1,0 +1,77 @@
+"""What a fold holds out together: experiments, plates, replicates, rows or wells, and what its accuracy can prove."""
+
+from typing import Literal
+
+import pandas as pd
+
+from rcic.errors import UserError
+
+FoldUnit = Literal["experiment", "plate", "replicate", "row", "well"]
+UNITS: tuple[FoldUnit, ...] = ("experiment", "plate", "replicate", "row", "well")
+WITHIN_PLATES = ("replicate", "row", "well")  # wells of one plate are on both sides
+_WITHIN = (
+    "held-out wells are on plates with training wells, so batch effects are on both sides: their accuracy says whether "
+    "treatments can be told apart on these plates, not what to expect on another plate"
+)
+PROVES = {
+    "experiment": "held-out wells are of whole experiments, so their accuracy is what to expect of a new experiment",
+    "plate": (
+        "held-out wells are of whole plates, but training wells of the same experiments: their accuracy is what to "
+        "expect of a further plate of these experiments, not of a new experiment"
+    ),
+    **dict.fromkeys(WITHIN_PLATES, _WITHIN),
+}
+_ENOUGH = 0.5  # of the treatments must be in two units, so that one is there to learn from
+
+
+def units_of(wells: pd.DataFrame, by: FoldUnit) -> pd.Series:
+    """Return the unit (N,) str of each well, which no fold divides.
+
+    ``wells`` has experiment, plate, well and label. A replicate is the n-th well of each treatment in the order of
+    experiments, plates, rows and columns; a row is that of all plates.
+    """
+    if by == "experiment":
+        return wells["experiment"]
+    if by == "plate":
+        return wells["experiment"] + "_" + wells["plate"].astype(str)
+    if by == "row":
+        return wells["well"].str.rstrip("0123456789")
+    if by == "well":
+        return wells["experiment"] + "_" + wells["plate"].astype(str) + "_" + wells["well"]
+    ordered = wells.sort_values(["experiment", "plate", "well"], kind="stable")
+    return ordered.groupby("label").cumcount().reindex(wells.index).map("{:06d}".format)
+
+
+def honest_unit(wells: pd.DataFrame) -> FoldUnit:
+    """Return the largest unit of which two hold most treatments, so that what is held out can have been learnt.
+
+    Raises UserError if most treatments have one well only.
+    """
+    for by in UNITS:
+        if wells.empty or _shared(wells, by) >= _ENOUGH:
+            return by
+    raise UserError(
+        f"{1 - _shared(wells, 'well'):.0%} of the treatments have one well only, so what is held out could not have "
+        "been learnt; for folds of such wells give --by=well"
+    )
+
+
+def unit_in_words(by: FoldUnit, count: int) -> str:
+    """Return ``"1 plate"`` or ``"3 replicates of a treatment"``."""
+    return f"{count} {by}{'' if count == 1 else 's'}{' of a treatment' if by == 'replicate' else ''}"
+
+
+def held_out_unit(held_out: pd.DataFrame, learnt: pd.DataFrame) -> FoldUnit:
+    """Return the unit that a network's held-out wells are whole ones of, judged by the wells that it has learnt.
+
+    Both have experiment and plate. Of what divides plates nothing more is known: that is ``"well"``.
+    """
+    if not set(held_out["experiment"]) & set(learnt["experiment"]):
+        return "experiment"
+    plates = [set(zip(wells["experiment"], wells["plate"], strict=True)) for wells in (held_out, learnt)]
+    return "well" if plates[0] & plates[1] else "plate"
+
+
+def _shared(wells: pd.DataFrame, by: FoldUnit) -> float:
+    """Return the fraction of the treatments whose wells are in two units or more."""
+    return float((units_of(wells, by).groupby(wells["label"]).nunique() >= 2).mean())
