@@ -59,9 +59,7 @@ def _interval_words(scored: Scored) -> str:
     found = scored.score.ladder.interval()
     if found.no_interval:
         return f"no interval: {found.no_interval}"
-    return (
-        f"{100 * CONFIDENCE_LEVEL:.0f}\u00a0% interval {found.low:.1f} to {found.high:.1f} ({plural(found.clusters, found.unit)})"
-    )
+    return f"{100 * CONFIDENCE_LEVEL:.0f}\u00a0% interval {found.low:.1f} to {found.high:.1f} ({plural(found.clusters, found.unit)})"
 
 
 def _classes(screen: Screen) -> Fact:
