@@ -1,6 +1,7 @@
 """Controls and replicates by embeddings, through `rcic score`: what is in the JSON, in the table and in words."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from rcic.files.names import embedding_files
 from rcic.files.record import Record, check_files, read_record
 from rcic.files.well_rows import write_well_rows
 from rcic.profiles import replicate_retrieval
-from rcic.profiles.profile_scores import profile_scores
+from rcic.profiles.profile_scores import profile_scores, profile_text
 from rcic.profiles.replicate_retrieval import RETRIEVAL
 from rcic.screen.spec_files import OWN
 from rcic.screen.table import Screen, read_screen
@@ -177,3 +178,11 @@ def test_retrieval_is_a_table_with_a_record(data, tmp_path, capsys):
     verdicts = {verdict.result.kind: verdict for verdict in check_results([tmp_path / "out"])}
     assert (verdicts["retrieval"].state, verdicts["ladder"].state) == ("stale", "stale")
     assert verdicts["ladder"].why.endswith("emb_valid.json: was embedded again since")
+
+
+def test_treatments_of_one_well_each_are_told_in_words(data, tmp_path):
+    write_embedded(tmp_path / "emb", read_screen(data))
+    scores = profile_scores(data, tmp_path / "emb", "valid")
+    nothing = {"same": np.nan, "others": 0.0, "n_treatments": 0}
+    told = profile_text(replace(scores, replicates=scores.replicates.assign(**nothing)))
+    assert "nan" not in told and ": none, each treatment has one well here" in told

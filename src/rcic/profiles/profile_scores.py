@@ -148,6 +148,8 @@ def _summary(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _correlation_line(row: Mapping[str, Any]) -> str:
+    if not row["n_treatments"]:
+        return f"  {_named(row)}: none, each treatment has one well here"
     return (
         f"  {_named(row)}: {row['same']:.3f} within {plural(row['n_treatments'], 'treatment')}, "
         f"{row['others']:.3f} between; permuted {row['null_mean']:.3f} (p {row['p_value']:.3f})"
@@ -155,6 +157,8 @@ def _correlation_line(row: Mapping[str, Any]) -> str:
 
 
 def _retrieval_line(row: Mapping[str, Any]) -> str:
+    if not row["n_treatments"]:
+        return f"Retrieval against {row['against']}, {_named(row)}: none, each treatment has one well here"
     return (
         f"Retrieval against {row['against']}, {_named(row)}: mAP {row['mean_average_precision']:.3f}, "
         f"{row['retrieved']:.1f} % of {plural(row['n_treatments'], 'treatment')} at corrected p < {THRESHOLD:g} "
