@@ -120,7 +120,7 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     program.run("inference.py", "ensemble", *data, f"--predict_root={root}/out", f"--out_dir={root}/sub")
     logits = np.load(root / "out" / CHANNELS / "fold_0/tiny/pred_test.npy")
     submission = pd.read_csv(root / "sub" / "submission.csv")
-    own = submission["sirna"].str.removeprefix("compound-").astype(int).to_numpy()
+    own = submission["compound"].str.removeprefix("compound-").astype(int).to_numpy()
     assert np.array_equal(own, logits.argmax(axis=1))  # each well's likeliest, nothing forbidden
     ladder = program.run("inference.py", "score", *data, f"--predict_root={root}/out", "--split=valid")
     assert re.search(r"^assignment +-", ladder, re.M) and re.search(r"^one site +\d", ladder, re.M)

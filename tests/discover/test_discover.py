@@ -110,7 +110,7 @@ def sample(shared_data, tmp_path):
             there.mkdir(parents=True, exist_ok=True)
             for file in names:
                 if file == "not-imaged.csv":
-                    continue  # of somebody who tried this there
+                    continue  # a list that discover writes, no part of the sample
                 is_image = file.lower().endswith((".tif", ".tiff"))
                 if is_image and "yokogawa" in name:
                     tifffile.imwrite(there / file, random.integers(100, 4000, (40, 40), np.uint16))

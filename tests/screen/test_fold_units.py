@@ -66,9 +66,13 @@ def test_the_largest_unit_that_can_have_been_learnt_is_the_default(wells, unit):
     assert honest_unit(wells.reset_index(drop=True)) == unit
 
 
-def test_treatments_of_one_well_have_no_folds():
-    with pytest.raises(UserError, match="100% of the treatments have one well only"):
-        honest_unit(plates(("a", 1)))
+@pytest.mark.parametrize(
+    ("shape", "unit"), [((("a", 1),), "row"), ((("a", 2),), "plate"), ((("a", 1), ("b", 1)), "experiment")]
+)
+def test_treatments_of_one_well_each_are_held_out_for_what_it_is_worth(shape, unit):
+    wells = plates(*shape).assign(label=range(3 * sum(count for _, count in shape)))
+    wells = wells.assign(well=["ABCDEFGH"[n] + "01" for n in range(len(wells))])
+    assert honest_unit(wells) == unit
 
 
 @pytest.mark.parametrize("by", UNITS)

@@ -68,13 +68,14 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         best, monitor = run.record.get("best") or {}, run.config.get("train.monitor", "metric")
+        kept = "map3 of the last epoch" if monitor == "last" else f"best {monitor}"
         rows.append(
             {
                 **run.keys,
                 "status": run.record.get("status", "not known"),
                 "epochs": len(run.epochs),
                 "best epoch": best.get("epoch", math.nan),
-                f"best {monitor}": best.get("value", math.nan),
+                kept: best.get("value", math.nan),
                 "minutes": minutes(run),
                 "device": run.record.get("device", ""),
                 "processes": run.record.get("processes", math.nan),

@@ -4,8 +4,6 @@ from typing import Literal
 
 import pandas as pd
 
-from rcic.errors import UserError
-
 FoldUnit = Literal["experiment", "plate", "replicate", "row", "well"]
 UNITS: tuple[FoldUnit, ...] = ("experiment", "plate", "replicate", "row", "well")
 WITHIN_PLATES = ("replicate", "row", "well")  # wells of one plate are on both sides
@@ -45,15 +43,11 @@ def units_of(wells: pd.DataFrame, by: FoldUnit) -> pd.Series:
 def honest_unit(wells: pd.DataFrame) -> FoldUnit:
     """Return the largest unit of which two hold most treatments, so that what is held out can have been learnt.
 
-    Raises UserError if most treatments have one well only.
+    If no unit is of that kind, as where most treatments have one well only, it is the largest one of which there are
+    two.
     """
-    for by in UNITS:
-        if wells.empty or _shared(wells, by) >= _ENOUGH:
-            return by
-    raise UserError(
-        f"{1 - _shared(wells, 'well'):.0%} of the treatments have one well only, so what is held out could not have "
-        "been learnt; for folds of such wells give --by=well"
-    )
+    several = [by for by in UNITS if units_of(wells, by).nunique() > 1]
+    return next((by for by in several if _shared(wells, by) >= _ENOUGH), several[0] if several else "experiment")
 
 
 def unit_in_words(by: FoldUnit, count: int) -> str:

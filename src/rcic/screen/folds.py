@@ -39,6 +39,9 @@ def fold_of_wells(
     smaller. ``wells`` has experiment, plate, well, cell_type and label. Raises UserError as `make_folds` does.
     """
     units = units_of(wells, by)
+    if n_folds is None and units.nunique() < 2:
+        only = unit_in_words(by, units.nunique())
+        raise UserError(f"the train table has only {only}, so none can be held out; {_SMALLER}")
     count = min(_USUAL, units.nunique()) if n_folds is None else n_folds
     if by == "replicate":
         _check(count, units.nunique(), seed, by)
@@ -108,8 +111,6 @@ def _deal(
 
 def _check(n_folds: int, n_units: int, seed: int, by: FoldUnit) -> None:
     """Raise UserError for a number of folds that the units do not allow, or a negative seed."""
-    if n_units < 2:
-        raise UserError(f"the train table has only {unit_in_words(by, n_units)}, so none can be held out; {_SMALLER}")
     if n_folds < 2:
         raise UserError(f"n_folds is {n_folds}: at least 2 folds are needed, to train and to validate")
     if n_folds > n_units:

@@ -30,6 +30,15 @@ def test_best_is_the_best_epoch_and_last_the_last(runner, tmp_path):
     assert (best["metrics"]["map3"], last["metrics"]["map3"]) == (0.7, 0.1)
 
 
+def test_the_last_epoch_may_be_kept_whatever_the_held_out_wells_say(screen, config, tmp_path):
+    chosen = config(schedule__epochs=4, train__monitor="last")
+    runner, _ = build_training(chosen, screen, stage_table(screen, chosen), tmp_path, tmp_path / "run")
+    runner.given_callbacks |= {"verdicts": Verdicts([0.2, 0.7, 0.7, 0.1]), "snapshots": Snapshots()}
+    runner.run()
+    assert same_weights(weights_of(tmp_path / "run" / BEST), runner.callbacks["snapshots"].weights[3])
+    assert runner.callbacks["checkpoints"].best == {"epoch": 4, "value": 0.1}
+
+
 def test_last_holds_what_going_on_needs(runner, tmp_path):
     runner.run()
     content = torch.load(tmp_path / "run" / LAST, weights_only=True)

@@ -223,7 +223,8 @@ class Train:
         compile: compile the network with torch.compile.
         device: the device; auto takes a GPU if there is one.
         seed: the seed of initial weights, sample order and augmentation.
-        monitor: the validation metric by which the best epoch is chosen.
+        monitor: the validation metric by which the best epoch is chosen; last: none, the last epoch is kept, so that
+            the accuracy on few held-out wells is not that of the epoch that suited them best.
         ema: the decay of a running average of the weights, which is then validated and kept; 0 is off.
         swa_epochs: the number of last epochs whose mean weights are validated and kept; 0 is off.
     """
@@ -236,7 +237,7 @@ class Train:
     compile: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
-    monitor: Literal["map3", "top1", "top3"] = "map3"
+    monitor: Literal["map3", "top1", "top3", "last"] = "map3"
     ema: float = 0.0
     swa_epochs: int = 0
 

@@ -58,6 +58,7 @@ class WellValidation(dl.Callback):
 class KeepBestAndLast(dl.Callback):
     """Write ``last.pth`` every epoch and ``best.pth`` when the monitored metric rises; ties keep the earlier epoch.
 
+    With ``monitor`` "last" the last epoch is the best, and its value is its MAP@3.
     The epoch before the last is kept as ``previous.pth`` until the training ends. ``resumed``: the last checkpoint.
     """
 
@@ -70,9 +71,10 @@ class KeepBestAndLast(dl.Callback):
     def on_epoch_end(self, runner: "WellRunner") -> None:
         """Compare the metric, then write the checkpoints on the main process."""
         metrics = runner.epoch_metrics["valid"]
-        is_best = metrics[self.monitor] > self.best["value"]
+        value = metrics["map3" if self.monitor == "last" else self.monitor]
+        is_best = self.monitor == "last" or value > self.best["value"]
         if is_best:
-            self.best = {"epoch": runner.epoch_step, "value": metrics[self.monitor]}
+            self.best = {"epoch": runner.epoch_step, "value": value}
         if not runner.engine.is_main_process:
             return
         meta = {**self.meta, "epoch": runner.epoch_step, "metrics": dict(metrics)}

@@ -126,7 +126,8 @@ def _train(
             log_main(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command resumes")
             raise
         outcome["best"] = best = runner.callbacks["checkpoints"].best
-    log_main(f"{folder}: best {config.train.monitor} {best['value']:.3f} in epoch {best['epoch']}")
+    what = "the last epoch kept, map3" if config.train.monitor == "last" else f"best {config.train.monitor}"
+    log_main(f"{folder}: {what} {best['value']:.3f} in epoch {best['epoch']}")
 
 
 def _bytes_in(folder: Path) -> int:
