@@ -15,8 +15,6 @@ from rcic.screen.table import read_screen
 from tests.instruments.ome_plates import WRITERS, pixels, write_plate
 from tests.pixels.own import write_form
 
-pytest.importorskip("rcic.pixels.images.index_source", reason="indexes in images.file are not read yet")
-
 CHANNELS = [{"name": "nucleus", "file": "DNA"}, {"name": "actin", "file": "Actin"}]
 
 
