@@ -24,7 +24,7 @@ from rcic.pixels.images.file_store import FileStore, grey
 from rcic.pixels.images.image import png_bytes
 from rcic.pixels.images.store import Store
 from rcic.pixels.images.zarr_plane import read_zarr_plane
-from rcic.pixels.packed.field_shards import LEVEL, field_path
+from rcic.pixels.packed.field_shards import FIELD_LEVEL, field_path
 from rcic.pixels.packed.frame import compress, decompress, undo_delta
 from rcic.pixels.packed.manifest import OME_ZARR
 from rcic.pixels.packed.pack_screen import pack
@@ -188,7 +188,7 @@ def stores(work: Path) -> list[str]:
         for site in order:
             plate = roots["OME-Zarr"] / PLATES / site.experiment / f"Plate{site.plate}.ome.zarr"
             for channel in channels:
-                read_zarr_plane(plate / field_path((site.well, site.site)) / LEVEL, channel - 1)
+                read_zarr_plane(plate / field_path((site.well, site.site)) / FIELD_LEVEL, channel - 1)
 
     def threads(store: Store) -> None:
         with ThreadPoolExecutor(2) as pool:

@@ -109,6 +109,8 @@ def sample(shared_data, tmp_path):
             there = tmp_path / "data" / Path(folder).relative_to(source)
             there.mkdir(parents=True, exist_ok=True)
             for file in names:
+                if file == "not-imaged.csv":
+                    continue  # a list that discover writes, no part of the sample
                 is_image = file.lower().endswith((".tif", ".tiff"))
                 if is_image and "yokogawa" in name:
                     tifffile.imwrite(there / file, random.integers(100, 4000, (40, 40), np.uint16))
@@ -158,6 +160,17 @@ def test_a_real_plate_with_doses(sample):
     assert len(set(files_of(screen, store))) == 96
     assert "48 rows of 1049_Metadata.csv have no image" in report
     assert "treatments" in describe_text(describe(screen))
+
+
+def test_lists_are_written_once(sample, tmp_path):
+    """Wells without images are listed beside the spec, which may be elsewhere; the same list is not written again."""
+    root = sample("sbs96")
+    for _ in range(2):
+        discover(root, tmp_path / "specs" / "screen.yml", force=True)
+    spec = read_spec(tmp_path / "specs" / "screen.yml")
+    assert spec.well_types.skip_file == str((tmp_path / "specs" / "not-imaged.csv").resolve())
+    assert len(read_screen(ScreenSource(str(root)), spec).wells) == 48
+    assert sorted(path.name for path in tmp_path.rglob("*.csv")) == ["1049_Metadata.csv", "not-imaged.csv"]
 
 
 def test_one_table_for_batches_and_barcodes(tmp_path):

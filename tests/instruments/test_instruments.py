@@ -9,7 +9,7 @@ from rcic.errors import UserError
 from rcic.instruments.harmony import read_harmony
 from rcic.instruments.indexes import READERS, reader_of
 from rcic.instruments.measurement import PLANE_COLUMNS, MeasuredChannel
-from rcic.instruments.metaxpress import metaxpress_name, read_metaxpress, read_metaxpress_folder
+from rcic.instruments.metaxpress import metaxpress_name, read_metaxpress
 from rcic.instruments.yokogawa import read_yokogawa
 
 GUID = "66923EBB-9960-4952-8955-D1721D112EE2"
@@ -85,18 +85,22 @@ def test_an_export_of_one_file_without_site_and_channel(instruments):
     assert [channel.name for channel in found.channels] == ["DAPI"]
 
 
-def test_a_database_export(instruments):
-    found = read_metaxpress_folder(instruments, "imagexpress_database/2023-02-21/1334/")
-    check_planes(instruments, found)
-    assert values(found, "plate") == ["Projection-Mix"]
+def test_projections_and_planes_beside_a_htd_file(instruments, tmp_path):
+    """The images of a database export, with thumbnails, beside the text of another export."""
+    (tmp_path / "ZStep_1").mkdir()
+    for path in instruments.joinpath("imagexpress_database").rglob("*.tif"):
+        (tmp_path / ("ZStep_1" if path.parent.name == "ZStep_1" else "") / path.name).symlink_to(path)
+    shutil.copyfile(instruments / "imagexpress_exported/9987_Plate_3435/9987.HTD", tmp_path / "Mix.HTD")
+    found = read_metaxpress(tmp_path, "Mix.HTD")
+    check_planes(tmp_path, found)
+    assert values(found, "plate") == ["Mix"]
     assert values(found, "channel") == ["1", "2", "3", "4"]
-    assert found.notes == ("18 thumbnails: not used",)
+    assert found.notes[:2] == ("18 thumbnails: not used", "4 files of z planes: their projections are used")
     planes = found.planes.groupby(["well", "site", "channel"])["z"].apply(list)
-    assert planes["E07", "1", "1"] == [0, 1], "the projection and a plane"
+    assert planes["E07", "1", "1"] == [0], "the projection instead of a plane"
     assert planes["E07", "1", "4"] == [1], "a plane only"
     assert planes["E08", "2", "3"] == [0], "a projection only"
     assert found.pixel_um == 1.3668, "of the MetaSeries text, not 25,400 of the tag for the resolution"
-    assert [channel.name for channel in found.channels][:2] == ["FITC_05", "FITC_05-2"]
 
 
 @pytest.mark.parametrize(

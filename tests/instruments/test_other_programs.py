@@ -1,10 +1,11 @@
 """Plates of other OME-Zarr libraries read here, and ours read there: each library in an environment of its own.
 
 Slow, and it needs a network: the environments are made with pip. RCIC_FOREIGN names a folder to keep them in, and
-RCIC_FOREIGN_PYTHON the Python, 3.12 or newer, that makes them. Prints the tables of docs/formats.md.
+RCIC_FOREIGN_PYTHON the Python, 3.12 or newer, that makes them. docs/formats.md has what these tests find as tables.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -24,14 +25,12 @@ from rcic.pixels.packed.packed_store import PLATES
 from rcic.screen.table import read_screen
 from tests.pixels.own import write_form, write_images
 
-pytestmark = pytest.mark.slow
-
 HERE = Path(__file__).parent / "foreign"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "formats.md"
 PINS = {
     "ome-zarr": "ome-zarr==0.21.0",
     "iohub": "iohub==0.3.11",
-    "ngff-zarr": "ngff-zarr==0.50.0",
+    "ngff-zarr": "ngff-zarr[validate]==0.50.0",
     "ngio": "ngio==1.1.3",
     "napari-ome-zarr": "napari-ome-zarr==0.11.0",
     "bioio": "bioio==3.6.0 bioio-ome-zarr==3.8.1",
@@ -52,13 +51,11 @@ READERS = {  # function in foreign/readers.py -> environment, how it is used
     "napari_ome_zarr": ("napari-ome-zarr", "the plate as one picture, of each well the first site"),
     "ngff_zarr": ("ngff-zarr", "every site; its validator is content"),
     "ngio": ("ngio", "every site"),
-    "bioio": ("bioio", "every site, opened by its folder; a plate has no scenes for it"),
+    "bioio": ("bioio", "every site by its folder, with the reader named; of a plate it lists no scenes"),
     "tensorstore": ("tensorstore", "every array; it knows nothing of plates"),
     "zarr": ("zarr", "every array; it knows nothing of plates"),
-    "iohub": ("iohub", ""),
+    "iohub": ("iohub", "every site"),
 }
-PATTERN = "{experiment}/{plate}/{well}_w{channel}.tif"
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -99,7 +96,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a screen of two sites packed as OME-Zarr, of which one well lacks its second channel."""
+    """Return the folder of a screen of two sites packed as OME-Zarr."""
     folder = tmp_path_factory.mktemp("ours")
     channels = [{"name": "DNA", "colour": "#0000ff"}, {"name": "Actin", "colour": "#00ff00"}]
     form = {"sites": [1, 2], "channels": channels}
@@ -110,6 +107,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 def test_what_they_write_is_read_here(run, tmp_path, writer, monkeypatch):
     monkeypatch.syspath_prepend(str(HERE))
@@ -131,7 +129,8 @@ def test_what_they_write_is_read_here(run, tmp_path, writer, monkeypatch):
         assert np.array_equal(read_zarr_plane(tmp_path / plane.file, plane.page), expected)
 
 
-@pytest.mark.parametrize("reader", [name for name in READERS if name != "iohub"])
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", list(READERS))
 def test_ours_are_read_there(run, ours, tmp_path, reader):
     library, how = READERS[reader]
     plate = ours / PLATES / "b1" / "PlateP1.ome.zarr"
@@ -146,3 +145,18 @@ def test_ours_are_read_there(run, ours, tmp_path, reader):
     assert arrays.keys() == wanted.keys()
     assert all(np.array_equal(np.squeeze(arrays[name]), store.read(site, (1, 2))) for name, site in wanted.items())
     assert channels == ([] if "nothing of plates" in how else ["DNA", "Actin"])
+
+
+def version_of(library: str) -> str:
+    """Return the versions that are pinned, as the document has them."""
+    return ", ".join(re.sub(r"(\[.*\])?==", " ", pin) for pin in PINS[library].split())
+
+
+def test_the_tables_of_the_document_are_those_of_these_tests():
+    text = DOCUMENT.read_text()
+    versions: dict[str, list[str]] = {}
+    for library, ngff in WRITERS.values():
+        versions.setdefault(library, []).append(ngff)
+    rows = [f"| {version_of(library)} | {', '.join(sorted(found))} |" for library, found in versions.items()]
+    rows += [f"| {version_of(library)} | {how} |" for library, how in READERS.values()]
+    assert [row for row in rows if row not in text] == []

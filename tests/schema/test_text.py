@@ -1,5 +1,7 @@
 """A flag's text arrives as it was typed; only a list is divided."""
 
+from typing import Literal
+
 import pytest
 
 from rcic.errors import UserError
@@ -30,6 +32,13 @@ TYPED = [
 @pytest.mark.parametrize("kind", [str, str | None])
 def test_text_stays_as_it_is(text, kind):
     assert parse_value(text, kind) == text
+
+
+@pytest.mark.parametrize("kind", [Literal["row", "well"], Literal["row", "well"] | None])
+def test_one_of_several_words(kind):
+    assert parse_value("row", kind) == "row"
+    with pytest.raises(UserError, match="must be row or well; did you mean 'row'"):
+        parse_value("rows", kind)
 
 
 @pytest.mark.parametrize("text", TYPED)

@@ -19,13 +19,13 @@ import pandas as pd
 
 from rcic.errors import plural
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 RESAMPLES = 10_000
 _SEED = 0
 LEAST_CLUSTERS = 3
 INTERVAL_COLUMNS = ("low", "high", "unit", "clusters", "no_interval")
 METHOD = {
-    "level": LEVEL,
+    "level": CONFIDENCE_LEVEL,
     "method": "percentile bootstrap of clusters",
     "resamples": RESAMPLES,
     "seed": _SEED,
@@ -97,7 +97,9 @@ def mean_intervals(values: np.ndarray, wells: pd.DataFrame) -> list[Interval]:
         known = counts[:, measure] > 0
         reason = _no_interval(means[known, measure], unit)
         draws = drawn[:, measure][~np.isnan(drawn[:, measure])]
-        low, high = (np.nan, np.nan) if reason else np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        low, high = (
+            (np.nan, np.nan) if reason else np.quantile(draws, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+        )
         found.append(Interval(float(totals[measure]), float(low), float(high), unit, int(known.sum()), reason))
     return found
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.blend import Mix, log_softmax
-from rcic.decide.intervals import INTERVAL_COLUMNS, LEVEL, RESAMPLES, Interval, mean_intervals
+from rcic.decide.intervals import CONFIDENCE_LEVEL, INTERVAL_COLUMNS, RESAMPLES, Interval, mean_intervals
 from rcic.decide.ladder_rungs import ALL_SITES, BOTH_SITES, RUNGS, blended_shares, decided_shares, existing
 from rcic.decide.prediction import Prediction, model_of
 from rcic.decide.reliability import expected_calibration_error, reliability
@@ -124,7 +124,8 @@ def _interval_lines(ladder: Ladder) -> list[str]:
     if len(cell_types) > 1:
         named |= {name: ladder.interval(None, "cell_type", name) for name in cell_types}
     width = max(map(len, named))
-    head = f"{ladder.last_rung}, {100 * LEVEL:.0f} % intervals by {RESAMPLES:,} draws of whole experiments or plates:"
+    level, drawn = f"{100 * CONFIDENCE_LEVEL:.0f} %", f"{RESAMPLES:,} draws of whole experiments or plates"
+    head = f"{ladder.last_rung}, {level} intervals by {drawn}:"
     return [head, *(f"{name:{width}}  {found.text()}{_drawn_from(found)}" for name, found in named.items())]
 
 

@@ -20,8 +20,8 @@ from rcic.files.regular import is_there
 def discover(root: Path, out: Path, table: Path | None = None, force: bool = False) -> str:
     """Write a screen spec for a data root to ``out``; return a report on what was recognised and what was not used.
 
-    Beside it, in the data root, it may write a table of wells to fill in, a list of images that no pattern names, and
-    a list of wells without images; none of them is overwritten. Nothing is written for RxRx1's own layouts.
+    Into the data root it may write a table of wells to fill in and a list of images that no pattern names, beside the
+    screen spec a list of wells without images. Nothing is written for RxRx1's own layouts.
 
     Args:
         root: the data root.
@@ -39,7 +39,7 @@ def discover(root: Path, out: Path, table: Path | None = None, force: bool = Fal
     tables = root_tables(root, content, table)
     hints = plate_hints_of(tables.named)
     found = found_images(root, content, tables.listings, hints)
-    place = NewFiles(root, force)
+    place = NewFiles(root, out, force)
     fit = fitted_or_new(place, tables.wells, found, table)
     found = with_patterns(place, found)
     skip = not_imaged(place, fit, found)

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from dataclasses import fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rcic.discover.found_images import FoundImages
@@ -13,31 +14,37 @@ from rcic.errors import UserError
 from rcic.files.atomic import whole
 from rcic.files.regular import is_there, read_regular
 from rcic.screen.plate import is_folder_name
-from rcic.screen.spec import Images
+from rcic.screen.well_notes import NOTE_COLUMNS
 
 LISTED, NOT_IMAGED, TEMPLATE = "images.csv", "not-imaged.csv", "wells.csv"
+MOST_FILES = 1000  # of one name
 
 
 class NewFiles:
-    """The data root as a place for new files."""
+    """New CSV files in the data root, or beside the screen spec; a file that has another content is left alone."""
 
-    def __init__(self, root: Path, force: bool) -> None:
-        self.root, self._force = root, force
+    def __init__(self, root: Path, out: Path, force: bool) -> None:
+        self.root, self.beside, self._force = root, out.parent, force
         self.written: list[str] = []
 
-    def free_name(self, name: str, may_replace: bool = True) -> str:
-        """Return a name that is free, with a number if it is taken; with --force one that discover writes itself."""
-        stem, _, ending = name.rpartition(".")
-        taken = (f"{stem}{f'-{n}' if n > 1 else ''}.{ending}" for n in range(1, 1000))
-        return next(one for one in taken if (self._force and may_replace) or not is_there(self.root / one))
+    def put(self, folder: Path, name: str, header: list[str], rows: Iterable[Sequence[object]], own: bool) -> str:
+        """Write a table; return its name, with a number if the name is taken by another table.
 
-    def write(self, name: str, header: list[str], rows: list[tuple[object, ...]]) -> None:
-        """Write a CSV file."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([header, *rows])
-        with whole(self.root / name) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
-        self.written.append(name)
+        With --force one of discover's ``own`` lists is replaced.
+        """
+        content = io.StringIO()
+        csv.writer(content, lineterminator="\n").writerows([header, *rows])
+        stem, _, ending = name.rpartition(".")
+        for number in range(1, MOST_FILES):
+            path = folder / (name if number == 1 else f"{stem}-{number}.{ending}")
+            if is_there(path) and read_regular(path) == content.getvalue().encode():
+                return path.name
+            if not is_there(path) or (own and self._force):
+                break
+        with whole(path) as temporary:
+            temporary.write_text(content.getvalue(), encoding="utf-8")
+        self.written.append(path.name)
+        return path.name
 
 
 def fitted_or_new(place: NewFiles, columns: TableColumns | None, found: FoundImages, given: Path | None) -> TableFit:
@@ -48,17 +55,9 @@ def fitted_or_new(place: NewFiles, columns: TableColumns | None, found: FoundIma
     source = place.root / columns.file if given is None else given
     is_inside = source.parent.resolve() == place.root.resolve()
     if not is_inside or not is_plain(source):
-        name = place.free_name(columns.file if not is_inside else f"{Path(columns.file).stem}-utf8.csv", False)
-        if not is_inside and is_there(place.root / columns.file) and _same(source, place.root / columns.file):
-            name = columns.file
-        else:
-            place.write(name, columns.rows.columns.tolist(), [tuple(row) for row in columns.rows.to_numpy().tolist()])
-        fit.file = name
+        name = columns.file if not is_inside else f"{Path(columns.file).stem}-utf8.csv"
+        fit.file = place.put(place.root, name, columns.rows.columns.tolist(), columns.rows.to_numpy().tolist(), False)
     return fit
-
-
-def _same(first: Path, second: Path) -> bool:
-    return read_regular(first) == read_regular(second)
 
 
 def _template(place: NewFiles, found: FoundImages) -> TableFit:
@@ -66,9 +65,7 @@ def _template(place: NewFiles, found: FoundImages) -> TableFit:
     wells = found.planes[["experiment", "plate", "well"]].drop_duplicates().sort_values(["experiment", "plate", "well"])
     has_experiment, has_plate = (bool((wells[name] != "").any()) for name in ("experiment", "plate"))
     header = [*(["experiment"] if has_experiment else []), *(["plate"] if has_plate else []), "well", "label"]
-    name = place.free_name(TEMPLATE, may_replace=False)
-    rows = [tuple(row) for row in wells.assign(label="")[header].to_numpy().tolist()]
-    place.write(name, header, rows)
+    name = place.put(place.root, TEMPLATE, header, wells.assign(label="")[header].to_numpy().tolist(), False)
     columns = recognised_columns(name, read_plain_table(place.root / name))
     if columns is None or "label" not in header:
         raise UserError(f"{place.root / name}: no table could be made of the wells")
@@ -81,33 +78,29 @@ def with_patterns(place: NewFiles, found: FoundImages) -> FoundImages:
     """Return the images with a list of them as the only pattern, if no pattern names them."""
     if found.patterns:
         return found
-    name = place.free_name(LISTED)
     planes = found.planes
     named = [c for c in ("experiment", "plate") if (planes[c] != "").any()]
     titles = [*([] if "plate" not in named else ["plate"]), "well", "site", "channel", "z", "time", "file"]
-    place.write(name, titles, [tuple(row) for row in planes[titles].to_numpy().tolist()])
+    name = place.put(place.root, LISTED, titles, planes[titles].to_numpy().tolist(), True)
     return replace(found, patterns=(name,))
 
 
 def not_imaged(place: NewFiles, fit: TableFit, found: FoundImages) -> str:
-    """Write the list of wells that the table has and no image shows; return its name, "" if there are none."""
-    if not fit.missing or len(fit.missing) == len(fit.wells) or "skip_file" not in _keys():
+    """Write the list of wells that the table has and no image shows, beside the screen spec.
+
+    Return its path, below the data root or a full one, "" if there are no such wells.
+    """
+    if not fit.missing or len(fit.missing) == len(fit.wells):
         return ""
-    name = place.free_name(NOT_IMAGED)
     experiment = screen_name(place.root, fit, found)
     rows = {
         (fit.experiment_of[n] or experiment, fit.plate_of[n] or "1", fit.wells[n], "not imaged", "")
         for n in fit.missing
         if fit.wells[n]
     }
-    place.write(name, ["experiment", "plate", "well", "flag", "note"], sorted(rows))
-    return name
-
-
-def _keys() -> set[str]:
-    from rcic.screen.spec import WellTypes
-
-    return {field.name for field in fields(WellTypes)} | {field.name for field in fields(Images)}
+    name = place.put(place.beside, NOT_IMAGED, NOTE_COLUMNS, sorted(rows), True)
+    root, path = place.root.resolve(), place.beside.resolve() / name
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def screen_name(root: Path, fit: TableFit, found: FoundImages) -> str:

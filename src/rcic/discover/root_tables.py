@@ -8,6 +8,7 @@ from rcic.discover.plain_table import read_plain_table, table_titles
 from rcic.discover.plate_hints import PlateHints
 from rcic.discover.table_columns import TableColumns, plain_title, recognised_columns
 from rcic.errors import UserError
+from rcic.screen.well_notes import NOTE_COLUMNS
 
 _LISTINGS = ("filename_", "url_", "pathname_", "image_filename_", "image_url_", "image_pathname_")
 _PATH_TITLES = {"filename", "file", "path", "filepath", "imagepath", "imagefile"}
@@ -35,7 +36,8 @@ def root_tables(root: Path, content: FolderContent, given: Path | None) -> RootT
         if "/" in name or given is not None or not name.lower().endswith(".csv"):
             continue
         try:
-            columns = recognised_columns(name, read_plain_table(root / name))
+            rows = read_plain_table(root / name)
+            columns = None if {*NOTE_COLUMNS} <= {*rows.columns} else recognised_columns(name, rows)
             known += [] if columns is None else [columns]
         except UserError as error:
             notes.append(str(error).removeprefix(f"{root}/"))

@@ -1,8 +1,8 @@
 """The lines of a discovered screen spec."""
 
-from dataclasses import fields
+import pandas as pd
 
-from rcic.discover.found_images import FoundImages
+from rcic.discover.image_set import IMAGE_KEY, FoundImages
 from rcic.discover.screen_facts import (
     plate_size,
 )
@@ -10,7 +10,6 @@ from rcic.discover.spec_parts import SpecParts
 from rcic.discover.spec_table import add_table
 from rcic.discover.spec_text import SpecText, flow
 from rcic.errors import plural
-from rcic.screen.spec import Images
 
 
 def spec_lines(parts: SpecParts) -> str:
@@ -82,21 +81,17 @@ def _add_images(text: SpecText, parts: SpecParts) -> None:
     if len(found.times) > 1 or facts.planes == "time points":
         first = found.times[0] if len(found.times) > 1 else 1
         text.raw(f"  time: {first}", f"the first of {len(found.times)}; others are not used")
-    if facts.pixel_um and "pixel_um" in {entry.name for entry in fields(Images)}:
+    if facts.pixel_um:
         text.raw(f"  pixel_um: {facts.pixel_um:.6g}", f"micrometres, in {found.known_by}")
 
 
 def _add_z(text: SpecText, found: FoundImages) -> None:
-    """Add how z planes become one: the writer's own projection if all images have one, else the maximum."""
-    images = found.planes.drop_duplicates(["experiment", "plate", "well", "site", "channel"])
-    projected = found.planes[found.planes["z"] == 0].drop_duplicates(["experiment", "plate", "well", "site", "channel"])
-    is_index = not any("{z" in pattern or "{well" in pattern for pattern in found.patterns)
-    if 0 in found.z and len(projected) == len(images) and is_index:
-        text.raw("  z: 0", f"the instrument's own projection of {len(found.z) - 1} planes, which all images have")
-    else:
-        own = "; images above them are the instrument's own projections" if 0 in found.z and not is_index else ""
-        n_planes = len([z for z in found.z if z or is_index])
-        text.raw("  z: max", f"of {n_planes} planes the largest value; or mean, sharpest, a number{own}")
+    """Add that the z planes of an image become their maximum."""
+    planes = found.planes[found.planes["z"] == 0][IMAGE_KEY].drop_duplicates()
+    others = pd.MultiIndex.from_frame(found.planes[found.planes["z"] != 0][IMAGE_KEY])
+    n_alone = int((~pd.MultiIndex.from_frame(planes).isin(others)).sum()) if len(planes) else 0
+    own = f"; {plural(n_alone, 'image')} of the instrument's own projections" if n_alone else ""
+    text.raw("  z: max", f"of several planes the largest value; or mean, sharpest, or the number of one{own}")
 
 
 def _in_table_parts(pattern: str, parts: SpecParts) -> str:

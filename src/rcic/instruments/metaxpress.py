@@ -1,8 +1,9 @@
-"""MetaXpress (ImageXpress Micro, Micro XLS, Micro Confocal, Nano): exports with a .HTD file, or only a folder.
+"""MetaXpress (ImageXpress Micro, Micro XLS, Micro Confocal, Nano): exports with a .HTD file.
 
 Names: ``PLATE_E07_s1_w2.TIF`` in exports, ``PLATE_E07_s1_w2GUID.tif`` in those from a database, ``w2[GUID]`` in old
 ones. One site: no ``_s1``, one wavelength: no ``_w1``; then the GUID follows the well or the site. Time points are in
-folders ``TimePoint_n``, z planes in ``ZStep_n``; what lies above the ``ZStep_n`` is a projection of them, plane 0.
+folders ``TimePoint_n``, z planes in ``ZStep_n``; what lies above the ``ZStep_n`` is a projection of them, plane 0. It
+counts instead of them: together they are no stack.
 """
 
 import csv
@@ -58,14 +59,6 @@ def read_metaxpress(root: Path, index: str) -> Measurement:
     return replace(found, planes=found.planes.assign(plate=plate), notes=(*found.notes, *notes))
 
 
-def read_metaxpress_folder(root: Path, folder: str) -> Measurement:
-    """Read the planes of an export without a .HTD file from the names of the files in a folder below the data root.
-
-    Raises UserError if no file has a name as MetaXpress gives it.
-    """
-    return _measured(root, folder.rstrip("/"), {}, 0, "MetaXpress database export")
-
-
 def metaxpress_files(root: Path, folder: str) -> Iterator[tuple[str, MetaXpressFile | None]]:
     """Yield the TIFF files of an export, and what their names say; None for a thumbnail or a name of another kind."""
     yield from _files_in(root, folder, 0, 1)
@@ -97,12 +90,15 @@ def _files_in(root: Path, folder: str, z: int, time: int) -> Iterator[tuple[str,
 def _measured(root: Path, folder: str, names: dict[str, str], n_wells: int, instrument: str) -> Measurement:
     """Return the measurement of a folder. ``names``: channels by number, where a .HTD file gives them."""
     files = list(metaxpress_files(root, folder))
-    known = [parts for _, parts in files if parts is not None]
+    named = [parts for _, parts in files if parts is not None]
+    known = _without_projected(named)
     path = root / folder
     rows: list[PlaneRow] = [(f.plate, f.well, f.site, f.channel, f.z, f.time, f.file, -1) for f in known]
     planes, notes = plane_table(path, rows)
     n_thumbs = sum("_thumb" in name.lower() for name, parts in files if parts is None)
     notes += [f"{plural(n_thumbs, 'thumbnail')}: not used"] if n_thumbs else []
+    n_planes = len(named) - len(known)
+    notes += [f"{plural(n_planes, 'file')} of z planes: their projections are used"] if n_planes else []
     words = sorted(planes["channel"].unique().tolist(), key=lambda word: (len(word), word))
     texts = {word: _properties(root, planes[planes["channel"] == word]["file"].iloc[0]) for word in words}
     first = texts[words[0]]
@@ -118,6 +114,13 @@ def _measured(root: Path, folder: str, names: dict[str, str], n_wells: int, inst
         bits=int(bits),
         notes=tuple(notes),
     )
+
+
+def _without_projected(files: list[MetaXpressFile]) -> list[MetaXpressFile]:
+    """Return the files without the z planes of images that have a projection."""
+    projected = {(one.plate, one.well, one.site, one.channel, one.time) for one in files if one.z == 0}
+    keys = [(one.plate, one.well, one.site, one.channel, one.time) for one in files]
+    return [one for one, key in zip(files, keys, strict=True) if one.z == 0 or key not in projected]
 
 
 def _channel(word: str, name: str, text: dict[str, str]) -> MeasuredChannel:

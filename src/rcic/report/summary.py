@@ -8,7 +8,7 @@ import pandas as pd
 
 from rcic.check.verdicts import Verdict
 from rcic.decide.dose_metrics import DoseScore
-from rcic.decide.intervals import LEVEL
+from rcic.decide.intervals import CONFIDENCE_LEVEL
 from rcic.decide.plate_group import UNSURE
 from rcic.ensemble.calibration import Calibration
 from rcic.errors import plural, program
@@ -59,9 +59,8 @@ def _interval_words(scored: Scored) -> str:
     found = scored.score.ladder.interval()
     if found.no_interval:
         return f"no interval: {found.no_interval}"
-    return (
-        f"{100 * LEVEL:.0f}\u00a0% interval {found.low:.1f} to {found.high:.1f} ({plural(found.clusters, found.unit)})"
-    )
+    level, clusters = f"{100 * CONFIDENCE_LEVEL:.0f}\u00a0%", plural(found.clusters, found.unit)
+    return f"{level} interval {found.low:.1f} to {found.high:.1f} ({clusters})"
 
 
 def _classes(screen: Screen) -> Fact:

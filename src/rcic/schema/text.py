@@ -2,7 +2,7 @@
 
 import re
 import types
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from rcic.errors import UserError, brief, nearest
 
@@ -18,7 +18,7 @@ def parse_value(text: str, kind: Any) -> Any:
     comma within brackets or quotes divides nothing, and quotes around an item are taken off. Raises UserError with the
     expected form.
     """
-    if get_origin(kind) is types.UnionType:
+    if get_origin(kind) in (types.UnionType, Union):  # the second for Literal[...] | None
         return parse_value(text, get_args(kind)[0])
     if get_origin(kind) in (tuple, list):
         item = get_args(kind)[0]

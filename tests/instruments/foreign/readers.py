@@ -56,7 +56,7 @@ def napari_ome_zarr(path: str) -> Found:
 
     layers = napari_get_reader(path)(path)
     mosaic = np.stack([np.asarray(data[0]) for data, _, _ in layers])
-    return _cut(path, mosaic), [properties["name"] for _, properties, _ in layers]
+    return _cut(path, mosaic), [layer["name"].rpartition(": ")[2] for _, layer, _ in layers]
 
 
 def ngff_zarr(path: str) -> Found:
@@ -94,12 +94,13 @@ def iohub(path: str) -> Found:
 
 
 def bioio(path: str) -> Found:
-    """Read every site with bioio: it opens images, no plates."""
+    """Read every site with bioio, whose reader has to be named: the folder of a site does not end with .zarr."""
     from bioio import BioImage
+    from bioio_ome_zarr import Reader
 
     found, names = {}, []
     for site in _sites(path):
-        image = BioImage(f"{path}/{site}")
+        image = BioImage(f"{path}/{site}", reader=Reader)
         found[site], names = image.get_image_data("CYX"), list(image.channel_names)
     return found, names
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from known_plate import CHANNELS, COLOURS, FIELDS, PIXEL_UM, WELLS, image
 
 PLACES = [path.split("/") for path in WELLS]
+WINDOW = {"min": 0, "max": 65535, "start": 0, "end": 60001}
 
 
 def ome_zarr(out: str) -> None:
     """Write with ome-zarr's writer."""
     import zarr
     from ome_zarr.writer import write_image, write_plate_metadata, write_well_metadata
+    from ome_zarr_models.common.omero import Omero
 
     root = zarr.open_group(out, mode="w")
     rows, columns = sorted({row for row, _ in PLACES}), sorted({column for _, column in PLACES})
@@ -23,7 +25,9 @@ def ome_zarr(out: str) -> None:
             group = well.require_group(field)
             unit = {"y": "micrometer", "x": "micrometer"}
             scale = {"c": 1.0, "y": PIXEL_UM, "x": PIXEL_UM}
-            omero = {"channels": [{"label": n, "color": c} for n, c in zip(CHANNELS, COLOURS, strict=True)]}
+            omero = Omero(
+                channels=[{"label": n, "color": c, "window": WINDOW} for n, c in zip(CHANNELS, COLOURS, strict=True)]
+            )
             write_image(image(path, field), group, axes="cyx", scale=scale, axes_units=unit, omero=omero)
 
 
@@ -67,6 +71,9 @@ def ngff_zarr(out: str, version: str = "0.4") -> None:
             units = {"y": "micrometer", "x": "micrometer"}
             pixels = nz.to_ngff_image(image(path, field), dims=["c", "y", "x"], scale=scale, axes_units=units)
             multiscales = nz.to_multiscales(pixels, scale_factors=[])
+            multiscales.metadata.omero = nz.Omero(
+                [nz.OmeroChannel(c, nz.OmeroWindow(**WINDOW), n) for n, c in zip(CHANNELS, COLOURS, strict=True)]
+            )
             row, column = path.split("/")
             nz.write_hcs_well_image(out, multiscales, plate, row, column, int(field), version=version)
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,14 @@ def test_windows_show_what_the_plate_has(small_screen, packed):
         )  # of a sixteenth of the pixels
 
 
+def test_every_folder_above_an_array_is_a_group(packed):
+    for plate in (packed / PLATES).glob("*/*.ome.zarr"):
+        members = dict(zarr.open_group(plate, mode="r").members(max_depth=None))
+        arrays = [name for name, node in members.items() if isinstance(node, zarr.Array)]
+        assert len(arrays) > 5 and all(members[name.split("/")[0]].attrs.asdict() == {} for name in arrays)
+        assert len(members) == len({part for name in arrays for part in [name, *map(str, Path(name).parents)]}) - 1
+
+
 def test_its_codecs_are_those_of_the_standard(packed):
     facts = json.loads(next((packed / PLATES).glob("*/*.ome.zarr/*/*/1/0/zarr.json")).read_text())
     (sharding,) = facts["codecs"]
@@ -125,7 +134,8 @@ def test_its_codecs_are_those_of_the_standard(packed):
 def test_the_pixel_size_is_written_with_its_unit():
     spec = shipped_spec("rcic")
     for pixel_um, unit in ((0.65, {"unit": "micrometer"}), (None, {})):
-        (multiscale,) = image_metadata(spec, [(0, 9)] * 6, pixel_um)["multiscales"]
+        sized = replace(spec, images=replace(spec.images, pixel_um=pixel_um))
+        (multiscale,) = image_metadata(sized, [(0, 9)] * 6)["multiscales"]
         assert multiscale["axes"][2] == {"name": "x", "type": "space", **unit}
         side = pixel_um or 1.0
         assert multiscale["datasets"][0]["coordinateTransformations"][0]["scale"] == [1.0, side, side]

@@ -15,7 +15,7 @@ from rcic.files.regular import open_regular
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.packed.zarr_shard import ABSENT, read_frames, read_index
 
-LEVEL, FIELD_SHARD = "0", "c/0/0/0"  # Zarr's names of an image's only level and its only shard
+FIELD_LEVEL, FIELD_SHARD = "0", "c/0/0/0"  # Zarr's names of an image's only level and its only shard
 
 SiteKey = tuple[str, int]  # well and site
 
@@ -61,7 +61,7 @@ class FieldShards:
             self._index(path, file, site)
 
     def _file(self, site: int) -> Path:
-        return self.path / field_path(self._sites[site]) / LEVEL / FIELD_SHARD
+        return self.path / field_path(self._sites[site]) / FIELD_LEVEL / FIELD_SHARD
 
     def _open(self, path: Path) -> FileIO:
         try:

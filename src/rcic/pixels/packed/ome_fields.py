@@ -3,6 +3,7 @@
 ::
 
     Plate1.ome.zarr/zarr.json              rows, columns, wells; the facts of a packed plate under "rcic"
+    Plate1.ome.zarr/B/zarr.json            a group without attributes
     Plate1.ome.zarr/B/02/zarr.json         the sites of a well
     Plate1.ome.zarr/B/02/1/zarr.json       the image of site 1: axes, pixel size, channels
     Plate1.ome.zarr/B/02/1/0/c/0/0/0       its pixels (channel, y, x), uint8: one shard, one chunk an image
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rcic.files.held import check_held
-from rcic.pixels.packed.field_shards import FIELD_SHARD, LEVEL, field_path
+from rcic.pixels.packed.field_shards import FIELD_LEVEL, FIELD_SHARD, field_path
 from rcic.pixels.packed.frame import PLAIN_LEVEL
 from rcic.pixels.packed.packed_store import ARRAY, OURS
 from rcic.pixels.packed.to_pack import PackedPlate, Picture
@@ -53,7 +54,7 @@ class OmeFields:
         """Append the frame of a site and channel, counted from 0; a site's channels come together."""
         if site != self._site:
             self._end_site()
-            path = self._folder(site) / LEVEL / FIELD_SHARD
+            path = self._folder(site) / FIELD_LEVEL / FIELD_SHARD
             path.parent.mkdir(parents=True)
             self._site, self._file = site, path.open("wb")
             self._shard = ShardWriter(self._file, 1, len(self.spec.channels))
@@ -68,16 +69,17 @@ class OmeFields:
         self._end_site()
         check_held(self.folder)
         windows = [_window(counts) for counts in self._counts]
-        pixel_um = getattr(self.spec.images, "pixel_um", None)
-        array, image = _array_metadata(len(windows), side), _group(image_metadata(self.spec, windows, pixel_um))
+        array, image = _array_metadata(len(windows), side), _group(image_metadata(self.spec, windows))
         wells: dict[Path, list[str]] = defaultdict(list)
         for site in self._written:
             folder = self._folder(site)
-            _write(folder / LEVEL / ARRAY, array)
+            _write(folder / FIELD_LEVEL / ARRAY, array)
             _write(folder / ARRAY, image)
             wells[folder.parent].append(folder.name)
         for folder, names in wells.items():
             _write(folder / ARRAY, _group({"well": {"images": [{"path": name} for name in names]}}))
+        for row in {folder.parent for folder in wells}:
+            _write(row / ARRAY, _group())
         levels = [self.spec.levels(channel) for channel in self.spec.channel_numbers]
         ours = {"pixels": _MEANING, "levels": levels, "shape": side, **facts}
         paths = sorted(str(folder.relative_to(self.folder)) for folder in wells)
@@ -116,16 +118,13 @@ class OmeFields:
         }
 
 
-def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]], pixel_um: float | None) -> dict[str, Any]:
-    """Return NGFF's metadata of an image.
-
-    ``windows`` are the grey levels of each channel to show as black and white, ``pixel_um`` the side of a pixel in
-    micrometres if it is known.
-    """
+def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Return NGFF's metadata of an image; ``windows`` are the grey levels of each channel shown as black and white."""
+    pixel_um = spec.images.pixel_um
     space = {"type": "space", **({"unit": "micrometer"} if pixel_um else {})}
     axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]
     scale = [1.0, pixel_um or 1.0, pixel_um or 1.0]
-    dataset = {"path": LEVEL, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    dataset = {"path": FIELD_LEVEL, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
     channels = [
         {
             "label": channel.name,
@@ -137,7 +136,7 @@ def image_metadata(spec: ScreenSpec, windows: Sequence[tuple[int, int]], pixel_u
     ]
     return {
         "multiscales": [{"axes": axes, "datasets": [dataset]}],
-        "omero": {"channels": channels, "rdefs": {"model": "color"}},
+        "omero": {"channels": channels, "rdefs": {"model": "color", "defaultT": 0, "defaultZ": 0}},
     }
 
 
@@ -148,9 +147,9 @@ def _window(counts: np.ndarray) -> tuple[int, int]:
     return min(int(low), 254), min(max(int(high), int(low) + 1), 255)
 
 
-def _group(ome: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> bytes:
-    """Return the zarr.json of a group."""
-    attributes = {"ome": {"version": NGFF, **ome}, **(more or {})}
+def _group(ome: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None) -> bytes:
+    """Return the zarr.json of a group, without attributes for a row of a plate."""
+    attributes = {"ome": {"version": NGFF, **ome}, **(more or {})} if ome else {}
     return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}).encode()
 
 
