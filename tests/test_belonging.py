@@ -74,7 +74,7 @@ def test_anothers_columns_go_by_the_names_in_classes_csv(work):
     assert re.search(r"channel sets +100\.00", work.run("score", root))
     assert re.search(r"cross-fitted .* 100\.00", work.run("calibrate", root))
     work.run("ensemble", root)
-    assert pd.read_csv("answers/submission.csv")["sirna"].tolist() == list(LABELS[:4])
+    assert pd.read_csv("answers/submission.csv")["compound"].tolist() == list(LABELS[:4])
     assert ASSUMED not in work.run("channels", root)
 
 
@@ -211,7 +211,7 @@ def own_answers(late: tuple[Path, Program], answer: Sequence[str], before: pd.Da
     assert "guessed" not in program.run(*answer)
     after = pd.read_csv("answers/confidence.csv", index_col="id_code")
     assert after["predicted"].all()
-    assert after.loc[before.index, "sirna"].tolist() == before["sirna"].tolist()
+    assert after.loc[before.index, "compound"].tolist() == before["compound"].tolist()
 
 
 @pytest.mark.parametrize("gone", ["BR32", "BR33"])

@@ -29,6 +29,10 @@ def plate(case, capsys, tmp_path, monkeypatch) -> Iterator[Program]:
     assert "no bad images" in program.run("data.py", "audit", "--data_root=data")
     told = program.run("data.py", "folds", "--data_root=data", "--n_folds=2")
     assert told == f"work/case: train_K.csv and valid_K.csv of 2 folds by replicate: {PROVES['replicate']}\n"
+    rows = program.run("data.py", "folds", "--data_root=data", "--by=row", "--n_folds=4", "--work_dir=rows")
+    assert (
+        rows.startswith("rows: train_K.csv and valid_K.csv of 4 folds by row: ") and Path("rows/valid_3.csv").is_file()
+    )
     for fold in (0, 1):
         program.run(
             "train.py", "run", "--config=tiny.yml", "--data_root=data", f"--fold={fold}", "--set=init.stage=none"

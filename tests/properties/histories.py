@@ -159,7 +159,14 @@ class Walker:
         return self.run(words, judge, lambda: judge() if self.audit_key != before else None)
 
     def do_folds(self, random: Random) -> str:
-        words = ["data", "folds", f"--out_dir={self.csv}", "--n_folds=2", f"--seed={random.randrange(3)}"]
+        words = [
+            "data",
+            "folds",
+            f"--out_dir={self.csv}",
+            "--by=experiment",
+            "--n_folds=2",
+            f"--seed={random.randrange(3)}",
+        ]
         before = sha(self.csv / "folds.json")
 
         def judge(_: str = "") -> None:

@@ -198,7 +198,7 @@ class Judge:
         lesson: dict[str, tuple[str, int]] = {}
         for row in read_table(csv_dir / f"train_{fold}.csv"):
             well = known.get(row["id_code"])
-            if well is None or well.split != "train" or well.label != row["sirna"]:
+            if well is None or well.split != "train" or well.label != row["compound"]:
                 raise Wrong(f"lesson: {row} of train_{fold}.csv is not so in the tables")
             lesson[well.code] = well.label, self._place(source, well)
         held_out = [row["id_code"] for row in read_table(csv_dir / f"valid_{fold}.csv")]
@@ -212,9 +212,9 @@ class Judge:
                 if well is None or well.split != "test":
                     raise Wrong(f"lesson: {row} of pseudo.csv is no test well")
                 is_sealed = (pseudo_dir / "pseudo.json").exists()
-                if is_sealed and then is not None and then[well.code] != (row["sirna"], self._place(source, well)):
+                if is_sealed and then is not None and then[well.code] != (row["compound"], self._place(source, well)):
                     raise Wrong(f"lesson: {row} of pseudo.csv was another well when it was labelled")
-                lesson[well.code] = row["sirna"], self._place(source, well)
+                lesson[well.code] = row["compound"], self._place(source, well)
         return lesson, held_out
 
     @staticmethod
@@ -646,9 +646,9 @@ class Judge:
         if {row["id_code"] for row in rows} != wanted or sure.keys() != wanted:
             raise Wrong(f"submission: {out}: its wells are not the test wells")
         for row in rows:
-            code, label = row["id_code"], row["sirna"]
+            code, label = row["id_code"], row["compound"]
             beside = sure[code]
-            if beside["sirna"] != label or (beside["predicted"] == "True") != (code in logits):
+            if beside["compound"] != label or (beside["predicted"] == "True") != (code in logits):
                 raise Wrong(f"submission: {out}, {code}: confidence.csv says {beside}")
             if code in logits and certain:
                 self._is_best(f"submission: {out}, {code}", label, logits[code], labels)
@@ -673,8 +673,8 @@ class Judge:
             if code not in wells or wells[code].split != "test" or code in held_out or code not in logits:
                 raise Wrong(f"pseudo: {code} is no predicted test well")
             if certain:
-                self._is_best(f"pseudo: {code}", row["sirna"], logits[code], labels)
-            noted[code] = row["sirna"], self._place(source, wells[code])
+                self._is_best(f"pseudo: {code}", row["compound"], logits[code], labels)
+            noted[code] = row["compound"], self._place(source, wells[code])
         self.ledger.pseudo.setdefault(sha(out / "pseudo.csv"), noted)
         self.note_answer(out / "pseudo.json", source, used)
 
@@ -736,7 +736,7 @@ class Judge:
         wells = self._wells(source, _NOBODY, "train")
         for path in sorted(folder.glob("valid_*.csv")):
             other = path.with_name(path.name.replace("valid", "train"))
-            rows = {row["id_code"]: row["sirna"] for table in (path, other) for row in read_table(table)}
+            rows = {row["id_code"]: row["compound"] for table in (path, other) for row in read_table(table)}
             if path.name in json.loads((folder / "folds.json").read_text())["files"] and rows != {
                 code: one.label for code, one in wells.items()
             }:

@@ -51,7 +51,7 @@ def folds(
     out_dir: str = "auto",
     n_folds: int | None = None,
     seed: int = 0,
-    by: Literal["experiment", "plate", "replicate", "row", "well"] | None = None,
+    by: Literal["auto", "experiment", "plate", "replicate", "row", "well"] = "auto",
 ) -> None:
     """Write train_K.csv and valid_K.csv: folds by experiment, stratified by cell type, or by a smaller unit.
 
@@ -59,8 +59,8 @@ def folds(
         out_dir: where the tables go; auto is the screen's work folder.
         n_folds: the number of folds; 5, or as many as there are units, if not given.
         seed: the seed of the division.
-        by: what a fold holds out; if not given, the largest of these units of which two hold most treatments. A
-            replicate is the n-th well of each treatment; with replicate, row and well the batch effects of a plate are
+        by: what a fold holds out; auto is the largest of these units of which two hold most treatments. A replicate
+            is the n-th well of each treatment; with replicate, row and well the batch effects of a plate are
             on both sides.
     """
     from rcic.screen.fold_units import PROVES
@@ -70,7 +70,7 @@ def folds(
 
     screen = read_screen(source)
     folder = place_to_write(screen, out_dir, FOLDS_DIR, FOLDS, "folds")
-    for note in write_folds(screen, folder, n_folds, seed, by):
+    for note in write_folds(screen, folder, n_folds, seed, None if by == "auto" else by):
         print(note)
     unit, count = read_unit(folder), len(folds_in(folder))
     print(f"{folder}: train_K.csv and valid_K.csv of {count} folds by {unit}: {PROVES[unit]}")

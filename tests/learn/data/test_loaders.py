@@ -6,7 +6,7 @@ from rcic.errors import UserError
 from rcic.learn.data.loaders import add_plate_context, order_of, stacked, train_loader, usable_sites, valid_loader
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.sites import site_table
+from rcic.pixels.images.sites import STACKED, site_table
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_company_that_lacks_an_image_is_left_out_aloud(screen, own_screen, confi
     chosen = config(data__stack_sites=True)
     lone = add_plate_context(store, screen, stacked(rows, (1, 2)), "plate", chosen)
     assert wells["id_code"][1] not in set(lone["id_code"])
-    assert lone["id_code"].is_unique and set(lone["site"]) == {0} and len(lone) == both["id_code"].nunique() - 1
+    assert lone["id_code"].is_unique and set(lone["site"]) == {STACKED} and len(lone) == both["id_code"].nunique() - 1
     for path in (own_screen / "train" / wells["experiment"][0] / "Plate1").iterdir():
         if wells["well"][0] not in path.name:
             path.unlink()
@@ -154,7 +154,7 @@ def test_only_the_sites_of_the_config_are_company(screen, config):
 def test_a_well_that_lacks_a_site_is_not_stacked_aloud(screen, capsys):
     rows = site_table(wells_of(screen, 4))
     wells = stacked(rows.drop(index=[3]), (1, 2))
-    assert wells["id_code"].tolist() == rows["id_code"].unique()[[0, 2, 3]].tolist() and set(wells["site"]) == {0}
+    assert wells["id_code"].tolist() == rows["id_code"].unique()[[0, 2, 3]].tolist() and set(wells["site"]) == {STACKED}
     said = f"left out 1 wells that lack a site of (1, 2), first {rows['id_code'][3]} site 2\n"
     assert capsys.readouterr().out == said.replace("(1, 2)", "[1, 2]")
     assert len(stacked(rows, (1, 2))) == 4 and capsys.readouterr().out == ""

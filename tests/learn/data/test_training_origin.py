@@ -3,19 +3,27 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rcic.errors import UserError
 from rcic.files.names import BEST
 from rcic.learn.data.stage_table import stage_table
-from rcic.learn.data.training_origin import check_stains, check_unlearnt, learnt_experiments, training_origin
+from rcic.learn.data.training_origin import check_stains, check_unlearnt, learnt_wells, training_origin
 from rcic.learn.runs.checkpoint import read_checkpoint
 from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.run_record import read_run_record
 from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.screen.spec import Channel
 from tests.tables import write_wells
+
+
+def learnt_experiments(*words: Any) -> list[str]:
+    """Return the experiments that weights know, of training tables that divide none."""
+    known = learnt_wells(*words)
+    assert list(known) == ["learnt"]
+    return known["learnt"]
 
 
 @pytest.fixture(scope="module")
