@@ -120,7 +120,9 @@ def test_an_index_that_was_edited_is_noticed(tmp_path):
             write_tiff(root / f"images/{plate}_{well}.tif", number * 2 + (well == "A02"))
     audit(root, tmp_path / "audit", "quick", "drop", 1)
     screen = read_screen(root)
-    assert {*folder_states(screen)} == {"load_data.csv", "images"} and not changed_folders(screen, folder_states(screen))
+    assert {*folder_states(screen)} == {"load_data.csv", "images"} and not changed_folders(
+        screen, folder_states(screen)
+    )
     exchanged = [rows[0].replace("_A01", "_A02"), rows[1].replace("_A02", "_A01"), *rows[2:]]  # of the same length
     (root / "load_data.csv").write_text("\n".join([titles, *exchanged]) + "\n")
     with pytest.raises(Unaudited, match=r"load_data\.csv changed since the audit"):
