@@ -80,7 +80,7 @@ def _tree(folder: str, below: str) -> Iterator[str]:
 
 def _leads_up(link: str) -> bool:
     """Whether a link leads to a folder that it is in, so that following it would never end."""
-    return f"{os.path.realpath(os.path.dirname(link))}/".startswith(f"{os.path.realpath(link)}/")
+    return f"{os.path.realpath(Path(link).parent)}/".startswith(f"{os.path.realpath(link)}/")
 
 
 def _arrays(folder: Path) -> list[str]:
