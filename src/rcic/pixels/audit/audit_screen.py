@@ -20,12 +20,13 @@ from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.audit.findings import FINDINGS, KINDS, REPORT, Audit, Finding, origin_of, refused, write_audit
 from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.audit.image_scan import ScanResults, key_of
-from rcic.pixels.audit.inspection import audit_sites, plates_of_rows, scan_sites, usual_size
+from rcic.pixels.audit.inspection import audit_sites, plates_of_rows, scan_sites
 from rcic.pixels.audit.pixel_states import scanned_states, unread_states
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.index_checks import index_notes, log_notes
 from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE, site_table, sites_of
 from rcic.pixels.images.store import Store
+from rcic.pixels.images.usual_size import usual_size
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.plate import plate_name
 from rcic.screen.source import DataRoot

@@ -72,10 +72,18 @@ def _tree(folder: str, below: str) -> Iterator[str]:
             name = f"{below}{entry.name}"
             if entry.name in _METADATA and entry.is_file():
                 yield f"{name} {sha256(read_regular(entry.path)).hexdigest()}"
-            elif entry.is_dir() and not (entry.is_symlink() and _leads_up(entry.path)):
+            elif _is_folder(entry) and not (entry.is_symlink() and _leads_up(entry.path)):
                 yield from _tree(entry.path, f"{name}/")
             else:
                 yield f"{name} {_size(entry)}"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; not a circle of links, of which the system says neither."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _leads_up(link: str) -> bool:
@@ -86,7 +94,7 @@ def _leads_up(link: str) -> bool:
 def _arrays(folder: Path) -> list[str]:
     """Return the names of the Zarr arrays in a folder, as a table of paths may list them."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir()]
+        names = [entry.name for entry in entries if _is_folder(entry)]
     return [name for name in names if any((folder / name / metadata).is_file() for metadata in _ARRAYS)]
 
 
