@@ -9,6 +9,7 @@ from rcic.discover.found_images import found_images
 from rcic.discover.new_files import NewFiles, fitted_or_new, not_imaged, screen_name, with_patterns
 from rcic.discover.own_layout import own_layout
 from rcic.discover.root_tables import plate_hints_of, root_tables
+from rcic.discover.screen_facts import drawn_from
 from rcic.discover.spec_lines import SpecParts, spec_lines
 from rcic.discover.spec_text import cut
 from rcic.discover.trial import grey_levels, trial
@@ -75,7 +76,7 @@ def _report(
         f"{root}: {found.instrument or 'images of an unknown writer'}, known by {found.known_by}",
         f"  {', '.join(plural(*count) for count in counts)}, {plural(len(parts.channels), 'channel')}: {names}",
         f"  images.file: {cut(list(found.patterns), 3)}",
-        f"  table: {fit.file}" + (" (fill in its labels)" if parts.is_template else ""),
+        f"  table: {fit.file}{drawn_from(fit)}" + (" (fill in its labels)" if parts.is_template else ""),
     ]
     lines += [f"  written: {name}" for name in place.written if name != fit.file]
     unused = [*notes, *parts.unused, *_others(content)]

@@ -181,4 +181,9 @@ def split_of(columns: TableColumns) -> tuple[list[str], list[str]]:
 def table_sentence(fit: TableFit, n_imaged: int) -> str:
     """Return how many wells table and images share."""
     n_rows = len({*zip(fit.experiment_of, fit.plate_of, fit.wells, strict=True)})
-    return f"{plural(n_rows, 'well')} in {fit.file}, {plural(n_imaged, 'well')} with images"
+    return f"{plural(n_rows, 'well')} in {fit.file}{drawn_from(fit)}, {plural(n_imaged, 'well')} with images"
+
+
+def drawn_from(fit: TableFit) -> str:
+    """Return of which plate map a table was made, in words behind its name; "" if of none."""
+    return f" (made of the plate map in {fit.columns.file})" if fit.columns is not None and fit.columns.drawn else ""

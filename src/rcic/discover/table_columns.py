@@ -8,7 +8,8 @@ import pandas as pd
 
 from rcic.discover.well_words import WELL_WORD, role_like, row_letters, split_like, tidy_well
 
-_ROW = re.compile(r"[A-P]|A[A-F]|[a-p]|0*(?:[1-9]|[12]\d|3[0-2])")
+_ROW = re.compile(r"[A-Z]|A[A-F]|[a-z]|0*(?:[1-9]|[12]\d|3[0-2])")
+_UNTITLED_WELL = re.compile(r"(?:[A-P]|A[A-F]|[a-p])0*\d{1,2}")  # Q to Z: more often a code of something else
 _NUMBER = re.compile(r"0*\d{1,3}")
 _TITLES = {  # part -> regular expressions of titles without blanks and punctuation, the best first
     "well": (r"well", r"well(?:name|position|pos|id|location|coord\w*|label)", r"position", r"wells"),
@@ -91,6 +92,7 @@ class TableColumns:
         reasons: part -> how that is known.
         rows: the table, all text; the index counts lines.
         others: titles of columns that are not used.
+        drawn: whether the file has plate maps, of which the rows were made.
     """
 
     file: str
@@ -98,6 +100,7 @@ class TableColumns:
     reasons: dict[str, str] = field(default_factory=dict)
     rows: pd.DataFrame = field(default_factory=pd.DataFrame)
     others: tuple[str, ...] = ()
+    drawn: bool = False
 
     def values(self, part: str) -> list[str]:
         """Return the different values of a part's column in order of their first row, none without a column."""
@@ -107,6 +110,12 @@ class TableColumns:
 def plain_title(title: str) -> str:
     """Return a title without case, blanks and punctuation, and without Metadata_ before it."""
     return re.sub(r"^(image)?metadata", "", re.sub(r"[\W_]+", "", title.lower()))
+
+
+def is_property(title: str) -> bool:
+    """Whether a title is a word for what wells can have: a label, a role, a cell type, a split."""
+    parts = ("label", "role", "cell_type", "split")
+    return any(re.fullmatch(one, plain_title(title)) for part in parts for one in _TITLES[part])
 
 
 def recognised_columns(file: str, rows: pd.DataFrame) -> TableColumns | None:
@@ -169,7 +178,7 @@ _FITS: dict[str, Callable[[pd.Series], bool]] = {
 
 def _add_by_values(parts: dict[str, str], reasons: dict[str, str], free: list[str], rows: pd.DataFrame) -> None:
     """Add the column whose values are wells with rows and columns that differ."""
-    fits = [title for title in free if _FITS["well"](rows[title]) and rows[title].nunique() > 1]
+    fits = [title for title in free if _mostly(_UNTITLED_WELL)(rows[title]) and rows[title].nunique() > 1]
     if fits:
         title = max(fits, key=lambda one: rows[one].nunique())
         parts["well"], reasons["well"] = title, "by its values, such as " + str(rows[title].iloc[0])
