@@ -53,8 +53,8 @@ def index_notes(sources: ImageSources, rows: pd.DataFrame) -> list[str]:
     Each note is there once and names its index. Reads all indexes; of one that cannot be read its images tell.
     """
     plates, notes = sites_of(rows.drop_duplicates(["split", "experiment", "plate"])), dict[str, None]()
-    for source in sources.sources:
-        for site in plates if isinstance(source, IndexSource) else ():
+    for source in [source for source in sources.sources if isinstance(source, IndexSource)]:
+        for site in plates:
             try:
                 found = source.plate(site)
             except Exhausted:
