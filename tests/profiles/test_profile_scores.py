@@ -122,7 +122,7 @@ def test_without_controls_it_is_said(data, tmp_path):
     write_embedded(tmp_path / "emb", read_screen(data), splits=("valid",))
     found = profile_scores(data, tmp_path / "emb", "valid")
     assert set(found.controls["reason"]) == {"0 positive controls on the plate, 2 are needed"}
-    line = "No embeddings of controls: run embed-all again (--splits=controls), if the screen has any."
+    line = "No embeddings of controls: run embed-all again (--splits=controls)."
     assert line in found.notes
     assert (found.replicates["p_value"] < 0.05).all()
 

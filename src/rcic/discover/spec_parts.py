@@ -9,9 +9,12 @@ from rcic.discover.screen_facts import (
     SpecChannel,
     TableFit,
     spec_channels,
+    unlabelled_words,
 )
 from rcic.discover.spec_text import cut
-from rcic.errors import plural
+from rcic.discover.table_columns import TableColumns, dose_column
+from rcic.errors import plural, quoted
+from rcic.screen.spreadsheet_names import spreadsheet_warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +75,9 @@ class SpecParts:
         elif self.is_template:
             title = columns.parts["label"]
             lines.append(f"labels: no table says what was done to a well; fill in column {title} of {self.fit.file}")
+        lines += _label_lines(columns) if columns is not None else []
         if self.no_levels:
-            lines.append(f"images.levels: {self.no_levels}")
+            lines.append("images.levels: rcic data levels measures them once the screen can be read")
         if self.fit.missing:
             lines.append(f"{plural(len(self.fit.missing), 'row')} of {self.fit.file} have no image")
         if self.fit.extra:
@@ -95,3 +99,23 @@ class SpecParts:
         if columns is not None and columns.others:
             lines.append(f"columns of {self.fit.file}: {cut(list(columns.others), 12)}")
         return lines
+
+
+def _label_lines(columns: TableColumns) -> list[str]:
+    """Return a line on each doubt about the labels: unknown ones, those that a spreadsheet changed, doses."""
+    lines = list[str]()
+    for word in unlabelled_words(columns):
+        count = plural(int((columns.rows[columns.parts["label"]] == word).sum()), "well")
+        if word:
+            name = f"labelled {quoted(word)} left out; if that is a name, as of a gene, move it from skip to columns: {{known: [{word}]}}"
+        lines.append(f"labels: {count} {name if word else 'without a label left out'}")
+    if warning := spreadsheet_warning(columns.values("label")):
+        lines.append(f"labels: {warning}")
+    title = dose_column(columns)
+    if title is not None:
+        lines.append(
+            f"doses: column {title} has several of one label, which are one class here; to tell doses apart, add a "
+            "column with a name for each compound and dose, name it in columns.label, and write labels: "
+            f"{{kind: dose, dose: {title}, compound: {columns.parts['label']}}}"
+        )
+    return lines
