@@ -71,3 +71,21 @@ def test_plates_without_names_of_their_own_stay_apart(tmp_path):
     rows = [f"{name},{well},x{n}" for name in names for n, well in enumerate(WELLS)]
     (tmp_path / "wells.csv").write_text("\n".join(["plate,well,label", *rows]) + "\n")
     assert "2 plates, 12 wells" in discover(tmp_path, tmp_path / "screen.yml")
+
+
+def test_plates_that_the_table_calls_otherwise_are_told(tmp_path):
+    root = write_screen(tmp_path / "export")
+    table = root / "plate map.csv"
+    table.write_text(table.read_text().replace("BR0", "Plate "))
+    report = discover(root, root / "screen.yml")
+    assert "plates: plate map.csv calls them Plate 1, Plate 2, the images BR01, BR02; call them in the table" in report
+
+
+def test_why_a_spec_does_not_work_comes_first(tmp_path):
+    """Not that levels are missing, which could not be measured for that reason."""
+    root = write_screen(tmp_path / "export")
+    with (root / "plate map.csv").open("a") as table:
+        table.write("BR01,B02,taxol\n")  # twice
+    report = discover(root, root / "screen.yml")
+    assert "must be given" not in report and "listed twice" in report
+    assert "listed twice" in (root / "screen.yml").read_text().splitlines()[0]

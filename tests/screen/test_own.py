@@ -131,7 +131,8 @@ def test_a_row_for_each_site_is_one_well(tmp_path):
     [
         (
             [*ROWS, "b1,P9,B04,,x"],
-            "line 8: column 'drug' has no value for a train well; fill it in, or",
+            "line 8: column 'drug' has no value for a train well; fill it in, or give such wells a well type that "
+            "well_types.skip of the screen spec lists",
         ),
         ([*ROWS, "b1,P9,B13,a,x"], "line 8: well 'B13' is not in A01-H12"),
         ([*ROWS, "b1,P9,I01,a,x"], "line 8: well 'I01' is not in A01-H12"),

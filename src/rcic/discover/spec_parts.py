@@ -78,6 +78,7 @@ class SpecParts:
         lines += _label_lines(columns) if columns is not None else []
         if self.no_levels:
             lines.append("images.levels: rcic data levels measures them once the screen can be read")
+        lines += _other_plates(self.fit, self.found)
         if self.fit.missing:
             lines.append(f"{plural(len(self.fit.missing), 'row')} of {self.fit.file} have no image")
         if self.fit.extra:
@@ -101,14 +102,23 @@ class SpecParts:
         return lines
 
 
+def _other_plates(fit: TableFit, found: FoundImages) -> list[str]:
+    """Return a line if table and images both name plates, and none alike."""
+    listed, imaged = list(dict.fromkeys(filter(None, fit.plate_of))), [plate for plate in found.plates if plate]
+    if not listed or not imaged or {*listed, *fit.experiment_of} & {*imaged}:
+        return []
+    names = f"plates: {fit.file} calls them {cut(listed, 3)}, the images {cut(imaged, 3)}"
+    return [f"{names}; call them in the table as in the images, or in images.file as in the table"]
+
+
 def _label_lines(columns: TableColumns) -> list[str]:
     """Return a line on each doubt about the labels: unknown ones, those that a spreadsheet changed, doses."""
     lines = list[str]()
     for word in unlabelled_words(columns):
         count = plural(int((columns.rows[columns.parts["label"]] == word).sum()), "well")
-        if word:
-            name = f"labelled {quoted(word)} left out; if that is a name, as of a gene, move it from skip to columns: {{known: [{word}]}}"
-        lines.append(f"labels: {count} {name if word else 'without a label left out'}")
+        name = f"if it is a name, as of a gene, move it from skip to columns: {{known: [{word}]}}"
+        is_left_out = f"labelled {quoted(word)} left out; {name}" if word else "without a label left out"
+        lines.append(f"labels: {count} {is_left_out}")
     if warning := spreadsheet_warning(columns.values("label")):
         lines.append(f"labels: {warning}")
     title = dose_column(columns)

@@ -68,9 +68,9 @@ def design_warnings(screen: Screen, guesses: Sequence[PositionGuess]) -> list[st
     total = screen.n_treatments
     far = [guess for guess in guesses if guess.right - guess.chance >= _FAR]
     lines = [warning] if (warning := spreadsheet_warning([str(name) for name in screen.classes])) else []
-    if total < 2:
+    if total == 1:
         title = screen.spec.columns.label
-        lines.append(f"there is {plural(total, 'treatment')}, so nothing to tell apart: is {title} the label's column?")
+        lines.append(f"there is 1 treatment, so nothing to tell apart: is {title} the column of labels?")
     if far:
         worst = max(far, key=lambda guess: guess.right - guess.chance)  # the first of equals: row, column, well
         lines.append(
