@@ -54,9 +54,7 @@ def images_of_indexes(root: Path, indexes: list[str], hints: PlateHints) -> Foun
     first = used[0][1]
     notes = [note if len(used) == 1 else f"{path}: {note}" for path, m in used for note in m.notes]
     notes += [f"{path}: another kind of index" for path in others]
-    notes += [
-        f"{path}: plate {plate} was measured again; name it in images.file to use it" for path, plate in again
-    ]
+    notes += [f"{path}: plate {plate} was measured again; name it in images.file to use it" for path, plate in again]
     facts = ImageFacts(first.shape, first.bits, first.pixel_um)
     own = image_facts(root, first.planes["file"].iloc[0])
     return FoundImages(
