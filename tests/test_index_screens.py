@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from rcic.discover.discovery import discover
 from rcic.screen.spec_files import read_spec
@@ -89,3 +90,13 @@ def test_why_a_spec_does_not_work_comes_first(tmp_path):
     report = discover(root, root / "screen.yml")
     assert "must be given" not in report and "listed twice" in report
     assert "listed twice" in (root / "screen.yml").read_text().splitlines()[0]
+
+
+def test_wells_with_fewer_sites_are_told_with_what_to_do(tmp_path):
+    for well, sites in (("B02", "12"), ("B03", "12"), ("C02", "1")):
+        for site in sites:
+            tifffile.imwrite(tmp_path / f"{well}_s{site}.tif", np.full((8, 8), 9, np.uint8))
+    report = discover(tmp_path, tmp_path / "screen.yml")
+    assert "sites: 1 well with fewer than the screen; rcic data audit calls the others missing, and with" in report
+    lines = (tmp_path / "screen.yml").read_text().splitlines()
+    assert "1 well with fewer" in next(line for line in lines if line.startswith("sites"))

@@ -66,6 +66,13 @@ class SpecParts:
         """The number of wells with images."""
         return len(self.found.planes[["experiment", "plate", "well"]].drop_duplicates())
 
+    @cached_property
+    def n_short(self) -> int:
+        """The number of wells with fewer sites than the screen has."""
+        well = ["experiment", "plate", "well"]
+        sizes = self.found.planes.drop_duplicates([*well, "site"]).groupby(well).size()
+        return int((sizes < self.found.planes["site"].nunique()).sum())
+
     @property
     def unknown(self) -> list[str]:
         """What could not be told, a line each."""
@@ -84,6 +91,11 @@ class SpecParts:
         if self.fit.extra:
             names = cut([f"{plate} {well}".strip() for plate, well in self.fit.extra], 4)
             lines.append(f"{plural(len(self.fit.extra), 'imaged well')} that {self.fit.file} does not list: {names}")
+        if self.n_short:
+            lines.append(
+                f"sites: {plural(self.n_short, 'well')} with fewer than the screen; rcic data audit calls the others "
+                "missing, and with --on_bad=drop leaves them out"
+            )
         if not self.found.facts.pixel_um:
             lines.append("size of a pixel: no file of the instrument says it")
         if columns is None or "cell_type" not in columns.parts:
