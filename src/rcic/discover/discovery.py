@@ -45,8 +45,9 @@ def discover(root: Path, out: Path, table: Path | None = None, force: bool = Fal
     found = with_patterns(place, found)
     skip = not_imaged(place, fit, found)
     parts = SpecParts(screen_name(root, fit, found), found, fit, skip)
-    text = _with_levels(root, out, parts)
-    trouble = trial(root, text, out)
+    parts = _with_levels(root, out, parts)
+    text = spec_lines(parts)
+    trouble = parts.no_levels or trial(root, text, out)
     if trouble:
         text = f"# not known: how this becomes a screen that can be used: {trouble}\n{text}"
     with whole(out) as temporary:
@@ -54,13 +55,13 @@ def discover(root: Path, out: Path, table: Path | None = None, force: bool = Fal
     return _report(root, out, content, parts, place, [*tables.notes, *found.notes], trouble)
 
 
-def _with_levels(root: Path, out: Path, parts: SpecParts) -> str:
-    """Return the screen spec with grey levels, which are measured on images."""
+def _with_levels(root: Path, out: Path, parts: SpecParts) -> SpecParts:
+    """Return what the screen spec is made of with grey levels, which are measured on images."""
     if not parts.needs_levels:
-        return spec_lines(parts)
+        return parts
     draft = spec_lines(replace(parts, levels=[(0.0, 1.0)] * len(parts.channels)))
     levels, trouble = grey_levels(root, draft, out)
-    return spec_lines(replace(parts, levels=levels, no_levels=trouble))
+    return replace(parts, levels=levels, no_levels=trouble)
 
 
 def _report(

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from rcic.discover.well_words import WELL_WORD, role_like, row_letters, split_like, tidy_well
+from rcic.discover.well_words import WELL_WORD, control_words, role_like, row_letters, split_like, tidy_well
 
 _ROW = re.compile(r"[A-Z]|A[A-F]|[a-z]|0*(?:[1-9]|[12]\d|3[0-2])")
 _UNTITLED_WELL = re.compile(r"(?:[A-P]|A[A-F]|[a-p])0*\d{1,2}")  # Q to Z: more often a code of something else
 _NUMBER = re.compile(r"0*\d{1,3}")
+_DOSE = re.compile(r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _TITLES = {  # part -> regular expressions of titles without blanks and punctuation, the best first
     "well": (r"well", r"well(?:name|position|pos|id|location|coord\w*|label)", r"position", r"wells"),
     "row": (r"row", r"well\w*row", r"row\w*"),
@@ -136,7 +137,50 @@ def recognised_columns(file: str, rows: pd.DataFrame) -> TableColumns | None:
         return None
     if "label" not in parts:
         _add_label(parts, reasons, free, rows)
-    return TableColumns(file, parts, reasons, rows, tuple(free))
+    found = TableColumns(file, parts, reasons, rows, tuple(free))
+    return _by_dose(found) if _is_series(found) else found
+
+
+def dose_column(columns: TableColumns) -> str | None:
+    """Return the unused column with the doses of labels: numbers, several for one label; None without one."""
+    if "label" not in columns.parts:
+        return None
+    labels = columns.rows[columns.parts["label"]]
+    for title in columns.others:
+        values = columns.rows[title]
+        if re.search(r"dose|conc", title, re.IGNORECASE) and all(map(_DOSE.fullmatch, values[values != ""])):
+            counts = values[(values != "") & (labels != "")].groupby(labels).nunique()
+            if (counts > 2).any():
+                return title
+    return None
+
+
+def _is_series(columns: TableColumns) -> bool:
+    """Whether all that differs between wells is the dose of one treatment, which each has."""
+    title = dose_column(columns)
+    if title is None or _n_treatments(columns) != 1:
+        return False
+    return bool((columns.rows[title] != "")[columns.rows[columns.parts["label"]] != ""].all())
+
+
+def _n_treatments(columns: TableColumns) -> int:
+    """Return the number of labels that are no words for controls and the like."""
+    labels = [label for label in columns.values("label") if label]
+    words = control_words(labels, is_role=False)
+    return len(labels) - sum(map(len, words.values()))
+
+
+def _by_dose(columns: TableColumns) -> TableColumns:
+    """Return the columns with doses as labels: of a single compound nothing else differs."""
+    title, compound = dose_column(columns), columns.parts["label"]
+    others = tuple(compound if other == title else other for other in columns.others)
+    reason = f"{compound} has one treatment, in several doses"
+    return replace(
+        columns,
+        parts=columns.parts | {"label": str(title)},
+        reasons=columns.reasons | {"label": reason},
+        others=others,
+    )
 
 
 def _title(part: str, free: Sequence[str], rows: pd.DataFrame) -> str | None:

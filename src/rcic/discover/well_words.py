@@ -8,7 +8,8 @@ import pandas as pd
 WELL_WORD = re.compile(r"(?:[A-Z]|A[A-F]|[a-z])0*\d{1,2}")  # of up to 1,536 wells, rows A to AF
 _NEGATIVE = re.compile(
     r"dmso|vehicle|untreated|mock|solvent|neg(?:ative)?|neg(?:ative)?con(?:trol)?s?|nc|ctrl|control|non?-?targeting\w*|ntc|"
-    r"scrambled?|safe-?harbou?r|luciferase|pbs|medium|media|wild-?type|wt|no ?treatment|none? ?treated|empty ?vector|-1"
+    r"scrambled?|safe-?harbou?r|luciferase|pbs|medium|media|wild-?type|wt|no ?treatment|none? ?treated|empty ?vector|"
+    r"-1|(?:si|sh|sg|cr)(?:rna)?(?:nt|ntc|nc|neg|negative|ctrl|ctl|con|control|scr|luc|luciferase|gfp|lacz|mock)\d*"
 )
 _POSITIVE = re.compile(r"pos(?:itive)?|pos(?:itive)?con(?:trol)?s?|pc|poscon\w*|1")
 _NEGATIVE_START = re.compile(
