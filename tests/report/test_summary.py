@@ -74,9 +74,9 @@ def test_the_main_numbers(data):
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (0.2, 0.05, "on average; rcic calibrate brings it from 20.0 to 5.0\u00a0% on held-out wells."),
-        (0.2, 0.2, "on average; rcic calibrate would not help (from 20.0 to 20.0\u00a0% on held-out wells)."),
-        (0.2, 0.31, "would not help (from 20.0 to 31.0\u00a0% on held-out wells)."),
+        (0.2, 0.05, "on average; rcic calibrate brings it from 20.0 to 5.0\u00a0% on held-out wells, before any assignment."),
+        (0.2, 0.2, "on average; rcic calibrate would not help (from 20.0 to 20.0\u00a0% on held-out wells, before any assignment)."),
+        (0.2, 0.31, "would not help (from 20.0 to 31.0\u00a0% on held-out wells, before any assignment)."),
     ],
 )
 def test_calibrate_is_named_only_where_it_helps(before, after, said):
