@@ -4,7 +4,8 @@ The plate is CellProfiler's ExampleSBSImages (BSD-3): GFP-tagged FOXO1A that mov
 with the dose, and DNA. The number is the Pearson correlation of GFP and DNA over the pixels of a well's image: of the
 whole image, or of the pixels where either stain is above its threshold by Otsu (IEEE Trans. Syst. Man Cybern. 9:62-66,
 1979). Nothing is learnt. Prints Spearman's rank correlation with the dose over the wells whose images are there, the
-line for a network's `spearman_expected` to beat; `rcic score` prints that of held-out wells.
+line for a network's `spearman_expected` to beat; `rcic score` prints that of held-out wells. The lowest and the highest
+dose are the plate's controls; the second lines are over the other doses, the wells that a network is scored on.
 """
 
 import sys
@@ -71,4 +72,6 @@ def lines(table: pd.DataFrame) -> list[str]:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not (Path(sys.argv[1]) / TABLE).exists():
         sys.exit(f"usage: python benchmarks/sbs96_baseline.py FOLDER, with {TABLE} and the images")
-    print("\n".join(lines(wells(Path(sys.argv[1])))))
+    table = wells(Path(sys.argv[1]))
+    between = table["dose"].between(table["dose"].min(), table["dose"].max(), inclusive="neither")
+    print("\n".join([*lines(table), *lines(table[between])]))

@@ -164,7 +164,8 @@ def check_values(script: str, name: str, values: dict[str, Any]) -> None:
     if "channel_sets" in values:
         assert GridOptions(("full",), channel_sets=values["channel_sets"]).parsed_sets
     if "screen" in values:
-        assert values["screen"] == "my-screen.yml" or shipped_path(SHIPPED, values["screen"], "screen spec").is_file()
+        is_own = values["screen"] in ("my-screen.yml", "sbs96.yml")
+        assert is_own or shipped_path(SHIPPED, values["screen"], "screen spec").is_file()
     networks = values.get("model_name", values.get("model", ()))
     for network in (networks,) if isinstance(networks, str) else networks:
         assert is_network(network), network

@@ -133,7 +133,9 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
     trained: dict[str, set[str]] = {}
     written: set[str] = set()
 
-    screen = cast(Screen, SimpleNamespace(spec=shipped_spec("rcic"), classes=range(5), n_treatments=4))
+    screen = cast(
+        Screen, SimpleNamespace(spec=shipped_spec("rcic"), classes=range(5), n_treatments=4, given_work_dir=None)
+    )
 
     def note(config: Config, log_root: str) -> None:
         assert config.init.stage == "none" or f"{log_root}/{config.init.stage}" in trained
@@ -165,10 +167,11 @@ def test_the_commands_of_a_story_fit_each_other(files, tmp_path, monkeypatch):
 
 
 def unmoved(config: Config, own: Config) -> Config:
-    """Return the config with the fold, channels, cell types and sites of ``own``, which the commands go through."""
+    """Return the config with the fold, channels, cell types, sites and folders of ``own``, which commands resolve."""
     data, there = config.data, own.data
     data = dataclasses.replace(data, fold=there.fold, channels=there.channels, cell_types=there.cell_types)
-    data = dataclasses.replace(data, sites=there.sites)
+    data = dataclasses.replace(data, sites=there.sites, folds_dir=there.folds_dir)
+    data = dataclasses.replace(data, pseudo_dir=there.pseudo_dir, audit_dir=there.audit_dir)
     return dataclasses.replace(config, data=data)
 
 

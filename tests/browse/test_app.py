@@ -36,6 +36,7 @@ def refused(answer, code: int) -> str:
 def test_the_screen(client, screen_root, predicted, embedded):
     told = client(screen_root, predict_root=predicted, embed_root=embedded).get("/api/screen").json()
     assert (told["rows"], told["columns"], told["sites"]) == (16, 24, [1, 2])
+    assert told["site_names"] == {"1": "1", "2": "2"}
     assert [channel["number"] for channel in told["channels"]] == [1, 2, 3, 4, 5, 6]
     assert told["channels"][2]["name"] == "actin" and told["channels"][2]["colour"].startswith("#")
     last = told["experiments"][-1]

@@ -72,7 +72,7 @@ def test_many_paths_before_and_after_the_flags(work):
     ("words", "said"),
     [
         (["nowhere"], "nowhere: no such file or folder"),
-        ([], "check: --paths is missing (--help lists the flags)"),
+        ([], "check: no path is given (--help lists the flags)"),
         (["answers", "--mode=slow"], "check: --mode is 'slow', must be quick or full"),
         (["answers", "--data_root=nowhere"], None),
         (["screen"], "screen: no result of this program in it"),

@@ -12,6 +12,7 @@ import pytest
 
 from rcic.cli import flags
 from rcic.cli import main as cli
+from rcic.cli.signature import command_text
 from rcic.errors import UserError
 from tests.screen.tiny import KAGGLE, write_tables
 
@@ -167,6 +168,16 @@ def test_help_is_no_mistake_and_calls_nothing(monkeypatch, capsys, words):
     assert (stop.value.code, CALLS) == (0, [])
     assert "--data_root" in out + err
     assert "FIRE_METADATA" not in out + err
+
+
+@pytest.mark.parametrize("program", cli.PROGRAMS)
+def test_every_command_has_its_help(program):
+    """Every type of a flag can be shown, and what needs no name is shown without one."""
+    for name, command in cli.load(program).items():
+        text = command_text(f"{program}.py", name, command)
+        assert text.startswith(f"usage: {program}.py ")
+        assert ("--paths" in text) == (name == "render")
+    assert name != "check" or "usage: check.py check PATH... [--flag" in text
 
 
 def test_every_flag_reaches_fire_with_its_value():

@@ -3,7 +3,8 @@
 import pytest
 
 from rcic.discover.plain_table import read_plain_table
-from rcic.discover.table_columns import recognised_columns, well_names
+from rcic.discover.screen_facts import label_roles, unlabelled_words
+from rcic.discover.table_columns import dose_column, recognised_columns, well_names
 from rcic.discover.well_words import control_words, split_words
 from rcic.errors import UserError
 
@@ -46,6 +47,46 @@ def test_columns_are_recognised(tmp_path, text, parts):
     assert columns_of(tmp_path, text).parts == parts
 
 
+SERIES = "well,compound,uM_dose\nA1,DMSO,0\nA2,taxol,0.1\nA3,taxol,1\nA4,taxol,1e1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "doses"),
+    [
+        (SERIES, "uM_dose", None),  # one compound: nothing else differs
+        (SERIES + "A5,aspirin,1\n", "compound", "uM_dose"),  # a class of all doses: told
+        (SERIES.replace("DMSO,0", "DMSO,"), "compound", "uM_dose"),  # its controls have no dose
+        (SERIES.replace("1e1", "high"), "compound", None),
+        (SERIES.replace("uM_dose", "weight"), "compound", None),
+    ],
+)
+def test_a_dose_series_is_seen(tmp_path, text, label, doses):
+    columns = columns_of(tmp_path, text)
+    assert columns.parts["label"] == label
+    assert dose_column(columns) == doses
+    assert unlabelled_words(columns) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "left_out"),
+    [
+        ({"b1": ["x", "NA"], "b2": ["x", "y"]}, ["NA"]),  # NA beside known labels
+        ({"b1": ["x", ""], "b2": ["x", "n/a"]}, ["", "n/a"]),
+        ({"b1": ["x", "y"], "b2": ["NA", "NA"]}, []),  # test wells
+        ({"b1": ["x", ""], "b2": ["", ""]}, []),  # leaving out "" would leave out the test wells
+        ({"b1": ["x", "NA"], "b2": ["", ""]}, ["NA"]),
+    ],
+)
+def test_wells_without_a_label_beside_others_are_left_out(tmp_path, labels, left_out):
+    wells = [(batch, n, label) for batch, some in labels.items() for n, label in enumerate(some, 1)]
+    text = "".join(f"{batch},A{n},{label}\n" for batch, n, label in wells)
+    columns = columns_of(tmp_path, f"batch,well,gene\n{text}")
+    assert unlabelled_words(columns) == left_out
+    kinds, _ = label_roles(columns)
+    assert kinds["skip"] == left_out
+    assert not {*kinds["unknown"]} & {*left_out}
+
+
 def test_a_table_without_wells_is_none(tmp_path):
     assert columns_of(tmp_path, "sample,value\na,1\nb,2\n") is None
 
@@ -78,12 +119,13 @@ def test_rows_and_columns_are_wells(tmp_path):
     [
         *((label, "negative_control") for label in ("DMSO", "dmso", "Non-targeting", "untreated", "mock", "NegCon_1")),
         *((label, "negative_control") for label in ("scrambled", "vehicle", "neg control", "Negative Control", "NTC3")),
+        *((label, "negative_control") for label in ("siNT", "si-NT2", "siCtrl", "shScr", "sgNTC_1", "siRNA control")),
         *((label, "positive_control") for label in ("poscon", "Positive control", "poscon_diverse")),
         *((label, "skip") for label in ("empty", "Blank", "no cells")),
         *((label, "unknown") for label in ("NA", "n/a", "NaN")),
         *(
             (label, "treatment")
-            for label in ("aspirin", "1", "-1", "0", "PLK1", "controlled release", "DMSO2-analogue")
+            for label in ("aspirin", "1", "-1", "0", "PLK1", "controlled release", "DMSO2-analogue", "siNTRK1", "SIN")
         ),
     ],
 )

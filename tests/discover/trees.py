@@ -151,6 +151,20 @@ def running_numbers() -> Tree:
     return Tree(files, "Channel{channel}-*-{row}-{column:02}.tif", 6, 1, 2)
 
 
+def named_places() -> Tree:
+    files = [f"{p}/{w}_{s}_{c}.tif" for p, w, s, c in product(("a", "b"), WELLS, ("left", "right"), ("DAPI", "Actin"))]
+    return Tree(files, "{plate}/{well}_{site}_{channel}.tif", 4, 2, 2)
+
+
+def corners_without_stains() -> Tree:
+    return Tree([f"{w}-{s}.tif" for w, s in product(WELLS, ("TL", "TR", "BL", "BR"))], "{well}-{site}.tif", 4, 4, 1)
+
+
+def folders_of_places() -> Tree:
+    files = [f"{w}/{s}/{c}.tif" for w, s, c in product(WELLS, ("top left", "centre"), ("GFP", "RFP"))]
+    return Tree(files, "{well}/{site}/{channel}.tif", 4, 2, 2)
+
+
 def small_letters() -> Tree:
     files = [f"b{c:02}_s{s}_dapi.tif" for c, s in product((2, 3), SITES)]
     return Tree(files, "", 2, 3, 1)
@@ -165,4 +179,5 @@ TREES: tuple[Callable[[], Tree], ...] = (
     *(operetta, operetta_stacks, metaxpress_database, cellomics, evos, in_cell, gen5, matrix_screener, incucyte),
     *(incucyte_times, nis_jobs, cell_voyager, cq1, squid, micro_manager, micro_manager_2, celldiscoverer, pico),
     *(batches_and_barcodes, rows_and_columns, running_numbers, small_letters, one_row_of_wells),
+    *(named_places, corners_without_stains, folders_of_places),
 )

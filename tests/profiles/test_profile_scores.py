@@ -122,7 +122,12 @@ def test_without_controls_it_is_said(data, tmp_path):
     write_embedded(tmp_path / "emb", read_screen(data), splits=("valid",))
     found = profile_scores(data, tmp_path / "emb", "valid")
     assert set(found.controls["reason"]) == {"0 positive controls on the plate, 2 are needed"}
-    line = "No embeddings of controls: run embed-all again (--splits=controls), if the screen has any."
+    assert {row["fold"] for row in found.controls.to_dict("records")} == {0, 1}
+    twice = replace(found, controls=pd.concat([found.controls, found.controls.assign(fold=2)]))
+    assert twice.plate_reasons == found.plate_reasons == {"0 positive controls on the plate, 2 are needed": 8}
+    better = replace(found, controls=pd.concat([found.controls, found.controls.assign(fold=2, reason="").iloc[:3]]))
+    assert better.plate_reasons[""] == 3 and sum(better.plate_reasons.values()) == 8
+    line = "No embeddings of controls: run embed-all again (--splits=controls)."
     assert line in found.notes
     assert (found.replicates["p_value"] < 0.05).all()
 

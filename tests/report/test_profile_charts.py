@@ -7,6 +7,7 @@ import pandas as pd
 
 from rcic.decide.dose_metrics import DoseScore
 from rcic.decide.intervals import Interval
+from rcic.profiles.profile_scores import ProfileScores
 from rcic.report.ladders import Scored
 from rcic.report.profile_charts import control_table, controls_lead, dose_table, with_networks
 
@@ -21,7 +22,7 @@ def scores(notes=()):
         {**KEYS, "experiment": "A", "plate": 2, "n_positive": 0, "n_negative": 4, "z_prime": NAN, "reason": "too few"},
     ]
     table = pd.DataFrame(rows).assign(ssmd=2.0, robust_z_prime=0.5, robust_ssmd=2.1)
-    return SimpleNamespace(controls=table, notes=tuple(notes))
+    return ProfileScores(table, pd.DataFrame(), pd.DataFrame(), tuple(notes))
 
 
 def test_only_scored_plates_are_drawn_and_named():
@@ -32,7 +33,7 @@ def test_only_scored_plates_are_drawn_and_named():
 
 def test_why_plates_have_none_is_said():
     lead = controls_lead(scores(["No retrieval: copairs is not installed."]))
-    assert lead.startswith("Controls were scored on 1 of 2 plates of the networks: too few (1). No retrieval")
+    assert lead.startswith("Controls were scored on 1 of 2 plates: too few (1). No retrieval")
 
 
 def test_a_network_without_a_fold():

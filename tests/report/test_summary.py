@@ -71,12 +71,15 @@ def test_the_main_numbers(data):
     assert told["Plates matched to their group"][0] == "2 of 3"
 
 
+WHERE = "on held-out wells, before any assignment"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (0.2, 0.05, "on average; rcic calibrate brings it from 20.0 to 5.0\u00a0% on held-out wells."),
-        (0.2, 0.2, "on average; rcic calibrate would not help (from 20.0 to 20.0\u00a0% on held-out wells)."),
-        (0.2, 0.31, "would not help (from 20.0 to 31.0\u00a0% on held-out wells)."),
+        (0.2, 0.05, f"on average; rcic calibrate brings it from 20.0 to 5.0\u00a0% {WHERE}."),
+        (0.2, 0.2, f"on average; rcic calibrate would not help (from 20.0 to 20.0\u00a0% {WHERE})."),
+        (0.2, 0.31, f"would not help (from 20.0 to 31.0\u00a0% {WHERE})."),
     ],
 )
 def test_calibrate_is_named_only_where_it_helps(before, after, said):

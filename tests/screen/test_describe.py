@@ -1,9 +1,11 @@
 import json
+import re
 
 import pytest
 
 from rcic.screen.describe import describe, describe_text
 from rcic.screen.table import read_screen
+from tests.program import Program
 from tests.screen.tiny import KAGGLE, METADATA, from_rows, plate_map, rows_of, write_tables
 
 PROMISED = [
@@ -89,3 +91,12 @@ def test_the_facts_of_the_real_screen(shared_data, release, wells, short):
     ):
         assert f"{line}\n" in text
     assert max(map(len, text.splitlines())) <= 110
+
+
+def test_levels_are_not_needed_to_describe_tables(case, capsys):
+    root = case("gene_ids")
+    spec = (root / "screen.yml").read_text()
+    (root / "screen.yml").write_text(re.sub(r"levels:\s*(\[[^\]]*\]|\n\s*- \S+\n\s*- \S+)", "levels: null", spec))
+    program = Program(capsys)
+    assert "treatment wells" in program.run("data.py", "describe", f"--data_root={root}")
+    assert "images.levels must be given" in program.refuse("data.py", "audit", f"--data_root={root}")

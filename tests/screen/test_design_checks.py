@@ -75,6 +75,17 @@ def test_drawn_positions_tell_nothing(tmp_path, n_labels):
     assert all(abs(guess.right - guess.chance) < 0.1 for guess in position_guesses(screen))
 
 
+def test_a_single_treatment_is_told(tmp_path):
+    lines = warned(tmp_path, plate_of(lambda *_: "taxol"))
+    assert lines == ["there is 1 treatment, so nothing to tell apart: is drug the column of labels?"]
+
+
+def test_labels_that_a_spreadsheet_changed_are_told(tmp_path):
+    label = np.random.default_rng(0).permutation(np.repeat(["2-Sep", "TP53"], 48)).tolist()
+    (line,) = warned(tmp_path, plate_of(lambda *_: label.pop()))
+    assert line.startswith("'2-Sep' may be what a spreadsheet made of a name (2-Sep of SEPT2)")
+
+
 def test_a_treatment_without_a_second_well_is_told(tmp_path):
     lines = [("b1", "P1", "A01", "x"), ("b1", "P1", "B02", "x"), ("b2", "P1", "C03", "x"), ("b2", "P1", "D04", "y")]
     assert warned(tmp_path, lines) == [

@@ -126,12 +126,18 @@ def test_a_row_for_each_site_is_one_well(tmp_path):
         assert reason in str(caught.value)
 
 
+def test_train_wells_without_a_label_can_be_left_out(tmp_path):
+    rows = [row for row in ROWS if not row.startswith("b2")] + ["b1,P9,B04,,x"]
+    assert 'fill it in, or leave such wells out: well_types: {skip: [""]} in' in message_of(tmp_path, rows=rows)
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
         (
             [*ROWS, "b1,P9,B04,,x"],
-            "line 8: column 'drug' has no value for a train well; list wells to leave out",
+            "line 8: column 'drug' has no value for a train well; fill it in, or write a word such as empty "
+            "there and list it in well_types.skip",  # a skip of "" would leave out b2, the test wells, too
         ),
         ([*ROWS, "b1,P9,B13,a,x"], "line 8: well 'B13' is not in A01-H12"),
         ([*ROWS, "b1,P9,I01,a,x"], "line 8: well 'I01' is not in A01-H12"),

@@ -92,6 +92,24 @@ def test_a_form_says_what_it_says(tmp_path):
         ("columns:", "assignment: one-to-one\nreplicates: 2\ncolumns:", 14, "must be 1 if assignment is one-to-one"),
         ("columns:", "assignment: maybe\ncolumns:", 13, "must be one of one-to-one, capacity, none"),
         ("columns:", "split: {column: a, test_experiments: [b]}\ncolumns:", 13, "split is defined in two ways"),
+        (
+            "bits: 16",
+            "columns: {well: w}\n  bits: 16",
+            9,
+            "images.columns needs a CSV file of image paths",
+        ),
+        ('_{channel}.tif"]', '.tif"]', 5, "channels.0.file is a word for {channel}, which images.file does not name"),
+        ('.tif"]\n', '.png"]\n  z: max\n', 9, "images.z needs {z} in images.file: a PNG is one plane"),
+        ('.tif"]\n', '.png"]\n  time: 1\n', 9, "images.time needs {time} in images.file"),
+        ("columns:", "split: {train: [a]}\ncolumns:", 13, "split.train lists values of split.column"),
+        (
+            "columns:",
+            "split: {test: [b], test_experiments: [c]}\ncolumns:",
+            13,
+            "split.test lists values of split.column",
+        ),
+        ("columns:", "replicates: 2\nassignment: none\ncolumns:", 13, "replicates limits an assignment"),
+        ("csv}", "csv, well_types: false}\nwell_types: {column: t}", 13, "well_types.column is in no table"),
         ("columns:", "well_types: {skip: [a], treatment: [a]}\ncolumns:", 13, "well_types must list each value once"),
     ],
 )
@@ -104,6 +122,20 @@ def test_a_mistake_names_its_line(tmp_path, old, new, line, reason):
     assert message.startswith((f"{path}, line {line}: ", f"{path}: ")) and reason in message and "\n" not in message
     if f"{path}: " == message[: len(str(path)) + 2]:
         assert reason.startswith(("split", "or columns", "well_types")), message  # of a key that is not there
+
+
+def test_words_of_a_site_must_be_used_somewhere(tmp_path):
+    one = OWN_FORM.replace("sites: [1, 2, 3, 4]", "sites: [{name: centre, file: f5}]").replace("_{site}", "")
+    with pytest.raises(UserError, match=r"line 3: sites have words \(file\) for \{site\}, which neither"):
+        read_spec(write(tmp_path, one))
+    assert read_spec(write(tmp_path, one.replace("label: drug", "label: drug, site: s"))).site_word(1) == "f5"
+    assert read_spec(write(tmp_path, one.replace("_{channel}", "_{site}_{channel}"))).site_word(1) == "f5"
+
+
+def test_a_key_that_some_pattern_uses_is_accepted(tmp_path):
+    two = OWN_FORM.replace('_{channel}.tif"]', '_{channel}.png", "load_data.csv", "{well}_{site}_{channel}_{z}.png"]')
+    spec = read_spec(write(tmp_path, two.replace("bits: 16", "columns: {well: w}\n  z: max\n  bits: 16")))
+    assert (spec.images.columns.well, spec.images.z) == ("w", "max")
 
 
 def test_the_form_that_is_given_goes_before_that_of_the_root(tmp_path):

@@ -23,6 +23,7 @@ def screen_view(catalogue: Catalogue, nearest: Nearest | None, name: str) -> dic
         "cell_types": int(wells["cell_type"].nunique()),
         "has_tests": bool((wells["split"] == "test").any()),
         "sites": list(spec.sites),
+        "site_names": {str(site): spec.site_name(site) for site in spec.sites},
         "channels": [
             {"number": number, "name": channel.name, "colour": channel.colour}
             for number, channel in zip(spec.channel_numbers, spec.channels, strict=True)

@@ -20,9 +20,11 @@ def describe(source: ScreenSource, json: bool = False) -> None:
         json: print them as JSON.
     """
     from rcic.screen.describe import describe, describe_text
+    from rcic.screen.spec_files import resolve_spec
     from rcic.screen.table import read_screen
 
-    facts = describe(read_screen(source))
+    spec = resolve_spec(Path(source.data_root), source.screen, measured=False)  # it reads no pixels
+    facts = describe(read_screen(source, spec))
     print(json_format.dumps(facts, indent=2) if json else describe_text(facts))
 
 

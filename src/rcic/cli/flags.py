@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rcic.cli.signature import Commands, Flag, command_name, flags_of, positional
+from rcic.cli.signature import PATHS, Commands, Flag, command_name, flags_of, positional
 from rcic.errors import UserError, brief, nearest
 from rcic.schema.text import parse_value
-
-PATHS = tuple[Path, ...]  # the type of a flag that takes any number of words
 
 
 def find_command(commands: Commands, words: Sequence[str]) -> tuple[str, list[str]]:
@@ -103,7 +101,7 @@ def _complete(given: dict[str, str], loose: Sequence[str], flags: Mapping[str, F
         if given.get(key) == "":
             raise UserError(f"--{key} has no value")
         if key not in given and flag.is_required:
-            raise UserError(f"--{key} is missing")
+            raise UserError("no path is given" if flag.kind == PATHS else f"--{key} is missing")
     return given
 
 

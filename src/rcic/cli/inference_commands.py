@@ -122,7 +122,8 @@ def ensemble(source: ScreenSource, options: EnsembleOptions, predict_root: str, 
     from rcic.ensemble.submission import write_submission
 
     decision = decide_predictions(source, predict_root, options)
-    print("\n".join([*decision.notes, "", groups_text(decision.plates), ""]))
+    has_groups = bool(decision.plates["group"].any())  # without sets of treatments all plates are of group 0
+    print("\n".join([*decision.notes, "", *([groups_text(decision.plates), ""] if has_groups else [])]))
     path = write_submission(decision, out_dir)
     confidence = decision.answers["confidence"]
     print(f"{path}: {len(confidence):,} wells, median confidence {confidence.median():.2f}")

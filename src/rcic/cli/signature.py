@@ -7,15 +7,17 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from rcic.schema.keys import described, headline
 
 Commands = Mapping[str, Callable[..., Any]]
+PATHS = tuple[Path, ...]  # the type of a flag that takes any number of words
 REQUIRED: Any = inspect.Parameter.empty  # the default of a flag that must be given
 
 _WIDTH = 110
-_KINDS = {bool: "", int: "N", float: "NUMBER", str: "TEXT"}
+_KINDS = {bool: "", int: "N", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def commands_text(program: str, groups: Mapping[str, Commands]) -> str:
 def command_text(program: str, name: str, command: Callable[..., Any]) -> str:
     """Return the help of a command: what it does, then its flags, family by family."""
     flags = flags_of(command)
-    needed = " ".join(f"--{flag.name}={_kind(flag.kind)}" for flag in flags.values() if flag.is_required)
+    needed = " ".join(_needed(flag) for flag in flags.values() if flag.is_required)
     description = inspect.cleandoc(command.__doc__ or "").partition("\n\nArgs:")[0]
     usage = " ".join(word for word in (program, command_name(name), needed, "[--flag=value ...]") if word)
     lines = [f"usage: {usage}", "", description]
@@ -122,11 +124,18 @@ def command_text(program: str, name: str, command: Callable[..., Any]) -> str:
     return "\n".join(lines)
 
 
+def _needed(flag: Flag) -> str:
+    """Return how a required flag is typed: paths without its name."""
+    return "PATH..." if flag.kind == PATHS else f"--{flag.name}={_kind(flag.kind)}"
+
+
 def _heading(flag: Flag) -> str:
     return "Required" if flag.is_required else flag.heading or "Flags"
 
 
 def _usage(flag: Flag) -> str:
+    if flag.kind == PATHS:
+        return "PATH..."
     kind = _kind(flag.kind)
     return f"--{flag.name}={kind}" if kind else f"--{flag.name}"
 

@@ -9,6 +9,7 @@ from rcic.discover.found_images import found_images
 from rcic.discover.new_files import NewFiles, fitted_or_new, not_imaged, screen_name, with_patterns
 from rcic.discover.own_layout import own_layout
 from rcic.discover.root_tables import plate_hints_of, root_tables
+from rcic.discover.screen_facts import drawn_from
 from rcic.discover.spec_lines import SpecParts, spec_lines
 from rcic.discover.spec_text import cut
 from rcic.discover.trial import grey_levels, trial
@@ -44,8 +45,9 @@ def discover(root: Path, out: Path, table: Path | None = None, force: bool = Fal
     found = with_patterns(place, found)
     skip = not_imaged(place, fit, found)
     parts = SpecParts(screen_name(root, fit, found), found, fit, skip)
-    text = _with_levels(root, out, parts)
-    trouble = trial(root, text, out)
+    parts = _with_levels(root, out, parts)
+    text = spec_lines(parts)
+    trouble = parts.no_levels or trial(root, text, out)
     if trouble:
         text = f"# not known: how this becomes a screen that can be used: {trouble}\n{text}"
     with whole(out) as temporary:
@@ -53,13 +55,13 @@ def discover(root: Path, out: Path, table: Path | None = None, force: bool = Fal
     return _report(root, out, content, parts, place, [*tables.notes, *found.notes], trouble)
 
 
-def _with_levels(root: Path, out: Path, parts: SpecParts) -> str:
-    """Return the screen spec with grey levels, which are measured on images."""
+def _with_levels(root: Path, out: Path, parts: SpecParts) -> SpecParts:
+    """Return what the screen spec is made of with grey levels, which are measured on images."""
     if not parts.needs_levels:
-        return spec_lines(parts)
+        return parts
     draft = spec_lines(replace(parts, levels=[(0.0, 1.0)] * len(parts.channels)))
     levels, trouble = grey_levels(root, draft, out)
-    return spec_lines(replace(parts, levels=levels, no_levels=trouble))
+    return replace(parts, levels=levels, no_levels=trouble)
 
 
 def _report(
@@ -75,7 +77,7 @@ def _report(
         f"{root}: {found.instrument or 'images of an unknown writer'}, known by {found.known_by}",
         f"  {', '.join(plural(*count) for count in counts)}, {plural(len(parts.channels), 'channel')}: {names}",
         f"  images.file: {cut(list(found.patterns), 3)}",
-        f"  table: {fit.file}" + (" (fill in its labels)" if parts.is_template else ""),
+        f"  table: {fit.file}{drawn_from(fit)}" + (" (fill in its labels)" if parts.is_template else ""),
     ]
     lines += [f"  written: {name}" for name in place.written if name != fit.file]
     unused = [*notes, *parts.unused, *_others(content)]

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def images_of_indexes(root: Path, indexes: list[str], hints: PlateHints) -> Foun
     kind = kinds.most_common(1)[0][0]
     used = [(path, measurement) for path, measurement in read if _kind(path) == kind]
     others = [path for path, _ in read if _kind(path) != kind]
-    names, patterns, why = _plate_patterns([path for path, _ in used], [m for _, m in used], hints)
+    used, again = measured_once(used, hints)
+    skipped = [path for path, _ in again]
+    names, patterns, why = _plate_patterns([path for path, _ in used], [m for _, m in used], hints, skipped)
     planes = [
         m.planes.assign(plate=m.planes["plate"] if name is None else name, experiment="")
         for name, (_, m) in zip(names, used, strict=True)
@@ -51,6 +54,7 @@ def images_of_indexes(root: Path, indexes: list[str], hints: PlateHints) -> Foun
     first = used[0][1]
     notes = [note if len(used) == 1 else f"{path}: {note}" for path, m in used for note in m.notes]
     notes += [f"{path}: another kind of index" for path in others]
+    notes += [f"{path}: plate {plate} was measured again; name it in images.file to use it" for path, plate in again]
     facts = ImageFacts(first.shape, first.bits, first.pixel_um)
     own = image_facts(root, first.planes["file"].iloc[0])
     return FoundImages(
@@ -64,6 +68,31 @@ def images_of_indexes(root: Path, indexes: list[str], hints: PlateHints) -> Foun
         why_listed=why,
         notes=tuple(notes),
     )
+
+
+_Index = tuple[str, Measurement]
+
+
+def measured_once(used: list[_Index], hints: PlateHints) -> tuple[list[_Index], list[tuple[str, str]]]:
+    """Return one measurement of each plate, and path and plate of each further one.
+
+    The one with most wells counts, the first of equals. Indexes that call their plates alike are of one plate if the
+    table has a plate of that name, or if the folders are the plate's and say that they are measurements, as Harmony's.
+    """
+    plates = [m.planes["plate"].unique().tolist() for _, m in used]
+    folders = {*_folder_names([path for path, _ in used])}
+    if any(len(own) != 1 for own in plates) or folders & hints.plates:
+        return used, []
+    best = dict[str, int]()
+    for n, (path, m) in enumerate(used):
+        name = plates[n][0]
+        is_known = name in hints.plates or re.search(rf"(^|/){re.escape(name)}__[^/]*-Measurement \d+/", path)
+        key = name if is_known else f"{name}/{path}"
+        if key not in best or m.planes["well"].nunique() > used[best[key]][1].planes["well"].nunique():
+            best[key] = n
+    kept = {*best.values()}
+    again = [(used[n][0], plates[n][0]) for n in range(len(used)) if n not in kept]
+    return [used[n] for n in sorted(kept)], again
 
 
 def _read(root: Path, path: str) -> Measurement:
@@ -88,11 +117,12 @@ def _joined_channels(measurements: list[Measurement]) -> tuple[MeasuredChannel, 
 
 
 def _plate_patterns(
-    paths: list[str], measurements: list[Measurement], hints: PlateHints
+    paths: list[str], measurements: list[Measurement], hints: PlateHints, skipped: Sequence[str]
 ) -> tuple[list[str | None], tuple[str, ...], str]:
     """Return for each index the plate's name if it is not the index's own, patterns that name all, and why none does.
 
-    A plate is called as in the table, else as the index says, unless two plates are called so; then as a folder.
+    A plate is called as in the table, else as the index says, unless two plates are called so; then as a folder. A
+    pattern must not find the indexes that are ``skipped``.
     """
     own = [m.planes["plate"].unique().tolist() for m in measurements]
     if all(len(plates) == 1 for plates in own) and len(paths) > 1:
@@ -101,7 +131,7 @@ def _plate_patterns(
         if len({*names}) < len(names) or (folders and hints.plates & {*folders} and not hints.plates & {*names}):
             names = folders or paths
         pattern = _common_pattern(paths, names)
-        if pattern:
+        if pattern and not _finds(pattern, skipped):
             return list(names), (pattern,), ""
         if names == [plates[0] for plates in own] and len(paths) <= MOST_PATTERNS:
             return [None] * len(paths), tuple(paths), ""
@@ -109,6 +139,12 @@ def _plate_patterns(
     if len(paths) <= MOST_PATTERNS and len({plate for plates in own for plate in plates}) == sum(map(len, own)):
         return [None] * len(paths), tuple(paths), ""
     return [None] * len(paths), (), "several indexes list the same plate"
+
+
+def _finds(pattern: str, paths: Sequence[str]) -> bool:
+    """Whether a pattern with {plate} and * may name one of some paths."""
+    parts = (re.escape(piece) for piece in re.split(r"\{plate\}|\*", pattern))
+    return any(re.fullmatch("[^/]*".join(parts), path) for path in paths)
 
 
 def _folder_names(paths: list[str]) -> list[str]:

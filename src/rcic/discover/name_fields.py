@@ -14,6 +14,11 @@ DYES = re.compile(
     r"nuc|cell|ex\d{3}|\d{3}[ _]?nm|violet|cyan|orange|channel|^ch\d|^w\d",
     re.IGNORECASE,
 )
+PLACES = re.compile(  # of a well, as sites are called
+    r"(?:(?:upper|lower|top|bottom|left|right|centre|center|middle|mid|north|south|east|west|inner|outer)[ -]?)+|"
+    r"[tbul][lr]|[ns][ew]",
+    re.IGNORECASE,
+)
 MOST_CHANNEL_WORDS = 16
 _LABELS = {
     **dict.fromkeys(("s", "site", "sites", "f", "fld", "field", "fov", "xy", "pos", "position", "point", "pt"), "site"),
@@ -134,7 +139,8 @@ def roles_of(slots: Sequence[NameSlot], known: Collection[str] = ()) -> dict[int
     """Return which slot is which part, by position; ``known`` are parts that folders tell.
 
     Wells are the slot of wells that varies most, or a row and a column. Numbers behind letters are what the letters
-    usually mean. Of the rest, numbers that do not follow the well are sites, words that do not are channels.
+    usually mean. Of the rest, numbers that do not follow the well are sites, as are words for places in it; words that
+    are stains are channels.
     """
     roles = _well_roles(slots) if "well" not in known else {}
     taken = {*known, *roles.values()}
@@ -162,9 +168,11 @@ def _label_part(slot: NameSlot, roles: dict[int, str]) -> str:
 
 
 def _free_part(slot: NameSlot, taken: Collection[str]) -> str:
-    """Return what a slot without letters may be: a channel by its words, else a site by its numbers."""
+    """Return what a slot without letters may be: a site by its numbers or places, a channel by its words."""
     if slot.is_number and not slot.label:
         return next((part for part in ("site", "z", "time") if part not in taken), "")
+    if all(PLACES.fullmatch(text) for text in slot.unique) and "site" not in taken:
+        return "site"
     is_word = not slot.is_number and len(slot.unique) <= MOST_CHANNEL_WORDS
     is_dye = is_word and any(DYES.search(text) for text in slot.unique)
     return "channel" if is_dye and "channel" not in taken else ""

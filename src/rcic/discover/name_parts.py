@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 
-from rcic.discover.name_fields import DYES, MOST_CHANNEL_WORDS, NameSlot, name_slots, roles_of
+from rcic.discover.name_fields import DYES, MOST_CHANNEL_WORDS, PLACES, NameSlot, name_slots, roles_of
 from rcic.discover.name_groups import NameGroup
 from rcic.discover.name_styles import FOLDERS, FoundPart, style_parts
 
@@ -77,6 +77,8 @@ def _folder_parts(columns: list[NameSlot]) -> list[_Level]:
             levels.append((names, _looked_up(slot, cache)))
         elif slot.varies and len(slot.unique) <= MOST_CHANNEL_WORDS and all(DYES.search(text) for text in slot.unique):
             levels.append(_whole_level("channel", slot))
+        elif slot.varies and all(PLACES.fullmatch(text) for text in slot.unique):
+            levels.append(_whole_level("site", slot))
         else:
             levels.append(_no_parts())
     return levels

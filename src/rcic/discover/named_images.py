@@ -26,8 +26,7 @@ def images_of_names(root: Path, content: FolderContent, hints: PlateHints) -> Fo
     again = planes.duplicated(_PLANE_KEY)
     why = next((layout.why for layout in used if layout.why), "")
     if again.any():
-        name = planes["file"][again].iloc[0]
-        notes.append(f"{plural(int(again.sum()), 'file')} that names do not tell from others, such as {name}")
+        notes.append(_not_told_apart(planes, again))
         why, planes = why or "names do not tell all files apart", planes[~again].reset_index(drop=True)
     notes += [f"{plural(len(lost), 'image file')} not named by a well, such as {lost[0]}"] if lost else []
     first = image_facts(root, planes["file"].iloc[0])
@@ -45,6 +44,14 @@ def images_of_names(root: Path, content: FolderContent, hints: PlateHints) -> Fo
         why_listed=why,
         notes=tuple(notes),
     )
+
+
+def _not_told_apart(planes: pd.DataFrame, again: pd.Series) -> str:
+    """Return a note on files whose well, site, channel, plane and time are those of a file before them."""
+    last = planes[again].iloc[0]
+    first = planes["file"][(planes[_PLANE_KEY] == last[_PLANE_KEY]).all(axis=1)].iloc[0]
+    what = f"{plural(int(again.sum()), 'file')} that names do not tell from others, such as {last['file']}"
+    return f"{what} from {first}; if they are sites, write {{site}} in images.file and list their words in sites"
 
 
 def _natural(word: str) -> tuple[int, str]:

@@ -54,8 +54,9 @@ def fitted_or_new(place: NewFiles, columns: TableColumns | None, found: FoundIma
     fit = fitted_table(columns, found)
     source = place.root / columns.file if given is None else given
     is_inside = source.parent.resolve() == place.root.resolve()
-    if not is_inside or not is_plain(source):
+    if columns.drawn or not is_inside or not is_plain(source):
         name = columns.file if not is_inside else f"{Path(columns.file).stem}-utf8.csv"
+        name = TEMPLATE if columns.drawn else name
         fit.file = place.put(place.root, name, columns.rows.columns.tolist(), columns.rows.to_numpy().tolist(), False)
     return fit
 

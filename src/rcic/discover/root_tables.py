@@ -1,11 +1,12 @@
 """The tables of a data root: which is the table of wells, which list images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcic.discover.folder_walk import FolderContent
-from rcic.discover.plain_table import read_plain_table, table_titles
+from rcic.discover.plain_table import plain_table_of, read_cells, read_plain_table, table_titles
 from rcic.discover.plate_hints import PlateHints
+from rcic.discover.plate_map import drawn_wells, is_drawn
 from rcic.discover.table_columns import TableColumns, plain_title, recognised_columns
 from rcic.errors import UserError
 from rcic.screen.well_notes import NOTE_COLUMNS
@@ -36,18 +37,15 @@ def root_tables(root: Path, content: FolderContent, given: Path | None) -> RootT
         if "/" in name or given is not None or not name.lower().endswith(".csv"):
             continue
         try:
-            rows = read_plain_table(root / name)
-            columns = None if {*NOTE_COLUMNS} <= {*rows.columns} else recognised_columns(name, rows)
-            known += [] if columns is None else [columns]
+            columns = _columns_of(root / name)
+            known += [] if columns is None or {*NOTE_COLUMNS} <= {*columns.rows.columns} else [columns]
         except UserError as error:
             notes.append(str(error).removeprefix(f"{root}/"))
     if given is not None:
-        rows = read_plain_table(given)
-        columns = recognised_columns(given.name, rows)
+        columns = _columns_of(given)
         if columns is None:
-            raise UserError(
-                f"{given}: has no column of wells, nor of rows and columns; its columns: {', '.join(rows.columns)}"
-            )
+            titles = ", ".join(read_plain_table(given).columns)
+            raise UserError(f"{given}: has no column of wells, nor of rows and columns; its columns: {titles}")
         return RootTables(columns, columns, tuple(listings), ())
     best = max(known, key=_worth, default=None)
     wells = best if best is not None and "label" in best.parts else None
@@ -56,6 +54,15 @@ def root_tables(root: Path, content: FolderContent, given: Path | None) -> RootT
             reason = f"but {wells.file} says more" if wells else "but no column says what was done to a well"
             notes.append(f"{one.file}: a table of wells, {reason}")
     return RootTables(wells, best, tuple(listings), tuple(notes))
+
+
+def _columns_of(path: Path) -> TableColumns | None:
+    """Return what the columns of a table mean, or those that are made of its plate maps; None if it has no wells."""
+    cells = read_cells(path)
+    if not is_drawn(cells):
+        return recognised_columns(path.name, plain_table_of(path, cells))
+    columns = recognised_columns(path.name, drawn_wells(path, cells))
+    return columns and replace(columns, drawn=True)
 
 
 def _worth(columns: TableColumns) -> tuple[bool, bool, int]:

@@ -148,7 +148,27 @@ def label_roles(columns: TableColumns) -> tuple[dict[str, list[str]], str]:
     if "role" in columns.parts:
         return control_words(columns.values("role"), is_role=True), "values of the column that are words for it"
     words = control_words([value for value in columns.values("label") if value], is_role=False)
+    lost = unlabelled_words(columns)
+    words["unknown"] = [word for word in words["unknown"] if word not in lost]
+    words["skip"] += [word for word in lost if word not in words["skip"]]
     return words, "labels that are words for it"
+
+
+def unlabelled_words(columns: TableColumns) -> list[str]:
+    """Return the labels that mean that nothing is known, of experiments that have others: such wells are left out.
+
+    In an experiment without any label they are those of test wells. None if the same words are in both kinds, or if
+    another column says which wells are test wells or controls.
+    """
+    if "label" not in columns.parts or {"split", "role"} & {*columns.parts}:
+        return []
+    labels = columns.rows[columns.parts["label"]]
+    words = {"", *control_words(columns.values("label"), is_role=False)["unknown"]}
+    is_blank = labels.isin(words)
+    by = columns.rows[columns.parts["experiment"]] if "experiment" in columns.parts else pd.Series("", labels.index)
+    is_test = is_blank.groupby(by).transform("all")
+    mixed = {*labels[is_blank & ~is_test]}
+    return sorted(mixed) if not mixed & {*labels[is_test]} else []
 
 
 def replicate_structure(columns: TableColumns, fit: TableFit, controls: Sequence[str]) -> tuple[str, int | None, str]:
@@ -181,4 +201,9 @@ def split_of(columns: TableColumns) -> tuple[list[str], list[str]]:
 def table_sentence(fit: TableFit, n_imaged: int) -> str:
     """Return how many wells table and images share."""
     n_rows = len({*zip(fit.experiment_of, fit.plate_of, fit.wells, strict=True)})
-    return f"{plural(n_rows, 'well')} in {fit.file}, {plural(n_imaged, 'well')} with images"
+    return f"{plural(n_rows, 'well')} in {fit.file}{drawn_from(fit)}, {plural(n_imaged, 'well')} with images"
+
+
+def drawn_from(fit: TableFit) -> str:
+    """Return of which plate map a table was made, in words behind its name; "" if of none."""
+    return f" (made of the plate map in {fit.columns.file})" if fit.columns is not None and fit.columns.drawn else ""

@@ -40,13 +40,8 @@ def spec_lines(parts: SpecParts) -> str:
 def _add_sites(text: SpecText, parts: SpecParts) -> None:
     words = sorted(parts.found.planes["site"].unique().tolist(), key=lambda word: (len(word), word))
     sites = [int(word) for word in words] if all(word.isdecimal() for word in words) else words
-    counts = parts.found.planes.drop_duplicates(["experiment", "plate", "well", "site"]).groupby(
-        ["experiment", "plate", "well"]
-    )
-    sizes = counts.size()
-    few = int((sizes < len(words)).sum())
     why = f"in {parts.found.known_by}" if len(words) > 1 or words != ["1"] else "names of files tell one site a well"
-    text.line("sites", sites, why + (f"; {plural(few, 'well')} have fewer" if few else ""))
+    text.line("sites", sites, why + (f"; {plural(parts.n_short, 'well')} with fewer" if parts.n_short else ""))
 
 
 def _add_channels(text: SpecText, parts: SpecParts) -> None:

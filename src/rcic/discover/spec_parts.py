@@ -9,9 +9,12 @@ from rcic.discover.screen_facts import (
     SpecChannel,
     TableFit,
     spec_channels,
+    unlabelled_words,
 )
 from rcic.discover.spec_text import cut
-from rcic.errors import plural
+from rcic.discover.table_columns import TableColumns, dose_column
+from rcic.errors import plural, quoted
+from rcic.screen.spreadsheet_names import spreadsheet_warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,13 @@ class SpecParts:
         """The number of wells with images."""
         return len(self.found.planes[["experiment", "plate", "well"]].drop_duplicates())
 
+    @cached_property
+    def n_short(self) -> int:
+        """The number of wells with fewer sites than the screen has."""
+        well = ["experiment", "plate", "well"]
+        sizes = self.found.planes.drop_duplicates([*well, "site"]).groupby(well).size()
+        return int((sizes < self.found.planes["site"].nunique()).sum())
+
     @property
     def unknown(self) -> list[str]:
         """What could not be told, a line each."""
@@ -72,13 +82,20 @@ class SpecParts:
         elif self.is_template:
             title = columns.parts["label"]
             lines.append(f"labels: no table says what was done to a well; fill in column {title} of {self.fit.file}")
+        lines += _label_lines(columns) if columns is not None else []
         if self.no_levels:
-            lines.append(f"images.levels: {self.no_levels}")
+            lines.append("images.levels: rcic data levels measures them once the screen can be read")
+        lines += _other_plates(self.fit, self.found)
         if self.fit.missing:
             lines.append(f"{plural(len(self.fit.missing), 'row')} of {self.fit.file} have no image")
         if self.fit.extra:
             names = cut([f"{plate} {well}".strip() for plate, well in self.fit.extra], 4)
             lines.append(f"{plural(len(self.fit.extra), 'imaged well')} that {self.fit.file} does not list: {names}")
+        if self.n_short:
+            lines.append(
+                f"sites: {plural(self.n_short, 'well')} with fewer than the screen; rcic data audit calls the others "
+                "missing, and with --on_bad=drop leaves them out"
+            )
         if not self.found.facts.pixel_um:
             lines.append("size of a pixel: no file of the instrument says it")
         if columns is None or "cell_type" not in columns.parts:
@@ -95,3 +112,32 @@ class SpecParts:
         if columns is not None and columns.others:
             lines.append(f"columns of {self.fit.file}: {cut(list(columns.others), 12)}")
         return lines
+
+
+def _other_plates(fit: TableFit, found: FoundImages) -> list[str]:
+    """Return a line if table and images both name plates, and none alike."""
+    listed, imaged = list(dict.fromkeys(filter(None, fit.plate_of))), [plate for plate in found.plates if plate]
+    if not listed or not imaged or {*listed, *fit.experiment_of} & {*imaged}:
+        return []
+    names = f"plates: {fit.file} calls them {cut(listed, 3)}, the images {cut(imaged, 3)}"
+    return [f"{names}; call them in the table as in the images, or in images.file as in the table"]
+
+
+def _label_lines(columns: TableColumns) -> list[str]:
+    """Return a line on each doubt about the labels: unknown ones, those that a spreadsheet changed, doses."""
+    lines = list[str]()
+    for word in unlabelled_words(columns):
+        count = plural(int((columns.rows[columns.parts["label"]] == word).sum()), "well")
+        name = f"if it is a name, as of a gene, move it from skip to columns: {{known: [{word}]}}"
+        is_left_out = f"labelled {quoted(word)} left out; {name}" if word else "without a label left out"
+        lines.append(f"labels: {count} {is_left_out}")
+    if warning := spreadsheet_warning(columns.values("label")):
+        lines.append(f"labels: {warning}")
+    title = dose_column(columns)
+    if title is not None:
+        lines.append(
+            f"doses: column {title} has several of one label, which are one class here; to tell doses apart, add a "
+            "column with a name for each compound and dose, name it in columns.label, and write labels: "
+            f"{{kind: dose, dose: {title}, compound: {columns.parts['label']}}}"
+        )
+    return lines

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from rcic.discover.well_words import WELL_WORD, role_like, row_letters, split_like, tidy_well
+from rcic.discover.well_words import WELL_WORD, control_words, role_like, row_letters, split_like, tidy_well
 
-_ROW = re.compile(r"[A-P]|A[A-F]|[a-p]|0*(?:[1-9]|[12]\d|3[0-2])")
+_ROW = re.compile(r"[A-Z]|A[A-F]|[a-z]|0*(?:[1-9]|[12]\d|3[0-2])")
+_UNTITLED_WELL = re.compile(r"(?:[A-P]|A[A-F]|[a-p])0*\d{1,2}")  # Q to Z: more often a code of something else
 _NUMBER = re.compile(r"0*\d{1,3}")
+_DOSE = re.compile(r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _TITLES = {  # part -> regular expressions of titles without blanks and punctuation, the best first
     "well": (r"well", r"well(?:name|position|pos|id|location|coord\w*|label)", r"position", r"wells"),
     "row": (r"row", r"well\w*row", r"row\w*"),
@@ -91,6 +93,7 @@ class TableColumns:
         reasons: part -> how that is known.
         rows: the table, all text; the index counts lines.
         others: titles of columns that are not used.
+        drawn: whether the file has plate maps, of which the rows were made.
     """
 
     file: str
@@ -98,6 +101,7 @@ class TableColumns:
     reasons: dict[str, str] = field(default_factory=dict)
     rows: pd.DataFrame = field(default_factory=pd.DataFrame)
     others: tuple[str, ...] = ()
+    drawn: bool = False
 
     def values(self, part: str) -> list[str]:
         """Return the different values of a part's column in order of their first row, none without a column."""
@@ -107,6 +111,12 @@ class TableColumns:
 def plain_title(title: str) -> str:
     """Return a title without case, blanks and punctuation, and without Metadata_ before it."""
     return re.sub(r"^(image)?metadata", "", re.sub(r"[\W_]+", "", title.lower()))
+
+
+def is_property(title: str) -> bool:
+    """Whether a title is a word for what wells can have: a label, a role, a cell type, a split."""
+    parts = ("label", "role", "cell_type", "split")
+    return any(re.fullmatch(one, plain_title(title)) for part in parts for one in _TITLES[part])
 
 
 def recognised_columns(file: str, rows: pd.DataFrame) -> TableColumns | None:
@@ -127,7 +137,50 @@ def recognised_columns(file: str, rows: pd.DataFrame) -> TableColumns | None:
         return None
     if "label" not in parts:
         _add_label(parts, reasons, free, rows)
-    return TableColumns(file, parts, reasons, rows, tuple(free))
+    found = TableColumns(file, parts, reasons, rows, tuple(free))
+    return _by_dose(found) if _is_series(found) else found
+
+
+def dose_column(columns: TableColumns) -> str | None:
+    """Return the unused column with the doses of labels: numbers, several for one label; None without one."""
+    if "label" not in columns.parts:
+        return None
+    labels = columns.rows[columns.parts["label"]]
+    for title in columns.others:
+        values = columns.rows[title]
+        if re.search(r"dose|conc", title, re.IGNORECASE) and all(map(_DOSE.fullmatch, values[values != ""])):
+            counts = values[(values != "") & (labels != "")].groupby(labels).nunique()
+            if (counts > 2).any():
+                return title
+    return None
+
+
+def _is_series(columns: TableColumns) -> bool:
+    """Whether all that differs between wells is the dose of one treatment, which each has."""
+    title = dose_column(columns)
+    if title is None or _n_treatments(columns) != 1:
+        return False
+    return bool((columns.rows[title] != "")[columns.rows[columns.parts["label"]] != ""].all())
+
+
+def _n_treatments(columns: TableColumns) -> int:
+    """Return the number of labels that are no words for controls and the like."""
+    labels = [label for label in columns.values("label") if label]
+    words = control_words(labels, is_role=False)
+    return len(labels) - sum(map(len, words.values()))
+
+
+def _by_dose(columns: TableColumns) -> TableColumns:
+    """Return the columns with doses as labels: of a single compound nothing else differs."""
+    title, compound = dose_column(columns), columns.parts["label"]
+    others = tuple(compound if other == title else other for other in columns.others)
+    reason = f"{compound} has one treatment, in several doses"
+    return replace(
+        columns,
+        parts=columns.parts | {"label": str(title)},
+        reasons=columns.reasons | {"label": reason},
+        others=others,
+    )
 
 
 def _title(part: str, free: Sequence[str], rows: pd.DataFrame) -> str | None:
@@ -169,7 +222,7 @@ _FITS: dict[str, Callable[[pd.Series], bool]] = {
 
 def _add_by_values(parts: dict[str, str], reasons: dict[str, str], free: list[str], rows: pd.DataFrame) -> None:
     """Add the column whose values are wells with rows and columns that differ."""
-    fits = [title for title in free if _FITS["well"](rows[title]) and rows[title].nunique() > 1]
+    fits = [title for title in free if _mostly(_UNTITLED_WELL)(rows[title]) and rows[title].nunique() > 1]
     if fits:
         title = max(fits, key=lambda one: rows[one].nunique())
         parts["well"], reasons["well"] = title, "by its values, such as " + str(rows[title].iloc[0])

@@ -5,10 +5,11 @@ from collections.abc import Collection
 
 import pandas as pd
 
-WELL_WORD = re.compile(r"(?:[A-P]|A[A-F]|[a-p])0*\d{1,2}")
+WELL_WORD = re.compile(r"(?:[A-Z]|A[A-F]|[a-z])0*\d{1,2}")  # of up to 1,536 wells, rows A to AF
 _NEGATIVE = re.compile(
     r"dmso|vehicle|untreated|mock|solvent|neg(?:ative)?|neg(?:ative)?con(?:trol)?s?|nc|ctrl|control|non?-?targeting\w*|ntc|"
-    r"scrambled?|safe-?harbou?r|luciferase|pbs|medium|media|wild-?type|wt|no ?treatment|none? ?treated|empty ?vector|-1"
+    r"scrambled?|safe-?harbou?r|luciferase|pbs|medium|media|wild-?type|wt|no ?treatment|none? ?treated|empty ?vector|"
+    r"-1|(?:si|sh|sg|cr)(?:rna)?(?:nt|ntc|nc|neg|negative|ctrl|ctl|con|control|scr|luc|luciferase|gfp|lacz|mock)\d*"
 )
 _POSITIVE = re.compile(r"pos(?:itive)?|pos(?:itive)?con(?:trol)?s?|pc|poscon\w*|1")
 _NEGATIVE_START = re.compile(
@@ -82,7 +83,7 @@ def split_words(values: Collection[str]) -> tuple[list[str], list[str]]:
 
 def tidy_well(text: str) -> str:
     """Return ``b2`` or ``B002`` as ``B02``, "" for what is no well."""
-    match = re.fullmatch(r"([A-Pa-p]|A[A-F])0*(\d{1,2})", text)
+    match = re.fullmatch(r"([A-Za-z]|A[A-F])0*(\d{1,2})", text)
     return f"{match[1].upper()}{int(match[2]):02d}" if match else ""
 
 

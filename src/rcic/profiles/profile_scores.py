@@ -41,6 +41,12 @@ class ProfileScores:
     origin: Record = field(default_factory=lambda: Record("retrieval"))
 
     @property
+    def plate_reasons(self) -> dict[str, int]:
+        """Reason -> number of plates whose controls no network scored for it; "": those that one did."""
+        plates = self.controls.sort_values("reason").drop_duplicates(["experiment", "plate"])
+        return {str(reason): int(count) for reason, count in plates["reason"].value_counts().items()}
+
+    @property
     def retrieved(self) -> pd.DataFrame:
         """A row a member, comparison and cell type: numbers of treatments, mean mAP, shares retrieved (%)."""
         by = [*MEMBER_COLUMNS, "against", "cell_type"]
@@ -105,13 +111,13 @@ def profile_scores(
 def profile_text(scores: ProfileScores) -> str:
     """Return the scores as lines; of several plates the median, the lowest and the highest."""
     scored = scores.controls[scores.controls["reason"] == ""]
-    n_plates = plural(len(scores.controls), "plate")
-    lines = [f"Controls, along a direction fitted on other plates: {len(scored)} of {n_plates}"]
+    reasons = scores.plate_reasons
+    n_plates = plural(sum(reasons.values()), "plate")
+    lines = [f"Controls, along a direction fitted on other plates: {reasons.pop('', 0)} of {n_plates}"]
     for name, title in (("z_prime", "Z'  "), ("ssmd", "SSMD")) if len(scored) else ():
         low, middle, high = (scored[name].quantile(share) for share in (0, 0.5, 1))
         robust = scored[f"robust_{name}"].median()
         lines.append(f"  {title}  median {middle:.2f} ({low:.2f} to {high:.2f}), robust {robust:.2f}")
-    reasons = scores.controls["reason"][scores.controls["reason"] != ""].value_counts()
     lines += [f"  {plural(count, 'plate')} without: {reason}" for reason, count in reasons.items()]
     lines.append("Replicates, mean correlation of embeddings:")
     lines += [_correlation_line(row) for row in scores.replicates.to_dict("records")]

@@ -39,13 +39,15 @@ def member_tables(
         return table.assign(**keys)[[*keys, *table.columns]]
 
     correlations, retrieval = _replicates(profiles, screen, notes)
-    return placed(_controls(profiles, notes)), placed(correlations), placed(retrieval)
+    return placed(_controls(profiles, screen, notes)), placed(correlations), placed(retrieval)
 
 
-def _controls(profiles: MemberProfiles, notes: list[str]) -> pd.DataFrame:
+def _controls(profiles: MemberProfiles, screen: Screen, notes: list[str]) -> pd.DataFrame:
     """Return `plate_qualities` of the plates of the split's wells."""
     if profiles.controls is None:
-        notes.append("No embeddings of controls: run embed-all again (--splits=controls), if the screen has any.")
+        has_any = (screen.wells["well_type"] != "treatment").any()
+        reason = "run embed-all again (--splits=controls)" if has_any else "the screen has no control wells"
+        notes.append(f"No embeddings of controls: {reason}.")
         return plate_qualities(np.empty((0, 1)), profiles.treated.wells.iloc[:0], profiles.places)
     return plate_qualities(np.asarray(profiles.controls.vectors), profiles.controls.wells, profiles.places)
 

@@ -44,11 +44,10 @@ def with_networks(table: pd.DataFrame) -> pd.DataFrame:
 
 def controls_lead(scores: ProfileScores) -> str:
     """Return how many plates have scored controls, and why the others have not, in a sentence."""
-    reasons = scores.controls["reason"]
-    scored = (
-        f"Controls were scored on {int((reasons == '').sum()):,} of {plural(len(reasons), 'plate')} of the networks"
-    )
-    absent = [f"{reason} ({count:,})" for reason, count in reasons[reasons != ""].value_counts().items()]
+    reasons = scores.plate_reasons
+    n_plates = plural(sum(reasons.values()), "plate")
+    scored = f"Controls were scored on {reasons.pop('', 0):,} of {n_plates}"
+    absent = [f"{reason} ({count:,})" for reason, count in reasons.items()]
     return " ".join([f"{scored}{': ' if absent else ''}{'; '.join(absent)}.", *scores.notes])
 
 

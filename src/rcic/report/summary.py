@@ -197,7 +197,7 @@ def _remedy(calibration: Calibration | None) -> str:
     if calibration is None:
         return ""
     before, after = (100 * quality["calibration_error"] for quality in (calibration.before, calibration.after))
-    numbers = f"from {before:.1f} to {after:.1f}\u00a0% on held-out wells"
+    numbers = f"from {before:.1f} to {after:.1f}\u00a0% on held-out wells, before any assignment"
     if after < before:
         return f"; {program('inference')} calibrate brings it {numbers}"
     return f"; {program('inference')} calibrate would not help ({numbers})"

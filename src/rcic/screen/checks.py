@@ -39,14 +39,19 @@ def check_sites(path: Path, rows: pd.DataFrame, positions: pd.DataFrame, spec: S
     refuse(path, rows, repeated, lambda row: f"site {row[columns.site_id or site]} of its well is listed twice")
 
 
-def check_filled(root: Path, entries: pd.DataFrame, column: str) -> None:
-    """Reject a train well or a control without a label."""
+def check_filled(root: Path, entries: pd.DataFrame, column: str, has_types: bool) -> None:
+    """Reject a train well or a control without a label; ``has_types``: a column of the tables has the well types."""
     empty = (entries["sirna"] == "") & ((entries["split"] == "train") | (entries["well_type"] != "treatment"))
     if empty.any():
         wrong = _first(entries, empty)
         kind = f"a {wrong['split']} well" if wrong["well_type"] == "treatment" else "a control"
-        remedy = "list wells to leave out in well_types.skip of the screen spec"
-        reason = f"column {brief(column)} has no value for {kind}; {remedy}"
+        is_test = (entries["sirna"] == "") & (entries["split"] == "test")
+        remedy = 'or leave such wells out: well_types: {skip: [""]} in the screen spec'
+        if has_types:
+            remedy = "or give such wells a well type that well_types.skip of the screen spec lists"
+        elif is_test.any():  # a skip of "" would leave them out, too
+            remedy = "or write a word such as empty there and list it in well_types.skip of the screen spec"
+        reason = f"column {brief(column)} has no value for {kind}; fill it in, {remedy}"
         raise row_error(root / wrong["file"], wrong["line"], reason)
 
 

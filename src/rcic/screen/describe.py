@@ -133,8 +133,8 @@ def _treatment_text(facts: dict[str, Any]) -> list[str]:
     positive, most = facts["positive_controls"], facts["wells_of_one_treatment_on_a_plate"]
     known = "known" if facts["test_labels_known"] else "not known"
     return [
-        f"{facts['treatments']:,} treatments, each in at most {_number(most, 'well')} of a plate",
-        f"{facts['controls']:,} controls: {positive:,} positive, {facts['controls'] - positive:,} negative",
+        f"{_number(facts['treatments'], 'treatment')}, each in at most {_number(most, 'well')} of a plate",
+        f"{_number(facts['controls'], 'control')}: {positive:,} positive, {facts['controls'] - positive:,} negative",
         f"labels of the test wells: {known}",
         *_dose_lines(facts["doses"]),
     ]

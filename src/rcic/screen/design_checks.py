@@ -8,6 +8,7 @@ import pandas as pd
 
 from rcic.errors import plural
 from rcic.screen.fold_units import units_of
+from rcic.screen.spreadsheet_names import spreadsheet_warning
 from rcic.screen.table import Screen
 
 POSITIONS = ("row", "column", "well")
@@ -66,7 +67,10 @@ def design_warnings(screen: Screen, guesses: Sequence[PositionGuess]) -> list[st
     """Return a line on each weakness of the layout, the worst position only."""
     total = screen.n_treatments
     far = [guess for guess in guesses if guess.right - guess.chance >= _FAR]
-    lines = []
+    lines = [warning] if (warning := spreadsheet_warning([str(name) for name in screen.classes])) else []
+    if total == 1:
+        title = screen.spec.columns.label
+        lines.append(f"there is 1 treatment, so nothing to tell apart: is {title} the column of labels?")
     if far:
         worst = max(far, key=lambda guess: guess.right - guess.chance)  # the first of equals: row, column, well
         lines.append(

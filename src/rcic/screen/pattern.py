@@ -12,7 +12,8 @@ PLATE_PARTS = ("split", "experiment", "plate")  # what the path of an index may 
 PLANE_PARTS = ("z", "time")  # of a stack
 PATTERN_PARTS = (*PLATE_PARTS, "well", "row", "row_number", "column", "site", "channel", *PLANE_PARTS)
 ENDINGS = (".png", ".tif", ".tiff")
-INDEX_ENDINGS = (".xml", ".mlf", ".htd", ".zarr", ".csv", ".csv.gz")  # of files that list the planes of plates
+PATH_TABLES = (".csv", ".csv.gz")  # of tables of image paths
+INDEX_ENDINGS = (".xml", ".mlf", ".htd", ".zarr", *PATH_TABLES)  # of files that list the planes of plates
 _NUMBERS = ("row_number", "column", "site", "plate", "channel", *PLANE_PARTS)  # may be zero-padded
 _PART = re.compile(r"\{(\w*)(?::0(\d))?\}")
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcic.errors import UserError, brief, nearest
+from rcic.errors import UserError, brief, nearest, program
 from rcic.files.regular import read_regular
 from rcic.schema.spelling import trimmed
 
 MOST_TABLE_LINES = 10_000_000  # of a table: those of RxRx1 have 130,000
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}  # that spreadsheets write between fields
 _TOGETHER = 100_000  # rows parsed together
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
 
 
 def read_rows(
@@ -25,8 +27,9 @@ def read_rows(
 
     ``required`` columns must exist and, except for those in ``may_be_empty``, be filled in every row. ``others`` are
     optional columns (None: any). Blank lines are skipped. Raises UserError for a file that is missing, empty or not
-    UTF-8 text, for a missing, unknown or repeated column, for a table without rows, for a row with more or fewer fields
-    than the header, for an empty required field, and for a table of more than :data:`MOST_TABLE_LINES` lines.
+    UTF-8 text, for semicolons or tabs between fields, for a missing, unknown or repeated column, for a table without
+    rows, for a row with more or fewer fields than the header, for an empty required field, and for a table of more than
+    :data:`MOST_TABLE_LINES` lines.
 
     No step takes more than a second without a step of Python between, in which Ctrl-C and SIGTERM are answered.
     """
@@ -36,6 +39,7 @@ def read_rows(
         raise UserError(f"{path}: the file is empty; its first line must name the columns {', '.join(required)}")
     (header,) = _fields(path, lines[:1])
     header = [trimmed(column) for column in header]
+    _check_separator(path, lines[0], header, required)
     _check_header(path, header, required, others)
     _check_fields(path, lines, len(header))
     parts = pd.read_csv(
@@ -89,12 +93,21 @@ def whole_numbers(path: Path, rows: pd.DataFrame, column: str) -> pd.Series:
     return values.map(numbers).astype(np.int64)
 
 
+def is_workbook(data: bytes) -> bool:
+    """Whether bytes are those of a spreadsheet's own format, not of a text that it exported."""
+    return data.startswith(_WORKBOOKS)
+
+
 def _text(path: Path) -> str:
     """Return a file's text with LF line ends. Raises UserError if it is missing, not readable or not text."""
     try:
         data = read_regular(path)
     except FileNotFoundError:
         raise UserError(f"{path}: the file is missing") from None
+    if is_workbook(data):
+        raise UserError(f"{path}: is an Excel workbook or another document; save its table as CSV UTF-8")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{path}: is UTF-16 text, as Excel's Unicode Text; save the table as CSV UTF-8")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -114,6 +127,17 @@ def _trimmed_values(column: "pd.Series[str]") -> "pd.Series[str]":
     """Return a column without blanks at the ends of its values."""
     short = {name: trimmed(name) for name in column.unique()}
     return column if all(name == value for name, value in short.items()) else column.map(short)
+
+
+def _check_separator(path: Path, first: str, header: list[str], required: Sequence[str]) -> None:
+    """Reject a table whose fields are separated by semicolons or tabs: a comma in it would be one of a number."""
+    if first.lower().startswith("sep="):
+        raise row_error(path, 1, f"{brief(first)} is a line for Excel; remove it, and separate fields by commas")
+    separator = max(SEPARATORS, key=first.count)
+    fields = [trimmed(field).strip('"') for field in first.split(separator)]
+    if separator != "," and {*required} - {*header} and len({*required} & {*fields}) > len({*required} & {*header}):
+        reason = f"its fields are separated by {SEPARATORS[separator]}, not by commas; save the table with commas"
+        raise row_error(path, 1, f"{reason}, or let {program('data')} discover --table {path} write one")
 
 
 def _check_header(path: Path, header: list[str], required: Sequence[str], others: Collection[str] | None) -> None:

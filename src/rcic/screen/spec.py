@@ -101,7 +101,7 @@ class Images:
         z: of several z planes the one of this number, or their projection: max, mean, or sharpest, the plane with the
             largest variance of its Laplacian; default: there must be one plane. The pages of a file count from 1.
         time: the number of the time point to use; default: there must be one. The pages of a file count from 1.
-        columns: the columns of a CSV file of image paths.
+        columns: the columns of a CSV file of image paths, which images.file must name.
         pixel_um: the side of a pixel in micrometres, for scale bars.
     """
 

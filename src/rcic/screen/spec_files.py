@@ -1,7 +1,7 @@
 """Screen specs in YAML files: a user's own, one in a data root, or one of those in configs/screens/."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,10 @@ from rcic.schema.convert import Places, from_plain, place_of, to_plain
 from rcic.schema.document import read_document
 from rcic.schema.spelling import trimmed
 from rcic.screen.name_checks import listed_labels
-from rcic.screen.pattern import wrong_pattern
+from rcic.screen.pattern import PATH_TABLES, has, is_index, wrong_pattern
 from rcic.screen.plate import SHAPES, is_folder_name
 from rcic.screen.site_entries import MOST_SITES, SITES_ARE, are_sites, named_sites, with_named_sites
-from rcic.screen.spec import BITS, Images, ScreenSpec
+from rcic.screen.spec import BITS, Images, PathColumns, ScreenSpec, Split
 
 OWN = "screen.yml"  # a screen spec in its data root
 SHIPPED = PACKAGE / "configs" / "screens"
@@ -115,6 +115,7 @@ def _rules(spec: ScreenSpec, measured: bool) -> Iterator[SpecRule]:
     )
     yield from _image_rules(spec, spec.images, measured)
     yield from _table_rules(spec)
+    yield from _unused_rules(spec, spec.images.file)
 
 
 def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[SpecRule]:
@@ -172,6 +173,31 @@ def _table_rules(spec: ScreenSpec) -> Iterator[SpecRule]:
     yield "replicates", "must be 1 or more", spec.replicates is None or spec.replicates >= 1
     is_consistent = spec.assignment != "one-to-one" or spec.replicates in (None, 1)
     yield "replicates", "must be 1 if assignment is one-to-one", is_consistent
+
+
+def _unused_rules(spec: ScreenSpec, patterns: Sequence[str]) -> Iterator[SpecRule]:
+    """Yield what a key needs to mean anything: one that changes nothing is a mistake that nobody would notice."""
+    images, indexed = spec.images, any(map(is_index, patterns))
+    listed = any(pattern.lower().endswith(PATH_TABLES) for pattern in patterns)
+    yield "images.columns", "needs a CSV file of image paths in images.file", listed or images.columns == PathColumns()
+    for key, value in (("z", images.z), ("time", images.time)):
+        chosen = value is None or any(has(pattern, key) or not pattern.lower().endswith(".png") for pattern in patterns)
+        yield f"images.{key}", f"needs {{{key}}} in images.file: a PNG is one plane", chosen
+    named = indexed or any(has(pattern, "channel") for pattern in patterns)
+    for number, channel in enumerate(spec.channels):
+        needed = "is a word for {channel}, which images.file does not name: the file's channels are taken in order"
+        yield f"channels.{number}.file", needed, named or not channel.file
+    named = indexed or spec.columns.site is not None or any(has(pattern, "site") for pattern in patterns)
+    needed = "have words (file) for {site}, which neither images.file nor a column of the tables names"
+    yield "sites", needed, named or not any(entry.file for entry in spec.site_names)
+    split, default = spec.split, Split()
+    for key in ("train", "test"):
+        is_used = split.column is not None or getattr(split, key) == getattr(default, key)
+        yield f"split.{key}", "lists values of split.column, which must be given", is_used
+    typed = spec.well_types.column is None or any(table.well_types for table in spec.tables)
+    yield "well_types.column", "is in no table: all have well_types: false", typed
+    assigned = spec.replicates is None or spec.assignment != "none"
+    yield "replicates", "limits an assignment, but the screen spec has assignment: none", assigned
 
 
 def _rises(levels: tuple[float, float] | None) -> bool:

@@ -50,7 +50,7 @@ def read_entries(root: Path, spec: ScreenSpec) -> pd.DataFrame:
     if entries.empty:
         raise UserError(f"{root}: no wells are left; well_types of the screen spec leaves out all of them")
     entries = _numbered(_split(entries))
-    check_filled(root, entries, spec.columns.label)
+    check_filled(root, entries, spec.columns.label, spec.well_types.column is not None)
     if spec.columns.numbered and spec.labels.kind == "class":
         check_one_naming(root, entries)
     if spec.columns.label_order is None:

@@ -7,7 +7,7 @@ import pytest
 import zarr
 
 from rcic.pixels.images.image import BadImage
-from rcic.pixels.images.zarr_plane import read_zarr_plane, zarr_plane_shape
+from rcic.pixels.images.zarr_plane import read_zarr_plane, zarr_plane_facts
 
 IMAGES = np.random.default_rng(0).integers(1, 60000, (3, 2, 20, 24)).astype(np.uint16)
 
@@ -32,7 +32,7 @@ def test_every_plane_in_any_chunks(tmp_path, zarr_format, chunks):
     folder = array_in(tmp_path / "0", chunks, zarr_format)
     for page in range(6):
         assert np.array_equal(read_zarr_plane(folder, page), IMAGES.reshape(6, 20, 24)[page])
-    assert zarr_plane_shape(folder, 5) == (20, 24)
+    assert zarr_plane_facts(folder, 5) == ((20, 24), np.dtype(np.uint16))
 
 
 def test_an_array_of_one_plane(tmp_path):
@@ -97,7 +97,7 @@ def test_damaged_metadata_are_told(tmp_path, text):
     folder = array_in(tmp_path / "0")
     (folder / "zarr.json").write_text(text)
     assert defect(folder)[0] == "damaged"
-    assert defect(folder, read=zarr_plane_shape)[0] == "damaged"
+    assert defect(folder, read=zarr_plane_facts)[0] == "damaged"
 
 
 def test_other_defects_have_their_names(tmp_path):
@@ -109,5 +109,5 @@ def test_other_defects_have_their_names(tmp_path):
     assert defect(folder, -1) == ("channels", "the array has 6 planes, but one is expected")
     content = json.loads((folder / "zarr.json").read_text())
     (folder / "zarr.json").write_text(json.dumps(content | {"shape": [3, 2, 20000, 24000]}))
-    assert defect(folder, read=zarr_plane_shape)[0] == "size"
+    assert defect(folder, read=zarr_plane_facts)[0] == "size"
     assert defect(array_in(tmp_path / "1", (6,), images=np.arange(6)))[0] == "channels"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rcic.errors import Exhausted, UserError
+from rcic.pixels.audit.audit_screen import audit
 from rcic.pixels.images.sites import Site
 from rcic.pixels.packed import pack_plates as module
 from rcic.pixels.packed.manifest import FULL, MARK
@@ -142,9 +143,31 @@ def test_an_image_of_another_size_stays_left_out(root, out):
     write_png(root / PLACE, np.zeros((9, 9), np.uint8))
     packed(root, out)
     times = times_of(out)
-    assert left_out(out)[PLACE.removeprefix("train/")] == "9 x 9 pixels, but the plate's first image is 24 x 24"
+    assert left_out(out)[PLACE.removeprefix("train/")] == "9 x 9 pixels, but most of its plate have 24 x 24"
     packed(root, out, verify=True)
     assert times_of(out) == times
+
+
+@pytest.mark.parametrize("sizes", [(), (16,)])
+def test_the_size_of_a_plate_is_that_of_most_of_its_images(root, out, tmp_path, sizes):
+    """The first image's is no better than another's; the audit, which knows all of them, says the same."""
+    write_png(root / FIRST, np.arange(81, dtype=np.uint8).reshape(9, 9))
+    packed(root, out, sizes=sizes)
+    assert left_out(out) == {FIRST.removeprefix("train/"): "9 x 9 pixels, but most of its plate have 24 x 24"}
+    packed(root, out, verify=True)
+    with pytest.raises(UserError, match="bad image"):
+        audit(root, tmp_path / "audit", "full", "stop", 1)
+    assert f",{FIRST},size," in (tmp_path / "audit/audit.csv").read_text()
+
+
+def test_images_without_a_pattern_do_not_decide_on_the_size(root, out):
+    """As in the audit: black images of a camera that was off may be of any size."""
+    names = sorted(path.name for path in (root / PLATE).iterdir())
+    for name in names[: len(names) - 5]:
+        write_png(root / PLATE / name, np.zeros((9, 9), np.uint8))
+    packed(root, out)
+    reasons = [reason for name, reason in left_out(out).items() if name.startswith(PLATE.removeprefix("train/"))]
+    assert reasons == ["9 x 9 pixels, but most of its plate have 24 x 24"] * (len(names) - 5)
 
 
 def test_the_size_of_a_plate_whose_images_all_lacked_is_that_of_the_new_ones(root, out):

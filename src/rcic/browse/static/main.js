@@ -57,7 +57,7 @@ async function go(changes, push = true) {
 /** Show the small images of the plate, with the chosen well marked. */
 async function showFilm() {
   byId("film-title").textContent = plateTitle(plate.experiment, plate.name);
-  byId("film-note").textContent = screen.sites.length > 1 ? `site ${viewer.site}, one contrast for the plate` : "one contrast for the plate";
+  byId("film-note").textContent = screen.sites.length > 1 ? `site ${screen.site_names[viewer.site]}, one contrast for the plate` : "one contrast for the plate";
   if (film.plate !== plate) film.show(plate);
   film.choose(state.well);
   await viewer.usePlate(plate);

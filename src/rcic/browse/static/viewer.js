@@ -120,7 +120,7 @@ export class Viewer {
     if (!well) return;
     const numbers = this.screen.channels.map((channel) => channel.number);
     const images = await Promise.all(numbers.map((number) => pixels(addressOf(well), site, number)));
-    byId("large-title").textContent = [plateTitle(well.experiment, well.plate_name), well.well, this.screen.sites.length > 1 && `site ${site}`].filter(Boolean).join(", ");
+    byId("large-title").textContent = [plateTitle(well.experiment, well.plate_name), well.well, this.screen.sites.length > 1 && `site ${this.screen.site_names[site]}`].filter(Boolean).join(", ");
     const layers = this.#layers((number) => images[numbers.indexOf(number)]);
     if (!layers.length) return;
     drawComposite(byId("large-canvas"), layers);
@@ -131,7 +131,7 @@ export class Viewer {
   #draw() {
     const counts = this.#measure();
     for (const kind of ["plate", "well", "held"]) byId(`contrast-${kind}`).setAttribute("aria-pressed", String(kind === this.contrast));
-    byId("channels-title").textContent = this.screen.sites.length > 1 ? `Channels of site ${this.site}` : "Channels";
+    byId("channels-title").textContent = this.screen.sites.length > 1 ? `Channels of site ${this.screen.site_names[this.site]}` : "Channels";
     for (const [site, box] of this.sites) {
       box.frame.setAttribute("aria-pressed", String(site === this.site));
       this.#composite(box, site);
@@ -178,7 +178,7 @@ export class Viewer {
     const note = make("span", { class: "note" }), scale = make("span", { class: "scale", hidden: true });
     const press = () => (this.site === site && this.screen.sites.length > 1 ? this.enlarge() : this.chooseSite(site));
     const frame = make("button", { type: "button", class: "site", title: "Show its channels; click again for full size (z)", onclick: press },
-      make("span", { class: "stage" }, canvas, scale), make("span", { class: "caption" }, this.screen.sites.length > 1 ? `Site ${site} ` : "", note));
+      make("span", { class: "stage" }, canvas, scale), make("span", { class: "caption" }, this.screen.sites.length > 1 ? `Site ${this.screen.site_names[site]} ` : "", note));
     return { frame, canvas, note, scale };
   }
 

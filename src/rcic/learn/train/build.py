@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from catalyst import dl
 from catalyst.utils.misc import set_global_seed
 
+from rcic.errors import plural
 from rcic.files.atomic import sha256_of
 from rcic.files.names import channel_name, model_name
 from rcic.learn.config.settings import Config
@@ -162,7 +163,7 @@ def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
     held_out = table.valid["experiment"].nunique()
     return (
         f"{_title(config)} {config.model.name} from {facts['start']}: {facts['n_train_sites']} sites, "
-        f"{len(table.classes)} classes, validated on {len(table.valid)} wells of {held_out} experiments"
+        f"{len(table.classes)} classes, validated on {len(table.valid)} wells of {plural(held_out, 'experiment')}"
     )
 
 

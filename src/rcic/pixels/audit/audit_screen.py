@@ -20,10 +20,13 @@ from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.audit.findings import FINDINGS, KINDS, REPORT, Audit, Finding, origin_of, refused, write_audit
 from rcic.pixels.audit.folder_state import folder_states
 from rcic.pixels.audit.image_scan import ScanResults, key_of
-from rcic.pixels.audit.inspection import audit_sites, plates_of_rows, scan_sites, usual_size
+from rcic.pixels.audit.inspection import audit_sites, plates_of_rows, scan_sites
 from rcic.pixels.audit.pixel_states import scanned_states, unread_states
+from rcic.pixels.images.file_store import FileStore
+from rcic.pixels.images.index_checks import index_notes, log_notes
 from rcic.pixels.images.sites import ITS_OWN, SUBSTITUTE_SITE, site_table, sites_of
 from rcic.pixels.images.store import Store
+from rcic.pixels.images.usual_size import usual_size
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.plate import plate_name
 from rcic.screen.source import DataRoot
@@ -53,6 +56,7 @@ def audit(
     store, rows, states = open_store(screen), site_table(screen.wells, screen.spec.sites), folder_states(screen)
     channels = screen.spec.channel_numbers
     _make_folder(out)
+    notes = _told_notes(store, rows)
     began, findings = time.perf_counter(), list[Finding]()
     jobs()
     scanned = _scanned(out, rows, len(channels), key_of(origin_of(screen), mode, states))
@@ -76,6 +80,7 @@ def audit(
         "by_kind": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "by_plate": _by_plate(findings),
         "sizes": sizes,
+        "index_notes": notes,
     }
     write_audit(
         out,
@@ -110,6 +115,13 @@ def audit_shard(data_root: DataRoot, out_dir: str | Path, mode: Mode, threads: i
         if earlier is None or not earlier.scanned.all():
             _scan(store, subset, mode, threads).write(path, key)
         _log.info(f"{experiment}: {len(subset):,} sites")
+
+
+def _told_notes(store: Store, rows: pd.DataFrame) -> list[str]:
+    """Log and return what the indexes of the images leave out."""
+    notes = index_notes(store.sources, rows) if isinstance(store, FileStore) else []
+    log_notes(notes)
+    return notes
 
 
 def _sizes(screen: Screen, rows: pd.DataFrame, scanned: ScanResults) -> dict[str, list[int]]:

@@ -22,6 +22,7 @@ from rcic.pixels.images.pixel_state import image_digest
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.images.sites import Site, sites_of
 from rcic.pixels.images.store import Store
+from rcic.pixels.images.usual_size import usual_size
 
 _TOGETHER = 8  # sites per task of a thread
 ScanFunction = Callable[[Store, Site, int], ImageScan]
@@ -99,12 +100,6 @@ def _scan_pixels(store: Store, site: Site, channel: int) -> ImageScan:
 def plates_of_rows(rows: pd.DataFrame) -> dict[tuple[str, int], np.ndarray]:
     """Return experiment and plate -> the indices of their rows of a site table."""
     return {key: np.asarray(found) for key, found in rows.groupby(["experiment", "plate"], sort=False).indices.items()}
-
-
-def usual_size(shapes: np.ndarray) -> tuple[int, int]:
-    """Return the (H, W) that most images have, of ``shapes`` (M, 2); (0, 0) if there is none."""
-    sizes, counts = np.unique(shapes, axis=0, return_counts=True)
-    return (0, 0) if len(sizes) == 0 else (int(sizes[counts.argmax()][0]), int(sizes[counts.argmax()][1]))
 
 
 def _other_sizes(

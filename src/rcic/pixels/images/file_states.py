@@ -1,7 +1,7 @@
 """The state of the folders of image files: what was added, removed or replaced is seen without opening an image."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +13,16 @@ from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen
 
 ZARR = ".zarr"  # the end of the names of OME-Zarr plates
+_METADATA = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"})  # of Zarr 3 and 2
+_ARRAYS = ("zarr.json", ".zarray")  # in the folder of an array
 
 
 class FolderState(NamedTuple):
     """The modification time of a folder, its number of files and the sha256 (hex) of their names and sizes.
 
-    For a file: 0, 1 and the sha256 of its bytes. For an OME-Zarr plate: 0, and the files at any depth, for its own time
-    does not tell of them. For a missing path: 0, 0 and "".
+    For a file: 0, 1 and the sha256 of its bytes. For an OME-Zarr plate, or a folder with Zarr arrays in it: 0, and the
+    files at any depth, for its own time does not tell of them; metadata by their content, as they say which array is
+    which well, field and channel. For a missing path: 0, 0 and "".
     """
 
     mtime_ns: int
@@ -30,13 +33,13 @@ class FolderState(NamedTuple):
 def state_of(path: Path) -> FolderState:
     """Return the state of a folder or a file. Raises UserError if it cannot be read."""
     try:
-        if path.suffix.lower() == ZARR and path.is_dir():
-            files = sorted(_tree(path, ""))
-            return FolderState(0, len(files), sha256("\n".join(files).encode()).hexdigest())
         if path.is_dir():
             changed_at = path.stat().st_mtime_ns  # before the listing: a later change is detected
-            files = sorted(_listed(path))
-            return FolderState(changed_at, len(files), sha256("\n".join(files).encode()).hexdigest())
+            is_plate = path.suffix.lower() == ZARR
+            arrays = [] if is_plate else _arrays(path)
+            files = sorted(_tree(str(path), "") if is_plate else _listed(path, arrays))
+            digest = sha256("\n".join(files).encode(errors="surrogateescape")).hexdigest()
+            return FolderState(0 if is_plate or arrays else changed_at, len(files), digest)
         return FolderState(0, 1, sha256(read_regular(path)).hexdigest())
     except (FileNotFoundError, NotADirectoryError):
         return FolderState(0, 0, "")
@@ -62,20 +65,47 @@ def files_digests(folders: Mapping[str, list[str]], states: Mapping[str, FolderS
     return {plate: digest_of(digests) if digests else "" for plate, digests in found.items()}
 
 
-def _tree(folder: Path, below: str) -> Iterator[str]:
-    """Yield the files in a folder and all folders in it as ``path size``."""
+def _tree(folder: str, below: str) -> Iterator[str]:
+    """Yield the files in a folder and all folders in it as ``path size``, metadata as ``path sha256``."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
-                yield from _tree(Path(entry.path), f"{below}{entry.name}/")
+            name = f"{below}{entry.name}"
+            if entry.name in _METADATA and entry.is_file():
+                yield f"{name} {sha256(read_regular(entry.path)).hexdigest()}"
+            elif _is_folder(entry) and not (entry.is_symlink() and _leads_up(entry.path)):
+                yield from _tree(entry.path, f"{name}/")
             else:
-                yield f"{below}{entry.name} {_size(entry)}"
+                yield f"{name} {_size(entry)}"
 
 
-def _listed(folder: Path) -> list[str]:
-    """Return a folder's entries as ``name size``; a link to nothing, or a circle of links, has the size -1."""
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; not a circle of links, of which the system says neither."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _leads_up(link: str) -> bool:
+    """Whether a link leads to a folder that it is in, so that following it would never end."""
+    return f"{os.path.realpath(Path(link).parent)}/".startswith(f"{os.path.realpath(link)}/")
+
+
+def _arrays(folder: Path) -> list[str]:
+    """Return the names of the Zarr arrays in a folder, as a table of paths may list them."""
     with os.scandir(folder) as entries:
-        return [f"{entry.name} {_size(entry)}" for entry in entries]
+        names = [entry.name for entry in entries if _is_folder(entry)]
+    return [name for name in names if any((folder / name / metadata).is_file() for metadata in _ARRAYS)]
+
+
+def _listed(folder: Path, arrays: Collection[str]) -> list[str]:
+    """Return a folder's entries as ``name size``, those of arrays at any depth.
+
+    A link to nothing, or a circle of links, has the size -1.
+    """
+    with os.scandir(folder) as entries:
+        files = [f"{entry.name} {_size(entry)}" for entry in entries if entry.name not in arrays]
+    return [*files, *(line for name in arrays for line in _tree(str(folder / name), f"{name}/"))]
 
 
 def _size(entry: os.DirEntry[str]) -> int:

@@ -1,11 +1,19 @@
 """The indexes of a screen, checked before anything is read: each plate has one of its own, or its part of one."""
 
+import logging
+from collections.abc import Sequence
+
 import pandas as pd
 
-from rcic.errors import UserError, nearest
+from rcic.errors import Exhausted, UserError, nearest, plural
+from rcic.pixels.images.all_sources import ImageSources
 from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.index_source import IndexSource, PlateIndex
 from rcic.pixels.images.sites import Site, sites_of
+
+_log = logging.getLogger(__name__)
+
+_MOST_NOTES = 20  # that are logged
 
 
 def check_indexes(source: IndexSource, rows: pd.DataFrame) -> bool:
@@ -37,6 +45,32 @@ def check_indexes(source: IndexSource, rows: pd.DataFrame) -> bool:
         remedy = f"write its channel as channels.{lacking[0] - 1}.file of the screen spec"
         raise UserError(f"{source.root / first.file}: {reason}; {remedy}")
     return False
+
+
+def index_notes(sources: ImageSources, rows: pd.DataFrame) -> list[str]:
+    """Return what the indexes of a site table's plates list and leave out, such as wells of a plate copied in part.
+
+    Each note is there once and names its index. Reads all indexes; of one that cannot be read its images tell.
+    """
+    plates, notes = sites_of(rows.drop_duplicates(["split", "experiment", "plate"])), dict[str, None]()
+    for source in [source for source in sources.sources if isinstance(source, IndexSource)]:
+        for site in plates:
+            try:
+                found = source.plate(site)
+            except Exhausted:
+                raise
+            except UserError:
+                continue
+            notes |= {note if found.file in note else f"{found.file}: {note}": None for note in found.table.notes}
+    return list(notes)
+
+
+def log_notes(notes: Sequence[str]) -> None:
+    """Log notes on indexes, the first of many."""
+    for note in notes[:_MOST_NOTES]:
+        _log.info(note)
+    if len(notes) > _MOST_NOTES:
+        _log.info(f"and {plural(len(notes) - _MOST_NOTES, 'more note')} on indexes")
 
 
 def _check_parts(source: IndexSource, sites: list[Site]) -> None:

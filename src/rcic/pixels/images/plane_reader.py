@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from rcic.pixels.images.image import BadImage, Planes, check_levels, png_shape, 
 from rcic.pixels.images.image_source import StoredImage, StoredPlane
 from rcic.pixels.images.projection import project
 from rcic.pixels.images.tiff import read_tiff, read_tiff_page, tiff_page_shape, tiff_shape
-from rcic.pixels.images.zarr_plane import read_zarr_plane, zarr_plane_shape
+from rcic.pixels.images.zarr_plane import read_zarr_plane, zarr_plane_facts
 from rcic.screen.pattern import ENDINGS
 
 
@@ -63,18 +64,25 @@ def _shape(path: Path, plane: StoredPlane, content: Planes) -> tuple[int, int]:
     if _is_png(plane):
         return png_shape(path, content)
     if _is_array(plane, path):
-        return zarr_plane_shape(path, plane.page)
+        shape, dtype = zarr_plane_facts(path, plane.page)
+        _check_type(path, dtype, content)
+        return shape
     return tiff_shape(path, content) if plane.page < 0 else tiff_page_shape(path, plane.page, content)
 
 
 def _of_array(path: Path, page: int, content: Planes) -> np.ndarray:
     """Read a plane (H, W) of the Zarr array in a folder. Raises BadImage if its pixels are not as expected."""
     pixels = read_zarr_plane(path, page)
-    if pixels.dtype not in content.dtypes:
-        told = f"but the screen spec has images.bits: {content.bits}"
-        raise BadImage(path, "depth", f"the array has pixels of {pixels.dtype}, {told}")
+    _check_type(path, pixels.dtype, content)
     check_levels(path, pixels, content.bits)
     return pixels
+
+
+def _check_type(path: Path, dtype: "np.dtype[Any]", content: Planes) -> None:
+    """Raise BadImage if the pixels of an array have another type than expected."""
+    if dtype not in content.dtypes:
+        told = f"but the screen spec has images.bits: {content.bits}"
+        raise BadImage(path, "depth", f"the array has pixels of {dtype}, {told}")
 
 
 def _is_png(plane: StoredPlane) -> bool:

@@ -20,7 +20,8 @@ _KEYS = ("plate", "well", "site", "channel")
 class PlaneTable:
     """The planes of a measurement; ``words`` has the plates, wells, sites and channels that it names, in order.
 
-    Sites and channels that are numbers are known with and without leading zeros. Raises UserError, naming the index at
+    ``channels`` and ``notes`` are the measurement's. Sites and channels that are numbers are known with and without
+    leading zeros. Raises UserError, naming the index at
     ``path``, for a file outside the data root.
     """
 
@@ -38,7 +39,7 @@ class PlaneTable:
         self._key, self._z, self._time = (facts[column].to_numpy() for column in ("key", "z", "time"))
         self._page, self._file = facts["page"].to_numpy(), facts["file"].to_numpy()
         self._files = _FileNames(names.tolist())
-        self.channels = measurement.channels
+        self.channels, self.notes = measurement.channels, measurement.notes
         if (again := facts.duplicated(["file", "page"])).any():
             raise UserError(f"{path}: {self._twice(int(again.to_numpy().argmax()))}")
         if outside := next((name for name in self._files.folders if _is_outside(name)), None):

@@ -40,11 +40,18 @@ def read_zarr_plane(folder: str | PathLike[str], page: int) -> np.ndarray:
     return plane.astype(plane.dtype.newbyteorder("="), copy=False)
 
 
-def zarr_plane_shape(folder: str | PathLike[str], page: int) -> tuple[int, int]:
-    """Return the (H, W) of a plane from the array's metadata; reads no pixels. Raises BadImage as `read_zarr_plane`."""
+def zarr_plane_facts(folder: str | PathLike[str], page: int) -> tuple[tuple[int, int], "np.dtype[Any]"]:
+    """Return the (H, W) of a plane and the type of its pixels, from the array's metadata; reads no pixels.
+
+    Raises BadImage as `read_zarr_plane` does, also for a plane without the files of some of its chunks.
+    """
     array = _opened(folder)
-    _index(folder, array, page)
-    return array.shape[-2], array.shape[-1]
+    index = _index(folder, array, page)
+    with reading_image(folder, lambda error: _damaged(folder, f"has damaged metadata ({_short(error)})")):
+        lacking = _lacking(Path(folder), array, index)
+    if lacking:
+        raise lacking
+    return (array.shape[-2], array.shape[-1]), np.dtype(array.dtype).newbyteorder("=")
 
 
 def _opened(folder: str | PathLike[str]) -> "zarr.Array[Any]":

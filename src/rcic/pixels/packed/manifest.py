@@ -53,7 +53,7 @@ class Manifest:
             raise UserError(f"{path}: packed in format {brief(version)}, this program reads format {MANIFEST_VERSION}")
         screen, sizes, arrays = content.get("screen"), content.get("sizes", []), content.get("arrays")
         plates, form = content.get("plates", {}), content.get("format", PACKED)
-        if form not in _VERSIONS:
+        if form not in [*_VERSIONS]:
             raise UserError(f"{path}: the format is {brief(form)}, not one of {', '.join(_VERSIONS)}; pack it again")
         if not (
             isinstance(screen, str | dict) and _are_states(plates) and are_numbers(sizes) and isinstance(arrays, dict)

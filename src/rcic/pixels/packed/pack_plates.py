@@ -22,6 +22,7 @@ from rcic.pixels.images.image import BadImage
 from rcic.pixels.images.pixel_state import plate_digest
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.images.sites import Site
+from rcic.pixels.images.usual_size import usual_size
 from rcic.pixels.packed.frame import ZSTD_LEVEL
 from rcic.pixels.packed.manifest import OME_ZARR
 from rcic.pixels.packed.ome_fields import OmeFields
@@ -64,8 +65,10 @@ def _pack_missing(
     missing = sizes_to_pack(store, plate, root, sizes)
     begin = partial(pool.submit, partial(_read_site, store, missing, plate.format))
     try:
-        if missing:
-            _pack(begin, threads, [_Array(array_folder(root, plate, n), n, plate, store.spec) for n in missing])
+        size = None if missing else (0, 0)
+        while size is None or any(size):  # the first image's size is taken for the plate's, and proved or not
+            arrays = [_Array(array_folder(root, plate, n), n, plate, store.spec) for n in missing]
+            size = _pack(begin, threads, arrays, size)
     except (BadImage, CannotRead) as error:
         raise UserError(f"{error}; {plate.name} was not packed, run the same command again to go on with it") from error
     except OSError as error:
@@ -135,15 +138,26 @@ class _Array:
         shutil.rmtree(self.replaced_folder, ignore_errors=True)
 
 
-def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: Sequence[_Array]) -> None:
-    """Write the arrays of one plate, one per size. ``begin`` starts to read a site in a thread."""
+def _pack(
+    begin: Callable[[Site], Future[list[Picture]]],
+    threads: int,
+    arrays: Sequence[_Array],
+    size: tuple[int, int] | None,
+) -> tuple[int, int]:
+    """Write the arrays of one plate, one per size. ``begin`` starts to read a site in a thread.
+
+    ``size`` is the plate's (H, W); None: that of its first image. Return (0, 0) or, if most of the images have another
+    size than the first, this size: then nothing was written.
+    """
     plate, channels = arrays[0].plate, arrays[0].spec.channel_numbers
     try:
-        shape, left_out = (0, 0), []
+        shape, left_out = size or (0, 0), []
         digests = np.zeros((len(plate.sites), len(channels)), np.uint64)
+        shapes = np.zeros((*digests.shape, 2), np.int32)  # 0 of images that do not count
         pictures = ahead(lambda site: begin(site).result, plate.sites, _AHEAD * threads)
         for number, (site, images) in enumerate(zip(plate.sites, pictures, strict=True)):
             digests[number] = [image.digest for image in images]
+            shapes[number] = [(0, 0) if image.is_flat else image.shape for image in images]
             for channel, image in zip(channels, images, strict=True):
                 shape = shape if any(shape) else image.shape
                 if reason := image.reason or misfit(image.shape, shape):
@@ -151,8 +165,12 @@ def _pack(begin: Callable[[Site], Future[list[Picture]]], threads: int, arrays: 
                     continue
                 for array, frame in zip(arrays, image.frames, strict=True):
                     array.files.add(number, channel - 1, frame, image)
+        usual = usual_size(shapes[shapes.any(2)])
+        if size is None and any(usual) and usual != shape:
+            return usual
         for array in arrays:
             array.finish(shape if any(shape) else (1, 1), left_out, plate_digest(plate.keys, digests))
+        return 0, 0
     finally:
         for array in arrays:
             array.files.close()

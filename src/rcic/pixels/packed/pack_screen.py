@@ -24,9 +24,10 @@ from rcic.files.regular import is_there, read_regular, read_text
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.image import BadImage
+from rcic.pixels.images.index_checks import index_notes, log_notes
 from rcic.pixels.images.own_files import open_files
 from rcic.pixels.images.pixel_state import PixelState
-from rcic.pixels.images.sites import Site
+from rcic.pixels.images.sites import Site, site_table
 from rcic.pixels.packed.manifest import MARK, OME_ZARR, PACKED, Manifest, json_object
 from rcic.pixels.packed.pack_plates import HALF, PACKING, pack_plates
 from rcic.pixels.packed.packed_store import ARRAY, IMAGES, PLATES, PackedStore, PlateArray
@@ -89,6 +90,7 @@ def pack(
     does not let be read, which leaves its plate unpacked.
     """
     screen, out, store, plates, sizes = _prepare(data_root, out_dir, sizes, form)
+    log_notes(index_notes(store.sources, site_table(screen.wells, screen.spec.sites)))
     wanted = {plate: sizes_to_pack(store, plate, out, sizes) for plate in plates}
     todo = [plate for plate, missing in wanted.items() if missing]
     if again := [plate.name for plate in todo if array_folder(out, plate, None).is_dir() and None in wanted[plate]]:

@@ -28,6 +28,7 @@ class Picture(NamedTuple):
     shape: tuple[int, int] = (0, 0)
     digest: int = 0  # of the image at its original size
     reason: str = ""
+    is_flat: bool = False  # all pixels are equal
     counts: np.ndarray | None = None  # (256,) int64: how often each grey level occurs in every fourth row and column
 
 
@@ -109,11 +110,12 @@ def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Siz
         small = np.empty(image.shape if size is None else (size, size), np.uint8)
         resize(image, small)
         frames.append((compress if form == PACKED else compress_plain)(small))
+    is_flat = bool(image.min() == image.max())
     counts = np.bincount(image[::4, ::4].ravel(), minlength=256)
-    return Picture(tuple(frames), (image.shape[0], image.shape[1]), image_digest(image), counts=counts)
+    return Picture(tuple(frames), (image.shape[0], image.shape[1]), image_digest(image), "", is_flat, counts)
 
 
 def misfit(found: tuple[int, int], wanted: tuple[int, int]) -> str:
-    """Return the reason for leaving out an image of another size than the plate's first one, else ""."""
+    """Return the reason for leaving out an image of another size than most of its plate, else ""."""
     (height, width), (high, wide) = found, wanted
-    return "" if found == wanted else f"{height} x {width} pixels, but the plate's first image is {high} x {wide}"
+    return "" if found == wanted else f"{height} x {width} pixels, but most of its plate have {high} x {wide}"
