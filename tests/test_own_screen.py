@@ -102,7 +102,8 @@ def test_one_site_all_channels_in_a_file_no_controls_no_groups_no_assignment(pro
     table = pd.read_csv(plates / "wells.csv", keep_default_na=False)
     table[table["role"] == "compound"].to_csv(plates / "wells.csv", index=False)
     images = {"file": ["stacks/{plate}_{well}.tiff"], "bits": 16, "levels": [100, 4095]}
-    own_form(plates, sites=[1], images=images, groups="none", assignment="none", well_types={})
+    channels = [{"name": channel.name} for channel in screen.spec.channels]
+    own_form(plates, sites=[1], channels=channels, images=images, groups="none", assignment="none", well_types={})
     root, data = tmp_path, [f"--data_root={plates}"]
     (root / "tiny.yml").write_text(TINY.replace("FOLDS", f"{root}/csv"))
     assert "none: no sets of treatments that share plates" in program.run("data.py", "describe", *data)
@@ -144,7 +145,7 @@ def test_a_channel_or_a_site_that_the_screen_has_not_is_one_line(program, plates
 
 def test_levels_are_measured_where_the_form_has_none(program, plates):
     own_form(plates, images={"file": ["{experiment}/{plate}/{well}_f{site}_{channel}.tif"], "bits": 16})
-    line = program.refuse("data.py", "describe", f"--data_root={plates}")
+    line = program.refuse("data.py", "audit", f"--data_root={plates}")
     assert "images.levels must be given for 16 bits" in line and "data.py levels measures them" in line
     out = program.run("data.py", "levels", f"--data_root={plates}", "--n_images=9")
     levels = yaml.safe_load(out)["channels"]
