@@ -32,6 +32,7 @@ PINS = {
     "iohub": "iohub==0.3.11",
     "ngff-zarr": "ngff-zarr[validate]==0.50.0",
     "ngio": "ngio==1.1.3",
+    "ome-writers": "ome-writers[tensorstore]==0.3.2",
     "napari-ome-zarr": "napari-ome-zarr==0.11.0",
     "bioio": "bioio==3.6.0 bioio-ome-zarr==3.8.1",
     "tensorstore": "tensorstore==0.1.86",
@@ -45,6 +46,7 @@ WRITERS = {  # function in foreign/writers.py -> environment, NGFF version
     "ngff_zarr_05": ("ngff-zarr", "0.5"),
     "ngio": ("ngio", "0.4"),
     "ngio_05": ("ngio", "0.5"),
+    "ome_writers": ("ome-writers", "0.5"),
 }
 READERS = {  # function in foreign/readers.py -> environment, how it is used
     "ome_zarr": ("ome-zarr", "the plate as one picture, of each well the first site"),

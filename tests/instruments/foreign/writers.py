@@ -108,6 +108,34 @@ def ngio_05(out: str) -> None:
     ngio(out, "0.5")
 
 
+def ome_writers(out: str) -> None:
+    """Write with ome-writers, plane by plane as a microscope does."""
+    import ome_writers as ow
+
+    places = [ow.Position(name=field, plate_row=row, plate_column=column) for row, column in PLACES for field in FIELDS]
+    rows, columns = sorted({row for row, _ in PLACES}), sorted({column for _, column in PLACES})
+    planes = [image(path, field) for path in WELLS for field in FIELDS]
+    sides = [
+        ow.Dimension(name=name, count=count, type="space", scale=PIXEL_UM, unit="micrometer")
+        for name, count in zip("yx", planes[0].shape[1:], strict=True)
+    ]
+    channels = [ow.Channel(name=name, color=f"#{colour}") for name, colour in zip(CHANNELS, COLOURS, strict=True)]
+    settings = ow.AcquisitionSettings(
+        root_path=out,
+        dimensions=(
+            ow.PositionDimension(coords=places),
+            ow.Dimension(name="c", type="channel", coords=channels),
+            *sides,
+        ),
+        dtype="uint16",
+        plate=ow.Plate(row_names=rows, column_names=columns, name="known"),
+        format="ome-zarr",
+    )
+    with ow.create_stream(settings) as stream:
+        for plane in (plane for planes_of_field in planes for plane in planes_of_field):
+            stream.append(plane)
+
+
 if __name__ == "__main__":
     Path(sys.argv[2]).parent.mkdir(parents=True, exist_ok=True)
     globals()[sys.argv[1]](sys.argv[2])
