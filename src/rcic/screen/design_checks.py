@@ -104,10 +104,10 @@ def _position(wells: pd.DataFrame, name: str) -> pd.Series:
     return wells["well"].str.extract(r"^([A-Z]+)(\d+)$")[0 if name == "row" else 1]
 
 
-def _within(labels: np.ndarray, plate: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _within(labels: np.ndarray, plate: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return labels (N,) shuffled among the wells of each plate (N,)."""
     shuffled = np.empty_like(labels)
-    shuffled[np.argsort(plate, kind="stable")] = labels[np.lexsort([random.random(len(labels)), plate])]
+    shuffled[np.argsort(plate, kind="stable")] = labels[np.lexsort([rng.random(len(labels)), plate])]
     return shuffled
 
 
