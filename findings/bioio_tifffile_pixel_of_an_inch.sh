@@ -13,7 +13,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet bioio==3.6.0 bioio-tifffile==1.3.1 tifffile==2026.3.3 numpy==2.4.6
+"$work/venv/bin/python" -m pip install --quiet bioio==3.6.0 bioio-tifffile==1.3.1 tifffile==2026.3.3 numpy==2.4.6
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON'
 import bioio_tifffile

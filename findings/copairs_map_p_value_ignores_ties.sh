@@ -14,7 +14,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet copairs==0.5.5 numpy==2.4.6 pandas==3.1.1
+"$work/venv/bin/python" -m pip install --quiet copairs==0.5.5 numpy==2.4.6 pandas==3.1.1
 cd "$work"
 HOME="$work" "$work/venv/bin/python" - <<'PYTHON'
 import numpy as np

@@ -13,7 +13,7 @@ export PYENV_VERSION=${PYENV_VERSION:-3.12}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet iohub==0.3.11 zarr==3.4.2
+"$work/venv/bin/python" -m pip install --quiet iohub==0.3.11 zarr==3.4.2
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON'
 import json

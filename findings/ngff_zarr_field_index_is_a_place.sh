@@ -13,7 +13,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet ngff-zarr==0.50.0 numpy==2.4.6
+"$work/venv/bin/python" -m pip install --quiet ngff-zarr==0.50.0 numpy==2.4.6
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON'
 import ngff_zarr as nz

@@ -12,7 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet npy2bdv==1.1.0 h5py==3.16.0 numpy==2.4.6 scikit-image==0.26.0
+"$work/venv/bin/python" -m pip install --quiet npy2bdv==1.1.0 h5py==3.16.0 numpy==2.4.6 scikit-image==0.26.0
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON'
 import h5py

@@ -13,7 +13,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet numpy2ometiff==0.1.4 tifffile==2026.3.3 numpy==2.4.6 scikit-image==0.26.0
+"$work/venv/bin/python" -m pip install --quiet numpy2ometiff==0.1.4 tifffile==2026.3.3 numpy==2.4.6 scikit-image==0.26.0
 cd "$work"
 "$work/venv/bin/python" -W error - <<'PYTHON'
 import numpy as np

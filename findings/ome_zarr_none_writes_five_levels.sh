@@ -12,7 +12,7 @@ export PYENV_VERSION=${PYENV_VERSION:-3.12}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet ome-zarr==0.21.0 zarr==3.4.2 numpy==2.5.5
+"$work/venv/bin/python" -m pip install --quiet ome-zarr==0.21.0 zarr==3.4.2 numpy==2.5.5
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON'
 import numpy as np

@@ -12,7 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet phenixio==0.0.1 scikit-image==0.26.0
+"$work/venv/bin/python" -m pip install --quiet phenixio==0.0.1 scikit-image==0.26.0
 mkdir "$work/Images"
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON'

@@ -12,7 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet pycytominer==1.7.1 anndata==0.12.19 pandas==2.3.3 numpy==2.4.6
+"$work/venv/bin/python" -m pip install --quiet pycytominer==1.7.1 anndata==0.12.19 pandas==2.3.3 numpy==2.4.6
 cd "$work"
 "$work/venv/bin/python" -W ignore - <<'PYTHON'
 import anndata

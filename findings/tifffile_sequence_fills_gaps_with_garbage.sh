@@ -13,7 +13,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet tifffile==2026.3.3 numpy==2.4.6
+"$work/venv/bin/python" -m pip install --quiet tifffile==2026.3.3 numpy==2.4.6
 cd "$work"
 MALLOC_PERTURB_=85 "$work/venv/bin/python" -W error - <<'PYTHON'
 import numpy as np

@@ -14,7 +14,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet tifffile==2026.3.3 numpy==2.4.4
+"$work/venv/bin/python" -m pip install --quiet tifffile==2026.3.3 numpy==2.4.4
 cd "$work"
 "$work/venv/bin/python" - <<'PYTHON'
 import numpy as np

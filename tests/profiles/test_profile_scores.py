@@ -27,7 +27,7 @@ COMPOUNDS = [f"c{number}" for number in range(6)]
 CONTROLS = ["PLK1"] * 3 + ["DMSO"] * 3
 FOLDS = (("b1", "b2"), ("b3", "b4"))
 FOLDER = "[1,2]/fold_{}/tiny"
-HAS_COPAIRS = replicate_retrieval.library_version() is not None
+HAS_COPAIRS = replicate_retrieval.copairs_version() is not None
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from rcic.profiles.replicate_retrieval import (
 )
 
 needs_copairs = pytest.mark.skipif(
-    replicate_retrieval.library_version() is None, reason="copairs is not installed (pip install copairs)"
+    replicate_retrieval.copairs_version() is None, reason="copairs is not installed (pip install copairs)"
 )
 
 

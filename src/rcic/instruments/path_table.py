@@ -7,26 +7,22 @@ databases have ``Image_`` before each title. A table with a row per image has a 
 
 import gzip
 import io
-import logging
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rcic.errors import UserError, brief, nearest
-from rcic.files.regular import is_there, read_regular
+from rcic.files.regular import read_regular
+from rcic.instruments.listed_paths import below_data_root
 from rcic.instruments.measurement import PLANE_COLUMNS, MeasuredChannel, Measurement
 from rcic.schema.spelling import trimmed
 from rcic.screen.plate import row_name
 from rcic.screen.spec import PathColumns
-
-_log = logging.getLogger(__name__)
 
 _FILE = re.compile(r"(?:Image_)?(?:FileName|URL)_(.+)")
 _TITLES = {  # part -> titles in which it is recognised, without case, blanks and a leading Image_ or Metadata_
@@ -42,9 +38,6 @@ _TITLES = {  # part -> titles in which it is recognised, without case, blanks an
     "page": ("page", "frame", "ifd"),
 }
 _FOLDER = ("pathname", "folder", "directory", "dir")  # of the file in a table with a row per image
-_REMOTE = re.compile(r"([a-z][a-z0-9+.-]+):/+(?:[^/]*/)?", re.IGNORECASE)  # s3://bucket/, https://host/
-_LOCAL = re.compile(r"file:/+", re.IGNORECASE)
-_DRIVE = re.compile(r"[A-Za-z]:/")
 _WELL = re.compile(r"([A-Za-z]{1,2})[ _-]?0*([0-9]{1,2})")
 _NUMBER = re.compile(r"0*([0-9]+)(?:\.0+)?")
 
@@ -114,7 +107,7 @@ def read_path_table(root: Path, name: str, columns: PathColumns | None = None) -
     planes = planes[planes["file"] != ""].reset_index(drop=True)
     if not channels:
         channels = tuple(MeasuredChannel(word) for word in dict.fromkeys(planes["channel"]))
-    planes["file"] = _below(source, planes["file"])
+    planes["file"] = below_data_root(root, name, planes["file"])
     _check_sites(source, planes)
     return Measurement("table of image paths", planes, channels, notes=notes)
 
@@ -254,77 +247,3 @@ def _check_sites(source: _Source, planes: pd.DataFrame) -> None:
     if planes.duplicated(["plate", "well", "site", "channel", "z", "time"]).any() and (planes["site"] == "1").all():
         reason = "lists several images of a well and channel, but has no column of sites or planes that differ"
         raise UserError(f"{source.path}: {reason}; name it in images.columns.site of the screen spec")
-
-
-def _below(source: _Source, files: pd.Series) -> list[str]:
-    """Return paths as they are below the data root, by the longest end of each folder that exists there."""
-    parts = [_local(file).rpartition("/") for file in files]
-    names: dict[str, list[str]] = {}
-    for folder, _, name in parts:
-        names.setdefault(folder, []).append(name)
-    found = {folder: _folder_below(source, folder, some) for folder, some in names.items()}
-    for folder, here in found.items():
-        if folder.startswith("/") and here != folder:
-            away, _, end = folder.rpartition(f"/{here}" if here else folder)
-            _tell(source.root, (away if end == "" else folder) or "/")
-    return [f"{found[folder]}/{name}" if found[folder] else name for folder, _, name in parts]
-
-
-def _local(file: str) -> str:
-    """Return a path or URL as a path with /, without a scheme, host, drive, or dots."""
-    text = file.strip().replace("\\", "/")
-    if _LOCAL.match(text):
-        text = "/" + unquote(_LOCAL.sub("", text))
-    elif match := _REMOTE.match(text):
-        text = "/" + (unquote(text[match.end() :]) if match[1].lower() in ("http", "https") else text[match.end() :])
-    text = _DRIVE.sub("/", text)
-    return ("/" if text.startswith("/") else "") + str(PurePosixPath(text.lstrip("/")))
-
-
-def _folder_below(source: _Source, folder: str, names: Sequence[str]) -> str:
-    """Return where a folder of the table is below the data root: with one of its files in it, else the folder alone.
-
-    A path that is not absolute is looked for from the data root and from the table's own folder, too.
-    """
-    candidates = list(dict.fromkeys(_candidates(source, folder)))
-    for name in (names[0], names[len(names) // 2], names[-1]):
-        for candidate in candidates:
-            if is_there(source.root / candidate / name):
-                return candidate
-    last = folder.rpartition("/")[2]
-    named = [candidate for candidate in candidates if last and candidate.rpartition("/")[2] == last]
-    return next((candidate for candidate in named if is_there(source.root / candidate)), candidates[0])
-
-
-def _candidates(source: _Source, folder: str) -> Iterator[str]:
-    """Yield the folders below the data root that a folder may be, the longest first."""
-    beside = source.name.rpartition("/")[0]
-    parts = [part for part in folder.split("/") if part not in ("", ".")]
-    if not folder.startswith("/") and ".." in parts:
-        parts = _without_dots(beside.split("/") if beside else [], parts)
-    inside = source.root.resolve().as_posix()
-    if folder.startswith(f"{inside}/"):
-        yield folder.removeprefix(f"{inside}/")
-    for start in range(len(parts) + 1):
-        end = "/".join(parts[start:])
-        if beside and not folder.startswith("/"):
-            yield f"{beside}/{end}" if end else beside
-        yield end
-        if beside and folder.startswith("/"):
-            yield f"{beside}/{end}" if end else beside
-
-
-def _without_dots(beside: list[str], parts: list[str]) -> list[str]:
-    """Return the parts of a path from a folder ``beside`` with .. in it."""
-    result = list(beside)
-    for part in parts:
-        if part == ".." and result:
-            result.pop()
-        elif part != "..":
-            result.append(part)
-    return result
-
-
-@cache
-def _tell(root: Path, away: str) -> None:
-    _log.info(f"{root}: the paths of images below {away}, which a table lists, are read below this folder")

@@ -23,7 +23,7 @@ from rcic.files.names import embedding_files, find_members
 from rcic.files.record import Record, write_result
 from rcic.profiles.member_profiles import read_profiles
 from rcic.profiles.profile_tables import MEMBER_COLUMNS, member_tables
-from rcic.profiles.replicate_retrieval import NULL_SEED, NULL_SIZE, THRESHOLD, library_version
+from rcic.profiles.replicate_retrieval import NULL_SEED, NULL_SIZE, THRESHOLD, copairs_version
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
@@ -66,7 +66,7 @@ class ProfileScores:
             },
             "replicates": _rows(self.replicates),
             "retrieval": {
-                "library": library_version(),
+                "library": copairs_version(),
                 "null_size": NULL_SIZE,
                 "seed": NULL_SEED,
                 "threshold": THRESHOLD,

@@ -50,7 +50,7 @@ def check_library() -> None:
         raise UserError(f"mean average precision needs copairs, which is not installed: {install}")
 
 
-def library_version() -> str | None:
+def copairs_version() -> str | None:
     """Return the name and version of copairs, None without it."""
     try:
         return f"copairs {version('copairs')}"
