@@ -110,7 +110,7 @@ def test_votes_by_hand() -> None:
 @pytest.mark.parametrize("k", [1, 5, 59, 60, 1000])
 def test_as_one_query_at_a_time(seed: int, k: int) -> None:
     queries, bank, labels = random_case(seed)
-    scores = neighbour_scores(queries, bank, labels, 9, k)
+    scores = neighbour_scores(queries, bank, labels, 9, k, PLAIN)
     np.testing.assert_allclose(scores, slow_scores(queries, bank, labels, 9, k))
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1)
     assert scores.dtype == np.float64

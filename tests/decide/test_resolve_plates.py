@@ -4,6 +4,7 @@ import numpy as np
 
 from rcic.decide.assign import confidence
 from rcic.decide.blend import log_softmax
+from rcic.decide.decision_rules import DecisionRules
 from rcic.decide.resolve_plates import resolve_plates
 from tests.decide.tables import groups_of, wells_of
 
@@ -34,7 +35,8 @@ def test_the_temperature_changes_no_answer() -> None:
 
 
 def test_a_balanced_plate_is_surer_of_what_the_others_leave() -> None:
-    plain, balanced = (resolve_plates(log_softmax(LOGITS), WELLS, GROUPS, sinkhorn) for sinkhorn in (False, True))
+    rules = DecisionRules(), DecisionRules(sinkhorn=True)
+    plain, balanced = (resolve_plates(log_softmax(LOGITS), WELLS, GROUPS, rule) for rule in rules)
     assert balanced.labels.tolist() == plain.labels.tolist()
     before, after = (confidence(s.log_probs, s.allowed, s.labels) for s in (plain, balanced))
     assert before[1] < 0.5 < after[1]  # well 1 likes class 0, which well 0 takes
