@@ -155,7 +155,8 @@ def spread(n_classes: int, sizes: np.ndarray, noise: float, seed: int = 0) -> tu
     centres, labels = rng.standard_normal((n_classes, 64)), np.repeat(np.arange(n_classes), sizes)
     truth = np.tile(np.arange(n_classes), 400 // n_classes)
     queries, bank = (
-        centres[chosen] + noise * rng.standard_normal((len(chosen), 64)).astype(np.float32) for chosen in (truth, labels)
+        centres[chosen] + noise * rng.standard_normal((len(chosen), 64)).astype(np.float32)
+        for chosen in (truth, labels)
     )
     return queries, truth, bank, labels
 

@@ -37,13 +37,19 @@ def test_members_that_did_not_predict_a_well_have_no_vote_on_it() -> None:
 def test_blocks_and_copies_change_nothing(monkeypatch) -> None:
     rng = np.random.default_rng(0)
     members = [
-        Prediction(Member((1,), fold, "a"), rng.standard_normal((20, 6)).astype(np.float32), rows=np.arange(20) + 3 * fold)
+        Prediction(
+            Member((1,), fold, "a"), rng.standard_normal((20, 6)).astype(np.float32), rows=np.arange(20) + 3 * fold
+        )
         for fold in range(3)
     ]
     rows, allowed = np.arange(5, 24), rng.random((19, 6)) < 0.8
     allowed[:, 0] = True
     voted = voter(members, rows, 26)(allowed)
-    copies = [Prediction(Member((1,), p.member.fold, f"{p.member.model}{i}"), p.logits, rows=p.rows) for p in members for i in (0, 1)]
+    copies = [
+        Prediction(Member((1,), p.member.fold, f"{p.member.model}{i}"), p.logits, rows=p.rows)
+        for p in members
+        for i in (0, 1)
+    ]
     np.testing.assert_allclose(voter(copies, rows, 26)(allowed), voted)
     monkeypatch.setattr("rcic.decide.majority._BLOCK", 4)
     np.testing.assert_array_equal(voter(members, rows, 26)(allowed), voted)

@@ -13,8 +13,8 @@ from rcic.decide.plate_group import (
     group_mask,
     groups_text,
     match_groups,
+    match_table,
     plate_scores,
-    plate_table,
 )
 from rcic.errors import UserError
 from rcic.screen.layout import Groups, learn_groups
@@ -220,9 +220,9 @@ def test_44_of_44_real_plates_in_each_of_20_seeds_and_every_shape_of_logits(real
 def test_tables_of_votes_and_shares_by_hand() -> None:
     groups = groups_of((1, 2), ((0, 1),))
     log_probs, plate_of = np.log([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.2, 0.6, 0.2]]), np.array([0, 0, 1])
-    np.testing.assert_allclose(plate_table(log_probs, plate_of, groups, "votes"), [[0.3, 0.5], [0.2, 0.6]])
-    np.testing.assert_allclose(plate_table(log_probs, plate_of, groups, "shares"), [[1, 1 / 3], [0, 2 / 3]])
-    nobody = plate_table(log_probs[2:], np.array([0]), groups, "shares")
+    np.testing.assert_allclose(match_table(log_probs, plate_of, groups, "votes"), [[0.3, 0.5], [0.2, 0.6]])
+    np.testing.assert_allclose(match_table(log_probs, plate_of, groups, "shares"), [[1, 1 / 3], [0, 2 / 3]])
+    nobody = match_table(log_probs[2:], np.array([0]), groups, "shares")
     np.testing.assert_allclose(nobody, [[0, 1]])  # a group that no well prefers
 
 

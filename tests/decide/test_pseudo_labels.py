@@ -96,7 +96,9 @@ def test_a_quota_over_the_screen_takes_the_widest_margins_anywhere() -> None:
     by_plate, by_screen = (select(answers, 0, 0.5, quota=quota)["kept"].tolist() for quota in ("plate", "screen"))
     assert by_plate == [True, True, False, False] * 2
     assert by_screen == [True, True, False, True, True, False, False, False]  # the third well's class is taken
-    assert select(answers, 0, 0.44, quota="screen")["kept"].sum() == 4  # round(3.52), where plates give floor(1.76) each
+    assert (
+        select(answers, 0, 0.44, quota="screen")["kept"].sum() == 4
+    )  # round(3.52), where plates give floor(1.76) each
     assert select(answers, 5.5, 1.0, quota="screen")["kept"].sum() == 3
     mixed = select(answers.sample(frac=1, random_state=0), 0, 0.5, quota="screen")
     assert mixed.sort_values("id_code")["kept"].tolist() == by_screen

@@ -83,7 +83,7 @@ def test_recipe_a_by_hand() -> None:
     for rows, classes in ((slice(0, 9), slice(0, 10)), (slice(9, 16), slice(10, 18))):
         p = np.exp(log_probs[rows, classes])
         p = p / p.sum(axis=0)
-        row, column = linear_sum_assignment(1 - p)
+        _, column = linear_sum_assignment(1 - p)
         assert resolved.labels[rows].tolist() == (classes.start + column).tolist()
         np.testing.assert_allclose(np.exp(resolved.log_probs[rows, classes]), p)
     plain = resolve_plates(log_probs, wells, groups)

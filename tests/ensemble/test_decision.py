@@ -232,7 +232,11 @@ def test_what_differs_from_the_default_is_recorded(data, root, folds):
             made[name, file] = dict(record.made_with)
     assert made["plain", "submission.json"] == {}
     assert made["a", "submission.json"] == {"columns": True, "assign_on": "prob", "temperature": 4.0}
-    assert made["a", "pseudo.json"] == made["a", "submission.json"] | {"min_margin": 0.0, "share": 1.0, "quota": "screen"}
+    assert made["a", "pseudo.json"] == made["a", "submission.json"] | {
+        "min_margin": 0.0,
+        "share": 1.0,
+        "quota": "screen",
+    }
 
 
 def test_the_ladder_follows_the_same_rules(data, root):

@@ -1,12 +1,14 @@
 """How logits become answers: the choices of a decision, beside its default."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rcic.errors import UserError
-from rcic.screen.layout import Groups
 
-Match = Literal["likelihood", "votes", "shares"]
+if TYPE_CHECKING:  # flags are read before numpy is imported
+    from rcic.screen.layout import Groups
+
+GroupMatch = Literal["likelihood", "votes", "shares"]
 AssignOn = Literal["log", "prob", "off"]
 
 
@@ -19,7 +21,7 @@ class DecisionRules:
     makes largest, log-probabilities or probabilities; off: no assignment, each well has its most probable class.
     """
 
-    match: Match = "likelihood"
+    match: GroupMatch = "likelihood"
     sinkhorn: bool = False
     columns: bool = False
     assign_on: AssignOn = "log"
@@ -31,6 +33,6 @@ class DecisionRules:
             flag = "sinkhorn" if self.sinkhorn else "columns"
             raise UserError(f"--{flag} prepares an assignment, but --assign_on=off leaves it out; omit one of the two")
 
-    def groups(self, groups: Groups) -> Groups:
+    def groups(self, groups: "Groups") -> "Groups":
         """Return the groups, whose wells are not assigned if the rules leave the assignment out."""
         return replace(groups, assigned=False) if self.assign_on == "off" else groups

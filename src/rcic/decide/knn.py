@@ -136,7 +136,8 @@ def by_cell_type(
     """Return `neighbour_scores`, (N, K), where only bank wells of a query's own cell type vote.
 
     ``cell_types`` (N,) are the queries'; ``k`` maps a cell type to its number of neighbours, ``default`` applies
-    to the others; class sizes are those among the wells of the cell type. Rows of a cell type that the bank lacks are NaN, which an ensemble takes as "not predicted".
+    to the others; class sizes are those among the wells of the cell type. Rows of a cell type that the bank lacks are
+    NaN, which an ensemble takes as "not predicted".
     """
 
     def votes(name: str, members: np.ndarray, bank_members: np.ndarray, labels: np.ndarray) -> np.ndarray:

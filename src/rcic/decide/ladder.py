@@ -68,8 +68,9 @@ def ladder(
     """Return the accuracies of all rungs over the wells of known truth: all, by cell type, by experiment.
 
     ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices,
-    -1 where unknown; ``mix`` blends the models (the mean of logits unless given), ``rules`` lead from there to
-    the answers, and with ``majority`` the members vote once plates are matched (`rcic.decide.majority`). An accuracy is the mean over wells of the share of right answers; a rung that does not
+    -1 where unknown; ``mix`` blends the models (the mean of logits unless given), ``rules`` lead from there to the
+    answers, and with ``majority`` the members vote once plates are matched (`rcic.decide.majority`). An accuracy is the
+    mean over wells of the share of right answers; a rung that does not
     exist, such as folds where no well was predicted by two of them, is NaN with 0 wells. The rung "both sites" is "all
     sites" where wells have another number of them. Groups are matched and wells
     assigned among all predicted wells, known or not. Raises UserError for no prediction or truth, arrays that do not

@@ -31,7 +31,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from rcic.decide.blend import check_table
-from rcic.decide.decision_rules import Match
+from rcic.decide.decision_rules import GroupMatch
 from rcic.errors import UserError
 from rcic.screen.layout import Groups, orders_for
 
@@ -42,7 +42,7 @@ UNSURE = 3.0  # nats: the chosen order is less than 20 times as likely as the ne
 
 
 def match_groups(
-    log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rule: Match = "likelihood"
+    log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rule: GroupMatch = "likelihood"
 ) -> pd.DataFrame:
     """Return one row a plate, sorted: experiment, plate, group (int64) and margin (float64, nats).
 
@@ -73,7 +73,7 @@ def group_mask(wells: pd.DataFrame, matched: pd.DataFrame, groups: Groups) -> np
     return of_well.to_numpy(dtype=np.int64)[:, None] == groups.of_class  # (N, 1) == (K,)
 
 
-def groups_text(plates: pd.DataFrame, rule: Match = "likelihood") -> str:
+def groups_text(plates: pd.DataFrame, rule: GroupMatch = "likelihood") -> str:
     """Return the table of `match_groups` as lines, one an experiment: its plates' groups and its smallest margin."""
     by_likelihood = rule == "likelihood"
     rows = [("experiment", "groups of its plates", f"margin ({'nats' if by_likelihood else rule})")]
@@ -87,12 +87,12 @@ def groups_text(plates: pd.DataFrame, rule: Match = "likelihood") -> str:
 
 
 def _match_experiment(
-    log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rows: np.ndarray, rule: Match
+    log_probs: np.ndarray, wells: pd.DataFrame, groups: Groups, rows: np.ndarray, rule: GroupMatch
 ) -> pd.DataFrame:
     """Return `match_groups` for the wells ``rows`` of one experiment."""
     plates, plate_of = np.unique(wells["plate"].to_numpy()[rows], return_inverse=True)  # (P,), (n,)
     if rule != "likelihood":
-        group, margin = best_permutation(plate_table(log_probs[rows], plate_of, groups, rule))
+        group, margin = best_permutation(match_table(log_probs[rows], plate_of, groups, rule))
     else:
         score = plate_scores(log_probs[rows], plate_of, groups)
         orders = orders_for(groups, len(plates))
@@ -101,7 +101,7 @@ def _match_experiment(
     return pd.DataFrame({"experiment": experiment, "plate": plates, "group": group, "margin": margin})
 
 
-def plate_table(log_probs: np.ndarray, plate_of: np.ndarray, groups: Groups, rule: Match) -> np.ndarray:
+def match_table(log_probs: np.ndarray, plate_of: np.ndarray, groups: Groups, rule: GroupMatch) -> np.ndarray:
     """Return the table (P, G) of an experiment's plates and groups by the rule votes or shares (see the top)."""
     best = np.stack([log_probs[:, groups.of_class == group].max(axis=1) for group in range(len(groups.sizes))], axis=1)
     by_well = np.exp(best) if rule == "votes" else (best == best.max(axis=1, keepdims=True)) * 1.0  # (n, G)

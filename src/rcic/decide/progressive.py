@@ -37,8 +37,9 @@ def choose(
     ``log_probs`` is (N, K), log-probabilities or logits of the treatments; ``wells`` has N rows with columns id_code,
     experiment, plate and well. Columns: id_code, experiment, plate, well, label (int64), margin (nats), confidence
     (0..1), kept (bool), reason. Kept are on each plate the widest margins of at least ``min_margin``, at most ``share``
-    (above 0, up to 1) of its wells (or of all wells: ``quota``), no class more often than ``groups.capacity``. Raises UserError if a well to be kept
-    is among ``validation`` (id_codes of every validation fold), for NaN, or for sizes that differ.
+    (above 0, up to 1) of its wells (or of all wells: ``quota``), no class more often than ``groups.capacity``. Raises
+    UserError if a well to be kept is among ``validation`` (id_codes of every validation fold), for NaN, or for sizes
+    that differ.
     """
     resolved = resolve_plates(log_probs, wells, groups)
     allowed, scores = resolved.allowed, log_probs

@@ -93,7 +93,12 @@ def embedding_files(folder: Path, split: str, by_site: bool = False) -> dict[str
     ``embeddings`` (N, D) float32, averaged over sites and views; ``wells`` the id_code of each row; ``record`` the
     settings of the prediction; with ``by_site`` also ``sites`` (N, S, D) float32, NaN for a missing site.
     """
-    names = {"embeddings": ".npy", "wells": ".csv", "record": ".json", **({"sites": SITE_EMBEDDINGS} if by_site else {})}
+    names = {
+        "embeddings": ".npy",
+        "wells": ".csv",
+        "record": ".json",
+        **({"sites": SITE_EMBEDDINGS} if by_site else {}),
+    }
     return {name: folder / f"emb_{split}{ending}" for name, ending in names.items()}
 
 

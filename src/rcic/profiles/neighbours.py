@@ -120,9 +120,7 @@ def _groups(screen: Screen, settings: NeighbourSettings) -> Groups | None:
     return groups
 
 
-def _record(
-    queries: Embedded, bank: Sequence[Embedded], facts: dict[str, Any], screen: Screen, network: str
-) -> Record:
+def _record(queries: Embedded, bank: Sequence[Embedded], facts: dict[str, Any], screen: Screen, network: str) -> Record:
     """Return the record of the scores of some queries: what they were embedded from, the bank, and its wells' labels.
 
     The labels are those of the tables now, so the wells of the bank's and the queries' experiments are, too.

@@ -204,5 +204,7 @@ def test_sites_are_kept_if_wanted_and_their_mean_is_the_wells(embed, screen):
     embed(splits=("test",), by_site=True)
     assert (folder / "emb_test.npy").stat().st_ino == before
     np.save(folder / "emb_test_sites.npy", sites + 1)
-    with pytest.raises(UserError, match=r"emb_test_sites.npy: is damaged, or of another result than .* --by_site again"):
+    with pytest.raises(
+        UserError, match=r"emb_test_sites.npy: is damaged, or of another result than .* --by_site again"
+    ):
         read_sites(embedded)

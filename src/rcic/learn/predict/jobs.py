@@ -209,7 +209,10 @@ def write_predictions(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame, 
 
 
 def write_embeddings(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame) -> None:
-    """Write the embeddings (N, D) float32 of the wells of ``rows``, and of their sites if wanted. Raises UserError if a file cannot be written."""
+    """Write the embeddings (N, D) float32 of the wells of ``rows``, and of their sites if wanted.
+
+    Raises UserError if a file cannot be written.
+    """
     by_site, wells = stack_sites(outputs.embedding, rows)  # (N, S, D)
     arrays: dict[str, NDArray[Any]] = {"embeddings": mean_of_sites(by_site)}
     if "sites" in job.files:
