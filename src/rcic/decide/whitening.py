@@ -119,14 +119,19 @@ class Axes:
         return (self.axes * self.scales(shrink, power)) @ self.axes.T
 
     def scales(self, shrink: float, power: float = -0.5) -> np.ndarray:
-        """Return the factor of each axis, (D,) float64. Raises UserError if a variance is 0 and none is added."""
-        raised = self.variances + shrink * self.variances.mean()
-        if raised.min() <= 1e-9 * raised.max():
-            raise UserError(
-                f"--shrink={shrink:g}: the covariance of {len(raised)} features has directions without variance; "
-                "use --shrink=0.01 or more"
-            )
-        return np.asarray(raised**power)
+        """Return the factor of each axis, (D,) float64; raises UserError as `axis_scales`."""
+        return axis_scales(self.variances, shrink, power)
+
+
+def axis_scales(variances: np.ndarray, shrink: float, power: float = -0.5) -> np.ndarray:
+    """Return (variances (D,) + shrink * their mean) ** power. Raises UserError if one is 0 and none is added."""
+    raised = variances + shrink * variances.mean()
+    if raised.min() <= 1e-9 * raised.max():
+        raise UserError(
+            f"--shrink={shrink:g}: the covariance of {len(raised)} features has directions without variance; "
+            "use --shrink=0.01 or more"
+        )
+    return np.asarray(raised**power)
 
 
 def whitening_axes(vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, settings: Normalisation) -> Axes:
@@ -170,9 +175,23 @@ def _aligned(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) 
     for rows in wells.groupby(_batch(settings)).indices.values():
         own = rows[controls[rows]]
         if len(own) >= FEWEST:
-            axes = _axes(vectors[own], np.zeros(len(own), int), settings.whiten)
-            out[rows] = times(vectors[rows], whole @ axes.root(settings.shrink))
+            out[rows] = times(whitened_by_few(vectors[rows], vectors[own], settings.shrink), whole)
     return out
+
+
+def whitened_by_few(vectors: np.ndarray, few: np.ndarray, shrink: float) -> np.ndarray:
+    """Return W x of each vector, (N, D) float64, with W from the covariance of a few vectors (M, D), as `Axes.root`.
+
+    With U (M, D) the axes in which the few differ, f (M,) their factors and b that of all other directions, W x is
+    b x + U.T (f - b) U x: no matrix (D, D) for each of many plates. Raises UserError as `axis_scales`.
+    """
+    exact = few.astype(np.float64)
+    _, lengths, axes = np.linalg.svd(exact - exact.mean(axis=0), full_matrices=False)
+    variances = np.zeros(few.shape[1])
+    variances[: len(lengths)] = lengths**2 / (len(few) - 1)
+    factors = axis_scales(variances, shrink)
+    inside = (vectors.astype(np.float64) @ axes.T) * (factors[: len(lengths)] - factors[-1])
+    return np.asarray(factors[-1] * vectors + inside @ axes)
 
 
 def group_sums(vectors: np.ndarray, groups: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
