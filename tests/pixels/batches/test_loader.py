@@ -88,7 +88,7 @@ def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pa
     for cpu, device in zip(here, there, strict=True):
         assert device["image"].shape == (6, 2, SIZE, SIZE)
         assert device["coded"] == (kind == "packed")
-        views = view_on("cpu", device)
+        views, _ = view_on("cpu", device)
         gap = (views.int() - cpu["image"].int()).abs()
         assert gap.max() <= (1 if settings["shear"] else 0)
         assert device["row"].tolist() == cpu["row"].tolist()

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import d4_view
+from rcic.pixels.batches.d4 import d4_view
 from rcic.pixels.batches.tta import CROPS, D4, d4_batch, views
 
 X = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
