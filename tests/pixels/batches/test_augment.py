@@ -5,7 +5,7 @@ import pytest
 
 from rcic.errors import UserError
 from rcic.pixels.batches.augment import BATCH_KEYS, EXTRAS, View, build_sample_transform
-from rcic.pixels.batches.d4 import D4_DRAWS, d4_matrix, d4_view, view_chances
+from rcic.pixels.batches.d4 import d4_matrix, d4_view
 from rcic.pixels.batches.geometry import Drawn, image_matrix
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (5, 32, 32), dtype=np.uint8)

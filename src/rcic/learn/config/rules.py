@@ -124,7 +124,7 @@ def _data(data: "Data") -> list[ConfigRule]:
 
 def _norm(data: "Data") -> list[ConfigRule]:
     fixed, n_least = data.norm == "fixed", max(data.channels, default=0)
-    wanted = "needs one number for each channel of the screen with data.norm fixed, and none without"
+    wanted = "must have one number for each channel of the screen with data.norm fixed, and none without"
 
     def fits(constants: tuple[float, ...]) -> bool:
         return len(constants) >= n_least if fixed else not constants
@@ -161,8 +161,8 @@ def _squares(augment: "Augment") -> list[ConfigRule]:
     used = augment.scale_crop > 0
     before, bilinear = augment.scale_crop_norm == "before", augment.scale_crop_sampling == "bilinear"
     return [
-        ("augment.scale_crop_norm", "needs augment.scale_crop", used or before),
-        ("augment.scale_crop_sampling", "needs augment.scale_crop", used or bilinear),
+        ("augment.scale_crop_norm", "must be before without augment.scale_crop", used or before),
+        ("augment.scale_crop_sampling", "must be bilinear without augment.scale_crop", used or bilinear),
     ]
 
 
@@ -186,7 +186,11 @@ def _tone(augment: "Augment") -> list[ConfigRule]:
         ("augment.colour_gain", "must lie in [0, 1]", 0 <= augment.colour_gain <= 1),
         ("augment.colour_bias", "must lie in [0, 1]", 0 <= augment.colour_bias <= 1),
         ("augment.colour_channels", "must be numbers from 1 on, each once", _are_numbers(channels)),
-        ("augment.colour_channels", "needs augment.colour_gain or augment.colour_bias", used or not channels),
+        (
+            "augment.colour_channels",
+            "must be [] without augment.colour_gain and augment.colour_bias",
+            used or not channels,
+        ),
     ]
 
 

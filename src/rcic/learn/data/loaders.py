@@ -109,7 +109,8 @@ def add_plate_context(
 def train_loader(config: Config, rows: pd.DataFrame, store: Store) -> BatchLoader:
     """Return the shuffled, augmented loader of this rank: random batches or, with ``bn`` by plate, one plate each.
 
-    Sites without a label are skipped; ``sites_per_epoch`` one draws a site of each well. Raises UserError for fewer than two sites a process.
+    Sites without a label are skipped; with ``sites_per_epoch`` one each epoch has one site of each well. Raises
+    UserError for fewer than two sites a process.
     """
     rank, world = rank_and_world()
     transform = build_sample_transform(to_plain(config.augment), config.train.seed, config.n_epochs)

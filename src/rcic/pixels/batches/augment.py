@@ -66,14 +66,16 @@ class View:
     def _warp(self, channels: np.ndarray, out: np.ndarray) -> None:
         """Warp up to four channels (n, H, W) into ``out`` (n, h, w); two or three as four, which is faster."""
         flags, edge = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REFLECT_101
-        warp: Any = cv2.warpAffine if len(self.matrix) == 2 else cv2.warpPerspective
+        affine = len(self.matrix) == 2 or np.array_equal(self.matrix[2], (0, 0, 1))
+        warp: Any = cv2.warpAffine if affine else cv2.warpPerspective
+        matrix = self.matrix[:2] if affine else self.matrix
         if len(channels) == 1:
-            warp(channels[0], self.matrix, self.size[::-1], out[0], flags, edge)
+            warp(channels[0], matrix, self.size[::-1], out[0], flags, edge)
             return
         four = [channels[min(n, len(channels) - 1)] for n in range(_TOGETHER)]
         source = cv2.merge(four, scratch("source", (*channels.shape[1:], _TOGETHER)))
         warped = scratch("warped", (*self.size, _TOGETHER))
-        warp(source, self.matrix, self.size[::-1], warped, flags, edge)
+        warp(source, matrix, self.size[::-1], warped, flags, edge)
         cv2.split(warped, [*out, *scratch("surplus", (_TOGETHER, *self.size))][:_TOGETHER])
 
 

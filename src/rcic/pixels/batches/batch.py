@@ -91,9 +91,7 @@ def crop_pixels(x: Tensor, settings: Mapping[str, Any], generator: torch.Generat
     return cropped.to(x.dtype) if sampling == "nearest" else cropped
 
 
-def scale_crop(
-    x: Tensor, least: float, generator: torch.Generator | None = None, sampling: str = "bilinear"
-) -> Tensor:
+def scale_crop(x: Tensor, least: float, generator: torch.Generator | None = None, sampling: str = "bilinear") -> Tensor:
     """Crop a random window of each image and enlarge it to the full size (B, C, H, W) float.
 
     The window has the image's proportions. The ratio of its sides to the image's is uniform in [``least``, 1], its
@@ -125,9 +123,7 @@ def gain_and_bias(x: Tensor, gain: float, bias: float, generator: torch.Generato
     return (x * (1 + gain * noise[0])).add_(bias * noise[1])
 
 
-def erase(
-    x: Tensor, p: float, generator: torch.Generator | None = None, shares: Sequence[float] = _ERASED
-) -> Tensor:
+def erase(x: Tensor, p: float, generator: torch.Generator | None = None, shares: Sequence[float] = _ERASED) -> Tensor:
     """Set a box in all channels to zero, with probability ``p`` per image, in a batch (B, C, H, W).
 
     Random erasing (Zhong et al., arXiv 1708.04896): the box has between the two ``shares`` of the image's area, its

@@ -57,8 +57,11 @@ class Geometry:
         linear = d4_matrix(number) @ np.array([[1, shear], [0, 1]]) / zoom
         if turned := self.rotate > 0 and _happens(rng, self.rotate_p):
             linear = linear @ _rotation(rng.uniform(-self.rotate, self.rotate))
-        perspective = _symmetric_warp(rng, self.warp, shape) if self.warp and _happens(rng, self.warp_p) else None
-        exact = shear == 0 and zoom == 1 and not turned and perspective is None
+        warped = self.warp > 0 and _happens(rng, self.warp_p)
+        # All matrices of a batch have one shape, so an image that is not warped has a perspective, too.
+        flat = np.eye(3) if self.warp > 0 else None
+        perspective = _symmetric_warp(rng, self.warp, shape) if warped else flat
+        exact = shear == 0 and zoom == 1 and not (turned or warped)
         return Drawn(linear, perspective, number if exact else None)
 
 
@@ -113,7 +116,7 @@ def _symmetric_warp(rng: np.random.Generator, most: float, shape: tuple[int, int
     together, by a share of half a side each, uniform in +-``most``.
     """
     right, left, lower, upper = rng.uniform(-most, most, 4)
-    moved = _CORNERS + [[-upper, -left], [-lower, left], [upper, -right], [lower, right]]
+    moved = np.add(_CORNERS, [[-upper, -left], [-lower, left], [upper, -right], [lower, right]])
     half = np.diag([shape[1] / 2, shape[0] / 2, 1.0])
     return half @ _homography(moved, _CORNERS) @ np.linalg.inv(half)
 

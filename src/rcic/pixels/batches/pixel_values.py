@@ -15,7 +15,7 @@ import numpy as np
 class Brightness(albumentations.RandomBrightnessContrast):
     """x (1 + c) + b m, rounded, with one c and b for all channels and m the image's mean (uint8, (H, W, C))."""
 
-    def apply(self, img: np.ndarray, alpha: float, beta: float, **params: Any) -> np.ndarray:
+    def apply(self, img: np.ndarray, alpha: float, beta: float, **_params: Any) -> np.ndarray:
         """Return the changed image: ``alpha`` is 1 + c, ``beta`` is b m."""
         return _mapped(img, np.arange(256) * alpha + beta)
 
@@ -23,7 +23,7 @@ class Brightness(albumentations.RandomBrightnessContrast):
 class Gamma(albumentations.RandomGamma):
     """255 (x / 255)^g, rounded, with one g for all channels (uint8, (H, W, C))."""
 
-    def apply(self, img: np.ndarray, gamma: float, **params: Any) -> np.ndarray:
+    def apply(self, img: np.ndarray, gamma: float, **_params: Any) -> np.ndarray:
         """Return the changed image."""
         return _mapped(img, 255 * (np.arange(256) / 255) ** gamma)
 

@@ -82,9 +82,7 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
         return min(-(-n_rows // self.batch_size), n_rows // 2)
 
 
-def one_a_well(
-    rows: NDArray[np.int64], wells: NDArray[np.int64] | None, seed: tuple[int, ...]
-) -> NDArray[np.int64]:
+def one_a_well(rows: NDArray[np.int64], wells: NDArray[np.int64] | None, seed: tuple[int, ...]) -> NDArray[np.int64]:
     """Return one of ``rows`` (N,) of each well, drawn by (seed, well); all of them without ``wells`` (R,).
 
     The chance of a well does not depend on the other wells in use. Source: the competition's 4th place.

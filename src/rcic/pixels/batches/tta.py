@@ -22,9 +22,7 @@ D4 = {
 CROPS = "crops"
 
 
-def views(
-    x: Tensor, names: Sequence[str], crop: int | None = None, pixels: Tensor | None = None
-) -> Iterator[Tensor]:
+def views(x: Tensor, names: Sequence[str], crop: int | None = None, pixels: Tensor | None = None) -> Iterator[Tensor]:
     """Return an iterator over the named views of a normalised batch (B, C, H, W), in order.
 
     Names are those of :data:`D4` and ``crops``: the four corners and the middle, each (B, C, ``crop``, ``crop``), or
