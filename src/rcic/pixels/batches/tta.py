@@ -44,7 +44,7 @@ def d4_batch(x: Tensor, view: int) -> Tensor:
 def _cut(x: Tensor, windows: Sequence[tuple[slice, slice]], pixels: Tensor | None) -> Iterator[Tensor]:
     if pixels is None:
         return (x[:, :, rows, columns] for rows, columns in windows)
-    return (normalize(pixels[:, :, rows, columns]) for rows, columns in windows)
+    return (normalize(pixels[:, :, rows, columns].contiguous()) for rows, columns in windows)
 
 
 def _windows(names: Sequence[str], crop: int | None, shape: tuple[int, int]) -> list[tuple[slice, slice]]:
