@@ -9,6 +9,8 @@ from rcic.learn.config.settings import Config
 from rcic.schema.convert import flat, from_plain, to_plain
 from tests.learn.tiny import tiny_config
 
+FIXED = {"data__norm": "fixed", "data__norm_means": [20] * 5, "data__norm_stds": [9] * 5}
+
 
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
@@ -69,6 +71,25 @@ from tests.learn.tiny import tiny_config
         ("augment__mixup", -0.1, "augment.mixup"),
         ("augment__mix_alpha", 0, "augment.mix_alpha"),
         ("augment__mix_from", 1.0, "augment.mix_from is 1.0, must lie in [0, 1)"),
+        ("augment__shear_p", 1.1, "augment.shear_p is 1.1, must lie in [0, 1]"),
+        ("augment__scale_p", -0.1, "augment.scale_p is -0.1, must lie in [0, 1]"),
+        ("augment__rotate", 181, "augment.rotate is 181.0, must lie in [0, 180] degrees"),
+        ("augment__rotate_p", 2, "augment.rotate_p"),
+        ("augment__warp", 0.6, "augment.warp is 0.6, must lie in [0, 0.5]"),
+        ("augment__warp_p", 2, "augment.warp_p"),
+        ("augment__lighting", 1.0, "augment.lighting is 1.0, must lie in [0, 1)"),
+        ("augment__lighting_p", -1, "augment.lighting_p"),
+        ("augment__colour_gain", 1.5, "augment.colour_gain"),
+        ("augment__colour_bias", -0.1, "augment.colour_bias"),
+        ("augment__colour_channels", [1, 1], "augment.colour_channels is [1, 1], must be numbers from 1 on"),
+        ("augment__colour_channels", [1], "augment.colour_channels is [1], must be [] without augment"),
+        ("augment__erase_area", [0.3, 0.2], "augment.erase_area is [0.3, 0.2], must be [low, high]"),
+        ("augment__erase_area", [0.3, 1.0], "with 0 < low <= high < 1"),
+        ("augment__scale_crop_norm", "after", "augment.scale_crop_norm is 'after', must be before without"),
+        ("augment__scale_crop_sampling", "nearest", "augment.scale_crop_sampling is 'nearest', must be bilinear"),
+        ("data__norm", "fixed", "data.norm_means is [], must have one number for each channel of the screen"),
+        ("data__norm_means", [3.0], "data.norm_means is [3.0], must have one number for each channel of the"),
+        ("data__norm_stds", [3.0], "data.norm_stds is [3.0], must have one number"),
         ("optim__trunk_rate", 0, "optim.trunk_rate"),
         ("optim__stem_rate", 0, "optim.stem_rate"),
         ("schedule__steps", [0.8, 0.5], "schedule.steps"),
@@ -130,6 +151,25 @@ def test_frozen_epochs_alone_are_a_schedule():
             {"stage": "pseudo", "progressive__start": 1},
             "progressive.start is 1, must be 0 in stage pseudo, whose labels",
         ),
+        (
+            {"data__sites_per_epoch": "one", "data__stack_sites": True},
+            "data.sites_per_epoch is 'one', must be all with data.stack_sites",
+        ),
+        (
+            {"augment__d4": False, "augment__d4_draw": "flips"},
+            "augment.d4_draw is 'flips', must be uniform without augment.d4",
+        ),
+        (
+            {"data__norm": "plate", "data__norm_of": "image"},
+            "data.norm_of is 'image', must be view unless data.norm is image",
+        ),
+        ({**FIXED, "data__norm_stds": [1, 1, 0, 1, 1]}, "data.norm_stds is [1.0, 1.0, 0.0, 1.0, 1.0], must be above 0"),
+        (
+            {**FIXED, "data__norm_means": [300] * 5},
+            "data.norm_means is [300.0, 300.0, 300.0, 300.0, 300.0], must lie in [0, 255]",
+        ),
+        ({**FIXED, "data__norm_means": [3] * 4}, "data.norm_means is [3.0, 3.0, 3.0, 3.0], must have one number"),
+        ({**FIXED, "data__norm_means": [3] * 6}, "data.norm_stds is [9.0, 9.0, 9.0, 9.0, 9.0], must have as many"),
         ({"model__stem": "repeat"}, "model.stem is 'repeat', repeat needs a multiple of three channels"),
         (
             {"model__metadata": ["cell_type"], "model__head": "linear_bn", "model__bn": "plate"},

@@ -7,7 +7,7 @@ from rcic.schema.convert import Places, flat, place_of, to_plain
 from rcic.screen.plate import is_folder_name
 
 if TYPE_CHECKING:
-    from rcic.learn.config.settings import Config, Data, Loss, Model, Optim, Progressive, Schedule
+    from rcic.learn.config.settings import Augment, Config, Data, Loss, Model, Optim, Progressive, Schedule
 
 ConfigRule = tuple[str, str, bool]  # key, requirement, whether it holds
 
@@ -35,7 +35,10 @@ def rules(config: "Config") -> list[ConfigRule]:
         *_model(config.model),
         *_loss(config.loss),
         *_data(config.data),
+        *_norm(config.data),
         *_augment(config),
+        *_geometry(config.augment),
+        *_tone(config.augment),
         *_mixing(config),
         *_optim(config.optim),
         *_schedule(config.schedule),
@@ -105,6 +108,11 @@ def _data(data: "Data") -> list[ConfigRule]:
             bool(data.channels) and _are_numbers(data.channels),
         ),
         ("data.sites", "must be numbers from 0 on, each once", _are_numbers(data.sites, first=0)),
+        (
+            "data.sites_per_epoch",
+            "must be all with data.stack_sites, whose samples are whole wells",
+            data.sites_per_epoch == "all" or not data.stack_sites,
+        ),
         ("data.stack_sites", "true needs at least two data.sites", not data.stack_sites or len(data.sites) != 1),
         ("data.fold", "must be at least 0", data.fold >= 0),
         ("data.cell_types", "must name each once", len(set(data.cell_types)) == len(data.cell_types)),
@@ -114,22 +122,75 @@ def _data(data: "Data") -> list[ConfigRule]:
     ]
 
 
+def _norm(data: "Data") -> list[ConfigRule]:
+    fixed, n_least = data.norm == "fixed", max(data.channels, default=0)
+    wanted = "must have one number for each channel of the screen with data.norm fixed, and none without"
+
+    def fits(constants: tuple[float, ...]) -> bool:
+        return len(constants) >= n_least if fixed else not constants
+
+    return [
+        ("data.norm_means", wanted, fits(data.norm_means)),
+        ("data.norm_means", "must lie in [0, 255]", all(0 <= mean <= 255 for mean in data.norm_means)),
+        ("data.norm_stds", wanted, fits(data.norm_stds)),
+        ("data.norm_stds", "must be above 0", all(std > 0 for std in data.norm_stds)),
+        ("data.norm_stds", "must have as many numbers as data.norm_means", len(data.norm_stds) == len(data.norm_means)),
+        ("data.norm_of", "must be view unless data.norm is image", data.norm_of == "view" or data.norm == "image"),
+    ]
+
+
 def _augment(config: "Config") -> list[ConfigRule]:
     augment, size = config.augment, config.data.size
-    low, high = augment.scale
     start, crop = augment.crop_start, augment.crop
     grows = start is None or (crop is not None and 16 <= start <= crop)
     return [
-        ("augment.shear", "must lie in [0, 45] degrees", 0 <= augment.shear <= 45),
-        ("augment.scale", "must be [low, high] with 0 < low <= high", 0 < low <= high),
         ("augment.crop", "must be at least 16, or null", crop is None or crop >= 16),
         ("augment.crop", "must be at most data.size", crop is None or size is None or crop <= size),
         ("augment.crop_start", "must be at least 16 and at most augment.crop, or null", grows),
         ("augment.scale_crop", "must be 0 (off) or lie in (0, 1]", 0 <= augment.scale_crop <= 1),
+        *_squares(augment),
         ("augment.gain", "must be at least 0", augment.gain >= 0),
         ("augment.bias", "must be at least 0", augment.bias >= 0),
         ("augment.erase", "must lie in [0, 1]", 0 <= augment.erase <= 1),
+        ("augment.erase_area", "must be [low, high] with 0 < low <= high < 1", _is_range(augment.erase_area, 1)),
         ("augment.channel_dropout", "must lie in [0, 1]", 0 <= augment.channel_dropout <= 1),
+    ]
+
+
+def _squares(augment: "Augment") -> list[ConfigRule]:
+    used = augment.scale_crop > 0
+    before, bilinear = augment.scale_crop_norm == "before", augment.scale_crop_sampling == "bilinear"
+    return [
+        ("augment.scale_crop_norm", "must be before without augment.scale_crop", used or before),
+        ("augment.scale_crop_sampling", "must be bilinear without augment.scale_crop", used or bilinear),
+    ]
+
+
+def _geometry(augment: "Augment") -> list[ConfigRule]:
+    chances = {name: getattr(augment, name) for name in ("shear_p", "scale_p", "rotate_p", "warp_p")}
+    return [
+        ("augment.d4_draw", "must be uniform without augment.d4", augment.d4 or augment.d4_draw == "uniform"),
+        ("augment.shear", "must lie in [0, 45] degrees", 0 <= augment.shear <= 45),
+        ("augment.scale", "must be [low, high] with 0 < low <= high", _is_range(augment.scale)),
+        ("augment.rotate", "must lie in [0, 180] degrees", 0 <= augment.rotate <= 180),
+        ("augment.warp", "must lie in [0, 0.5]", 0 <= augment.warp <= 0.5),
+        *((f"augment.{name}", "must lie in [0, 1]", 0 <= chance <= 1) for name, chance in chances.items()),
+    ]
+
+
+def _tone(augment: "Augment") -> list[ConfigRule]:
+    channels, used = augment.colour_channels, augment.colour_gain + augment.colour_bias > 0
+    return [
+        ("augment.lighting", "must lie in [0, 1)", 0 <= augment.lighting < 1),
+        ("augment.lighting_p", "must lie in [0, 1]", 0 <= augment.lighting_p <= 1),
+        ("augment.colour_gain", "must lie in [0, 1]", 0 <= augment.colour_gain <= 1),
+        ("augment.colour_bias", "must lie in [0, 1]", 0 <= augment.colour_bias <= 1),
+        ("augment.colour_channels", "must be numbers from 1 on, each once", _are_numbers(channels)),
+        (
+            "augment.colour_channels",
+            "must be [] without augment.colour_gain and augment.colour_bias",
+            used or not channels,
+        ),
     ]
 
 
@@ -214,6 +275,11 @@ def are_views(names: tuple[str, ...]) -> bool:
 def _is_name(name: str) -> bool:
     """Return whether a name can be part of a run folder's name, ``MODEL@HUVEC+RPE``."""
     return is_folder_name(name) and not set("@+") & set(name)
+
+
+def _is_range(limits: tuple[float, float], end: float = float("inf")) -> bool:
+    """Return whether limits are [low, high] with 0 < low <= high < ``end``."""
+    return 0 < limits[0] <= limits[1] < end
 
 
 def _are_numbers(chosen: tuple[int, ...], first: int = 1) -> bool:

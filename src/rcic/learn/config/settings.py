@@ -95,8 +95,14 @@ class Data:
         stack_sites: stack all sites of a well into one sample: two sites of 6 channels make 12 channels.
         controls: leave control wells to stage control, or add them as classes (1,139 in all for RxRx1).
         cell_types: train on these cell types only, in a run folder such as MODEL@HUVEC; [] uses all.
+        sites_per_epoch: train in each epoch on all sites of a well, or on one, drawn at random in each epoch.
         size: the side in pixels that images are resized to; null keeps the stored size.
-        norm: the pixels over which each channel is normalised to mean 0 and variance 1.
+        norm: the pixels over which each channel is normalised to mean 0 and variance 1; fixed takes the constants of
+            norm_means and norm_stds.
+        norm_means: with norm fixed, the mean of each channel of the screen in grey levels (0 to 255), channel 1 first.
+        norm_stds: with norm fixed, the standard deviation of each channel of the screen in grey levels.
+        norm_of: with norm image, whose mean and variance become 0 and 1 - those of the augmented view, or those of the
+            stored image, before augmentation.
         folds_dir: the folder of the tables written by data folds; auto is the screen's work folder.
         pseudo_dir: the folder of the tables written by pseudo-label; auto is pseudo in the screen's work folder.
         drop_incomplete: leave out sites that lack an image instead of stopping.
@@ -113,8 +119,12 @@ class Data:
     stack_sites: bool = False
     controls: Literal["apart", "classes"] = "apart"
     cell_types: tuple[str, ...] = ()
+    sites_per_epoch: Literal["all", "one"] = "all"
     size: int | None = None
-    norm: Literal["image", "plate", "experiment", "cell_type", "global"] = "image"
+    norm: Literal["image", "plate", "experiment", "cell_type", "global", "fixed"] = "image"
+    norm_means: tuple[float, ...] = ()
+    norm_stds: tuple[float, ...] = ()
+    norm_of: Literal["view", "image"] = "view"
     folds_dir: str = "auto"
     pseudo_dir: str = "auto"
     audit: Literal["required", "off"] = "required"
@@ -128,41 +138,77 @@ class Data:
 class Augment:
     """Random views of a training sample.
 
-    The keys from d4 to extra apply to one sample (:func:`rcic.pixels.batches.augment.build_sample_transform`), the
-    others to the normalised batch on its device (:mod:`rcic.pixels.batches.batch`).
+    The keys from d4 to extra apply to one sample (:func:`rcic.pixels.batches.augment.build_sample_transform`), those
+    from lighting to colour_channels to the grey levels of a batch on its device (:mod:`rcic.pixels.batches.tone`), the
+    others to the normalised batch (:mod:`rcic.pixels.batches.batch`).
 
     Attributes:
         d4: one of the eight flips and rotations.
+        d4_draw: how d4 draws its view - the eight alike; a quarter turn of any number, a flip and a transposition with
+            chance 0.5 each, one after the other; without the transposition; only a horizontal and a vertical flip; or
+            only a horizontal flip.
         shear: the largest shear in degrees.
+        shear_p: the chance of a shear.
         scale: the least and the largest zoom; above 1 magnifies.
+        scale_p: the chance of a zoom.
+        rotate: the largest angle in degrees of a rotation, either way; the image is mirrored at its edges.
+        rotate_p: the chance of such a rotation.
+        warp: the largest perspective warp, as a share of half a side by which the ends of a side move
+            (symmetric_warp of fastai).
+        warp_p: the chance of a warp.
         crop: the side in pixels of a random window; null is the whole image.
         crop_start: the window's side in the first epoch; it grows to crop.
         extra: transforms of pixel values by name, in this order.
+        lighting: the largest change of brightness and contrast on the logit scale (max_lighting of fastai); 0 is off.
+        lighting_p: the chance of a change of brightness, and that of a change of contrast.
+        colour_gain: the largest relative change of a random factor for each image and channel, before normalisation.
+        colour_bias: the largest random offset for each image and channel, as a share of the 255 grey levels.
+        colour_channels: the channels that colour_gain and colour_bias change; [] is all.
         scale_crop: the least side, as a share of the image, of a random square that is enlarged to the image; 0 is off.
+        scale_crop_norm: normalise before scale_crop cuts, or after it, by the square's own statistics with norm image.
+        scale_crop_sampling: how the pixels of the enlarged square are computed.
         gain: the standard deviation of a random factor for each image and channel.
         bias: the standard deviation of a random offset for each image and channel.
         erase: the chance that a rectangle of an image is erased.
+        erase_area: the least and the largest share of the image's area that is erased.
         channel_dropout: the chance that one channel of an image is dropped.
         cutmix: the chance that a batch is mixed by rectangles.
         mixup: the chance that a batch is mixed by blending.
         mix_alpha: the alpha of Beta(alpha, alpha), from which the shares of a mix are drawn.
+        mix_share: an image's own share in a mix - any, or the larger of the drawn share and its complement.
         mix_from: the share of epochs, from the first on, without mixing.
     """
 
     d4: bool = True
+    d4_draw: Literal["uniform", "turns_flips_transpose", "turns_flips", "flips", "hflip"] = "uniform"
     shear: float = 10.0
+    shear_p: float = 1.0
     scale: tuple[float, float] = (1.0, 1.0)
+    scale_p: float = 1.0
+    rotate: float = 0.0
+    rotate_p: float = 1.0
+    warp: float = 0.0
+    warp_p: float = 1.0
     crop: int | None = None
     crop_start: int | None = None
     extra: tuple[Literal["brightness", "gamma", "blur", "noise", "erase"], ...] = ()
+    lighting: float = 0.0
+    lighting_p: float = 1.0
+    colour_gain: float = 0.0
+    colour_bias: float = 0.0
+    colour_channels: tuple[int, ...] = ()
     scale_crop: float = 0.0
+    scale_crop_norm: Literal["before", "after"] = "before"
+    scale_crop_sampling: Literal["bilinear", "nearest"] = "bilinear"
     gain: float = 0.0
     bias: float = 0.0
     erase: float = 0.0
+    erase_area: tuple[float, float] = (0.02, 0.2)
     channel_dropout: float = 0.5
     cutmix: float = 0.0
     mixup: float = 0.0
     mix_alpha: float = 1.0
+    mix_share: Literal["any", "larger"] = "any"
     mix_from: float = 0.0
 
 

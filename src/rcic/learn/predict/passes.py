@@ -134,6 +134,7 @@ def member_network(job: PredictionJob, options: PredictionOptions) -> MemberNetw
         crop=config.augment.crop,
         device=options.device,
         batch_size=options.batch_size,
+        norm_of=config.data.norm_of,
     )
     return MemberNetwork(
         network=_network(job.checkpoint, config),
