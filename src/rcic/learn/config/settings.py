@@ -219,8 +219,8 @@ class Schedule:
         momentum: the momentum (beta 1) at the highest and at the lowest rate.
         start_momentum: the momentum of the frozen epochs and at the start of a cycle; null is that at the lowest rate.
         restarts: the numbers of epochs of the cycle (without frozen ones) after which another cycle begins, if
-            epochs has as many. Each rises in the first one's share of its length, from that share of its highest rate from
-            which the first one does.
+            epochs has as many. Each rises in the first one's share of its length, and from the first one's share of its
+            highest rate.
         restart_lrs: the highest rate of each cycle after the first.
         planned_epochs: the number of epochs after which the last cycle would end; training stops earlier, after epochs.
             Null is epochs.
