@@ -56,10 +56,10 @@ def accumulation(n_batches: int, accumulate: int) -> list[tuple[int, bool]]:
     return [(size, index == size - 1) for size in sizes for index in range(size)]
 
 
-Table = tuple[NDArray[np.float64], NDArray[np.float64]]  # learning rate and momentum of each step
+RateTable = tuple[NDArray[np.float64], NDArray[np.float64]]  # learning rate and momentum of each step
 
 
-def schedule_table(config: Schedule, n_steps: int) -> Table:
+def schedule_table(config: Schedule, n_steps: int) -> RateTable:
     """Return learning rate and momentum (beta 1) of every optimiser step, each of shape (T,).
 
     ``n_steps``: optimiser steps an epoch. ``frozen_epochs`` have the constant rate ``frozen_lr``. Then comes one cycle
@@ -83,7 +83,7 @@ def _start_momentum(config: Schedule) -> float:
     return config.momentum[1] if config.start_momentum is None else config.start_momentum
 
 
-def _cycles(config: Schedule, n_steps: int) -> Iterator[Table]:
+def _cycles(config: Schedule, n_steps: int) -> Iterator[RateTable]:
     """Yield the table of each cycle; the last has its planned length."""
     bounds = [0, *config.restarts, config.planned_epochs or config.epochs]
     for number, max_lr in enumerate((config.max_lr, *config.restart_lrs)):
@@ -94,7 +94,7 @@ def _cycles(config: Schedule, n_steps: int) -> Iterator[Table]:
         yield _cycle(config, max_lr, length * n_steps, n_rising)
 
 
-def _cycle(config: Schedule, max_lr: float, n_cycle: int, n_rising: float) -> Table:
+def _cycle(config: Schedule, max_lr: float, n_cycle: int, n_rising: float) -> RateTable:
     """Return the table of one cycle of ``n_cycle`` steps, of which the first ``n_rising`` rise to ``max_lr``."""
     low, high = config.momentum
     curve = _line if config.curve == "linear" else _cosine
