@@ -52,7 +52,7 @@ def test_what_cannot_be_repeated_whole_is_refused():
     for channels in (1, 5, 7):
         with pytest.raises(UserError, match=rf"model.stem repeat needs 3, 6, 9, ... channels, not {channels}; use"):
             widen_stem(build_backbone("tiny").trunk, channels, "repeat")
-    with pytest.raises(UserError, match=r"model.stem is 'twice', must be copy, mean or repeat"):
+    with pytest.raises(UserError, match=r"model.stem is 'twice', must be copy, mean, repeat or random"):
         widen_stem(build_backbone("tiny").trunk, 6, "twice")
 
 
@@ -84,3 +84,27 @@ def test_another_beginning_is_refused():
     for trunk in (nn.Sequential(nn.Conv2d(48, 8, 1)), nn.Sequential(nn.Linear(3, 3))):
         with pytest.raises(UserError, match="does not begin with a convolution of three channels"):
             widen_stem(trunk, 5)
+
+
+@pytest.mark.parametrize("channels", [1, 4, 5, 6])
+def test_unscaled_filters_are_the_rgb_filters_themselves(channels):
+    """Recipe A: channels 1-3 are R, G, B, channels 4 and 5 R and G; D and E: the mean."""
+    for how in ("copy", "mean"):
+        trunk = build_backbone("tiny").trunk
+        rgb = first_convolution(trunk).weight.detach().clone()
+        widen_stem(trunk, channels, how, "none")
+        for channel in range(channels):
+            expected = rgb[:, channel % 3] if how == "copy" else rgb.mean(dim=1)
+            assert torch.equal(first_convolution(trunk).weight[:, channel], expected)
+
+
+@pytest.mark.parametrize("channels", [3, 6])
+def test_a_random_stem_is_torchs_new_convolution_and_the_rest_stays(channels):
+    trunk = build_backbone("tiny").trunk
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    torch.manual_seed(7)
+    widen_stem(trunk, channels, "random")
+    torch.manual_seed(7)
+    new = nn.Conv2d(channels, 8, 3, bias=False)
+    assert torch.equal(first_convolution(trunk).weight, new.weight)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trunk.state_dict().items() if name != "0.weight")
