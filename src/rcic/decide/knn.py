@@ -38,7 +38,8 @@ from rcic.errors import UserError
 NEIGHBOURS = {"HEPG2": 30, "HUVEC": 100, "RPE": 30, "U2OS": 15}  # the 41st place's k
 USUAL = 30  # k of any other cell type
 _BLOCK = 256  # queries compared with the whole bank at once: 37 MB for 36,515 wells
-_PAIRS = 16_384  # pairs whose cosine is computed at once in float64: 134 MB for 512 dimensions
+_PAIRS = 512  # pairs whose cosine is computed at once in float64: 2 MB for 512 dimensions, so in the cache
+_ROWS = 4096  # vectors whose length is computed at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ def _bank_parts(bank: np.ndarray, labels: np.ndarray, n_classes: int, rule: Vote
     """Yield the bank wells that are searched together: all, or those of one plate group."""
     of_well = np.zeros(len(bank), np.int64) if rule.groups is None else rule.groups[labels]
     for group in np.unique(of_well):
-        rows = np.flatnonzero(of_well == group)
+        rows = slice(None) if rule.groups is None else np.flatnonzero(of_well == group)
         units, known = _unit(bank[rows]), labels[rows]
         sizes = np.bincount(known, minlength=n_classes)[known] if rule.balanced else None
         yield _Part(units, units.astype(np.float32).T, known, sizes)
@@ -232,7 +233,8 @@ class _Part:
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Return (N, D) float64 vectors of length 1; a zero vector stays zero."""
     exact = vectors.astype(np.float64)
-    length = np.sqrt((exact * exact).sum(axis=1, keepdims=True))
+    parts = [exact[start : start + _ROWS] for start in range(0, len(exact), _ROWS)] or [exact]
+    length = np.sqrt(np.concatenate([(part * part).sum(axis=1, keepdims=True) for part in parts]))
     return np.divide(exact, length, out=exact, where=length > 0)
 
 
