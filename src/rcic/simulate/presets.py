@@ -111,7 +111,7 @@ PRESETS = {
             negative_wells=3,
             train={"HUVEC": 5, "RPE": 4, "U2OS": 1},
             test={"HUVEC": 2, "RPE": 2, "U2OS": 1},
-            effect=2.2,
+            effect=2.4,
             one_type=0.15,
             outliers=("HUVEC-05",),
         ),
