@@ -111,8 +111,8 @@ PRESETS = {
             negative_wells=3,
             train={"HUVEC": 5, "RPE": 4, "U2OS": 1},
             test={"HUVEC": 2, "RPE": 2, "U2OS": 1},
-            effect=2.4,
-            one_type=0.15,
+            effect=2.55,
+            one_type=0.125,
             outliers=("HUVEC-05",),
         ),
     )
