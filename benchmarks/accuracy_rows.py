@@ -24,14 +24,14 @@ about 71,000 sites. So the rows with margins, CutMix and random scales (C, D, F)
 not what they can give. {interval} Made by `make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two
 ran at a time."""
 HARD_ABOUT = """\
-The simulated `bench-hard` screen (seed {draw}): 144 siRNAs in four groups, an eighth of which act in one cell type only;
-HUVEC 5 + 2, RPE 4 + 2 and U2OS 1 + 1 experiments, HUVEC-05 stained and lit in another way; 96 px. Accuracy in % of the
-treatment wells of the five test experiments. Each training learns from eight train experiments (fold 0 of 4), U2OS-01
-and HUVEC-05 among them, crops of 64 px. Median (lowest - highest) of the trainings' seeds {seeds}; chance is 0.7, and
-whoever knew each siRNA wherever it acts, and guessed elsewhere, would have {ceiling:.1f}. *Raw* is the last rung before
-the plate-group mask. The strength of the effects was set on another draw (seed 1), so that `best` of version 0.2,
-stages I and II, is right in 55 to 65 % there; see the simulator's presets. {interval} Made by `make bench-hard`; its
-commands took {hours:.1f} hours of CPU time, two ran at a time."""
+The simulated `bench-hard` screen (seed {draw}): 144 siRNAs in four groups, an eighth of which act in one cell type
+only; HUVEC 5 + 2, RPE 4 + 2 and U2OS 1 + 1 experiments, HUVEC-05 stained and lit in another way; 96 px. Accuracy in %
+of the treatment wells of the five test experiments. Each training learns from eight train experiments (fold 0 of 4),
+U2OS-01 and HUVEC-05 among them, crops of 64 px. Median (lowest - highest) of the trainings' seeds {seeds}; chance is
+0.7, and whoever knew each siRNA wherever it acts, and guessed elsewhere, would have {ceiling:.1f}. *Raw* is the last
+rung before the plate-group mask. The strength of the effects was set on another draw (seed 1), so that `best` of
+version 0.2, stages I and II, is right in 55 to 65 % there; see the simulator's presets. {interval} Made by `make
+bench-hard`; its commands took {hours:.1f} hours of CPU time, two ran at a time."""
 
 
 @dataclass(frozen=True)
