@@ -59,7 +59,9 @@ def test_presets_of_before_are_the_same_screens(name: str) -> None:
 def test_truth_says_where_sirnas_act_and_which_experiment_is_an_outlier(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    small = replace(find_preset("test"), name="hard", pixels=16, field=60.0, one_type=0.5, outliers=("RPE-02",))
+    sizes = {"train": {"HUVEC": 2, "RPE": 1}, "test": {"HUVEC": 1}}
+    switches = {"one_type": 0.5, "outliers": ("RPE-01",)}
+    small = replace(find_preset("test"), name="hard", pixels=16, field=60.0, **sizes, **switches)
     monkeypatch.setitem(PRESETS, "hard", small)
     for _ in range(2):  # the second time it is there
         simulate_screen("hard", tmp_path / "screen", seed=0, workers=1, progress=False)
@@ -70,7 +72,13 @@ def test_truth_says_where_sirnas_act_and_which_experiment_is_an_outlier(
     )
     assert (acts.set_index(["sirna", "cell_type"])["acts"].astype(bool) == effect).all()
     assert (acts.groupby("sirna")["acts"].sum() == 1).sum() == 4
-    assert (truth / "outliers.csv").read_text() == "experiment\nRPE-02\n"
+    assert (truth / "outliers.csv").read_text() == "experiment\nRPE-01\n"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_outliers_are_experiments_of_their_preset(name: str) -> None:
+    preset = find_preset(name)
+    assert set(preset.outliers) <= set(experiments(preset, 0)["experiment"])
 
 
 def test_off_switches_leave_no_file(small_screen: Path) -> None:
