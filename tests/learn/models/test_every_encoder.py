@@ -13,6 +13,7 @@ from segmentation_models_pytorch.encoders import encoders
 from rcic.errors import UserError
 from rcic.learn.models import build_model, known_backbones
 from rcic.learn.models.backbone import shapes_only
+from rcic.learn.models.loss import Targets
 from rcic.learn.models.stem import stem_convolutions
 from rcic.learn.train.size_check import takes
 from tests.learn.models.small import bare
@@ -28,7 +29,7 @@ def a_step(name: str, channels: int, side: int) -> None:
     model = build_model(bare(name), channels, 3)
     assert {layer.in_channels for layer in stem_convolutions(model.trunk)} == {channels}
     output = model(torch.randn(2, channels, side, side))
-    loss = model.loss(output, torch.tensor([0, 2]))
+    loss = model.loss(output, Targets(torch.tensor([0, 2])))
     loss.backward()
     assert torch.isfinite(loss)
     learning = {key: value for key, value in model.named_parameters() if value.requires_grad}

@@ -99,7 +99,7 @@ def test_every_branch_that_reads_the_image_is_widened(name, branches):
 
 @pytest.mark.parametrize(("how", "factor"), [("copy", 1), ("mean", 1), ("repeat", 2)])
 def test_filters_that_are_standardised_keep_their_response(how, factor):
-    """timm's normaliser-free networks: the scale is in ``gain``; equal filters for R, G and B, so that mean is exact."""
+    """As in networks without normalisation, whose scale is ``gain``; R, G and B are equal: ``mean`` loses nothing."""
     from timm.layers import ScaledStdConv2d
 
     one, trunk = torch.randn(2, 1, 16, 16), nn.Sequential(ScaledStdConv2d(3, 8, 3))
@@ -107,7 +107,7 @@ def test_filters_that_are_standardised_keep_their_response(how, factor):
     before = trunk(one.expand(-1, 3, -1, -1))
     widen_stem(trunk, 6, how)
     after, bias = trunk(one.expand(-1, 6, -1, -1)), trunk[0].bias[:, None, None]
-    assert torch.allclose(after - bias, factor * (before - bias), atol=1e-3)
+    assert torch.allclose(after - bias, factor * (before - bias), rtol=1e-3)
 
 
 def test_a_network_that_rearranges_the_image_first_is_refused():

@@ -13,11 +13,12 @@ sys.path.insert(0, "src")
 from torch.nn.parallel import DistributedDataParallel
 from rcic.learn.config.settings import Model
 from rcic.learn.models import build_model
+from rcic.learn.models.loss import Targets
 torch.distributed.init_process_group("gloo")
 for name in ("timm-tf_efficientnet_lite0", "tu-ghostnet_050"):
     model = DistributedDataParallel(build_model(Model(name, pretrained="none"), 5, 3))
     for _ in range(2):
-        model.module.loss(model(torch.randn(2, 5, 64, 64)), torch.tensor([0, 1])).backward()
+        model.module.loss(model(torch.randn(2, 5, 64, 64)), Targets(torch.tensor([0, 1]))).backward()
     print("trained", name)
 torch.distributed.destroy_process_group()
 """

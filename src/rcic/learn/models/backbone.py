@@ -191,8 +191,9 @@ def _library_backbone(name: str) -> Backbone:
     encoder = _smp_encoder(name)
     load = partial(imagenet.load_encoder, name, encoder)
     if name.startswith("efficientnet-"):
-        return Backbone(EfficientNetFeatures(encoder), encoder._conv_head.out_channels, load)  # type: ignore[union-attr]
-    trunk: nn.Module = DeepestFeatures(encoder)
+        trunk: nn.Module = EfficientNetFeatures(encoder)
+    else:
+        trunk = DeepestFeatures(encoder)
     facts = measure_trunk(trunk, 3)
     if type(facts.last) is nn.BatchNorm2d:  # densenet169, xception: the network had a ReLU after its last BN
         trunk = nn.Sequential(trunk, nn.ReLU(inplace=True))
