@@ -57,11 +57,23 @@ def _measured(trunk: nn.Module, state: dict[str, Tensor], channels: int, device:
     side = _side(trunk)
     with torch.enable_grad(), device, _listening(trunk, channels) as (stem, leaves):
         features = functional_call(trunk, state, (torch.zeros(1, channels, side, side),))
-    learning = {name: tensor for name, tensor in state.items() if tensor.requires_grad}
-    slopes = torch.autograd.grad(features.sum(), list(learning.values()), allow_unused=True) if learning else ()
-    idle = tuple(name for name, slope in zip(learning, slopes, strict=True) if slope is None)
+    reached = _leaves_of(features)
+    idle = tuple(name for name, tensor in state.items() if tensor.requires_grad and id(tensor) not in reached)
     last = next((layer for layer, output in leaves[-1:] if output is features), None)
     return TrunkFacts(tuple(features.shape), tuple(dict.fromkeys(stem)), idle, last)
+
+
+def _leaves_of(output: Tensor) -> set[int]:
+    """Return the ids of the tensors that a gradient of ``output`` would reach, as DDP finds them: by its graph."""
+    nodes, seen, leaves = [output.grad_fn], set(), set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaves.add(id(getattr(node, "variable", None)))
+        nodes += [parent for parent, _ in node.next_functions]
+    return leaves
 
 
 def _side(trunk: nn.Module) -> int:
