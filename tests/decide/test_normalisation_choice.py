@@ -32,7 +32,7 @@ def test_labels_that_are_not_known_change_nothing():
 def test_whole_experiments_are_held_out():
     _, wells = screen()
     known = (wells["label"] >= 0).to_numpy()
-    found = list(parts(wells, known))
+    found = list(parts(wells, known, known))
     assert [sorted(set(wells["experiment"][part])) for part in found] == [["E0"], ["E1"], ["E2"]]
     assert np.array_equal(np.sum(found, axis=0), known)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rcic.decide.whitening import Normalisation, centred, normalised, whitening_axes
+from rcic.decide.whitening import Axes, Normalisation, centred, normalised, whitened_by_few, whitening_axes
 from rcic.errors import UserError
 
 
@@ -136,3 +136,17 @@ def test_the_order_of_wells_changes_nothing():
     whole = normalised(vectors, wells, known, settings)
     mixed = normalised(vectors[order], wells.iloc[order].reset_index(drop=True), known, settings)
     np.testing.assert_allclose(mixed, whole[order], atol=1e-3)
+
+
+@pytest.mark.parametrize("n_few", [4, 12])
+def test_a_few_vectors_whiten_as_their_whole_covariance_does(n_few):
+    rng = np.random.default_rng(0)
+    vectors, few = rng.normal(size=(7, 9)), rng.normal(size=(n_few, 9)) * np.arange(1, 10)
+    variances, axes = np.linalg.eigh(np.cov(few.T))
+    expected = vectors @ Axes(variances.clip(0), axes).root(0.05)
+    assert np.allclose(whitened_by_few(vectors, few, 0.05), expected)
+
+
+def test_a_few_vectors_need_a_ridge():
+    with pytest.raises(UserError, match="--shrink=0: the covariance of 9 features"):
+        whitened_by_few(np.ones((2, 9)), np.random.default_rng(0).normal(size=(4, 9)), 0)

@@ -58,7 +58,7 @@ def choose_normalisation(
     the highest share is chosen: with few wells it scatters less than the accuracy does, and one well that is far off
     counts less than in the likelihood. Raises UserError if fewer than 20 wells can be judged.
     """
-    judged = [part for part in parts(wells, held_out) if _judgeable(wells, known, part).any()]
+    judged = [part for part in parts(wells, known, held_out) if _judgeable(wells, known, part).any()]
     if sum(int(_judgeable(wells, known, part).sum()) for part in judged) < _FEWEST:
         raise UserError(
             f"--whiten=auto: fewer than {_FEWEST} labelled wells can be held out with others of their treatment left; "
@@ -70,18 +70,18 @@ def choose_normalisation(
     return NormalisationChoice(best, float(table["scale"].iloc[0]), table.reset_index(drop=True))
 
 
-def parts(wells: pd.DataFrame, held_out: np.ndarray) -> Iterator[np.ndarray]:
+def parts(wells: pd.DataFrame, known: np.ndarray, held_out: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the masks, (N,) bool, of the parts of held-out wells: whole units, dealt in turn within each cell type."""
-    units = unit_numbers(wells, held_out)
+    units = unit_numbers(wells, known)
     places = pd.DataFrame({"unit": units, "cell_type": wells["cell_type"].to_numpy()})[held_out].drop_duplicates("unit")
     part_of = dict(zip(places["unit"], places.groupby("cell_type").cumcount() % _HELD_OUT, strict=True))
     numbers = np.array([part_of.get(unit, -1) for unit in units])
     yield from (held_out & (numbers == number) for number in range(_HELD_OUT) if (held_out & (numbers == number)).any())
 
 
-def unit_numbers(wells: pd.DataFrame, held_out: np.ndarray) -> np.ndarray:
+def unit_numbers(wells: pd.DataFrame, known: np.ndarray) -> np.ndarray:
     """Return the unit of each well, (N,) int: its experiment, or its plate if most treatments are in one experiment."""
-    chosen = wells[held_out & (wells["label"] >= 0).to_numpy()]
+    chosen = wells[known & (wells["label"] >= 0).to_numpy()]
     spread = chosen.groupby(["cell_type", "label"])["experiment"].nunique()
     by = ["experiment"] if len(spread) and (spread > 1).mean() > 0.5 else ["experiment", "plate"]
     return wells.groupby(by, sort=False).ngroup().to_numpy()

@@ -20,8 +20,8 @@ Letters: N wells, D features, x a well's profile (D,), b its batch (a plate or a
     x -> C ** (1/2) C_b ** (-1/2) x, both with the same ridge.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -72,16 +72,26 @@ def centred(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) -
     """Return the profiles, (N, D) float32, less the mean of their batch's reference wells."""
     if settings.centre == "off":
         return vectors.astype(np.float32)
+    means, row = batch_means(vectors, wells, settings)
+    out = np.empty(vectors.shape, np.float32)
+    for block in _blocks(len(vectors)):
+        out[block] = vectors[block] - means[row[block]]
+    return out
+
+
+def batch_means(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means (M, D) float64 of batches' reference wells, and which of them is subtracted from each well."""
     units = ["experiment", "plate"] if settings.centre == "plate" else ["experiment"]
-    levels = [wells.groupby(by, sort=False).ngroup().to_numpy() for by in (units, ["experiment"], ["cell_type"])]
-    chosen = reference_wells(wells, settings.reference)
-    means, found = np.zeros(vectors.shape), np.zeros(len(wells), dtype=bool)
-    for groups, fewest in zip(levels, (FEWEST, FEWEST, 1), strict=True):
-        sums, counts = group_sums(vectors[chosen], groups[chosen], groups.max() + 1)
-        enough = ~found & (counts[groups] >= fewest)
-        means[enough] = (sums / np.maximum(counts, 1)[:, None])[groups[enough]]
-        found |= enough
-    return (vectors - means).astype(np.float32)
+    chosen = np.flatnonzero(reference_wells(wells, settings.reference))
+    means, row, total = [], np.full(len(wells), -1), 0
+    for by, fewest in ((units, FEWEST), (["experiment"], FEWEST), (["cell_type"], 1)):
+        groups = wells.groupby(by, sort=False).ngroup().to_numpy()
+        sums, counts = group_sums(vectors, groups, groups.max() + 1, chosen)
+        enough = (row < 0) & (counts[groups] >= fewest)
+        row[enough] = total + groups[enough]
+        means.append(sums / np.maximum(counts, 1)[:, None])
+        total += len(means[-1])
+    return np.concatenate([*means, np.zeros((1, vectors.shape[1]))]), row  # the last row is nought: no reference well
 
 
 def reference_wells(wells: pd.DataFrame, reference: Reference) -> np.ndarray:
@@ -94,17 +104,25 @@ def reference_wells(wells: pd.DataFrame, reference: Reference) -> np.ndarray:
 
 def whitened(vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, settings: Normalisation) -> np.ndarray:
     """Return centred profiles whitened, (N, D) float32; arguments and errors as `normalised`."""
+    return next(whitenings(vectors, wells, known, settings, [settings.shrink]))
+
+
+def whitenings(
+    vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, settings: Normalisation, shrinks: Sequence[float]
+) -> Iterator[np.ndarray]:
+    """Yield what `whitened` returns for each of ``shrinks``; the axes are found once."""
     if settings.whiten == "off":
-        return vectors
-    out = np.empty(vectors.shape, np.float32)
-    for part in _parts(wells, settings.by_cell_type):
-        some = wells.iloc[part]
-        out[part] = times(
-            vectors[part], whitening_axes(vectors[part], some, known[part], settings).root(settings.shrink)
-        )
-        if settings.whiten == "tvn":
-            out[part] = _aligned(out[part], some, settings)
-    return out
+        yield from (vectors for _ in shrinks)
+        return
+    rows_of = _parts(wells, settings.by_cell_type)
+    axes_of = [whitening_axes(vectors[rows], wells.iloc[rows], known[rows], settings) for rows in rows_of]
+    for shrink in shrinks:
+        out = np.empty(vectors.shape, np.float32)
+        for rows, axes in zip(rows_of, axes_of, strict=True):
+            out[rows] = times(vectors[rows], axes.root(shrink))
+            if settings.whiten == "tvn":
+                out[rows] = _aligned(out[rows], wells.iloc[rows], replace(settings, shrink=shrink))
+        yield out
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +137,19 @@ class Axes:
         return (self.axes * self.scales(shrink, power)) @ self.axes.T
 
     def scales(self, shrink: float, power: float = -0.5) -> np.ndarray:
-        """Return the factor of each axis, (D,) float64. Raises UserError if a variance is 0 and none is added."""
-        raised = self.variances + shrink * self.variances.mean()
-        if raised.min() <= 1e-9 * raised.max():
-            raise UserError(
-                f"--shrink={shrink:g}: the covariance of {len(raised)} features has directions without variance; "
-                "use --shrink=0.01 or more"
-            )
-        return np.asarray(raised**power)
+        """Return the factor of each axis, (D,) float64; raises UserError as `axis_scales`."""
+        return axis_scales(self.variances, shrink, power)
+
+
+def axis_scales(variances: np.ndarray, shrink: float, power: float = -0.5) -> np.ndarray:
+    """Return (variances (D,) + shrink * their mean) ** power. Raises UserError if one is 0 and none is added."""
+    raised = variances + shrink * variances.mean()
+    if raised.min() <= 1e-9 * raised.max():
+        raise UserError(
+            f"--shrink={shrink:g}: the covariance of {len(raised)} features has directions without variance; "
+            "use --shrink=0.01 or more"
+        )
+    return np.asarray(raised**power)
 
 
 def whitening_axes(vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, settings: Normalisation) -> Axes:
@@ -170,17 +193,37 @@ def _aligned(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) 
     for rows in wells.groupby(_batch(settings)).indices.values():
         own = rows[controls[rows]]
         if len(own) >= FEWEST:
-            axes = _axes(vectors[own], np.zeros(len(own), int), settings.whiten)
-            out[rows] = times(vectors[rows], whole @ axes.root(settings.shrink))
+            out[rows] = times(whitened_by_few(vectors[rows], vectors[own], settings.shrink), whole)
     return out
 
 
-def group_sums(vectors: np.ndarray, groups: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sums (G, D) float64 of vectors by group (N,) int in 0..G-1, and the groups' sizes (G,)."""
+def whitened_by_few(vectors: np.ndarray, few: np.ndarray, shrink: float) -> np.ndarray:
+    """Return W x of each vector, (N, D) float64, with W from the covariance of a few vectors (M, D), as `Axes.root`.
+
+    With U (M, D) the axes in which the few differ, f (M,) their factors and b that of all other directions, W x is
+    b x + U.T (f - b) U x: no matrix (D, D) for each of many plates. Raises UserError as `axis_scales`.
+    """
+    exact = few.astype(np.float64)
+    _, lengths, axes = np.linalg.svd(exact - exact.mean(axis=0), full_matrices=False)
+    variances = np.zeros(few.shape[1])
+    variances[: len(lengths)] = lengths**2 / (len(few) - 1)
+    factors = axis_scales(variances, shrink)
+    inside = (vectors.astype(np.float64) @ axes.T) * (factors[: len(lengths)] - factors[-1])
+    return np.asarray(factors[-1] * vectors + inside @ axes)
+
+
+def group_sums(
+    vectors: np.ndarray, groups: np.ndarray, n_groups: int, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums (G, D) float64 of vectors by group (N,) int in 0..G-1, and the groups' sizes (G,).
+
+    ``rows`` (R,) int are the wells that count, all if None.
+    """
+    rows = np.arange(len(vectors)) if rows is None else rows
     sums = np.zeros((n_groups, vectors.shape[1]))
-    for block in _blocks(len(vectors)):
-        np.add.at(sums, groups[block], vectors[block].astype(np.float64))
-    return sums, np.bincount(groups, minlength=n_groups)
+    for block in _blocks(len(rows)):
+        np.add.at(sums, groups[rows[block]], vectors[rows[block]].astype(np.float64))
+    return sums, np.bincount(groups[rows], minlength=n_groups)
 
 
 def times(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:

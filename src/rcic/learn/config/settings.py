@@ -251,12 +251,14 @@ class Progressive:
         first: the share of a plate's test wells that may be labelled in that epoch.
         last: the share in the last epoch.
         min_margin: the least margin of a label in nats.
+        quota: whether the shares are counted on each plate, or over the whole screen, where sure plates come first.
     """
 
     start: int = 0
     first: float = 0.4
     last: float = 1.0
     min_margin: float = 0.0
+    quota: Literal["plate", "screen"] = "plate"
 
 
 @dataclass(frozen=True)
