@@ -16,6 +16,7 @@ from rcic.learn.models.margin import AdaCos, FixedMargin
 from rcic.learn.models.site_outputs import SiteOutputs
 from rcic.learn.models.stem import widen_stem
 from rcic.learn.models.trunk_end import cut_end
+from rcic.learn.models.trunk_facts import FAILURES, measure_trunk
 
 
 class WellClassifier(nn.Module):
@@ -122,9 +123,25 @@ def build_model(
         backbone.load(settings.weights_file)
     widen_stem(backbone.trunk, in_channels, settings.stem, settings.stem_scale)
     cut_end(backbone.trunk, settings.trunk_end)
+    _freeze_idle(backbone.trunk, in_channels)
     network = WellClassifier(backbone.trunk, backbone.width, n_classes, settings, loss, n_values)
     if settings.bn_momentum is not None:
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = settings.bn_momentum
     return network
+
+
+def _freeze_idle(trunk: nn.Module, in_channels: int) -> None:
+    """Freeze the parameters that the features do not depend on: DDP would wait for their gradients.
+
+    Raises UserError for a trunk that does not take ``in_channels``, or whose output is not a feature map.
+    """
+    try:
+        facts = measure_trunk(trunk, in_channels)
+    except FAILURES as error:
+        raise UserError(f"this model cannot be widened to images of {in_channels} channels") from error
+    if len(facts.shape) != 4:
+        raise UserError(f"this model gives features of shape {facts.shape[1:]}, not a feature map of height and width")
+    for name in facts.idle:
+        trunk.get_parameter(name).requires_grad_(False)

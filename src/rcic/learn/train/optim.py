@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rcic.learn.config.settings import Optim, Schedule
-from rcic.learn.models.stem import first_convolution
+from rcic.learn.models.stem import stem_convolutions
 
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "nadam": torch.optim.NAdam,
@@ -24,8 +24,9 @@ _FUSED = ("adam", "adamw")  # one kernel for all parameters, on CPU and GPU; tor
 def build_optimizer(config: Optim, model: nn.Module, lr: float) -> torch.optim.Optimizer:
     """Return the optimiser over all parameters of ``model``; a parameter without a gradient is not updated.
 
-    There is one parameter group, or three if ``trunk_rate`` or ``stem_rate`` (first convolution) is not 1. Each group
-    stores its factor under ``rate`` for :func:`set_step`. A model with three groups must have a ``trunk``.
+    There is one parameter group, or three if ``trunk_rate`` or ``stem_rate`` (convolutions that read the image) is not
+    1. Each group stores its factor under ``rate`` for :func:`set_step`. A model with three groups must have a
+    ``trunk``.
     """
     options = {"fused": True} if config.name in _FUSED else {}
     single_group = config.trunk_rate == config.stem_rate == 1
@@ -37,7 +38,7 @@ def build_optimizer(config: Optim, model: nn.Module, lr: float) -> torch.optim.O
 def _groups(config: Optim, model: nn.Module, lr: float) -> list[dict[str, Any]]:
     """Return the parameter groups of head, trunk and stem, each with its factor and initial rate."""
     trunk = model.get_submodule("trunk")
-    stem = list(first_convolution(trunk).parameters())
+    stem = [parameter for convolution in stem_convolutions(trunk) for parameter in convolution.parameters()]
     trunk_ids = {id(parameter) for parameter in trunk.parameters()}
     stem_ids = {id(parameter) for parameter in stem}
     head = [parameter for parameter in model.parameters() if id(parameter) not in trunk_ids]
