@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from accuracy_rows import BLEND, CHAINS, CHANNELS, SCREENS, BenchScreen, Chain
+from accuracy_rows import BLEND, CHAINS, CHANNELS, LIKENESS, SCREENS, BenchScreen, Chain
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = Path("configs/recipes/bench")
@@ -134,13 +134,13 @@ def near(stage: str, kind: str) -> str:
 
 
 def likeness(bench: Bench, place: Path, stage: str, model: str, kinds: Sequence[str]) -> Iterator[Command]:
-    """Yield embeddings and the scores of their neighbours and class centres, centred per plate or not."""
+    """Yield embeddings, and the scores of what ``kinds`` of `LIKENESS` make of them."""
     embedded = place / near(stage, "embeddings")
     where = [f"--model_root={place}/logs/{stage}", f"--model_name={model}", f"--out_dir={embedded}"]
     yield ["src/inference.py", "embed-all", f"--data_root={bench.screen}", *where]
     for name in kinds:
-        (kind, centred), out = name.split("_"), near(stage, name)
-        flags = [f"--kind={kind}", f"--centred={centred}", f"--out_dir={place}/pred/{out}"]
+        out = near(stage, name)
+        flags = [*LIKENESS[name], f"--out_dir={place}/pred/{out}"]
         yield ["src/inference.py", "neighbours", f"--data_root={bench.screen}", f"--embed_root={embedded}", *flags]
         yield score(bench, place, out)
 

@@ -4,14 +4,22 @@ from dataclasses import dataclass
 
 ARCFACE = ("loss.ce=0.8", "loss.margin=arcface", "loss.margin_weight=0.2", "loss.label_smoothing=0")  # recipe F's loss
 BLEND = ("a", "d", "e")  # recipe E blends several architectures
-CENTRES = ("centres_plate",)
 CHANNELS = "[1,2,3,4,5,6]"
-LIKENESS = ("knn_plate", "knn_off", "centres_plate", "centres_off")  # kind and centring, as `neighbours` takes them
+LIKENESS = {  # what is made of embeddings -> flags of `neighbours`
+    "centres": ("--kind=centres",),
+    "centres_plain": ("--kind=centres", "--centre=plate", "--whiten=off"),
+    "centres_train": ("--kind=centres", "--bank=train"),
+    "centres_v02": ("--kind=centres", "--centre=plate", "--reference=treatments", "--whiten=off", "--bank=train"),
+    "knn": ("--kind=knn",),
+    "knn_plain": ("--kind=knn", "--centre=off", "--whiten=off"),
+}
+OLD = ("centres_v02",)  # what best of version 0.2 answered with
+NEW = ("centres",)
 TWO = (0, 1)  # seeds of what best does not have
 SETS = ("[1,2,3,4,5]", "[1,2,3,4,6]", "[1,2,3,5,6]", "[1,2,4,5,6]", "[1,3,4,5,6]", "[2,3,4,5,6]")
 
 # Recipes by cell type have no place on bench-hard: one of its cell types has a single train experiment.
-HARD_CHAINS = ("a", "best", "best_running", "best_scratch", "best_linear", "best_ema")
+HARD_CHAINS = ("a", "best", "best_v02", "best_running", "best_scratch", "best_linear", "best_ema")
 BENCH_ABOUT = """\
 The simulated `bench` screen (seed {draw}): 96 siRNAs in four groups, HUVEC 5 + 2 and RPE 3 + 2 experiments, 128 px.
 Accuracy in % of the treatment wells of the four test experiments. Each training learns from six train experiments
@@ -95,7 +103,7 @@ def ingredient(
     seeds: tuple[int, ...] | None = None,
 ) -> Chain:
     """Return best's first two stages with something changed; stage III would cost as much again."""
-    answer = {"head": False, "likeness": CENTRES, "answer": CENTRES[0]}
+    answer = {"head": False, "likeness": NEW, "answer": NEW[0]}
     return Chain(f"best_{name}", title, configs, given, only, seeds=seeds, **answer)
 
 
@@ -110,18 +118,19 @@ SCREENS = {
 }
 CHAINS = (
     Chain("a", "A: control, full, pseudo", (*A, A_PSEUDO)),
-    Chain("best", "best", (*BEST, BEST_PSEUDO), likeness=LIKENESS, answer=CENTRES[0]),
+    Chain("best", "best", (*BEST, BEST_PSEUDO), likeness=tuple(LIKENESS), answer=NEW[0]),
+    Chain("best_v02", "best of version 0.2", (*BEST, BEST_PSEUDO), head=False, likeness=OLD, answer=OLD[0]),
     Chain("a_plate", "A with BatchNorm by plate", A, ("model.bn=plate",)),
     Chain("f", "F: ArcFace, CutMix, progressive", ("f_densenet161_arcface_cutmix.yml",)),
     ingredient("running", "running BatchNorm", "model.bn=running"),
     Chain("d", "D: blur-pool, CosFace", ("d_blurpool_densenet121_cosface.yml",), by_cell_type=True),
-    Chain("c", "C: AdaCos, metadata, CutMix late", ("c_efficientnet_b3_adacos.yml",), likeness=LIKENESS),
+    Chain("c", "C: AdaCos, metadata, CutMix late", ("c_efficientnet_b3_adacos.yml",), likeness=tuple(LIKENESS)),
     Chain(
         "b",
         "B: neighbours of embeddings",
         ("b_densenet201_knn.yml",),
         finetune="b_densenet201_knn.finetune.yml",
-        likeness=LIKENESS,
+        likeness=tuple(LIKENESS),
     ),
     Chain("e", "E: EfficientNet", ("e_blend_plate_mask.yml",)),
     Chain("a_scratch", "A without stage I", (A[1],), ("init.stage=none",)),
@@ -134,7 +143,5 @@ CHAINS = (
     ingredient("cutmix", "with CutMix", "augment.cutmix=0.5", seeds=TWO),
     ingredient("classes", "with controls as classes", "data.controls=classes", seeds=TWO),
     ingredient("celltype", "with the cell type joined", "model.metadata=[cell_type]", seeds=TWO),
-    Chain(
-        "best_sets", "six channel sets", BEST, head=False, likeness=CENTRES, answer=CENTRES[0], sets=SETS, seeds=(0,)
-    ),
+    Chain("best_sets", "six channel sets", BEST, head=False, likeness=NEW, answer=NEW[0], sets=SETS, seeds=(0,)),
 )
