@@ -88,9 +88,9 @@ The 95 % interval after it is that of the mean over test experiments and seeds, 
 
 BEST = """\
 `best` answers by the cosine to class centres of embeddings, normalised as `neighbours --whiten=auto` chooses on the
-held-out wells of train experiments; its head is a row of its own. From the second row on stages I and II alone: each row
-is like the second but for what it says. Rows that begin with "with" add what other recipes have, in {two} seeds. The
-last row is what version 0.2 did: plates' means subtracted, the bank without held-out wells."""
+held-out wells of train experiments; its head is a row of its own. From the second row on stages I and II alone: each
+row is like the second but for what it says. Rows that begin with "with" add what other recipes have, in {two} seeds.
+The last row is what version 0.2 did: plates' means subtracted, the bank without held-out wells."""
 
 
 class Results:
