@@ -1,4 +1,4 @@
-"""Labels from embeddings centred per plate: the vote of the nearest train wells, or cosines to class centres.
+"""Labels from normalised embeddings: the vote of the nearest train wells, or cosines to class centres.
 
 Letters: N wells to classify (queries), M wells of known class (the bank), D dimensions, K classes, k neighbours.
 
@@ -24,14 +24,13 @@ wells, each of their chance votes weighs much.
 Within plate groups, as recipe B's source has it, k neighbours are taken from each group's bank wells alone, and each
 group balanced by itself; as each class belongs to one group, one table of scores holds the votes of all groups.
 
-Centring by plate and cosines to class centres are the 2nd place's (0.9957 without pseudo-labels).
+Cosines to class centres are the 2nd place's (0.9957 without pseudo-labels).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from rcic.decide.blend import check_table
 from rcic.errors import UserError
@@ -39,7 +38,8 @@ from rcic.errors import UserError
 NEIGHBOURS = {"HEPG2": 30, "HUVEC": 100, "RPE": 30, "U2OS": 15}  # the 41st place's k
 USUAL = 30  # k of any other cell type
 _BLOCK = 256  # queries compared with the whole bank at once: 37 MB for 36,515 wells
-_PAIRS = 16_384  # pairs whose cosine is computed at once in float64: 134 MB for 512 dimensions
+_PAIRS = 512  # pairs whose cosine is computed at once in float64: 2 MB for 512 dimensions, so in the cache
+_ROWS = 4096  # vectors whose length is computed at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,24 +58,6 @@ class Bank:
     labels: np.ndarray  # (M,) int64, 0..n_classes-1
     cell_types: np.ndarray  # (M,) str
     n_classes: int
-
-
-def centre(embeddings: np.ndarray, wells: pd.DataFrame, reference: np.ndarray | None = None) -> np.ndarray:
-    """Return (N, D) embeddings minus their plate's mean, float32 if they are, else float64.
-
-    ``wells`` has N rows with columns experiment and plate. ``reference`` (N,) bool selects the wells of the
-    mean, e.g. the controls; a plate without any, or with None every plate, uses all its wells. Means are summed
-    in float64. Raises UserError for NaN or sizes that differ.
-    """
-    _check_vectors(embeddings, "embeddings")
-    chosen = np.ones(len(wells), dtype=bool) if reference is None else np.asarray(reference, dtype=bool)
-    if not len(embeddings) == len(wells) == len(chosen):
-        raise UserError(f"embeddings of {len(embeddings)} wells, {len(wells)} wells, {len(chosen)} reference flags")
-    centred = embeddings.astype(embeddings.dtype if embeddings.dtype == np.float32 else np.float64)
-    for rows in wells.groupby(["experiment", "plate"]).indices.values():
-        averaged = rows[chosen[rows]] if chosen[rows].any() else rows
-        centred[rows] = embeddings[rows] - embeddings[averaged].mean(axis=0, dtype=np.float64)
-    return centred
 
 
 def neighbour_scores(
@@ -107,7 +89,7 @@ def _bank_parts(bank: np.ndarray, labels: np.ndarray, n_classes: int, rule: Vote
     """Yield the bank wells that are searched together: all, or those of one plate group."""
     of_well = np.zeros(len(bank), np.int64) if rule.groups is None else rule.groups[labels]
     for group in np.unique(of_well):
-        rows = np.flatnonzero(of_well == group)
+        rows = slice(None) if rule.groups is None else np.flatnonzero(of_well == group)
         units, known = _unit(bank[rows]), labels[rows]
         sizes = np.bincount(known, minlength=n_classes)[known] if rule.balanced else None
         yield _Part(units, units.astype(np.float32).T, known, sizes)
@@ -251,7 +233,8 @@ class _Part:
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Return (N, D) float64 vectors of length 1; a zero vector stays zero."""
     exact = vectors.astype(np.float64)
-    length = np.sqrt((exact * exact).sum(axis=1, keepdims=True))
+    parts = [exact[start : start + _ROWS] for start in range(0, len(exact), _ROWS)] or [exact]
+    length = np.sqrt(np.concatenate([(part * part).sum(axis=1, keepdims=True) for part in parts]))
     return np.divide(exact, length, out=exact, where=length > 0)
 
 
