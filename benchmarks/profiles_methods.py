@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rcic.decide.knn import centre_scores, neighbour_scores
-from rcic.decide.normalisation_choice import NormalisationChoice, candidates, choose_normalisation
+from rcic.decide.normalisation_choice import NormalisationChoice, choose_normalisation, normalisation_candidates
 from rcic.decide.whitening import Normalisation, Whiten, normalised
 
 TODAY = "before: less the mean of the plate's treatments"
@@ -54,7 +54,7 @@ class Auto:
         """Return the profiles (N, D) normalised as chosen on the bank."""
         key = bank.tobytes()
         if key not in self.choices:
-            self.choices[key] = choose_normalisation(self.vectors, wells, bank, bank, candidates(wells))
+            self.choices[key] = choose_normalisation(self.vectors, wells, bank, bank, normalisation_candidates(wells))
         return normalised(self.vectors, wells, bank, self.choices[key].settings)
 
 
@@ -97,4 +97,6 @@ def classifiers(n_classes: int) -> dict[str, Classify]:
 
 def single_choices(profiles: Profiles) -> Sequence[tuple[str, Transform]]:
     """Return every candidate of `Auto` by its flags."""
-    return [(str(settings), product(settings, profiles.scaled)) for settings in candidates(profiles.wells)]
+    return [
+        (str(settings), product(settings, profiles.scaled)) for settings in normalisation_candidates(profiles.wells)
+    ]

@@ -1,7 +1,6 @@
 from collections import Counter
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from rcic.decide import knn
@@ -12,12 +11,12 @@ from rcic.decide.knn import (
     Votes,
     best_site_scores,
     by_cell_type,
-    centre,
     centre_scores,
     centres_by_cell_type,
     neighbour_scores,
 )
 from rcic.decide.resolve_plates import resolve_plates
+from rcic.decide.whitening import Normalisation, centred
 from rcic.errors import UserError
 from tests.decide.tables import SHIFTS, groups_of, wells_of
 
@@ -74,39 +73,6 @@ def test_wrong_numbers() -> None:
         centre_scores(queries, bank, labels, 7, -1)
     with pytest.raises(UserError, match="each needs its cell type"):
         by_cell_type(queries, np.full(3, "RPE"), Bank(bank, labels, np.full(60, "RPE"), 7))
-    wells = wells_of({("RPE-01", 1): 3})
-    with pytest.raises(UserError, match="embeddings of 2 wells, 3 wells, 3 reference flags"):
-        centre(np.zeros((2, 4)), wells)
-    with pytest.raises(UserError, match="embeddings: NaN or infinity in 1 of 3 wells"):
-        centre(np.array([[0.0], [np.nan], [1]]), wells)
-
-
-# ---- centring
-
-
-def test_every_plate_has_mean_zero_and_keeps_its_spread() -> None:
-    wells = wells_of({("RPE-01", 1): 5, ("RPE-01", 2): 7, ("RPE-02", 1): 1}).sample(frac=1, random_state=0)
-    rng = np.random.default_rng(0)
-    embeddings = rng.standard_normal((13, 4)) + 100 * wells["plate"].to_numpy()[:, None]
-    centred = centre(embeddings, wells)
-    plates = [wells["experiment"].to_numpy(), wells["plate"].to_numpy()]
-    np.testing.assert_allclose(pd.DataFrame(centred).groupby(plates).mean(), 0, atol=1e-12)
-    np.testing.assert_allclose(
-        pd.DataFrame(centred).groupby(plates).std(), pd.DataFrame(embeddings).groupby(plates).std()
-    )
-    shifted = embeddings + rng.standard_normal((2, 4))[wells["plate"] - 1]  # any shift of a plate is undone
-    np.testing.assert_allclose(centre(shifted, wells), centred, atol=1e-12)
-    assert centre(embeddings.astype(np.float32), wells).dtype == np.float32
-    assert centre(embeddings.astype(int), wells).dtype == np.float64
-
-
-def test_reference_wells_define_the_mean_by_hand() -> None:
-    wells = wells_of({("RPE-01", 1): 3, ("RPE-01", 2): 2})
-    embeddings = np.array([[1.0], [3], [8], [10], [20]])
-    marks = np.array([True, True, False, False, False])  # the second plate has none
-    assert centre(embeddings, wells, marks).ravel().tolist() == [-1, 1, 6, -5, 5]
-    assert centre(embeddings, wells).ravel().tolist() == [-3, -1, 4, -5, 5]
-    assert embeddings.ravel().tolist() == [1, 3, 8, 10, 20]
 
 
 # ---- neighbours
@@ -261,7 +227,7 @@ def test_plates_that_are_off_centre_are_told_apart_after_centring() -> None:
     shifted = signal + 10 * rng.standard_normal((9, 32))[wells["plate"]]
     asked = (wells["plate"] == 8).to_numpy()
     right = []
-    for table in (shifted, centre(shifted, wells)):
+    for table in (shifted, centred(shifted, wells, Normalisation(reference="all"))):
         for scores in (
             neighbour_scores(table[asked], table[~asked], labels[~asked], 20, 14),
             centre_scores(table[asked], table[~asked], labels[~asked], 20),

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from rcic.decide.normalisation_choice import best_scale, candidates, choose_normalisation, parts, unit_numbers
+from rcic.decide.normalisation_choice import (
+    best_scale,
+    choose_normalisation,
+    normalisation_candidates,
+    parts,
+    unit_numbers,
+)
 from rcic.decide.whitening import Normalisation
 from rcic.errors import UserError
 from tests.decide.test_whitening import screen
@@ -12,7 +18,7 @@ from tests.decide.test_whitening import screen
 def test_whitening_is_chosen_where_replicates_differ_along_one_direction():
     vectors, wells = screen(n_features=20)
     known = (wells["label"] >= 0).to_numpy()
-    choice = choose_normalisation(vectors, wells, known, known, candidates(wells))
+    choice = choose_normalisation(vectors, wells, known, known, normalisation_candidates(wells))
     assert choice.settings.whiten != "off"
     assert choice.settings.centre == "plate"
     assert choice.table["share"].is_monotonic_decreasing
@@ -61,6 +67,6 @@ def test_without_replicates_nothing_is_chosen():
 
 def test_without_controls_none_are_asked_for():
     _, wells = screen()
-    few = candidates(wells[wells["label"] >= 0])
+    few = normalisation_candidates(wells[wells["label"] >= 0])
     assert {c.whiten for c in few} == {"off", "replicates"}
-    assert {c.whiten for c in candidates(wells)} == {"off", "replicates", "controls", "pooled", "tvn"}
+    assert {c.whiten for c in normalisation_candidates(wells)} == {"off", "replicates", "controls", "pooled", "tvn"}

@@ -150,3 +150,24 @@ def test_a_few_vectors_whiten_as_their_whole_covariance_does(n_few):
 def test_a_few_vectors_need_a_ridge():
     with pytest.raises(UserError, match="--shrink=0: the covariance of 9 features"):
         whitened_by_few(np.ones((2, 9)), np.random.default_rng(0).normal(size=(4, 9)), 0)
+
+
+def test_every_plate_has_mean_zero_whatever_shifts_it():
+    vectors, wells = screen()
+    done = centred(vectors, wells, Normalisation())
+    assert (
+        np.abs(pd.DataFrame(done).groupby(wells.groupby(["experiment", "plate"]).ngroup().to_numpy()).mean())
+        .max()
+        .max()
+        < 1e-4
+    )
+    shifted = vectors + 7.0 * wells["plate"].to_numpy()[:, None]
+    np.testing.assert_allclose(centred(shifted, wells, Normalisation()), done, atol=1e-3)
+
+
+@pytest.mark.parametrize("centre", ["plate", "experiment", "off"])
+def test_the_given_profiles_stay_as_they_are(centre):
+    vectors, wells = screen()
+    before = vectors.copy()
+    normalised(vectors, wells, np.ones(len(wells), bool), Normalisation(centre, whiten="pooled"))
+    assert np.array_equal(vectors, before)

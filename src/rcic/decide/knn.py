@@ -1,4 +1,4 @@
-"""Labels from embeddings centred per plate: the vote of the nearest train wells, or cosines to class centres.
+"""Labels from normalised embeddings: the vote of the nearest train wells, or cosines to class centres.
 
 Letters: N wells to classify (queries), M wells of known class (the bank), D dimensions, K classes, k neighbours.
 
@@ -24,14 +24,13 @@ wells, each of their chance votes weighs much.
 Within plate groups, as recipe B's source has it, k neighbours are taken from each group's bank wells alone, and each
 group balanced by itself; as each class belongs to one group, one table of scores holds the votes of all groups.
 
-Centring by plate and cosines to class centres are the 2nd place's (0.9957 without pseudo-labels).
+Cosines to class centres are the 2nd place's (0.9957 without pseudo-labels).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from rcic.decide.blend import check_table
 from rcic.errors import UserError
@@ -59,24 +58,6 @@ class Bank:
     labels: np.ndarray  # (M,) int64, 0..n_classes-1
     cell_types: np.ndarray  # (M,) str
     n_classes: int
-
-
-def centre(embeddings: np.ndarray, wells: pd.DataFrame, reference: np.ndarray | None = None) -> np.ndarray:
-    """Return (N, D) embeddings minus their plate's mean, float32 if they are, else float64.
-
-    ``wells`` has N rows with columns experiment and plate. ``reference`` (N,) bool selects the wells of the
-    mean, e.g. the controls; a plate without any, or with None every plate, uses all its wells. Means are summed
-    in float64. Raises UserError for NaN or sizes that differ.
-    """
-    _check_vectors(embeddings, "embeddings")
-    chosen = np.ones(len(wells), dtype=bool) if reference is None else np.asarray(reference, dtype=bool)
-    if not len(embeddings) == len(wells) == len(chosen):
-        raise UserError(f"embeddings of {len(embeddings)} wells, {len(wells)} wells, {len(chosen)} reference flags")
-    centred = embeddings.astype(embeddings.dtype if embeddings.dtype == np.float32 else np.float64)
-    for rows in wells.groupby(["experiment", "plate"]).indices.values():
-        averaged = rows[chosen[rows]] if chosen[rows].any() else rows
-        centred[rows] = embeddings[rows] - embeddings[averaged].mean(axis=0, dtype=np.float64)
-    return centred
 
 
 def neighbour_scores(

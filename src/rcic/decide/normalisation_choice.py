@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from rcic.decide.knn import Bank, centres_by_cell_type
-from rcic.decide.whitening import Normalisation, Whiten, centred, reference_wells, whitened
+from rcic.decide.whitening import Centre, Normalisation, Whiten, centred, reference_wells, whitenings
 from rcic.errors import UserError
 
 SHRINKS = (0.03, 0.3)
@@ -36,12 +36,13 @@ class NormalisationChoice:
     table: pd.DataFrame
 
 
-def candidates(wells: pd.DataFrame) -> list[Normalisation]:
-    """Return the normalisations that a screen allows: those with controls need two on some plate or experiment."""
+def normalisation_candidates(wells: pd.DataFrame, by_cell_type: bool = False) -> list[Normalisation]:
+    """Return the normalisations that a screen allows: those with controls need two on some plate."""
     controls = wells[reference_wells(wells, "controls")]
     enough = bool(len(controls)) and bool(controls.groupby(["experiment", "plate"]).size().max() > 1)
-    centres = [Normalisation("plate"), Normalisation("experiment"), Normalisation("off")]
-    centres += [Normalisation("plate", "controls")] * enough
+    places: tuple[Centre, ...] = ("plate", "experiment", "off")
+    centres = [Normalisation(place, by_cell_type=by_cell_type) for place in places]
+    centres += [replace(centres[0], reference="controls")] * enough
     kinds: tuple[Whiten, ...] = ("replicates", "controls", "pooled", "tvn") if enough else ("replicates",)
     return [*centres, *(replace(c, whiten=w, shrink=s) for c in centres for w in kinds for s in SHRINKS)]
 
@@ -49,25 +50,46 @@ def candidates(wells: pd.DataFrame) -> list[Normalisation]:
 def choose_normalisation(
     vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, held_out: np.ndarray, among: Sequence[Normalisation]
 ) -> NormalisationChoice:
-    """Return the normalisation among ``among`` under which class centres name held-out wells best.
+    """Return the normalisation among ``among`` under which class centres name held-out wells best: see `judged`."""
+    return best_of([judged(vectors, wells, known, held_out, among)], among)
+
+
+def judged(
+    vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, held_out: np.ndarray, among: Sequence[Normalisation]
+) -> pd.DataFrame:
+    """Return a row for each candidate that can be fitted, with the columns of `NormalisationChoice`.
 
     ``vectors`` (N, D), ``wells`` N rows as for `rcic.decide.whitening.normalised`; ``known`` (N,) bool: wells whose
     labels may be used. ``held_out`` (N,) bool are those of them that may be judged: all, or where a network has
     learnt from the labels those that it has not seen. They are held out in at most five parts of whole units
-    (`unit_numbers`); a well whose treatment no other known well of its cell type has is not judged. The candidate with
-    the highest share is chosen: with few wells it scatters less than the accuracy does, and one well that is far off
-    counts less than in the likelihood. Raises UserError if fewer than 20 wells can be judged.
+    (`unit_numbers`); a well whose treatment no other known well of its cell type has is not judged. Raises UserError if
+    fewer than 20 wells can be judged.
     """
-    judged = [part for part in parts(wells, known, held_out) if _judgeable(wells, known, part).any()]
-    if sum(int(_judgeable(wells, known, part).sum()) for part in judged) < _FEWEST:
-        raise UserError(
-            f"--whiten=auto: fewer than {_FEWEST} labelled wells can be held out with others of their treatment left; "
-            "name a normalisation, e.g. --whiten=off"
-        )
-    rows = [_judged(vectors, wells, known, judged, settings) for settings in among]
-    table = pd.DataFrame([row for row in rows if row]).sort_values("share", ascending=False, kind="stable")
+    found = [(part, judgeable(wells, known, part)) for part in parts(wells, known, held_out)]
+    found = [(part, queries) for part, queries in found if queries.any()]
+    if sum(int(queries.sum()) for _, queries in found) < _FEWEST:
+        raise UserError(f"fewer than {_FEWEST} labelled wells can be held out with others of their treatment left")
+    rows = []
+    for base in dict.fromkeys(replace(settings, shrink=0) for settings in among):
+        shrinks = [settings.shrink for settings in among if replace(settings, shrink=0) == base]
+        rows += _rows(vectors, wells, known, found, base, shrinks)
+    return pd.DataFrame(rows)
+
+
+def best_of(tables: Sequence[pd.DataFrame], among: Sequence[Normalisation]) -> NormalisationChoice:
+    """Return the candidate with the highest share in the tables of `judged` together, their wells counted alike.
+
+    The share scatters less with few wells than the accuracy does, and a well that is far off counts less than in the
+    likelihood.
+    """
+    rows = pd.concat(tables)
+    means = [name for name in ("share", "accuracy", "spread", "scale") if name in rows]
+    rows[means] = rows[means].mul(rows["n_wells"], axis=0)
+    table = rows.groupby("settings", sort=False).sum(min_count=1)
+    table[means] = table[means].div(table["n_wells"], axis=0)
+    table = table.sort_values("share", ascending=False, kind="stable").reset_index()
     best = next(settings for settings in among if str(settings) == table["settings"].iloc[0])
-    return NormalisationChoice(best, float(table["scale"].iloc[0]), table.reset_index(drop=True))
+    return NormalisationChoice(best, float(table["scale"].iloc[0]), table)
 
 
 def parts(wells: pd.DataFrame, known: np.ndarray, held_out: np.ndarray) -> Iterator[np.ndarray]:
@@ -87,40 +109,49 @@ def unit_numbers(wells: pd.DataFrame, known: np.ndarray) -> np.ndarray:
     return wells.groupby(by, sort=False).ngroup().to_numpy()
 
 
-def _judgeable(wells: pd.DataFrame, known: np.ndarray, part: np.ndarray) -> np.ndarray:
+def judgeable(wells: pd.DataFrame, known: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Return the mask of wells of a part whose treatment is known of another well of their cell type."""
     keys = pd.MultiIndex.from_frame(wells[["cell_type", "label"]])
-    treated = (wells["label"] >= 0).to_numpy() & (wells["well_type"] == "treatment").to_numpy()
+    treated = (wells["label"] >= 0).to_numpy() & reference_wells(wells, "treatments")
     return np.asarray(part & treated & keys.isin(keys[known & ~part & treated].unique()))
 
 
-def _judged(
-    vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, judged: Sequence[np.ndarray], settings: Normalisation
-) -> dict[str, object]:
-    """Return a candidate's row of the table; empty if it cannot be fitted."""
-    base, labels = centred(vectors, wells, settings), wells["label"].to_numpy()
+def _rows(
+    vectors: np.ndarray,
+    wells: pd.DataFrame,
+    known: np.ndarray,
+    found: Sequence[tuple[np.ndarray, np.ndarray]],
+    base: Normalisation,
+    shrinks: Sequence[float],
+) -> list[dict[str, object]]:
+    """Return the rows of one normalisation with several ridges; none if it cannot be fitted."""
+    profiles, labels = centred(vectors, wells, base), wells["label"].to_numpy()
+    cosines: list[list[np.ndarray]] = [[] for _ in shrinks]
     try:
-        cosines = [_cosines(base, wells, known & ~part, _judgeable(wells, known, part), settings) for part in judged]
+        for part, queries in found:
+            for number, done in enumerate(whitenings(profiles, wells, known & ~part, base, shrinks)):
+                cosines[number].append(_cosines(done, wells, known & ~part, queries))
     except UserError:
-        return {}
-    truth = [labels[_judgeable(wells, known, part)] for part in judged]
-    scale = best_scale(np.concatenate(cosines), np.concatenate(truth))
+        return []
+    truth = [labels[queries] for _, queries in found]
+    settings = [replace(base, shrink=shrink) for shrink in shrinks]
+    return [{"settings": str(s), **_measures(c, truth)} for s, c in zip(settings, cosines, strict=True)]
+
+
+def _measures(cosines: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> dict[str, float]:
+    """Return the measures of a candidate from the cosines (Q, K) and labels (Q,) of each part."""
+    scale, sizes = best_scale(np.concatenate(cosines), np.concatenate(truth)), [len(y) for y in truth]
     shares = [100 * own_share(scale * s, y) for s, y in zip(cosines, truth, strict=True)]
     right = [100 * np.mean(s.argmax(axis=1) == y) for s, y in zip(cosines, truth, strict=True)]
-    sizes = [len(y) for y in truth]
     means = {"share": np.average(shares, weights=sizes), "accuracy": np.average(right, weights=sizes)}
     spread = np.std(shares, ddof=1) if len(shares) > 1 else np.nan
-    counts = {"scale": scale, "n_wells": sum(sizes), "n_parts": len(sizes)}
-    return {"settings": str(settings), **means, "spread": spread, **counts}
+    return {**means, "spread": spread, "scale": scale, "n_wells": sum(sizes), "n_parts": len(sizes)}
 
 
-def _cosines(
-    base: np.ndarray, wells: pd.DataFrame, known: np.ndarray, queries: np.ndarray, settings: Normalisation
-) -> np.ndarray:
-    """Return the cosines (Q, K) of the queries' whitened profiles to the class centres of the known treatment wells."""
-    profiles, labels = whitened(base, wells, known, settings), wells["label"].to_numpy()
-    rows = known & (labels >= 0) & (wells["well_type"] == "treatment").to_numpy()
-    cell_types = wells["cell_type"].to_numpy()
+def _cosines(profiles: np.ndarray, wells: pd.DataFrame, known: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Return the cosines (Q, K) of the queries to the class centres of the known treatment wells."""
+    labels, cell_types = wells["label"].to_numpy(), wells["cell_type"].to_numpy()
+    rows = known & (labels >= 0) & reference_wells(wells, "treatments")
     bank = Bank(profiles[rows], labels[rows], cell_types[rows], int(labels.max()) + 1)
     return centres_by_cell_type(profiles[queries], cell_types[queries], bank, 1.0)
 

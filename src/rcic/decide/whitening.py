@@ -3,8 +3,8 @@
 Letters: N wells, D features, x a well's profile (D,), b its batch (a plate or an experiment). In this order:
 
 * *Centring*: x - m(b), with m(b) the mean of the batch's reference wells (all, the treatments, or the negative
-  controls). A batch with fewer than `FEWEST` of them takes the mean of its experiment's, one without those of all
-  wells of its cell type: a plate with a single well would else become a zero vector.
+  controls). A batch with fewer than `FEWEST_REFERENCES` of them takes the mean of its experiment's, an experiment with
+  fewer that of its cell type's: a plate with a single well would else become a zero vector.
 * *Whitening* with a covariance S, whose variances are raised by a share ``shrink`` of their mean (ridge):
   W = (S + shrink * tr(S) / D * I) ** (-1/2), x -> W x, the symmetric root, which turns the axes least (ZCA: Kessy,
   Lewin, Strimmer 2018).
@@ -29,7 +29,7 @@ import pandas as pd
 
 from rcic.errors import UserError
 
-FEWEST = 4  # reference wells that a batch's own mean needs
+FEWEST_REFERENCES = 4  # reference wells that a batch's own mean needs
 _BLOCK = 4_096  # wells in float64 at a time
 
 Centre = Literal["plate", "experiment", "off"]
@@ -84,7 +84,7 @@ def batch_means(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisatio
     units = ["experiment", "plate"] if settings.centre == "plate" else ["experiment"]
     chosen = np.flatnonzero(reference_wells(wells, settings.reference))
     means, row, total = [], np.full(len(wells), -1), 0
-    for by, fewest in ((units, FEWEST), (["experiment"], FEWEST), (["cell_type"], 1)):
+    for by, fewest in ((units, FEWEST_REFERENCES), (["experiment"], FEWEST_REFERENCES), (["cell_type"], 1)):
         groups = wells.groupby(by, sort=False).ngroup().to_numpy()
         sums, counts = group_sums(vectors, groups, groups.max() + 1, chosen)
         enough = (row < 0) & (counts[groups] >= fewest)
@@ -192,7 +192,7 @@ def _aligned(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) 
     whole = whitening_axes(vectors, wells, controls, settings).root(settings.shrink, 0.5)
     for rows in wells.groupby(_batch(settings)).indices.values():
         own = rows[controls[rows]]
-        if len(own) >= FEWEST:
+        if len(own) >= FEWEST_REFERENCES:
             out[rows] = times(whitened_by_few(vectors[rows], vectors[own], settings.shrink), whole)
     return out
 

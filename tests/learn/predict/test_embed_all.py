@@ -197,7 +197,7 @@ def test_sites_are_kept_if_wanted_and_their_mean_is_the_wells(embed, screen):
     sites, wells = np.load(folder / "emb_test_sites.npy"), np.load(folder / "emb_test.npy")
     assert sites.shape == (len(wells), 2, wells.shape[1]) and sites.dtype == np.float32
     np.testing.assert_allclose(sites.mean(axis=1), wells, rtol=1e-5, atol=1e-6)
-    embedded = read_embeddings(screen, folder, "test", centred=False)
+    embedded = read_embeddings(screen, folder, "test")
     np.testing.assert_array_equal(read_sites(embedded), sites)
     before = (folder / "emb_test.npy").stat().st_ino
     embed(splits=("test",))  # sites that are kept beyond what is wanted do no harm
