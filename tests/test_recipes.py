@@ -14,10 +14,11 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from rcic.cli.signature import flat_command
 from rcic.files.names import METRICS, PSEUDO, RUN
-from rcic.learn.config.resolve import read_config
+from rcic.learn.config.resolve import read_config, resolve
 from rcic.learn.config.rules import STAGES
 from rcic.learn.config.settings import Config
 from rcic.learn.grid.cells import cells_of
@@ -43,6 +44,7 @@ SIZES = {
 SIZES |= {"train.precision": "fp32", "train.device": "cpu", "log.tensorboard": False}
 OF_A_BENCH = r"(model\.(name|pretrained|width|dropout|bn_momentum)|data\.(channels|size|workers|cache)|augment\.crop.*)"
 OF_A_BENCH += r"|(optim|schedule|train|log)\..*|progressive\.start"
+KEY = re.compile(r"\b(?:model|loss|init|data|augment|optim|schedule|train|progressive|predict)\.[a-z0-9_]+")
 STUB = '#!/usr/bin/env bash\nprintf "%s\\t" "$@" >> "$CALLS"\nprintf "\\n" >> "$CALLS"\n'
 
 
@@ -92,9 +94,10 @@ def test_every_recipe_is_a_config_with_its_story(path):
 
 @pytest.mark.parametrize("name", [path.name for path in FULL])
 def test_a_bench_form_is_the_same_recipe(name):
-    """But for network, image size, optimiser and epochs."""
+    """But for network, image size, optimiser and epochs, and for the keys that it names as its own."""
     one, other = (flat(to_plain(read_config(folder / name))) for folder in (RECIPES, RECIPES / "bench"))
-    assert [key for key in one if one[key] != other[key] and not re.fullmatch(OF_A_BENCH, key)] == []
+    own = [key for key in one if one[key] != other[key] and not re.fullmatch(OF_A_BENCH, key)]
+    assert sorted(own) == sorted(KEY.findall(" ".join(story(RECIPES / "bench" / name)["Changed"])))
     assert other["model.pretrained"] == "none"
     assert bool(one["progressive.start"]) == bool(other["progressive.start"])
 
@@ -108,6 +111,84 @@ def test_every_recipe_has_a_bench_form_and_a_line_in_the_documents():
 @pytest.mark.parametrize("stage", STAGES)
 def test_recipe_a_is_what_the_stages_do_by_default(stage):
     assert read_config(RECIPES / f"a_control_full_pseudo.{stage}.yml") == read_config(ROOT / f"configs/{stage}.yml")
+
+
+# --- the table of facts ---------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Fact:
+    """A row of docs/recipes.md: a fact of a recipe's source, what the files do, and their values and flags."""
+
+    recipe: str
+    source: str
+    here: str
+    cells: tuple[str, ...]
+
+    def values(self, part: str) -> list[tuple[str, Any]]:
+        """Return key and value of each cell for the file ``part``: full of a.full.yml, main of b.yml."""
+        return [(key, plainly(value)) for parts, key, value in self._read() if part in (parts or (part,)) and key]
+
+    def flags(self, part: str) -> list[str]:
+        """Return the flags of the commands of the file ``part``."""
+        return [text for parts, key, text in self._read() if part in (parts or (part,)) and not key]
+
+    def _read(self) -> list[tuple[list[str], str, str]]:
+        found = []
+        for cell in self.cells:
+            parts, key, value = re.fullmatch(r"(?:([\w,]+): )?(?:([a-z]+\.\w+) )?(.+)", cell).groups()  # type: ignore[union-attr]
+            assert key or value.startswith("--"), cell
+            found.append((parts.split(",") if parts else [], key or "", value))
+        return found
+
+
+def plainly(value: str) -> Any:
+    """Return what a value means in YAML, and 1e-4 as a number: YAML 1.1 wants a dot in it."""
+    return yaml.safe_load(re.sub(r"(?<![\w.])(\d+)e", r"\1.0e", value))
+
+
+def facts() -> list[Fact]:
+    pages = (ROOT / "docs" / "recipes.md").read_text().partition("## Fact by fact")[2]
+    found = []
+    for title, table in re.findall(r"^### ([A-F]), .*?\n(.*?)(?=^### |\Z)", pages, re.M | re.S):
+        for line in re.findall(r"^\| (?!the source |---)(.*) \|", table, re.M):
+            source, here, cells = (cell.strip() for cell in f"{line} ".split(" | "))
+            found.append(Fact(title.lower(), source, here, tuple(re.findall(r"`([^`]+)`", cells))))
+    return found
+
+
+def facts_of(path: Path) -> tuple[list[Fact], str]:
+    """Return the facts of a file's recipe, and which of its files it is."""
+    part = path.name.removesuffix(".yml").partition(".")[2]
+    return [fact for fact in facts() if fact.recipe == path.name[0]], part or "main"
+
+
+@pytest.mark.parametrize("path", [path for path in FULL if path.name[:4] != "best"], ids=named)
+def test_a_recipe_is_what_the_table_of_facts_says(path):
+    """Each value and flag of the table is the file's, and each value of the file is in the table."""
+    own, told = flat(to_plain(read_config(path))), " ".join(" ".join(story(path)["Run"]).replace("\\", " ").split())
+    found, part = facts_of(path)
+    values = [pair for fact in found for pair in fact.values(part)]
+    assert [(key, value, own[key]) for key, value in values if own[key] != value] == []
+    assert [flag for fact in found for flag in fact.flags(part) if flag not in told] == []
+    written = flat(yaml.safe_load(path.read_text()))
+    assert sorted(written.keys() - {key for key, _ in values} - {"stage", "data.workers"}) == []
+
+
+def test_every_fact_is_the_same_changed_or_not_possible():
+    assert {fact.recipe for fact in facts()} == set("abcdef")
+    for fact in facts():
+        verdict, _, reason = fact.here.partition(": ")
+        assert verdict.partition(" (")[0] in ("same", "changed", "not possible"), fact
+        assert bool(fact.cells) if verdict.startswith("same") else reason, fact
+
+
+def test_the_key_that_gives_the_original_can_be_set():
+    """Each ``key=value`` that a row names is accepted on top of a file of its recipe."""
+    for path in [path for path in FULL if path.name[:4] != "best"]:
+        for fact in facts_of(path)[0]:
+            for settings in re.findall(r"(?:[a-z]+\.\w+|stage)=[^\s;|)]+", f"{fact.source} {fact.here}"):
+                resolve(str(path), settings.rstrip(",.:").replace("fixed", "global"))
 
 
 # --- the commands of a story ----------------------------------------------------------------------------------------
