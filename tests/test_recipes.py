@@ -259,32 +259,41 @@ def unmoved(config: Config, own: Config) -> Config:
 # --- a training of each ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def root(small_screen, tmp_path_factory) -> Path:
-    """Return a screen of two train experiments a cell type and one test experiment each, two control wells a plate.
+def part_of(small_screen: Path, folder: Path, plates: int, wells: int, controls: int) -> Path:
+    """Return a screen of two train experiments a cell type and one test experiment each.
 
-    Beside it, in ``csv``, are its folds and ``pseudo.csv``, two pseudo-labels.
+    It has the first plates, wells and control wells only. Beside it, in ``csv``, are its folds and ``pseudo.csv``, two
+    pseudo-labels.
     """
-    folder = tmp_path_factory.mktemp("recipes") / "screen"
     folder.mkdir()
     for split in ("train", "test"):
         (folder / split).symlink_to(small_screen / split)
-        wells = pd.read_csv(small_screen / f"{split}.csv")
-        kept = ~wells["experiment"].isin(["HUVEC-03"]) if split == "train" else wells["experiment"] != ""
-        wells[kept].to_csv(folder / f"{split}.csv", index=False)
-        controls = pd.read_csv(small_screen / f"{split}_controls.csv")
-        controls = controls[controls["experiment"].isin(wells["experiment"][kept])]
-        controls.groupby(["experiment", "plate"]).head(2).to_csv(folder / f"{split}_controls.csv", index=False)
+        for name, most in ((f"{split}.csv", wells), (f"{split}_controls.csv", controls)):
+            table = pd.read_csv(small_screen / name)
+            table = table[(table["experiment"] != "HUVEC-03") & (table["plate"] <= plates)]
+            table.groupby(["experiment", "plate"]).head(most).to_csv(folder / name, index=False)
     screen = read_screen(folder)
     write_folds(screen, folder.parent / "csv", n_folds=2, seed=0)
+    labels = pd.read_csv(folder / "train.csv")["sirna"].unique()[:2]
     some = screen.select("test", "treatment")["id_code"].iloc[:2]
-    pd.DataFrame({"id_code": some, "sirna": [0, 1]}).to_csv(folder.parent / "csv" / "pseudo.csv", index=False)
+    pd.DataFrame({"id_code": some, "sirna": labels}).to_csv(folder.parent / "csv" / "pseudo.csv", index=False)
     return folder
 
 
-def small(path: Path, root: Path, side: int, **more: Any) -> Config:
-    """Return a recipe's config, everything of it switched on from the first epoch, with sizes for a test."""
+@pytest.fixture(scope="module")
+def root(small_screen, tmp_path_factory) -> Path:
+    return part_of(small_screen, tmp_path_factory.mktemp("recipes") / "screen", plates=4, wells=2, controls=2)
+
+
+@pytest.fixture(scope="module")
+def few(small_screen, tmp_path_factory) -> Path:
+    return part_of(small_screen, tmp_path_factory.mktemp("few") / "screen", plates=2, wells=1, controls=1)
+
+
+def small(path: Path, root: Path, side: int | None, **more: Any) -> Config:
+    """Return a recipe's config, everything of it switched on from the first epoch; ``side`` None: its own pixels."""
     own = read_config(path)
+    side = side or own.data.size or 512
     sizes = SIZES | {"data.size": side, "data.folds_dir": str(root.parent / "csv"), "model.pretrained": "none"}
     sizes |= {"data.pseudo_dir": str(root.parent / "csv"), "augment.mix_from": 0.0}
     sizes |= {"augment.crop": side, "augment.crop_start": side // 2} if own.augment.crop else {}
@@ -292,7 +301,7 @@ def small(path: Path, root: Path, side: int, **more: Any) -> Config:
     return read_config(path, sizes | more)
 
 
-def train_chain(files: Sequence[Path], root: Path, tmp_path: Path, side: int, **more: Any) -> None:
+def train_chain(files: Sequence[Path], root: Path, tmp_path: Path, side: int | None, **more: Any) -> None:
     torch.set_num_threads(1)
     for path in files:
         forget_accelerate()
@@ -311,5 +320,6 @@ def test_a_bench_form_trains_an_epoch(files, root, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("files", chain(FULL).values(), ids=lambda files: named(files[-1]))
-def test_a_recipe_at_full_size_trains_a_step(files, root, tmp_path):
-    train_chain(files, root, tmp_path, side=64, **{"train.batch_size": 16})
+def test_a_recipe_at_full_size_trains_a_step(files, few, tmp_path):
+    """Its own network, pixels and channels, from random weights; batches of 4, for memory."""
+    train_chain(files, few, tmp_path, side=None, **{"train.batch_size": 4})
