@@ -26,10 +26,11 @@ Accuracy in % of the treatment wells of the four test experiments. Each training
 (fold 0 of 4), crops of 64 px of images brought to 96. Median (lowest - highest) of the trainings' seeds {seeds};
 chance is 1.0. *Raw* is the last rung before the plate-group mask. Rates, epochs and what makes up `best` were
 chosen on another draw of the screen (seed 1); that class centres answer was first seen here, in trainings of seed 0,
-and confirmed there. `best` has no growing crop here, and a row has temperature or Sinkhorn only where it says so. A training sees at most
-30,000 views. Recipes C, D, E and F are not measured: at this budget their losses were still falling (recipe F at full
-size begins with 90 epochs of about 71,000 sites), so their rows would have said too early what they give. {interval}
-Made by `make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two ran at a time."""
+and confirmed there. `best` has no growing crop here, and a row has temperature or Sinkhorn only where it says so. A
+training sees at most 30,000 views. Recipes C, D, E and F are not measured: at this budget their losses were still
+falling (recipe F at full size begins with 90 epochs of about 71,000 sites), so their rows would have said too early
+what they give. {interval} Made by `make bench-accuracy`; its commands took {hours:.1f} hours of CPU time, two
+ran at a time."""
 HARD_ABOUT = """\
 The simulated `bench-hard` screen (seed {draw}): 144 siRNAs in four groups, an eighth of which act in one cell type
 only; HUVEC 5 + 2, RPE 4 + 2 and U2OS 1 + 1 experiments, HUVEC-05 stained and lit in another way; 96 px. Accuracy in %
