@@ -154,6 +154,8 @@ def _with_flagged_wells(data_root: DataRoot, used: Screen) -> Screen:
 def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
     """Return the audit's findings; without an audit an empty table, with a message."""
     try:
+        if screen.spec.images.none:
+            raise Unaudited("the screen has profiles, no images")
         return read_findings(place_in(screen, audit_dir, AUDIT_DIR), screen)
     except Unaudited as reason:
         _log.info(f"bad images are not marked: {reason}")

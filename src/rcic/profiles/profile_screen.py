@@ -13,7 +13,7 @@ from rcic.errors import UserError, brief, nearest, plural
 from rcic.files.atomic import sha256_of
 from rcic.files.record import Record, read_record, write_result
 from rcic.files.regular import is_there
-from rcic.profiles.profile_columns import guessed, pick
+from rcic.profiles.profile_columns import COMPARTMENTS, guessed, pick
 from rcic.profiles.profile_file import as_text, is_metadata
 from rcic.profiles.profile_import import profile_paths, read_tables
 from rcic.profiles.profile_options import ProfileColumns, ScreenColumns
@@ -112,7 +112,7 @@ def _by_well(table: pd.DataFrame, places: ProfileColumns, path: Path) -> pd.Data
 def _is_fact(table: pd.DataFrame, name: str) -> bool:
     """Whether a column may describe wells: metadata, text, or a whole number such as a replicate's."""
     if is_metadata(name) or not pd.api.types.is_float_dtype(table[name]):
-        return True
+        return not name.startswith(COMPARTMENTS)
     return pick(table[[name]], None, "dose", Path()) is not None
 
 
@@ -150,10 +150,10 @@ def _wells(facts: WellFacts, columns: ScreenColumns) -> pd.DataFrame:
     tested = _test_wells(facts, columns)
     cell_column = facts.column(columns.cell_type, "cell_type")
     cells = {} if cell_column is None else {"cell_type": table[cell_column].where(table[cell_column] != "", "unknown")}
-    split = {"split": tested.map({True: "test", False: "train"})} if columns.test else {}
+    split = {"split": tested.map({True: "test", False: "train"})}
     made = {"experiment": _experiments(facts, tested), **{key: table[key] for key in _KEY}, **cells}
     made |= {"treatment": labels, "well_type": kinds, **split}
-    others = {name: table[name] for name in table if name not in made and is_metadata(str(name))}
+    others = {name: table[name] for name in table if name not in made}
     keep = (kinds != "skip") & ((labels != "") | (tested & (kinds == "treatment")))
     if not keep.all():
         _log.info(f"  {plural(int((~keep).sum()), 'well')} left out: empty, or without a treatment")
@@ -285,7 +285,7 @@ def _spec(name: str, columns: ScreenColumns) -> ScreenSpec:
         images=Images(none=True),
         tables=(Table(file=WELLS_TABLE),),
         columns=Columns(label="treatment"),
-        split=Split(column="split") if columns.test else Split(),
+        split=Split(column="split"),
         well_types=kinds,
     )
 
