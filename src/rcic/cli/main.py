@@ -86,7 +86,7 @@ def own_words(without: Collection[str]) -> list[str]:
 def load(program: str) -> Commands:
     """Return the commands of a program by name."""
     commands = import_module(f"rcic.cli.{program}_commands").COMMANDS
-    return {command.__name__.rstrip("_"): command for command in commands}  # import_: import is a word of Python
+    return {command.__name__: command for command in commands}
 
 
 def _commands(program: str, words: Sequence[str]) -> Commands:

@@ -81,4 +81,5 @@ def import_(
     print(f"{out_dir}: {len(folders)} member{'s' * (len(folders) > 1)} of {model}")
 
 
+import_.__name__ = "import"  # its name as a command, which Python takes for itself
 COMMANDS = (export, screen, import_)

@@ -96,7 +96,7 @@ def flat_command(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def command_name(name: str) -> str:
     """Return a command's name as it is typed: ``predict_all`` -> ``predict-all``."""
-    return name.rstrip("_").replace("_", "-")
+    return name.replace("_", "-")
 
 
 def commands_text(program: str, groups: Mapping[str, Commands]) -> str:

@@ -1,5 +1,6 @@
 """Profile tables in files: CSV, gzipped CSV, Parquet and AnnData's h5ad, one row a well, site or cell."""
 
+import csv
 import gzip
 import importlib
 import io
@@ -61,8 +62,8 @@ def write_profile_file(path: Path, ending: str, table: pd.DataFrame, features: S
     elif ending == ".h5ad":
         _write_h5ad(path, table, features)
     else:
-        packed: dict[str, object] = {"method": "gzip", "mtime": 0} if ending == ".csv.gz" else {"method": None}
-        table.to_csv(path, index=False, lineterminator="\n", compression=packed)
+        text = table.to_csv(index=False, lineterminator="\n").encode()
+        path.write_bytes(gzip.compress(text, mtime=0) if ending == ".csv.gz" else text)
 
 
 def ending_of(path: Path) -> str:
@@ -120,6 +121,7 @@ def _read_csv(path: Path, packed: bool, texts: Sequence[str]) -> pd.DataFrame:
         str(name) for name in pd.read_csv(io.BytesIO(data), header=None, nrows=1, dtype=str, na_filter=False).iloc[0]
     ]
     _check_header(path, header)
+    _check_lengths(path, data, len(header))
     numbers = [index for index, name in enumerate(header) if not is_metadata(name) and trimmed(name) not in texts]
     words = [index for index in range(len(header)) if index not in set(numbers)]
     parts = [pd.read_csv(io.BytesIO(data), usecols=words, dtype=str, na_filter=False)] if words else []
@@ -169,3 +171,15 @@ def _check_header(path: Path, names: Sequence[str]) -> None:
     short = pd.Series([trimmed(str(name)) for name in names])
     if short.duplicated().any():
         raise UserError(f"{path}: column {brief(short[short.duplicated()].iloc[0])} is listed twice in the header")
+
+
+def _check_lengths(path: Path, data: bytes, width: int) -> None:
+    """Raise UserError for a row with more or fewer fields than the header, which pandas would cut or fill."""
+    lines = data.split(b"\n")
+    counts = [line.count(b",") + 1 for line in lines]
+    if b'"' in data:
+        rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        lines, counts = zip(*((b"x" * bool(row), len(row)) for row in rows), strict=True)  # a field may span lines
+    for number, (line, count) in enumerate(zip(lines, counts, strict=True), start=1):
+        if count != width and line.strip():
+            raise UserError(f"{path}, row {number}: {count:,} fields, but the header has {width:,}")

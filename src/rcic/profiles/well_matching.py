@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from rcic.profiles.profile_file import as_text
 from rcic.profiles.profile_options import ProfileColumns
 from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen
+
+Place = tuple[str, int]  # a plate: its experiment, and its number there
 
 _LOOSE = re.compile(r"([A-Za-z]|[Aa][A-Fa-f])[_-]?0*([1-9][0-9]?)")
 
@@ -41,16 +42,9 @@ def match_rows(screen: Screen, table: pd.DataFrame, columns: ProfileColumns, pat
     experiments have one name and no column says which is meant.
     """
     plates, wells = as_text(table[str(columns.plate)]), as_text(table[str(columns.well)]).map(tidy_well)
-    known = _plate_names(screen, None)
-    found = plates.map({name: known[name] for name in plates.unique() if name in known})
-    if columns.experiment is not None:
-        experiments = as_text(table[columns.experiment])
-        named = _plate_names(screen, "experiment")
-        found = pd.Series(
-            [named.get(pair, other) for pair, other in zip(zip(experiments, plates, strict=True), found, strict=True)],
-            dtype=object,
-        )
-    _check_ambiguous(screen, plates[found.isna()], path)
+    found = _plates(screen, plates, None if columns.experiment is None else as_text(table[columns.experiment]))
+    if columns.experiment is None:
+        _check_ambiguous(screen, plates[found.isna()], path)
     rows_of = _rows_of_wells(screen)
     position = np.array([rows_of.get((place, well), -1) for place, well in zip(found, wells, strict=True)], np.int64)
     if (position < 0).all():
@@ -72,7 +66,7 @@ def full_plate_name(experiment: str, barcode: str) -> str:
     return f"{experiment}_{barcode}"
 
 
-def _places(screen: Screen) -> list[tuple[str, int]]:
+def _places(screen: Screen) -> list[Place]:
     plates = screen.wells[["experiment", "plate"]].drop_duplicates()
     return [(str(experiment), int(plate)) for experiment, plate in plates.itertuples(index=False)]
 
@@ -82,18 +76,19 @@ def _counts(screen: Screen) -> Counter[str]:
     return Counter(screen.barcode(*place) for place in _places(screen))
 
 
-def _plate_names(screen: Screen, by: str | None) -> Mapping[object, tuple[str, int]]:
-    """Return name, or with ``by`` (experiment, name) -> plate."""
-    counts, names = _counts(screen), dict[object, tuple[str, int]]()
-    for experiment, plate in _places(screen):
-        barcode = screen.barcode(experiment, plate)
-        full = full_plate_name(experiment, barcode)
-        if by is not None:
-            names |= dict.fromkeys([(experiment, barcode), (experiment, full)], (experiment, plate))
-        else:
-            keys = [full, plate_name(experiment, barcode), *([barcode] if counts[barcode] == 1 else [])]
-            names |= {key: (experiment, plate) for key in keys}
-    return names
+def _plates(screen: Screen, plates: pd.Series, experiments: pd.Series | None) -> pd.Series:
+    """Return the plate (experiment, number) of each row, None where it is not known."""
+    counts, full, alone, pairs = _counts(screen), dict[str, Place](), dict[str, Place](), dict[tuple[str, str], Place]()
+    for place in _places(screen):
+        barcode = screen.barcode(*place)
+        full |= {full_plate_name(place[0], barcode): place, plate_name(place[0], barcode): place}
+        alone |= {barcode: place} if counts[barcode] == 1 else {}
+        pairs[place[0], barcode] = place
+    if experiments is None:
+        found = [alone.get(name) or full.get(name) for name in plates]
+    else:
+        found = [pairs.get(pair) or full.get(pair[1]) for pair in zip(experiments, plates, strict=True)]
+    return pd.Series(found, plates.index, dtype=object)
 
 
 def _rows_of_wells(screen: Screen) -> dict[tuple[object, str], int]:
