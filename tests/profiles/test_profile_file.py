@@ -26,7 +26,7 @@ TABLE = pd.DataFrame(
 NEEDED = {".parquet": "pyarrow", ".h5ad": "anndata"}
 
 
-@pytest.mark.parametrize("ending", profile_file.ENDINGS)
+@pytest.mark.parametrize("ending", profile_file.PROFILE_ENDINGS)
 def test_a_table_comes_back_as_it_was(tmp_path, ending):
     if (needed := NEEDED.get(ending)) and importlib.util.find_spec(needed) is None:
         pytest.skip(f"{needed} is not installed (make install-profiles)")

@@ -18,7 +18,7 @@ from rcic.profiles.profile_export import ExportOptions, export_profiles
 from rcic.profiles.profile_file import read_profile_file
 from rcic.profiles.profile_import import ImportedModel, import_profiles
 from rcic.profiles.profile_options import FeatureOptions, ProfileColumns
-from rcic.profiles.well_matching import tidy_well
+from rcic.profiles.well_matching import padded_well
 from rcic.screen.folds import write_folds
 from rcic.screen.table import read_screen
 from tests.screen.tiny import KAGGLE, write_tables
@@ -159,7 +159,7 @@ def test_damaged_imports_name_the_command(data, tmp_path):
     ("name", "tidy"), [("A1", "A01"), ("a01", "A01"), ("p_24", "P24"), ("AF-48", "AF48"), ("X", "X")]
 )
 def test_well_names(name, tidy):
-    assert tidy_well(name) == tidy
+    assert padded_well(name) == tidy
 
 
 def test_what_goes_out_comes_back(data, tmp_path):

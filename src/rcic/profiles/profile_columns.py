@@ -13,7 +13,7 @@ from rcic.profiles.profile_file import is_metadata
 from rcic.profiles.profile_options import ProfileColumns
 
 COMPARTMENTS = ("Cells_", "Nuclei_", "Cytoplasm_")  # CellProfiler's usual objects, as pycytominer's
-USUAL = {  # what a column holds -> its usual names, the commonest first, without Metadata_ and Image_
+USUAL_COLUMNS = {  # what a column holds -> its usual names, the commonest first, without Metadata_ and Image_
     "plate": ("plate", "plate_name", "platename", "plate_id", "barcode", "assay_plate_barcode", "plate_barcode"),
     "well": ("well", "well_position", "wellname", "well_name", "well_id", "wellid"),
     "experiment": ("experiment", "batch", "batch_id", "week", "run"),
@@ -41,14 +41,16 @@ def guessed(columns: ProfileColumns, table: pd.DataFrame, path: Path) -> Profile
     for name in ("plate", "well"):
         if found[name] is None:
             known = ", ".join(brief(str(column)) for column in list(table)[:6])
-            raise UserError(f"{path}: no column like {USUAL[name][0]!r}, its first are {known}; name it with --{name}")
+            raise UserError(
+                f"{path}: no column like {USUAL_COLUMNS[name][0]!r}, its first are {known}; name it with --{name}"
+            )
     return replace(columns, **found)
 
 
 def pick(table: pd.DataFrame, given: str | None, what: str, path: Path) -> str | None:
-    """Return the column of a table that holds ``what``, a key of USUAL: the ``given`` one, else a usual one, or None.
+    """Return the column of a table that holds ``what``, a key of USUAL_COLUMNS, None if there is none.
 
-    A given one may lack its prefix ``Metadata_``. Raises UserError if the given one is not there.
+    It is the ``given`` one or else that of a usual name. A given one may lack its prefix ``Metadata_``. Raises UserError if the given one is not there.
     """
     bare = {_bare(column): column for column in reversed([str(column) for column in table])}
     if given is not None:
@@ -56,8 +58,8 @@ def pick(table: pd.DataFrame, given: str | None, what: str, path: Path) -> str |
         if found is None:
             raise UserError(f"{path}: no column {brief(given)}{nearest(given, map(str, table))}; --{what} names it")
         return found
-    exact = next((bare[name] for name in USUAL[what] if name in bare), None)
-    return exact or next((bare[name] for key in USUAL[what] for name in bare if _is_like(name, key)), None)
+    exact = next((bare[name] for name in USUAL_COLUMNS[what] if name in bare), None)
+    return exact or next((bare[name] for key in USUAL_COLUMNS[what] for name in bare if _is_like(name, key)), None)
 
 
 def _bare(column: str) -> str:

@@ -16,7 +16,7 @@ from rcic.files.decoding import decoding
 from rcic.files.regular import read_regular, regular_path
 from rcic.schema.spelling import trimmed
 
-ENDINGS = (".csv", ".csv.gz", ".parquet", ".h5ad")
+PROFILE_ENDINGS = (".csv", ".csv.gz", ".parquet", ".h5ad")
 INDEX = "_row"  # what the index of an h5ad is called; no metadata
 _GZIP, _PARQUET, _HDF5 = b"\x1f\x8b", b"PAR1", b"\x89HDF"
 _MOST_BYTES = 2**36
@@ -52,7 +52,7 @@ def read_profile_file(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def write_profile_file(path: Path, ending: str, table: pd.DataFrame, features: Sequence[str]) -> None:
-    """Write a table as one of ENDINGS; in an h5ad ``features`` are X (float32), the other columns are obs.
+    """Write a table as one of PROFILE_ENDINGS; in an h5ad ``features`` are X (float32), the other columns are obs.
 
     The same table gives the same bytes of CSV. Raises UserError for a library that is not installed.
     """
@@ -67,10 +67,12 @@ def write_profile_file(path: Path, ending: str, table: pd.DataFrame, features: S
 
 
 def ending_of(path: Path) -> str:
-    """Return which of ENDINGS a file to be written has. Raises UserError for any other, or without its library."""
-    ending = next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if path.name.endswith(ending)), None)
+    """Return which of PROFILE_ENDINGS a file to be written has. Raises UserError for none, or without its library."""
+    ending = next(
+        (ending for ending in sorted(PROFILE_ENDINGS, key=len, reverse=True) if path.name.endswith(ending)), None
+    )
     if ending is None or path.name == ending:
-        raise UserError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")
+        raise UserError(f"{path}: the name must end in one of {', '.join(PROFILE_ENDINGS)}")
     needed = {".parquet": "pyarrow", ".h5ad": "anndata"}.get(ending)
     if needed is not None:
         library(needed, ending)

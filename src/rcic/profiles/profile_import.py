@@ -16,7 +16,7 @@ from rcic.files.regular import listed_names
 from rcic.files.well_rows import write_well_rows
 from rcic.profiles.profile_columns import feature_columns, guessed, left_out, pick
 from rcic.profiles.profile_features import WellFeatures, well_features
-from rcic.profiles.profile_file import ENDINGS, read_profile_file
+from rcic.profiles.profile_file import PROFILE_ENDINGS, read_profile_file
 from rcic.profiles.profile_options import FeatureOptions, ProfileColumns
 from rcic.profiles.well_matching import match_rows, without_experiment_needed
 from rcic.screen.fold_units import held_out_unit
@@ -74,9 +74,9 @@ def profile_paths(paths: Sequence[str]) -> list[Path]:
     """Return files of profiles; a folder stands for those in it that end as one. Raises UserError for none."""
     found: list[Path] = []
     for path in map(Path, paths):
-        names = [name for name in listed_names(path) if name.endswith(ENDINGS)] if path.is_dir() else []
+        names = [name for name in listed_names(path) if name.endswith(PROFILE_ENDINGS)] if path.is_dir() else []
         if path.is_dir() and not names:
-            raise UserError(f"{path}: no file in it ends in one of {', '.join(ENDINGS)}")
+            raise UserError(f"{path}: no file in it ends in one of {', '.join(PROFILE_ENDINGS)}")
         found += [path / name for name in names] if path.is_dir() else [path]
     if twice := [path for number, path in enumerate(found) if path in found[:number]]:
         raise UserError(f"{twice[0]}: is given twice")

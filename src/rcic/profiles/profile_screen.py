@@ -17,7 +17,7 @@ from rcic.profiles.profile_columns import COMPARTMENTS, guessed, pick
 from rcic.profiles.profile_file import as_text, is_metadata
 from rcic.profiles.profile_import import profile_paths, read_tables
 from rcic.profiles.profile_options import ProfileColumns, ScreenColumns
-from rcic.profiles.well_matching import full_plate_name, tidy_well
+from rcic.profiles.well_matching import full_plate_name, padded_well
 from rcic.screen.plate import SHAPES, wells_of
 from rcic.screen.source import ScreenSource
 from rcic.screen.spec import CellType, Channel, Columns, Images, ScreenSpec, Split, Table, WellTypes
@@ -102,7 +102,7 @@ def _by_well(table: pd.DataFrame, places: ProfileColumns, path: Path) -> pd.Data
     """Return the text columns and metadata of a table, with plate and well as _KEY."""
     found = guessed(places, table, path)
     _log.info(f"{path}: {plural(len(table), 'row')}; plate {found.plate}, well {found.well}")
-    keys = {"plate": as_text(table[str(found.plate)]), "well": as_text(table[str(found.well)]).map(tidy_well)}
+    keys = {"plate": as_text(table[str(found.plate)]), "well": as_text(table[str(found.well)]).map(padded_well)}
     kept = [name for name in table if _is_fact(table, str(name))]
     texts = {name: as_text(table[name]) for name in kept if name not in (*vars(found).values(), *_KEY)}
     experiment = {} if found.experiment is None else {found.experiment: as_text(table[found.experiment])}

@@ -28,7 +28,7 @@ class MatchedRows:
     notes: tuple[str, ...]
 
 
-def tidy_well(name: str) -> str:
+def padded_well(name: str) -> str:
     """Return ``b2``, ``B_2`` and ``B002`` as ``B02``; other text is unchanged."""
     match = _LOOSE.fullmatch(name)
     return f"{match[1].upper()}{int(match[2]):02d}" if match else name
@@ -41,7 +41,7 @@ def match_rows(screen: Screen, table: pd.DataFrame, columns: ProfileColumns, pat
     ``EXPERIMENT_PLATE``; a well in any padding. Raises UserError if no row is of a well, or if plates of several
     experiments have one name and no column says which is meant.
     """
-    plates, wells = as_text(table[str(columns.plate)]), as_text(table[str(columns.well)]).map(tidy_well)
+    plates, wells = as_text(table[str(columns.plate)]), as_text(table[str(columns.well)]).map(padded_well)
     found = _plates(screen, plates, None if columns.experiment is None else as_text(table[columns.experiment]))
     if columns.experiment is None:
         _check_ambiguous(screen, plates[found.isna()], path)
