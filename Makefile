@@ -17,10 +17,14 @@ PORT ?=
 GPUS ?= auto
 SHM_SIZE ?= 8g
 
+# Real profiles for bench-profiles, and the Python of the packages that it compares with.
+BBBC021 ?= ../shared/data/bbbc021
+PEERS := bench_profiles/peers/bin/python
+
 QUICK := tests/test_architecture.py tests/screen tests/decide tests/schema tests/ensemble
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cluster install-profiles demo test test-quick test-slow fuzz bench-accuracy bench-speed bench-gpu bench-show lint check build run exec stop test-docker clean
+.PHONY: help install install-cluster install-profiles demo test test-quick test-slow fuzz bench-accuracy bench-hard bench-speed bench-gpu bench-show bench-profiles lint check build run exec stop test-docker clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -61,6 +65,10 @@ bench-accuracy: $(INSTALLED)  ## every recipe on the simulated bench screen, hou
 	$(RUN) benchmarks/accuracy.py
 	$(RUN) benchmarks/accuracy_table.py bench > bench/accuracy.md && cp bench/accuracy.md benchmarks/accuracy.md
 
+bench-hard: $(INSTALLED)  ## best and a baseline on the harder simulated screen, hours on two cores, resumable
+	$(RUN) benchmarks/accuracy.py --screen=bench-hard
+	$(RUN) benchmarks/accuracy_table.py bench_hard > bench_hard/accuracy.md && cp bench_hard/accuracy.md benchmarks/accuracy_hard.md
+
 bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side, twenty minutes on two cores
 	rm -rf bench_speed
 	$(RUN) benchmarks/speed.py --work_dir bench_speed
@@ -71,6 +79,13 @@ bench-gpu: $(INSTALLED)  ## speed, bf16 against fp32 and every recipe on this ma
 bench-show: $(INSTALLED)  ## report and well browser at full size: time, memory, 15 minutes and 12 GB of disk
 	PYTHONPATH=src $(RUN) benchmarks/show.py bench_show > bench_show.md && mv bench_show.md benchmarks/show.md
 	PYTHONPATH=src $(RUN) benchmarks/show_browse.py bench_show_browse > bench_show.md && mv bench_show.md benchmarks/show_browse.md
+
+bench-profiles: $(INSTALLED)  ## real profiles: every normalisation beside other packages', ten minutes [BBBC021=folder] [RCIC_PEERS=python]
+	mkdir -p bench_profiles
+	test -n "$$RCIC_PEERS" || test -x $(PEERS) || $(PYTHON) -m venv bench_profiles/peers
+	test -n "$$RCIC_PEERS" || $(PEERS) -m pip install --quiet --requirement benchmarks/requirements-peers.txt
+	RCIC_PEERS="$${RCIC_PEERS:-$(PEERS)}" PYTHONPATH=src $(RUN) benchmarks/profiles.py "$(BBBC021)" bench_profiles > bench_profiles.md
+	mv bench_profiles.md benchmarks/profiles.md
 
 lint: $(INSTALLED)  ## lint, format, types and risky calls
 	$(VENV)/bin/ruff check .

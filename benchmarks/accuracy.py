@@ -1,7 +1,8 @@
-"""Train, predict and score every recipe on the bench screen, side by side: ``python benchmarks/accuracy.py --help``.
+"""Train, predict and score every recipe on a bench screen, side by side: ``python benchmarks/accuracy.py --help``.
 
 Resumable: each command that succeeded leaves a mark in the work folder and is not run again. Two chains run at a time,
-one thread each. When all is done, or as far as it is, ``accuracy_table.py`` writes benchmarks/accuracy.md.
+one thread each. When all is done, or as far as it is, ``accuracy_table.py`` writes the page. Choose on another draw of
+the screen than the one that you report.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from accuracy_rows import BLEND, CELL_TYPES, CHAINS, CHANNELS, Chain
+from accuracy_rows import BLEND, CHAINS, CHANNELS, SCREENS, BenchScreen, Chain
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = Path("configs/recipes/bench")
@@ -25,9 +26,11 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Bench:
-    """The work folder and what is in it."""
+    """The work folder and what is in it; ``draw`` is the seed of the simulated screen."""
 
     work: Path
+    kind: BenchScreen = SCREENS["bench"]
+    draw: int = 0
 
     @property
     def screen(self) -> str:
@@ -51,8 +54,9 @@ class Bench:
 
 def screen_commands(bench: Bench) -> list[Command]:
     """Return what must be done once: the screen, the audit of its images and its folds."""
+    seed = f"--seed={bench.draw}"
     return [
-        ["src/data.py", "simulate", "--preset=bench", f"--out_dir={bench.screen}", "--seed=0", "--workers=2"],
+        ["src/data.py", "simulate", f"--preset={bench.kind.preset}", f"--out_dir={bench.screen}", seed, "--workers=2"],
         ["src/data.py", "audit", f"--data_root={bench.screen}", f"--out_dir={bench.audit}"],
         ["src/data.py", "folds", f"--data_root={bench.screen}", f"--out_dir={bench.folds}", "--n_folds=4"],
     ]
@@ -67,7 +71,7 @@ def chain_commands(bench: Bench, chain: Chain, seed: int) -> Iterator[Command]:
             where = [f"--predict_root={place}/pred/{answer}", f"--out_dir={place}/pseudo", f"--folds_dir={bench.folds}"]
             yield ["src/inference.py", "pseudo-label", f"--data_root={bench.screen}", *where]
         for channels in chain.sets:
-            for cell_type in CELL_TYPES if chain.by_cell_type else ("",):
+            for cell_type in bench.kind.cell_types if chain.by_cell_type else ("",):
                 yield train(bench, chain, seed, file, channels, cell_type)
         if stage != "control":
             yield from answered(bench, chain, seed, stage, model)
@@ -86,7 +90,7 @@ def answered(bench: Bench, chain: Chain, seed: int, stage: str, model: str) -> I
         yield predict(bench, place, stage, model + "@" * chain.by_cell_type, stage)
         yield score(bench, place, stage)
     if chain.finetune:
-        for cell_type in CELL_TYPES:
+        for cell_type in bench.kind.cell_types:
             yield train(bench, chain, seed, chain.finetune, CHANNELS, cell_type)
         yield predict(bench, place, stage, f"{model}@", "own")
         yield score(bench, place, "own")
@@ -202,16 +206,27 @@ def timed(command: Command, title: str) -> float | None:
     return seconds
 
 
+def work_dir(given: Path | None, kind: BenchScreen, draw: int) -> Path:
+    """Return the work folder: the given one, ``bench`` for draw 0 of bench, else one named by screen and draw."""
+    named = kind.preset.replace("-", "_") + (f"_draw{draw}" if draw else "")
+    return (given or Path(named)).resolve()
+
+
 def main() -> None:
     """Read the command line and run what is not done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work_dir", type=Path, default=Path("bench"), help="everything goes there (bench)")
+    parser.add_argument("--screen", choices=SCREENS, default="bench", help="which simulated screen (bench)")
+    parser.add_argument("--draw", type=int, default=0, help="seed of the screen; 0 is reported, choose on others (0)")
+    parser.add_argument(
+        "--work_dir", type=Path, help="everything goes there (bench; with a name of its own for others)"
+    )
     parser.add_argument("--only", default="", help="chains to run, by name, parted by commas (all)")
     parser.add_argument("--seeds", default="0,1,2", help="seeds of the trainings (0,1,2)")
     parser.add_argument("--jobs", type=int, default=2, help="chains at a time (2)")
     options = parser.parse_args()
-    bench, seeds = Bench(options.work_dir.resolve()), [int(seed) for seed in options.seeds.split(",")]
-    wanted = options.only.split(",") if options.only else [chain.name for chain in CHAINS]
+    kind, seeds = SCREENS[options.screen], [int(seed) for seed in options.seeds.split(",")]
+    bench = Bench(work_dir(options.work_dir, kind, options.draw), kind, options.draw)
+    wanted = options.only.split(",") if options.only else [chain.name for chain in CHAINS if kind.has(chain.name)]
     if unknown := set(wanted) - {chain.name for chain in CHAINS}:
         parser.error(
             f"--only: no chain {sorted(unknown)[0]!r} (there are: {', '.join(chain.name for chain in CHAINS)})"
@@ -226,7 +241,7 @@ def main() -> None:
     done = run(bench, screen_commands(bench), "screen")
     with ThreadPoolExecutor(options.jobs) as pool:
         done = done and all(list(pool.map(lambda one: run_chain(*one), work)))
-    if done and not options.only:
+    if done and not options.only and all(kind.has(name) for name in BLEND):
         files = [file for chain in CHAINS if chain.name in BLEND for file in chain.configs]
         done = all([run(bench, blended(bench, seed), f"blend seed {seed}", files) for seed in seeds])
     sys.exit(0 if done else 1)

@@ -124,12 +124,12 @@ def loader(work: Path) -> dict[str, Any]:
         os.sched_setaffinity(0, everyone[:threads])
         batches = BatchSampler(range(len(sites)), BATCH, False)
         made = BatchLoader(dataset, batches, threads, pin=DEVICE == "cuda", on_device=True)
-        work_ = lambda made=made: [normalize(view_on(DEVICE, batch)) for batch in made]  # noqa: E731
+        work_ = lambda made=made: [normalize(view_on(DEVICE, batch)[0]) for batch in made]  # noqa: E731
         found[str(threads)] = len(sites) / median_seconds(work_, warm=1, times=REPEATS)
         os.sched_setaffinity(0, everyone)
     batch = next(iter(made))
     batch["image"] = batch["image"].to(DEVICE)
-    took = median_seconds(lambda: normalize(view_on(DEVICE, batch | {"image": batch["image"].clone()})))
+    took = median_seconds(lambda: normalize(view_on(DEVICE, batch | {"image": batch["image"].clone()})[0]))
     return found | {"cores": len(everyone), "device": len(batch["row"]) / took}
 
 

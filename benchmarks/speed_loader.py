@@ -135,7 +135,7 @@ def parts(images: Images, packed: Path) -> dict[str, float]:
             lambda: [row.cumsum_(0, dtype=torch.uint8) for row in residues for _ in sites], len(sites)
         ),
         "the whole loader": milliseconds(lambda: list(ours(store, sites, 0, True)), len(sites)),
-        "device's share, on this CPU": milliseconds(lambda: normalize(view_on("cpu", batch)), BATCH),
+        "device's share, on this CPU": milliseconds(lambda: normalize(view_on("cpu", batch)[0]), BATCH),
     }
     if torch.cuda.is_available():
         found["device's share, on the GPU"] = on_gpu(batch)
@@ -157,7 +157,7 @@ def on_gpu(batch: dict) -> float:
     """Return the milliseconds a site of copying, warping and normalising a batch on the GPU."""
 
     def work() -> None:
-        normalize(view_on("cuda", batch))
+        normalize(view_on("cuda", batch)[0])
         torch.cuda.synchronize()
 
     work()

@@ -10,6 +10,7 @@ import tifffile
 
 from rcic.learn.config.resolve import parse_overrides, read_config
 from rcic.schema.convert import flat, to_plain
+from rcic.simulate.presets import find_preset
 from tests.program import read_call
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -17,14 +18,14 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 @pytest.fixture
 def modules(monkeypatch):
-    """Return accuracy.py, accuracy_rows.py and accuracy_table.py as modules."""
+    """Return accuracy.py, accuracy_rows.py and accuracy_table.py as modules; accuracy_intervals.py is a fourth."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import accuracy
     import accuracy_rows
     import accuracy_table
 
     yield accuracy, accuracy_rows, accuracy_table
-    for name in ("accuracy", "accuracy_rows", "accuracy_table"):
+    for name in ("accuracy", "accuracy_intervals", "accuracy_rows", "accuracy_table"):
         sys.modules.pop(name)
 
 
@@ -42,6 +43,70 @@ def test_every_command_is_one_that_the_scripts_take(modules, tmp_path):
         assert config.model.pretrained == "none" and config.train.precision == "fp32"
     different = {tuple(str(values[key]) for key in ("log_root", "config", "set", "channels")) for values in trainings}
     assert len(different) == len(trainings)
+
+
+def test_every_command_on_bench_hard_is_one_that_the_scripts_take(modules, tmp_path):
+    accuracy, rows, _ = modules
+    kind = rows.SCREENS["bench-hard"]
+    assert accuracy.work_dir(None, kind, 1).name == "bench_hard_draw1"
+    assert accuracy.work_dir(None, rows.SCREENS["bench"], 0).name == "bench"
+    bench = accuracy.Bench(tmp_path, kind, 1)
+    commands = list(accuracy.screen_commands(bench))
+    assert {"--preset=bench-hard", "--seed=1"} <= set(commands[0])
+    for chain in rows.CHAINS:
+        commands += accuracy.chain_commands(bench, chain, 1) if kind.has(chain.name) else []
+    trainings = [values for name, values in map(read_call, commands) if name == "run"]
+    assert len(trainings) > 10
+    preset = find_preset(kind.preset)
+    assert tuple(preset.cell_types) == kind.cell_types
+
+
+def ladder_of(accuracies: dict[str, float]) -> dict:
+    cells = [{"scope": "experiment", "value": name, "accuracy": one, "n_wells": 96} for name, one in accuracies.items()]
+    return {"ladder": [{"rung": "TTA"} | cell for cell in cells]}
+
+
+def test_intervals_over_experiments_and_seeds(modules):
+    from accuracy_intervals import cells_of, difference, interval
+
+    ladders = [ladder_of({"A": 40.0 + seed, "B": 60.0 + seed, "C": 80.0 + seed}) for seed in (0, 1, 2)]
+    one = cells_of(ladders, ("both sites", "TTA"))
+    assert one.mean == pytest.approx(61) and interval(one) == pytest.approx((41, 81), abs=3)
+    better = cells_of([ladder_of({"A": 50.0, "B": 70.0, "C": 90.0})] * 3, ("TTA",))
+    gain, low, high = difference(better, one)
+    assert gain == pytest.approx(9) and 7.9 <= low < gain < high <= 10.1  # the experiments' spread is no part of it
+    two = cells_of([ladder_of({"A": 50.0, "B": 70.0})], ("TTA",))
+    assert interval(two) is None and difference(two, two) is None
+    assert cells_of([ladder_of({})], ("TTA",)) is None and cells_of([], ("TTA",)) is None
+    with pytest.raises(ValueError, match="other experiments"):
+        difference(one, two)
+
+
+def test_one_seed_without_an_experiment_does_not_count_it(modules):
+    from accuracy_intervals import cells_of
+
+    cells = cells_of([ladder_of({"A": 1.0, "B": 2.0}), ladder_of({"A": 3.0})], ("TTA",))
+    assert cells.experiments == ("A",) and cells.mean == 2
+
+
+def test_the_page_of_bench_hard_has_its_own_rows_intervals_and_ceiling(modules, tmp_path):
+    _, _, table = modules
+    (tmp_path / "screen/truth").mkdir(parents=True)
+    (tmp_path / "screen/simulated.json").write_text('{"preset": "bench-hard", "seed": 7}')
+    (tmp_path / "screen/truth/acts.csv").write_text("sirna,cell_type,acts\n0,RPE,1\n0,U2OS,0\n")
+    (tmp_path / "screen/truth/test.csv").write_text("id_code,sirna\nRPE-05_1_B02,0\nU2OS-02_1_B02,0\n")
+    for chain, more in (("best", 0.0), ("best_ema", 5.0)):
+        for seed in (0, 1):
+            ladder = ladder_of({"RPE-05": 50.0 + more, "RPE-06": 60.0 + more, "U2OS-02": 40.0 + more})
+            ladder["ladder"].append({"rung": "TTA", "scope": "all", "value": "all", "accuracy": 50.0 + more})
+            path = tmp_path / "chains" / chain / str(seed) / "score/centres_plate/ladder.json"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(ladder))
+    page = table.report(table.Results(tmp_path))
+    assert "(seed 7)" in page and "would have 50.0" in page and "seeds 0, 1;" in page
+    line = next(line for line in page.splitlines() if line.startswith("| without averaged weights"))
+    assert "| 55.0 (55.0 - 55.0) [45.0, 65.0] |" in line and "| +5.0 [+5.0, +5.0] |" in line
+    assert "CosFace" not in page and "channel is absent" not in page and "| U2OS |" in page
 
 
 def test_an_ingredient_left_out_is_the_only_difference(modules):

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from rcic.decide.blend import Mix
+from rcic.decide.decision_rules import DecisionRules
 from rcic.decide.ladder import Ladder, ladder, ladder_text
 from rcic.decide.ladder_rungs import RUNGS
 from rcic.decide.prediction import Prediction
@@ -85,7 +86,7 @@ def test_the_confidence_of_the_answers_is_judged() -> None:
 
 def test_balancing_changes_confidence() -> None:
     members, wells, truth = members_by_hand()
-    plain, balanced = (ladder(members, wells, truth, GROUPS, None, sinkhorn) for sinkhorn in (False, True))
+    plain, balanced = (ladder(members, wells, truth, GROUPS, None, DecisionRules(sinkhorn=on)) for on in (False, True))
     assert accuracy(plain) == pytest.approx(accuracy(balanced), nan_ok=True)
     assert balanced.calibration_error <= plain.calibration_error
 

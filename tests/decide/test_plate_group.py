@@ -6,7 +6,16 @@ import pandas as pd
 import pytest
 
 from rcic.decide.blend import log_softmax
-from rcic.decide.plate_group import best_alone, best_order, group_mask, match_groups, plate_scores
+from rcic.decide.plate_group import (
+    best_alone,
+    best_order,
+    best_permutation,
+    group_mask,
+    groups_text,
+    match_groups,
+    match_table,
+    plate_scores,
+)
 from rcic.errors import UserError
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.table import Screen, read_screen
@@ -203,3 +212,35 @@ def test_44_of_44_real_plates_in_each_of_20_seeds(real_screen: Screen) -> None:
 def test_44_of_44_real_plates_in_each_of_20_seeds_and_every_shape_of_logits(real_screen: Screen) -> None:
     for seed in range(20):
         check(real_screen, seed, SHAPES)
+
+
+# ---- the rules of public solutions
+
+
+def test_tables_of_votes_and_shares_by_hand() -> None:
+    groups = groups_of((1, 2), ((0, 1),))
+    log_probs, plate_of = np.log([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.2, 0.6, 0.2]]), np.array([0, 0, 1])
+    np.testing.assert_allclose(match_table(log_probs, plate_of, groups, "votes"), [[0.3, 0.5], [0.2, 0.6]])
+    np.testing.assert_allclose(match_table(log_probs, plate_of, groups, "shares"), [[1, 1 / 3], [0, 2 / 3]])
+    nobody = match_table(log_probs[2:], np.array([0]), groups, "shares")
+    np.testing.assert_allclose(nobody, [[0, 1]])  # a group that no well prefers
+
+
+def test_the_best_permutation_and_its_margins_by_hand() -> None:
+    group, margin = best_permutation(np.array([[0.5, 0.4], [0.5, 0.1]]))  # 0.6 against 0.9
+    assert group.tolist() == [1, 0]
+    np.testing.assert_allclose(margin, [0.3, 0.3])
+    group, margin = best_permutation(np.array([[0.5, 0.4], [0.5, 0.1], [0.6, 0.2]]))  # more plates than groups
+    assert group.tolist() == [1, 0, 0]
+    group, margin = best_permutation(np.array([[0.5], [0.5]]))
+    assert group.tolist() == [0, 0] and np.isinf(margin).all()
+
+
+@pytest.mark.parametrize("rule", ["votes", "shares"])
+@pytest.mark.parametrize("order", [*SHIFTS, (3, 1, 0, 2)])
+def test_other_rules_find_any_permutation(rule, order: tuple[int, ...]) -> None:
+    wells = wells_of(dict.fromkeys(PLATES, 30))
+    matched = match_groups(log_softmax(weak_logits(wells, order, FOUR)), wells, FOUR, rule)
+    assert matched["group"].tolist() == list(order)
+    assert (matched["margin"] > 0).all()
+    assert f"margin ({rule})" in groups_text(matched, rule) and "unsure" not in groups_text(matched, rule)

@@ -124,3 +124,11 @@ def test_the_share_grows_from_first_to_last() -> None:
     assert share_at(7, 7, 7, 0.4, 0.9) == 0.9
     assert share_at(6, 7, 7, 0.4, 0.9) == 0
     assert share_at(5, 1, 9, 0.5, 0.5) == 0.5
+
+
+def test_a_quota_over_the_screen_labels_the_sure_plate_first() -> None:
+    wells = wells_of({("RPE-01", plate): 12 for plate in (1, 2, 3, 4)})
+    logits = np.repeat([40.0, 1, 1, 1], 12)[:, None] * np.eye(48)
+    audit = choose(logits, wells, FOUR, 0.25, 0.0, quota="screen")
+    assert audit["kept"].tolist() == [True] * 12 + [False] * 36
+    assert choose(logits, wells, FOUR, 0.25, 0.0).groupby("plate")["kept"].sum().tolist() == [3] * 4

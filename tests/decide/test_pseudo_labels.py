@@ -88,3 +88,25 @@ def test_wrong_answers() -> None:
         select(answers.assign(margin=[1, np.nan]), 1, 1)
     with pytest.raises(UserError, match="capacity 0"):
         select(answers, 1, 1, capacity=0)
+
+
+def test_a_quota_over_the_screen_takes_the_widest_margins_anywhere() -> None:
+    plates = {("RPE-08", 1): 4, ("RPE-08", 2): 4}
+    answers = answers_of([1, 2, 2, 3, 1, 2, 3, 4], [9, 8, 7, 6, 5, 4, 3, 2], plates)
+    by_plate, by_screen = (select(answers, 0, 0.5, quota=quota)["kept"].tolist() for quota in ("plate", "screen"))
+    assert by_plate == [True, True, False, False] * 2
+    assert by_screen == [True, True, False, True, True, False, False, False]  # the third well's class is taken
+    assert (
+        select(answers, 0, 0.44, quota="screen")["kept"].sum() == 4
+    )  # round(3.52), where plates give floor(1.76) each
+    assert select(answers, 5.5, 1.0, quota="screen")["kept"].sum() == 3
+    mixed = select(answers.sample(frac=1, random_state=0), 0, 0.5, quota="screen")
+    assert mixed.sort_values("id_code")["kept"].tolist() == by_screen
+
+
+@pytest.mark.parametrize("quota", ["plate", "screen"])
+def test_validation_wells_are_refused_whatever_the_quota(quota) -> None:
+    answers = answers_of([1, 2], [2.0, 1.0])
+    with pytest.raises(UserError, match="lie in a validation fold"):
+        select(answers, 0, 0.5, answers["id_code"][:1].tolist(), quota=quota)
+    assert not select(answers, 0, 0.5, answers["id_code"][1:].tolist(), quota=quota)["kept"][1]

@@ -4,7 +4,7 @@ import pytest
 
 from rcic.decide.assign import assign_wells, confidence
 from rcic.decide.blend import log_softmax
-from rcic.decide.sinkhorn import FORBIDDEN, balance
+from rcic.decide.sinkhorn import FORBIDDEN, balance, divide_columns
 from rcic.errors import UserError
 from tests.decide.tables import wells_of
 
@@ -132,3 +132,13 @@ def test_first_choices_get_better_and_a_real_sized_plate_is_quick() -> None:
     before, after = ((table.argmax(axis=1) == truth).mean() for table in (logits, balanced))
     assert after > before + 0.03
     assert np.exp(balanced).sum(axis=0).max() < 1.02
+
+
+def test_divided_columns_sum_to_one_where_a_class_is_allowed_at_all() -> None:
+    log_probs, wells, allowed = random_case(2)
+    divided = divide_columns(log_probs, wells, allowed)
+    possible = pd.DataFrame(allowed).groupby([wells["experiment"], wells["plate"]]).any().to_numpy()
+    np.testing.assert_allclose(column_sums(divided, wells), possible, atol=1e-12)
+    assert (divided[~allowed] == FORBIDDEN).all()
+    with pytest.raises(UserError, match="shape"):
+        divide_columns(log_probs[:3], wells, allowed)

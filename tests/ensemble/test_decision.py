@@ -10,8 +10,10 @@ from rcic.decide.plate_group import groups_text
 from rcic.ensemble import decision as answer
 from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.scoring import score
 from rcic.ensemble.submission import write_pseudo, write_submission
 from rcic.errors import UserError
+from rcic.files.record import read_record
 from rcic.screen.table import read_screen
 from tests.disk import nearly_full
 from tests.predicted import ASSUMED, LOGITS, WELLS, write_held_out, write_member
@@ -174,3 +176,77 @@ def test_held_out_wells_are_decided_alike(data, root):
     assert len(told) == 7 and (told["label"].to_numpy() == labels[told["id_code"]].to_numpy()).all()
     assert decision.resolved.log_probs.shape == (7, 4) and decision.resolved.allowed.sum(axis=1).tolist() == [2] * 7
     assert decision.notes[-1] == "  7 of 8 train wells are held out by one of them"
+
+
+# ---- other rules than the default
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 0.0}, "--temperature is 0, must be a number above 0"),
+        ({"temperature": float("nan")}, "--temperature is nan"),
+        ({"temperature": 2.0, "calibration": "c.json"}, "--temperature and --calibration"),
+        ({"combine": "majority", "weights": (1.0,), "model_names": ("a",)}, "--combine=majority: every member has one"),
+        ({"combine": "majority", "temperature": 3.0}, "--combine=majority: every member has one vote"),
+        ({"columns": True, "sinkhorn": True}, "--sinkhorn and --columns"),
+        ({"assign_on": "off", "columns": True}, "--columns prepares an assignment"),
+    ],
+)
+def test_options_that_exclude_each_other(options, message):
+    with pytest.raises(UserError, match=message):
+        EnsembleOptions(**options)
+
+
+def test_a_temperature_by_hand_divides_the_mean_of_logits(data, root):
+    write_member(root)
+    decision = decide_predictions(data, root, EnsembleOptions(temperature=2.0))
+    odds = np.exp((LOGITS[0, 2] - LOGITS[0, 0]) / 2)
+    assert decision.answers["confidence"][0] == pytest.approx(odds / (1 + odds))
+    assert decision.notes[-1] == "temperature 2"
+
+
+def test_without_an_assignment_answers_repeat(data, root):
+    write_member(root)
+    assert submitted(data, root, assign_on="off") == ANSWER | {WELLS[1]: 10}
+
+
+def test_members_vote_on_wells_that_they_predicted(data, root):
+    write_member(root, "[1]/fold_0/a", 9 * LOGITS)
+    for fold in (1, 2):
+        write_member(root, f"[1]/fold_{fold}/a", LOGITS[:, [2, 1, 0, 3]][:2], WELLS[:2])
+    assert submitted(data, root, combine="majority", assign_on="off") == {WELLS[0]: 2, WELLS[1]: 2, WELLS[2]: 3}
+    assert submitted(data, root, assign_on="off") == {WELLS[0]: 10, WELLS[1]: 10, WELLS[2]: 3}
+
+
+def test_what_differs_from_the_default_is_recorded(data, root, folds):
+    write_member(root)
+    made = {}
+    for name, options in (("plain", {}), ("a", {"columns": True, "assign_on": "prob", "temperature": 4.0})):
+        decision = decide_predictions(data, root, EnsembleOptions(**options))
+        write_submission(decision, root / name)
+        write_pseudo(decision, root / name, folds, 0.0, 1.0, *(["screen"] if options else []))
+        for kind, file in (("submission", "submission.json"), ("pseudo-labels", "pseudo.json")):
+            record = read_record(root / name / file, kind)
+            assert record
+            made[name, file] = dict(record.made_with)
+    assert made["plain", "submission.json"] == {}
+    assert made["a", "submission.json"] == {"columns": True, "assign_on": "prob", "temperature": 4.0}
+    assert made["a", "pseudo.json"] == made["a", "submission.json"] | {
+        "min_margin": 0.0,
+        "share": 1.0,
+        "quota": "screen",
+    }
+
+
+def test_the_ladder_follows_the_same_rules(data, root):
+    write_held_out(root, scale=2.0)
+    for options in ({"assign_on": "off"}, {"combine": "majority", "assign_on": "off"}, {"match": "votes"}):
+        scored, decided = (
+            score(data, root, "valid", ensemble=EnsembleOptions(**options)),
+            decide_predictions(data, root, EnsembleOptions(**options), "valid"),
+        )
+        answers = decided.answers.set_index("id_code")["label"]
+        assert scored.wells["answer"].tolist() == answers[scored.wells["id_code"]].tolist()
+        rungs = set(scored.ladder.table["rung"][scored.ladder.table["n_wells"] > 0])
+        assert ("assignment" in rungs) == (options.get("assign_on") != "off")

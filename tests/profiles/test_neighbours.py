@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 from rcic.check.verdicts import check_results
-from rcic.decide.knn import Bank, by_cell_type, centre, centres_by_cell_type
+from rcic.decide.knn import (
+    Bank,
+    Votes,
+    best_site_scores,
+    by_cell_type,
+    centres_by_cell_type,
+    neighbour_scores,
+)
+from rcic.decide.whitening import Normalisation, centred
 from rcic.ensemble.calibration import calibrate
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.predictions import read_predictions
@@ -26,6 +34,7 @@ from tests.records import flat, rewrite
 from tests.screen.tiny import KAGGLE, write_tables
 
 FOLDER = "[1,2]/fold_{}/tiny"
+AS_STORED = {"centre": "off", "whiten": "off"}  # embeddings as they are
 CODES = {name: [f"{name}_{well}" for well in wells] for name, wells in TRAIN.items()}
 
 
@@ -100,6 +109,14 @@ def scores(out: Path, split: str, folder: str = FOLDER.format(0) + "+knn") -> pd
         ({"scale": 3.0}, "--scale has no effect with --kind=knn"),
         ({"scale": -1.0, "kind": "centres"}, "--scale is -1, must be a number above 0"),
         ({"scale": 0.0, "kind": "centres"}, "--scale is 0, must be a number above 0"),
+        ({"votes": "plain", "kind": "centres"}, "--votes has no effect with --kind=centres"),
+        ({"within": "group", "kind": "centres"}, "--within has no effect with --kind=centres"),
+        ({"sites": "best", "kind": "centres"}, "--sites has no effect with --kind=centres"),
+        ({"sites": "best"}, "--sites=best compares single sites as they are embedded; add --centre=off --whiten=off"),
+        (
+            {"sites": "best", "centre": "off", "whiten": "off"},
+            r"emb_train_sites\.npy: no such file; run embed-all --by_site",
+        ),
     ],
 )
 def test_flags_that_make_no_sense(data, root, tmp_path, how, message):
@@ -194,15 +211,18 @@ def test_a_well_that_looks_like_one_of_the_bank_gets_its_label(with_bank, root, 
     test = [well.replace("U2OS-01", "RPE-03") for well in WELLS]
     write_embedded(root, "train", CODES["RPE-01"], bank)
     write_embedded(root, "test", test, 2 * bank[[3, 0, 2]])
-    for how in (NeighbourSettings(k=("1",), centred="off"), NeighbourSettings("centres", centred="off")):
+    for how in (
+        NeighbourSettings(k=("1",), centre="off", whiten="off"),
+        NeighbourSettings("centres", centre="off", whiten="off"),
+    ):
         neighbours(with_bank, root, tmp_path / "out", how)
         table = scores(tmp_path / "out", "test", f"{FOLDER.format(0)}+{how.kind}")
         assert table.index.tolist() == test
         assert table.to_numpy().argmax(axis=1).tolist() == [labels[row] for row in (3, 0, 2)]
 
 
-@pytest.mark.parametrize("centred", ["plate", "off"])
-def test_the_scores_are_those_of_the_bank_that_the_member_learnt_from(data, root, tmp_path, centred):
+@pytest.mark.parametrize("place", ["plate", "off"])
+def test_the_scores_are_those_of_the_bank_that_the_member_learnt_from(data, root, tmp_path, place):
     write_folds(root)
     screen = read_screen(data)
     table = screen.wells.set_index("id_code", drop=False)
@@ -211,14 +231,13 @@ def test_the_scores_are_those_of_the_bank_that_the_member_learnt_from(data, root
             data,
             root,
             tmp_path / "out",
-            NeighbourSettings(kind, centred=centred, k=("RPE=2",) if kind == "knn" else ()),
+            NeighbourSettings(kind, centre=place, whiten="off", k=("RPE=2",) if kind == "knn" else ()),
         )
         for fold, (held_out, learnt) in enumerate((("RPE-01", "RPE-02"), ("RPE-02", "RPE-01"))):
-            asked, known = (
-                centre(x, table.loc[codes].reset_index(drop=True)) if centred == "plate" else x
-                for codes in (CODES[held_out], CODES[learnt])
-                for x in [embeddings(codes, seed=fold)]
-            )
+            codes = CODES[held_out] + CODES[learnt]
+            vectors = np.concatenate([embeddings(part, seed=fold) for part in (CODES[held_out], CODES[learnt])])
+            done = centred(vectors, table.loc[codes].reset_index(drop=True), Normalisation(place))
+            asked, known = np.split(done, [len(CODES[held_out])])
             labels = np.array(list(TRAIN[learnt].values()))
             bank, cells = Bank(known, labels, np.full(len(known), "RPE"), 4), np.full(len(asked), "RPE")
             wanted = (
@@ -232,7 +251,8 @@ def test_the_scores_are_those_of_the_bank_that_the_member_learnt_from(data, root
             assert told.to_numpy().dtype == np.float32
 
 
-def test_a_plates_own_shift_changes_nothing_when_centred(with_bank, root, tmp_path):
+def test_a_plates_own_shift_changes_nothing_when_centred(with_bank, root, tmp_path, monkeypatch):
+    monkeypatch.setattr("rcic.decide.whitening.FEWEST_REFERENCES", 1)  # plates here have two wells
     test = [well.replace("U2OS-01", "RPE-03") for well in WELLS]
     write_folds(root, test)
     neighbours(with_bank, root, tmp_path / "out", NeighbourSettings(k=("2",)))
@@ -287,12 +307,14 @@ def test_what_was_done_is_recorded(data, root, tmp_path):
     record = recorded(tmp_path / "out", "knn")
     screen = read_screen(data)
     made_from = dict(record.made_from)
+    assert set(made_from.pop("normalised_with")) == {"train", "valid"}
     assert [len(made_from.pop(key)) for key in ("bank", "queries")] == [64, 64]
     earlier = {"checkpoint": "a", "fingerprint": screen.fingerprint()}
     assert set(made_from.pop("embeddings")) == {"emb_train.npy", "emb_valid.npy"}
     wells = screen.identity.wells(["RPE-01", "RPE-02"])
     assert made_from == earlier | {"classes": ["2", "3", "10", "11"], "wells": wells}
-    settings = {"kind": "knn", "centred": "plate", "k": {"RPE": 7, "U2OS": 15}}
+    settings = {"kind": "knn", "normalisation": str(Normalisation()), "k": {"RPE": 7, "U2OS": 15}, "bank": "all"}
+    settings |= {"votes": "balanced", "within": "all"}
     assert record.made_with == settings | {"sites": [1, 2], "tta": ["identity", "hflip"]}
     assert set(record.files) == {"pred_valid.npy", "pred_valid.csv"}
     wells = screen.select("train", "treatment")
@@ -311,6 +333,110 @@ def recorded(out: Path, kind: str, fold: int = 0) -> Record:
     record = read_record(out / f"{FOLDER.format(fold)}+{kind}" / "pred_valid.json", "prediction")
     assert record
     return record
+
+
+# ---- what is in the bank
+
+TEST = [well.replace("U2OS-01", "RPE-03") for well in WELLS]
+
+
+@pytest.mark.parametrize("kind", ["knn", "centres"])
+def test_held_out_wells_answer_for_test_wells_only(with_bank, root, tmp_path, kind, capsys):
+    write_folds(root, TEST)
+    k = ("2",) if kind == "knn" else ()
+    table = {}
+    for bank in ("all", "train"):
+        out = tmp_path / bank
+        neighbours(with_bank, root, out, NeighbourSettings(kind, k, centre="off", whiten="off", bank=bank))
+        table[bank] = {split: scores(out, split, f"{FOLDER.format(0)}+{kind}") for split in ("test", "valid")}
+        said = capsys.readouterr().out
+        assert ("  test: 4 held-out wells are in the bank, too" in said) == (bank == "all")
+    pd.testing.assert_frame_equal(table["all"]["valid"], table["train"]["valid"])
+    labels = [*TRAIN["RPE-02"].values(), *TRAIN["RPE-01"].values()]
+    vectors = np.concatenate([embeddings(CODES["RPE-02"]), embeddings(CODES["RPE-01"])])
+    for name, n_wells in (("train", 3), ("all", 7)):
+        bank = Bank(vectors[:n_wells], np.array(labels[:n_wells]), np.full(n_wells, "RPE"), 4)
+        cells = np.full(3, "RPE")
+        asked = embeddings(TEST), cells, bank
+        wanted = by_cell_type(*asked, {"RPE": 2}) if kind == "knn" else centres_by_cell_type(*asked)
+        np.testing.assert_allclose(table[name]["test"], wanted, rtol=1e-6)
+
+
+def test_a_bank_without_held_out_wells_is_told(with_bank, root, tmp_path, capsys):
+    write_embedded(root, "train", CODES["RPE-02"], VECTORS[:3])
+    write_embedded(root, "test", TEST, VECTORS[:3])
+    neighbours(with_bank, root, tmp_path / "out", NeighbourSettings())
+    assert "test: the bank lacks the held-out wells, as there is no emb_valid.npy" in capsys.readouterr().out
+
+
+def test_what_was_in_the_bank_is_recorded_and_one_network_answers_for_both_splits(with_bank, root, tmp_path):
+    write_folds(root, TEST)
+    out, network = tmp_path / "out", {}
+    for bank in ("all", "train"):
+        neighbours(with_bank, root, out, NeighbourSettings(bank=bank))
+        test, valid = (
+            read_record(out / f"{FOLDER.format(0)}+knn" / f"pred_{split}.json", "prediction")
+            for split in ("test", "valid")
+        )
+        assert test and valid and test.facts["network"] == valid.facts["network"]  # so a calibration holds for both
+        network[bank] = test.facts["network"]
+        used = {"emb_train": 3, "emb_valid": 4} if bank == "all" else {"emb_train": 3}
+        assert test.facts["bank_wells"] == used and valid.facts["bank_wells"] == {"emb_train": 3}
+        assert test.made_with["bank"] == bank
+        assert set(test.made_from["embeddings"]) == {f"emb_{name}.npy" for name in ("train", "valid", "test")}
+    assert network["all"] != network["train"]
+
+
+def test_held_out_wells_that_changed_are_used_anew(with_bank, root, tmp_path, capsys):
+    write_folds(root, TEST)
+    neighbours(with_bank, root, tmp_path / "out", NeighbourSettings())
+    before = scores(tmp_path / "out", "test")
+    write_embedded(root, "valid", CODES["RPE-01"], -embeddings(CODES["RPE-01"]))
+    neighbours(with_bank, root, tmp_path / "out", NeighbourSettings())
+    assert capsys.readouterr().out.count("test: done already") == 1  # of the other fold
+    assert not np.allclose(scores(tmp_path / "out", "test"), before)
+
+
+def test_a_well_in_both_halves_of_the_bank_is_refused(with_bank, root, tmp_path):
+    write_folds(root, TEST)
+    write_embedded(root, "valid", CODES["RPE-02"], VECTORS[:3])
+    with pytest.raises(UserError, match=r"emb_valid\.npy: RPE-02_1_B03 is also in emb_train\.npy"):
+        neighbours(with_bank, root, tmp_path / "out", NeighbourSettings())
+
+
+def test_votes_and_groups_reach_the_scores(with_bank, root, tmp_path):
+    write_folds(root, TEST)
+    groups = np.array([0, 1, 0, 1])  # 2, 10 | 3, 11
+    vectors = np.concatenate([embeddings(CODES["RPE-02"]), embeddings(CODES["RPE-01"])])
+    labels = np.array([*TRAIN["RPE-02"].values(), *TRAIN["RPE-01"].values()])
+    for votes in ("balanced", "plain"):
+        for within in ("all", "group"):
+            settings = NeighbourSettings(k=("2",), centre="off", whiten="off", votes=votes, within=within)
+            neighbours(with_bank, root, tmp_path / "out", settings)
+            rule = Votes(votes == "balanced", groups if within == "group" else None)
+            wanted = neighbour_scores(embeddings(TEST), vectors, labels, 4, 2, rule)
+            np.testing.assert_allclose(scores(tmp_path / "out", "test"), wanted, rtol=1e-6)
+
+
+def test_the_best_site_answers(with_bank, root, tmp_path):
+    rng = np.random.default_rng(0)
+    write_folds(root, TEST)
+    sites = {}
+    for split, codes in (("train", CODES["RPE-02"]), ("valid", CODES["RPE-01"]), ("test", TEST)):
+        sites[split] = rng.standard_normal((len(codes), 2, 6)).astype(np.float32)
+        np.save(root / FOLDER.format(0) / f"emb_{split}_sites.npy", sites[split])
+        np.save(root / FOLDER.format(1) / f"emb_{split}_sites.npy", sites[split][: 7 - len(codes) or None][:3])
+    labels = np.array([*TRAIN["RPE-02"].values(), *TRAIN["RPE-01"].values()])
+    bank = Bank(np.concatenate([sites["train"], sites["valid"]]), labels, np.full(7, "RPE"), 4)
+    wanted = best_site_scores(sites["test"], np.full(3, "RPE"), bank, {"RPE": 1})
+    settings = NeighbourSettings(k=("1",), centre="off", whiten="off", sites="best")
+    with pytest.raises(UserError, match=r"_sites\.npy: shape \(3, 2, 6\), but emb_train\.npy has 4 wells x 6"):
+        neighbours(with_bank, root, tmp_path / "out", settings)  # of the second fold
+    np.testing.assert_allclose(scores(tmp_path / "out", "test"), wanted, rtol=1e-6)
+    sites["test"][0, 1, 2] = np.nan
+    np.save(root / FOLDER.format(0) / "emb_test_sites.npy", sites["test"])
+    with pytest.raises(UserError, match=r"emb_test_sites\.npy: NaN or infinity among the numbers of a site of RPE-03"):
+        neighbours(with_bank, root, tmp_path / "again", settings)
 
 
 # ---- embeddings of this version, with checksums
@@ -486,7 +612,7 @@ def test_from_networks_to_a_submission(trained, small_screen, tmp_path):
     line = trained.refuse("inference.py", *find, "--k=HUVEK=3")
     assert re.fullmatch(r"--k: no cell type 'HUVEK' in the screen \(.*\); did you mean 'HUVEC'\?", line)
     trained.run("inference.py", *find, "--k=HUVEC=5,RPE=3")
-    trained.run("inference.py", *find, "--kind=centres", "--centred=off", "--scale=20")
+    trained.run("inference.py", *find, "--kind=centres", "--centre=off", "--whiten=off", "--scale=20")
     assert {path.name for path in (tmp_path / "out/[1,2]/fold_1").iterdir()} == {"tiny", "tiny+knn", "tiny+centres"}
     assert check(small_screen, tmp_path / "out") == ["tiny", "tiny+centres", "tiny+knn"]
     said = trained.run("inference.py", "ensemble", data, where, f"--out_dir={tmp_path}/sub")

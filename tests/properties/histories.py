@@ -291,7 +291,7 @@ class Walker:
     def do_neighbours(self, random: Random) -> str:
         kind = random.choice(["knn", "knn", "centres"])
         words: list[object] = ["neighbours", f"--embed_root={self.emb}", f"--out_dir={self.preds}", f"--kind={kind}"]
-        words += ["--centred=off", *(["--k=1"] if kind == "knn" else [])]
+        words += ["--centre=off", "--whiten=off", *(["--k=1"] if kind == "knn" else [])]
 
         def judge(_: str = "", only_new: bool = False) -> None:
             self.judge.neighboured(self.preds, self.emb, self.source, kind, only_new)

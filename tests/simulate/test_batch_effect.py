@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from rcic.screen.plate import cell_type_of
-from rcic.simulate.batch_effect import BETWEEN, INTENSITY, WITHIN, Batch, batches
+from rcic.simulate.batch_effect import BETWEEN, INTENSITY, OUTLIER, WITHIN, Batch, batches
 
 CELL_TYPES = sorted(INTENSITY)
 
@@ -42,6 +42,24 @@ def test_drawn_batches_have_the_published_spread() -> None:
     np.testing.assert_allclose(level, [INTENSITY[name] for name in CELL_TYPES], rtol=0.35)
     np.testing.assert_allclose(between, [BETWEEN[name] for name in CELL_TYPES], rtol=0.25)
     np.testing.assert_allclose(within, [WITHIN[name] for name in CELL_TYPES], rtol=0.25)
+
+
+def test_outlier_is_stained_as_the_published_one(shared_data: Path) -> None:
+    plates = pd.read_csv(shared_data / "plate_stats/plate_mean_std.csv")
+    plates = plates[plates["experiment"].map(cell_type_of) == "HUVEC"]
+    log_means = np.log(plates["mean"]).groupby([plates["experiment"], plates["channel"]]).mean().unstack()
+    np.testing.assert_allclose(log_means.loc["HUVEC-05"] - log_means.median(), OUTLIER, atol=0.01)
+
+
+def test_an_outlier_changes_its_own_experiment_only() -> None:
+    table = pd.DataFrame({"experiment": [f"RPE-{n:02d}" for n in range(6)], "cell_type": "RPE"})
+    plain, found = batches(table, 4, 5), batches(table, 4, 5, ("RPE-03",))
+    for place, batch in found.items():
+        same = all(np.array_equal(value, getattr(plain[place], name)) for name, value in vars(batch).items())
+        assert same == (place[0] != "RPE-03"), place
+    total = np.mean([found["RPE-03", plate].gain + found["RPE-03", plate].background for plate in (1, 2, 3, 4)], axis=0)
+    np.testing.assert_allclose(np.log(total / INTENSITY["RPE"]), OUTLIER, atol=0.25)
+    assert (found["RPE-03", 1].blur > 1.2 * plain["RPE-03", 1].blur).all()
 
 
 def test_channels_of_an_experiment_go_together() -> None:

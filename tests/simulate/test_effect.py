@@ -5,7 +5,7 @@ import pytest
 
 from rcic.simulate.batch_effect import batches
 from rcic.simulate.cell import CELL_TYPES, TRAIT, TRAITS, base_traits, grow
-from rcic.simulate.effect import effect_table, effects
+from rcic.simulate.effect import action_table, acts, effect_table, effects
 from rcic.simulate.plate_plan import experiments
 from rcic.simulate.presets import find_preset
 from rcic.simulate.site import draw_site, unit_light
@@ -31,6 +31,18 @@ def test_effect_is_partly_shared_by_cell_types() -> None:
     assert likeness(0.0) == pytest.approx(1.0)
     assert 0.3 < likeness(DEMO.specific) < 0.95
     assert abs(likeness(1.0)) < 0.4
+
+
+def test_a_share_of_the_treatments_acts_in_one_cell_type_only() -> None:
+    preset = replace(find_preset("bench"), one_type=0.25)
+    before, after, where = effects(replace(preset, one_type=0.0), 3), effects(preset, 3), acts(preset, 3)
+    alone = where.sum(axis=1) == 1
+    assert alone.sum() == 24 == alone[: preset.n_treatments].sum() and where[~alone][:-1].all() and not where[-1].any()
+    assert (where[alone].sum(axis=0) == 12).all()
+    assert not after[~where].any() and np.array_equal(after[where], before[where])
+    table = action_table(preset, 3).pivot(index="sirna", columns="cell_type", values="acts")
+    assert list(table) == preset.cell_types and np.array_equal(table.to_numpy(bool), where)
+    assert not np.array_equal(where, acts(preset, 4))
 
 
 def test_effect_grows_with_the_dial() -> None:

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -13,6 +14,9 @@ from rcic.errors import UserError
 from rcic.screen.layout import learn_groups, plates_with_missing_wells, rotations
 from rcic.screen.repeats import repeated_layouts
 from rcic.screen.table import read_screen
+from rcic.simulate.batch_effect import batch_table, batches
+from rcic.simulate.effect import effect_table, effects
+from rcic.simulate.plate_plan import experiments, plan
 from rcic.simulate.presets import PRESETS, find_preset
 from rcic.simulate.release import FileLayout
 from rcic.simulate.simulation import BEGUN, DONE_FILE, simulate_screen
@@ -34,6 +38,54 @@ def test_same_seed_gives_same_bytes_whatever_the_workers(tiny: str, tmp_path: Pa
     for name, workers in (("one", 1), ("two", 2)):
         simulate_screen(tiny, tmp_path / name, seed=3, workers=workers, progress=False)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+IDENTITIES = {"test": "8aa616a430079271", "demo": "5dd5c729fe6d80b1", "bench": "d589bce693e9dff6"}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_presets_of_before_are_the_same_screens(name: str) -> None:
+    """Plan, effects and batches at seed 0, to four digits, and the settings in the state file, are those of 0.2."""
+    preset = find_preset(name)
+    parts = [
+        plan(preset, 0).to_csv(),
+        effect_table(preset, effects(preset, 0)).to_csv(float_format="%.4g"),
+        batch_table(batches(experiments(preset, 0), 4, 0, preset.outliers)).to_csv(float_format="%.4g"),
+        json.dumps(preset.settings, sort_keys=True),
+    ]
+    assert hashlib.sha256("".join(parts).encode()).hexdigest()[:16] == IDENTITIES[name]
+
+
+def test_truth_says_where_sirnas_act_and_which_experiment_is_an_outlier(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sizes = {"train": {"HUVEC": 2, "RPE": 1}, "test": {"HUVEC": 1}}
+    switches = {"one_type": 0.5, "outliers": ("RPE-01",)}
+    small = replace(find_preset("test"), name="hard", pixels=16, field=60.0, **sizes, **switches)
+    monkeypatch.setitem(PRESETS, "hard", small)
+    for _ in range(2):  # the second time it is there
+        simulate_screen("hard", tmp_path / "screen", seed=0, workers=1, progress=False)
+    truth = tmp_path / "screen/truth"
+    acts = pd.read_csv(truth / "acts.csv")
+    effect = (
+        pd.read_csv(truth / "effects.csv").groupby(["sirna", "cell_type"])["units"].apply(lambda units: units.any())
+    )
+    assert (acts.set_index(["sirna", "cell_type"])["acts"].astype(bool) == effect).all()
+    assert (acts.groupby("sirna")["acts"].sum() == 1).sum() == 4
+    assert (truth / "outliers.csv").read_text() == "experiment\nRPE-01\n"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_outliers_are_experiments_of_their_preset(name: str) -> None:
+    preset = find_preset(name)
+    assert set(preset.outliers) <= set(experiments(preset, 0)["experiment"])
+
+
+def test_off_switches_leave_no_file(small_screen: Path) -> None:
+    names = {path.name for path in (small_screen / "truth").iterdir()}
+    assert names == {"test.csv", "plates.csv", "groups.csv", "effects.csv", "batches.csv"}
+    settings = json.loads((small_screen / DONE_FILE).read_text())["settings"]
+    assert not {"one_type", "outliers"} & settings.keys()
 
 
 def test_another_seed_gives_another_screen(tiny: str, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rcic.decide.whitening import Normalisation, centred
 from rcic.errors import UserError, nearest
 from rcic.files.names import Member, embedding_files, find_members
-from rcic.files.regular import is_there
-from rcic.profiles.embeddings import check_pair, read_embeddings
+from rcic.profiles.member_wells import read_member
 from rcic.screen.table import Screen
 
 _log = logging.getLogger(__name__)
@@ -52,21 +52,14 @@ def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None, sho
     root = Path(embed_root)
     member = _member(root, folder)
     _log.info(f"reading embeddings from {root / member.folder}")
-    first, vectors, codes = None, [], []
+    found = read_member(screen, root, member, _SPLITS)
     for split in _SPLITS:
-        if not is_there(embedding_files(root / member.folder, split)["embeddings"]):
+        if split not in found.parts:
             _log.info(f"  {split}: absent")
-            continue
-        embedded = read_embeddings(screen, root / member.folder, split, centred=True)
-        if first is None:
-            first = embedded
-        else:
-            check_pair(embedded, first)
-        vectors.append(_unit(embedded.vectors))
-        codes += embedded.wells["id_code"].tolist()
+    vectors, codes = _unit(centred(found.vectors, found.wells, Normalisation())), found.wells["id_code"].tolist()
     shown = shown or screen
     row_of = pd.Series(np.arange(len(shown.wells)), index=shown.wells["id_code"])
-    return arranged(str(member.folder), np.concatenate(vectors), row_of[codes].to_numpy(), shown)
+    return arranged(str(member.folder), vectors, row_of[codes].to_numpy(), shown)
 
 
 def arranged(member: str, vectors: np.ndarray, rows: np.ndarray, screen: Screen) -> Nearest:

@@ -35,7 +35,7 @@ def simulate(
 
     Args:
         out_dir: an empty or new folder; a finished screen of the same preset and seed is left alone.
-        preset: test (seconds), demo (used by make demo) or bench (for measuring recipes).
+        preset: test (seconds), demo (used by make demo), bench or bench-hard (for measuring recipes).
         seed: the same seed gives the same bytes.
         layout: rcic (Kaggle's), rxrx1 (the public release's) or plate96 (96-well plates, 16-bit TIFFs; read it with
             --screen plate96).

@@ -10,6 +10,7 @@ from rcic.launch.command import JOBS
 from rcic.launch.launch_options import LAUNCH_FLAGS, LaunchOptions
 from rcic.launch.shards import ShardJobs, read_shard
 from rcic.learn.predict.prediction_options import PredictionOptions
+from rcic.profiles.neighbour_options import NeighbourSettings
 from rcic.screen.source import ScreenSource
 
 
@@ -69,29 +70,18 @@ def embed_all(
 
 
 def neighbours(
-    source: ScreenSource,
-    embed_root: str,
-    out_dir: str,
-    kind: Literal["knn", "centres"] = "knn",
-    k: tuple[str, ...] = (),
-    centred: Literal["plate", "off"] = "plate",
-    scale: float | None = None,
-    model_names: tuple[str, ...] = (),
+    source: ScreenSource, settings: NeighbourSettings, embed_root: str, out_dir: str, model_names: tuple[str, ...] = ()
 ) -> None:
     """Classify wells by their nearest embeddings, and write the scores as predictions of MODEL+knn (or MODEL+centres).
 
     Args:
         embed_root: where embed-all wrote.
         out_dir: where the predictions go; in predict-all's folder they blend with the networks' own.
-        kind: the vote of the nearest train wells of the same cell type, or cosines to class centres.
-        k: number of voting neighbours, e.g. 30 or HUVEC=100,RPE=30; default: HUVEC 100, U2OS 15, others 30.
-        centred: plate subtracts each plate's mean from its embeddings, off does not.
-        scale: the factor of cosines to centres, 30 if not given.
         model_names: only these models, e.g. a,b (NAME@: all of NAME's cell types); all if not given.
     """
-    from rcic.profiles.neighbours import NeighbourSettings, neighbours
+    from rcic.profiles.neighbours import neighbours
 
-    neighbours(source, embed_root, out_dir, NeighbourSettings(kind, k, centred, scale), model_names)
+    neighbours(source, embed_root, out_dir, settings, model_names)
 
 
 def calibrate(source: ScreenSource, predict_root: str, model_names: tuple[str, ...] = ()) -> None:
@@ -123,7 +113,7 @@ def ensemble(source: ScreenSource, options: EnsembleOptions, predict_root: str, 
 
     decision = decide_predictions(source, predict_root, options)
     has_groups = bool(decision.plates["group"].any())  # without sets of treatments all plates are of group 0
-    print("\n".join([*decision.notes, "", *([groups_text(decision.plates), ""] if has_groups else [])]))
+    print("\n".join([*decision.notes, "", *([groups_text(decision.plates, options.match), ""] if has_groups else [])]))
     path = write_submission(decision, out_dir)
     confidence = decision.answers["confidence"]
     print(f"{path}: {len(confidence):,} wells, median confidence {confidence.median():.2f}")
@@ -137,6 +127,7 @@ def pseudo_label(
     folds_dir: str = "auto",
     min_margin: float = 0.0,
     share: float = 1.0,
+    quota: Literal["plate", "screen"] = "plate",
 ) -> None:
     """Write the ensemble's surest answers on test wells as training labels: pseudo.csv, and audit.csv on every well.
 
@@ -146,6 +137,7 @@ def pseudo_label(
         folds_dir: the folds; a well of any validation fold is refused. auto is the screen's work folder.
         min_margin: the least margin in nats of an answer over the next allowed one.
         share: the largest fraction of a plate's wells, e.g. 0.5, the surest first.
+        quota: count the share on each plate, or over the whole screen, so that sure plates are labelled first.
     """
     from rcic.ensemble.decision import decide_predictions
     from rcic.ensemble.submission import write_pseudo
@@ -154,7 +146,8 @@ def pseudo_label(
 
     decision = decide_predictions(source, predict_root, options)
     folder = place_to_write(decision.screen, out_dir, PSEUDO_DIR, PSEUDO_RECORD, "pseudo-labels")
-    audit = write_pseudo(decision, folder, place_in(decision.screen, folds_dir, FOLDS_DIR), min_margin, share)
+    folds = place_in(decision.screen, folds_dir, FOLDS_DIR)
+    audit = write_pseudo(decision, folder, folds, min_margin, share, quota)
     print("\n".join(decision.notes))
     for reason, count in audit["reason"].value_counts().items():
         print(f"{count:7,} wells: {reason}")
@@ -190,7 +183,7 @@ def score(
     print("\n".join([*result.notes, "", ladder_text(result.ladder), score_text(result)]))
     out, end = Path(out_dir or predict_root), "" if result.split == "test" else "_valid"
     facts: dict[str, object] = {"split": result.split, "predict_root": predict_root, "embed_root": embed_root}
-    facts |= {"calibration": options.calibration, "sinkhorn": options.sinkhorn}
+    facts |= {"calibration": options.calibration, "sinkhorn": options.sinkhorn, "decision": options.chosen()}
     if embed_root is not None:
         from rcic.profiles.profile_scores import profile_scores, profile_text, write_retrieval
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.blend import Mix, log_softmax
+from rcic.decide.decision_rules import DecisionRules
 from rcic.decide.intervals import CONFIDENCE_LEVEL, INTERVAL_COLUMNS, RESAMPLES, Interval, mean_intervals
 from rcic.decide.ladder_rungs import ALL_SITES, BOTH_SITES, RUNGS, blended_shares, decided_shares, existing
+from rcic.decide.majority import voter
 from rcic.decide.prediction import Prediction, model_of
 from rcic.decide.reliability import expected_calibration_error, reliability
 from rcic.errors import UserError, plural
@@ -60,19 +62,22 @@ def ladder(
     truth: np.ndarray,
     groups: Groups,
     mix: Mix | None = None,
-    sinkhorn: bool = False,
+    rules: DecisionRules | None = None,
+    majority: bool = False,
 ) -> Ladder:
     """Return the accuracies of all rungs over the wells of known truth: all, by cell type, by experiment.
 
     ``wells`` has N rows with columns experiment, cell_type and plate; ``truth`` is (N,) int64 class indices,
-    -1 where unknown; ``mix`` blends the models (the mean of logits unless given), ``sinkhorn`` balances plates
-    before the assignment. An accuracy is the mean over wells of the share of right answers; a rung that does not
+    -1 where unknown; ``mix`` blends the models (the mean of logits unless given), ``rules`` lead from there to the
+    answers, and with ``majority`` the members vote once plates are matched (`rcic.decide.majority`). An accuracy is the
+    mean over wells of the share of right answers; a rung that does not
     exist, such as folds where no well was predicted by two of them, is NaN with 0 wells. The rung "both sites" is "all
     sites" where wells have another number of them. Groups are matched and wells
     assigned among all predicted wells, known or not. Raises UserError for no prediction or truth, arrays that do not
     fit each other, or NaN or infinity in averaged logits.
     """
-    mix = mix or Mix()
+    mix, rules = mix or Mix(), rules or DecisionRules()
+    groups = rules.groups(groups)
     _check(predictions, wells, truth, groups, mix.weights)
     predicted = np.any([prediction.predicted(len(wells)) for prediction in predictions], axis=0)
     shares, plates = [], []
@@ -81,7 +86,8 @@ def ladder(
         if (truth[rows] >= 0).any():
             subset = wells.iloc[rows]
             blends, logits = blended_shares(predictions, rows, truth, mix)
-            decisions, matched = decided_shares(log_softmax(logits), subset, truth[rows], groups, sinkhorn)
+            vote = voter(predictions, rows, len(wells)) if majority else None
+            decisions, matched = decided_shares(log_softmax(logits), subset, truth[rows], groups, rules, vote)
             shares.append(subset[list(PLACE)].assign(**blends, **decisions)[truth[rows] >= 0])
             plates.append(matched.assign(true_group=_true_groups(matched, subset, truth[rows], groups)))
     if not shares:

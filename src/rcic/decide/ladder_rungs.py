@@ -16,13 +16,14 @@ Only members that predicted a well count for it. So held-out wells, which the me
 need no second definition, and the networks fine-tuned on one cell type each (``NAME@HUVEC``) are one model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from rcic.decide.assign import confidence
 from rcic.decide.blend import Mix, mean_known
+from rcic.decide.decision_rules import DecisionRules
 from rcic.decide.prediction import Prediction, means, model_logits, model_of
 from rcic.decide.resolve_plates import resolve_plates
 from rcic.screen.layout import Groups
@@ -83,15 +84,22 @@ def blended_shares(
 
 
 def decided_shares(
-    log_probs: np.ndarray, wells: pd.DataFrame, truth: np.ndarray, groups: Groups, sinkhorn: bool = False
+    log_probs: np.ndarray,
+    wells: pd.DataFrame,
+    truth: np.ndarray,
+    groups: Groups,
+    rules: DecisionRules | None = None,
+    vote: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Return the shares of `group mask` and `assignment`, (r,) each, and the table of `match_groups`.
 
     The mapping also holds, (r,) each, the classes ``first`` (the most probable of the group) and ``answer`` (of the
-    assignment), and the ``confidence``, 0..1, of the assignment's answers.
+    assignment), and the ``confidence``, 0..1, of the assignment's answers. ``rules`` and ``vote`` are those of
+    `resolve_plates`.
     """
-    resolved = resolve_plates(log_probs, wells, groups, sinkhorn)
-    masked = np.where(resolved.allowed, log_probs, -np.inf).argmax(axis=1)
+    resolved = resolve_plates(log_probs, wells, groups, rules, vote)
+    voted = log_probs if vote is None else resolved.log_probs
+    masked = np.where(resolved.allowed, voted, -np.inf).argmax(axis=1)
     return {
         "group mask": (masked == truth) * 1.0,
         "assignment": (resolved.labels == truth) * 1.0,

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.assign import answers
-from rcic.decide.pseudo_labels import seats, select
+from rcic.decide.pseudo_labels import Quota, seats, select
 from rcic.decide.resolve_plates import resolve_plates
 from rcic.decide.sinkhorn import balance
 from rcic.errors import UserError
@@ -30,25 +30,27 @@ def choose(
     share: float,
     min_margin: float,
     validation: Collection[str] = (),
+    quota: Quota = "plate",
 ) -> pd.DataFrame:
     """Return the audit of N test wells, in their order: the wells to train on, and their labels.
 
     ``log_probs`` is (N, K), log-probabilities or logits of the treatments; ``wells`` has N rows with columns id_code,
     experiment, plate and well. Columns: id_code, experiment, plate, well, label (int64), margin (nats), confidence
     (0..1), kept (bool), reason. Kept are on each plate the widest margins of at least ``min_margin``, at most ``share``
-    (above 0, up to 1) of its wells, no class more often than ``groups.capacity``. Raises UserError if a well to be kept
-    is among ``validation`` (id_codes of every validation fold), for NaN, or for sizes that differ.
+    (above 0, up to 1) of its wells (or of all wells: ``quota``), no class more often than ``groups.capacity``. Raises
+    UserError if a well to be kept is among ``validation`` (id_codes of every validation fold), for NaN, or for sizes
+    that differ.
     """
     resolved = resolve_plates(log_probs, wells, groups)
     allowed, scores = resolved.allowed, log_probs
     if groups.assigned:
         scores = balance(log_probs, wells, allowed, groups.capacity)
     table = answers(scores, wells, allowed, resolved.labels)
-    return select(table, min_margin, share, validation, seats(groups, len(wells)))
+    return select(table, min_margin, share, validation, seats(groups, len(wells)), quota)
 
 
 def share_at(epoch: int, start: int, n_epochs: int, first: float, last: float) -> float:
-    """Return the share of a plate's wells to label in ``epoch``, counted from 1: 0 before ``start`` or if it is 0.
+    """Return the share of wells to label in ``epoch``, counted from 1: 0 before ``start`` or if it is 0.
 
     From ``first`` at epoch ``start`` the share grows linearly to ``last`` at epoch ``n_epochs`` (and stays; it is
     ``last`` at once if ``start`` is ``n_epochs``). Raises UserError for shares that are not in (0, 1] or fall.

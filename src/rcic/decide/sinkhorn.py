@@ -60,6 +60,22 @@ def balance(
     return balanced
 
 
+def divide_columns(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray) -> np.ndarray:
+    """Return log-probabilities, (N, K) float64, each less the log of its class's sum over the wells of its plate.
+
+    Arguments are those of `balance`; FORBIDDEN where not allowed, of which the sums know nothing. Raises UserError for
+    NaN or infinity, or sizes that differ.
+    """
+    check_table(log_probs, allowed.shape, "log-probabilities")
+    divided = np.full(log_probs.shape, FORBIDDEN)
+    for rows in wells.groupby(["experiment", "plate"]).indices.values():
+        classes = np.flatnonzero(allowed[rows].any(axis=0))  # (m,)
+        block = np.ix_(np.asarray(rows), classes)
+        possible = np.where(allowed[block], log_probs[block], -np.inf)
+        divided[block] = np.where(allowed[block], possible - _log_sum(possible, 0), FORBIDDEN)
+    return divided
+
+
 def _balance_plate(log_probs: np.ndarray, capacity: int, iterations: int, tolerance: float) -> np.ndarray:
     """Return the balanced log-probabilities, (n, m), of one plate; -inf stays -inf."""
     table = log_probs - _log_sum(log_probs, 1)  # log Q

@@ -138,7 +138,7 @@ def read_mix(ensemble: EnsembleOptions) -> Mix:
     """
     weights = model_weights(ensemble.model_names, ensemble.weights)
     if not ensemble.calibration:
-        return Mix(weights)
+        return Mix(weights, temperature=ensemble.temperature)
     if weights:
         raise UserError("--weights and --calibration: the calibration has its own weights; give only one of the two")
     path, writer = Path(ensemble.calibration), f"{program('inference')} calibrate writes"
@@ -200,9 +200,9 @@ def _check_networks(mix: Mix, predictions: Sequence[Prediction]) -> None:
 
 
 def mix_notes(mix: Mix) -> list[str]:
-    """Return a line on the calibration, none without one."""
+    """Return a line on the calibration or the temperature, none without one."""
     if not mix.temperatures:
-        return []
+        return [] if mix.temperature == 1 else [f"temperature {mix.temperature:g}"]
     models = [
         f"{model} temperature {temperature:.3g} weight {mix.weights[model]:.3g}"
         for model, temperature in mix.temperatures.items()

@@ -1,6 +1,6 @@
 """From prediction folders to a decision: one label, margin and confidence a well."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from rcic.decide.assign import answers, crowded_plates
 from rcic.decide.blend import Mix, log_softmax
+from rcic.decide.decision_rules import DecisionRules
+from rcic.decide.majority import voter
 from rcic.decide.prediction import Prediction, blend_members
 from rcic.decide.resolve_plates import ResolvedPlates, resolve_plates
 from rcic.ensemble.array_origin import record_of
@@ -72,13 +74,15 @@ def decide_predictions(
     logits = _blend(predictions, len(wells), mix)
     notes = inventory(predictions, len(wells), split, None if mix.temperatures else mix.weights) + mix_notes(mix)
     notes += split_notes
+    rows, n_wells = np.arange(len(wells)), len(wells)
     if split == "valid":
-        held_out = ~np.isnan(logits[:, 0])
-        wells, logits = wells[held_out].reset_index(drop=True), logits[held_out]
-    origin = record_of(screen, predict_root, predictions, ensemble.calibration)
+        rows = np.flatnonzero(~np.isnan(logits[:, 0]))
+        wells, logits = wells.iloc[rows].reset_index(drop=True), logits[rows]
+    origin = replace(record_of(screen, predict_root, predictions, ensemble.calibration), made_with=ensemble.chosen())
     if split_notes:
         origin = replace(origin, facts={**origin.facts, "split": split})
-    return replace(_decide(screen, wells, logits, ensemble.sinkhorn, notes), origin=origin)
+    vote = voter(predictions, rows, n_wells) if ensemble.combine == "majority" else None
+    return replace(_decide(screen, wells, logits, ensemble.rules(), notes, vote), origin=origin)
 
 
 def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) -> Decision:
@@ -102,7 +106,7 @@ def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) 
     _check_names(logits.index, known.index, f"{screen.root}: the logits' wells", all_needed=False)
     wells = screen.wells[screen.wells["id_code"].isin(logits.index)].reset_index(drop=True)
     values = logits.loc[wells["id_code"], treatments].to_numpy(np.float32)
-    return _decide(screen, wells, values.copy(), sinkhorn, [])
+    return _decide(screen, wells, values.copy(), DecisionRules(sinkhorn=sinkhorn), [])
 
 
 def _check_names(given: pd.Index, known: Sequence[str | int] | pd.Index, what: str, all_needed: bool = True) -> None:
@@ -115,11 +119,18 @@ def _check_names(given: pd.Index, known: Sequence[str | int] | pd.Index, what: s
         raise UserError(f"{what}: {brief(min(missing, key=str))} is missing")
 
 
-def _decide(screen: Screen, wells: pd.DataFrame, logits: np.ndarray, sinkhorn: bool, notes: list[str]) -> Decision:
+def _decide(
+    screen: Screen,
+    wells: pd.DataFrame,
+    logits: np.ndarray,
+    rules: DecisionRules,
+    notes: list[str],
+    vote: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Decision:
     """Return the decision on the N wells with logits (N, K), NaN for wells without a prediction; fills these in."""
-    groups, unpredicted = learn_groups(screen), np.isnan(logits[:, 0])
+    groups, unpredicted = rules.groups(learn_groups(screen)), np.isnan(logits[:, 0])
     logits[unpredicted] = 0.0  # every class alike: the assignment gives such a well what is left
-    resolved = resolve_plates(log_softmax(logits), wells, groups, sinkhorn)
+    resolved = resolve_plates(log_softmax(logits), wells, groups, rules, vote)
     table = answers(resolved.log_probs, wells, resolved.allowed, resolved.labels).assign(predicted=~unpredicted)
     crowded = crowded_plates(wells, resolved.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
     return Decision(screen, groups, table, resolved.plates, notes + _well_notes(wells, unpredicted, crowded), resolved)

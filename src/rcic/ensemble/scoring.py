@@ -94,7 +94,8 @@ def score(
     mix = for_folds(mix, predicted.predictions, n_wells, predicted.screen)
 
     def compute_ladder(mix: Mix) -> Ladder:
-        return ladder(predicted.predictions, predicted.wells, predicted.truth, groups, mix, ensemble.sinkhorn)
+        rules, majority = ensemble.rules(), ensemble.combine == "majority"
+        return ladder(predicted.predictions, predicted.wells, predicted.truth, groups, mix, rules, majority)
 
     result = compute_ladder(mix)
     calibrated = result.calibration_error if mix.temperatures else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rcic.decide.pseudo_labels import seats, select
+from rcic.decide.pseudo_labels import Quota, seats, select
 from rcic.ensemble.decision import Decision
 from rcic.errors import UserError
 from rcic.files.record import write_result
@@ -36,7 +36,12 @@ def write_submission(decision: Decision, out_dir: str | Path) -> Path:
 
 
 def write_pseudo(
-    decision: Decision, out_dir: str | Path, folds_dir: str | Path, min_margin: float, share: float
+    decision: Decision,
+    out_dir: str | Path,
+    folds_dir: str | Path,
+    min_margin: float,
+    share: float,
+    quota: Quota = "plate",
 ) -> pd.DataFrame:
     """Write the answers with the widest margins as ``pseudo.csv`` and the audit as ``audit.csv``; return the audit.
 
@@ -50,7 +55,8 @@ def write_pseudo(
     if not held_out:
         raise UserError(f"{folds_dir}: no valid_*.csv, which is needed to check that no validation well gets a label")
     validation = {code for path in held_out for code in read_wells(path, screen)["id_code"]}
-    audit = select(decision.answers, min_margin, share, validation, seats(decision.groups, len(decision.answers)))
+    most = seats(decision.groups, len(decision.answers))
+    audit = select(decision.answers, min_margin, share, validation, most, quota)
     kept = audit[audit["kept"]]
     if kept.empty:
         raise UserError(f"no answer is kept: none has a margin of {min_margin:g} nats; lower --min_margin")
@@ -59,7 +65,8 @@ def write_pseudo(
         "audit.csv": audit.drop(columns="label").assign(**{screen.spec.label_column: screen.decode(audit["label"])}),
         "pseudo.csv": wells_text(wells, screen),
     }
-    _write(out / "pseudo.json", "pseudo-labels", decision, {"min_margin": min_margin, "share": share}, tables)
+    made_with = {"min_margin": min_margin, "share": share, **({} if quota == "plate" else {"quota": quota})}
+    _write(out / "pseudo.json", "pseudo-labels", decision, made_with, tables)
     return audit
 
 
@@ -68,7 +75,8 @@ def _write(
 ) -> None:
     """Write tables and their record."""
     writers = {name: partial(_write_table, content) for name, content in tables.items()}
-    write_result(path, replace(decision.origin, kind=kind, made_with=made_with), writers)
+    origin = decision.origin
+    write_result(path, replace(origin, kind=kind, made_with={**origin.made_with, **made_with}), writers)
 
 
 def _write_table(content: pd.DataFrame | str, path: Path) -> None:

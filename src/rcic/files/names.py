@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1]  # the folder of this package, with configs 
 BEST, LAST = "checkpoints/best.pth", "checkpoints/last.pth"
 PREVIOUS = "checkpoints/previous.pth"  # the epoch before last, while a training runs
 LOCK = "run.lock"
+SITE_EMBEDDINGS = "_sites.npy"  # the end of the name of a file with embeddings of single sites
 RETRAIN = "retrain"  # the run folder inside another: a retraining, until it replaces the finished training
 CONFIG, METRICS, RUN, HELD_OUT = "config.yml", "metrics.csv", "run.json", "valid.csv"
 PSEUDO, TENSORBOARD = "pseudo", "tensorboard"  # folders: audits of progressive pseudo-labels, event files
@@ -86,13 +87,18 @@ def prediction_files(folder: Path, split: str) -> dict[str, Path]:
     return {name: folder / f"pred_{split}{ending}" for name, ending in names.items()}
 
 
-def embedding_files(folder: Path, split: str) -> dict[str, Path]:
+def embedding_files(folder: Path, split: str, by_site: bool = False) -> dict[str, Path]:
     """Return the files of a member's embeddings of ``split``: train (its training wells), valid, test or controls.
 
     ``embeddings`` (N, D) float32, averaged over sites and views; ``wells`` the id_code of each row; ``record`` the
-    settings of the prediction.
+    settings of the prediction; with ``by_site`` also ``sites`` (N, S, D) float32, NaN for a missing site.
     """
-    names = {"embeddings": ".npy", "wells": ".csv", "record": ".json"}
+    names = {
+        "embeddings": ".npy",
+        "wells": ".csv",
+        "record": ".json",
+        **({"sites": SITE_EMBEDDINGS} if by_site else {}),
+    }
     return {name: folder / f"emb_{split}{ending}" for name, ending in names.items()}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcic.decide.knn import centre
 from rcic.ensemble.array_origin import read_origin
 from rcic.ensemble.predictions import of_models
 from rcic.ensemble.well_arrays import read_well_rows
@@ -72,10 +71,9 @@ def query_splits(folder: Path) -> list[str]:
     return [split for split in QUERIES if is_there(embedding_files(folder, split)["embeddings"])]
 
 
-def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> Embedded:
-    """Return a member's embeddings of a split, minus each plate's mean if ``centred``.
+def read_embeddings(screen: Screen, folder: Path, split: str) -> Embedded:
+    """Return a member's embeddings of a split as they are stored.
 
-    The mean is that of all embedded wells of the plate, also where a part of it was held out.
     Files of other programs are accepted: ``emb_train.npy``, numbers of any kind, and ``emb_train.csv`` (id_code), in
     any order. Raises UserError, naming the file, for files that were made for another screen, damaged or unfinished
     ones, unequal lengths, an unknown or repeated well, NaN or infinity.
@@ -83,10 +81,6 @@ def read_embeddings(screen: Screen, folder: Path, split: str, centred: bool) -> 
     files = embedding_files(folder, split)
     record = read_origin(files, "embedding", screen, ("embeddings", "wells"))
     vectors, wells = _rows(screen, files, split)
-    if centred:
-        others = _of_shared_plates(screen, folder, split, wells)
-        together = [np.asarray(vectors), *(rows for rows, _ in others)], [wells, *(table for _, table in others)]
-        vectors = centre(np.concatenate(together[0]), pd.concat(together[1], ignore_index=True))[: len(wells)]
     return Embedded(files["embeddings"], np.asarray(vectors), wells, record)
 
 
@@ -97,20 +91,6 @@ def _rows(screen: Screen, files: Mapping[str, Path], split: str) -> tuple[np.nda
     row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
     vectors, codes = read_well_rows(files["embeddings"], row_of, split, "embeddings")
     return vectors, wells.iloc[row_of[codes]].reset_index(drop=True)
-
-
-def _of_shared_plates(
-    screen: Screen, folder: Path, split: str, wells: pd.DataFrame
-) -> list[tuple[np.ndarray, pd.DataFrame]]:
-    """Return the embeddings, and wells, of the other train split that are on plates of ``wells``."""
-    other = {"train": "valid", "valid": "train"}.get(split)
-    if other is None or not is_there(embedding_files(folder, other)["embeddings"]):
-        return []
-    vectors, table = _rows(screen, embedding_files(folder, other), other)
-    plates = pd.MultiIndex.from_frame(wells[["experiment", "plate"]])
-    shared = pd.MultiIndex.from_frame(table[["experiment", "plate"]]).isin(plates)
-    shared &= ~table["id_code"].isin(wells["id_code"]).to_numpy()
-    return [(np.asarray(vectors)[shared], table[shared])] if shared.any() else []
 
 
 def check_pair(queries: Embedded, bank: Embedded) -> None:

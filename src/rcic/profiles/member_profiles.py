@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rcic.decide.knn import centre
+from rcic.decide.whitening import Normalisation, centred
 from rcic.errors import UserError
 from rcic.files.names import Member, embedding_files
 from rcic.files.regular import is_there
@@ -46,10 +46,10 @@ def read_profiles(screen: Screen, root: Path, member: Member, split: str, labels
 
     Raises UserError as `read_embeddings`, and if treated wells and controls are of different networks.
     """
-    treated = read_embeddings(screen, root / member.folder, split, centred=False)
+    treated = read_embeddings(screen, root / member.folder, split)
     controls = None
     if is_there(embedding_files(root / member.folder, "controls")["embeddings"]):
-        controls = read_embeddings(screen, root / member.folder, "controls", centred=False)
+        controls = read_embeddings(screen, root / member.folder, "controls")
         if controls.network != treated.network or controls.vectors.shape[1] != treated.vectors.shape[1]:
             raise UserError(f"{controls.path}: made by another network than {treated.path.name}; run embed-all again")
     known = treated.wells["id_code"].map(labels).to_numpy(np.int64)
@@ -69,4 +69,4 @@ def centred_profiles(profiles: MemberProfiles) -> tuple[np.ndarray, pd.DataFrame
         wells = pd.concat([wells, profiles.controls.wells[here].assign(label=-1)], ignore_index=True)
         vectors.append(np.asarray(profiles.controls.vectors)[here])
     wells = wells.assign(place=wells.groupby(["experiment", "plate"]).ngroup())
-    return centre(np.concatenate(vectors), wells), wells
+    return centred(np.concatenate(vectors), wells, Normalisation()), wells

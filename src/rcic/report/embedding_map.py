@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rcic.decide.whitening import Normalisation, centred
 from rcic.errors import UserError
 from rcic.files.names import Member, embedding_files, find_members
-from rcic.files.regular import is_there
-from rcic.profiles.embeddings import read_embeddings
+from rcic.profiles.member_wells import read_member
 from rcic.report.ladders import named_plates
 from rcic.screen.layout import Groups
 from rcic.screen.table import Screen
@@ -38,21 +38,12 @@ def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: 
     After: with each plate's mean subtracted. Further columns: id_code, cell_type, experiment, plate (its name), split,
     group and label ("" where unknown).
     """
-    splits = [
-        split for split in EMBEDDED_SPLITS if is_there(embedding_files(root / member.folder, split)["embeddings"])
-    ]
-    columns: dict[str, np.ndarray] = {}
-    wells = pd.DataFrame()
-    for state, centred in (("before", False), ("after", True)):
-        embedded = [read_embeddings(screen, root / member.folder, split, centred) for split in splits]
-        wells = pd.concat(
-            [subset.wells.assign(split=EMBEDDED_SPLITS[split]) for subset, split in zip(embedded, splits, strict=True)]
-        )
-        chosen = drawn(wells["id_code"], most)
-        vectors = np.concatenate([subset.vectors for subset in embedded])[chosen]
-        points = flat_map(vectors)
+    found = read_member(screen, root, member, tuple(EMBEDDED_SPLITS))
+    chosen, columns = drawn(found.wells["id_code"], most), dict[str, np.ndarray]()
+    for state, settings in (("before", Normalisation("off")), ("after", Normalisation())):
+        points = flat_map(centred(found.vectors, found.wells, settings)[chosen])
         columns |= {f"x {state}": points[:, 0], f"y {state}": points[:, 1]}
-        wells = wells.iloc[chosen].reset_index(drop=True)
+    wells = found.wells.assign(split=found.wells["split"].map(EMBEDDED_SPLITS)).iloc[chosen].reset_index(drop=True)
     label = wells["label"].to_numpy()
     known = label >= 0
     group, names = np.full(len(wells), "", object), np.full(len(wells), "", object)

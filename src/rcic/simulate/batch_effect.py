@@ -1,6 +1,7 @@
 """Batch effects of experiments and plates on the images: brightness, background, blur, density, cell state."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -32,6 +33,9 @@ WITHIN = {
     "RPE": (0.13, 0.11, 0.10, 0.05, 0.07, 0.06),
     "U2OS": (0.08, 0.05, 0.04, 0.05, 0.06, 0.05),
 }
+# log(mean) of HUVEC-05 less the median of HUVEC's experiments: the staining of an outlier experiment.
+OUTLIER = (-0.38, -0.87, -0.22, -0.69, -0.06, 0.13)
+_OUTLIER_BLUR, _OUTLIER_TILT = 1.4, 4.0  # factors on the blur and on the slope of the light of an outlier experiment
 # Mean correlation of log(mean) between channels: over experiments of a cell type, and over plates of an
 # experiment.
 _SHARED_BETWEEN, _SHARED_WITHIN = 0.65, 0.45
@@ -63,15 +67,29 @@ class Batch:
     tilt: np.ndarray
 
 
-def batches(experiments: pd.DataFrame, n_plates: int, seed: int) -> dict[tuple[str, int], Batch]:
-    """Return the Batch of every (experiment, plate 1..n_plates); columns used: experiment, cell_type."""
+def batches(
+    experiments: pd.DataFrame, n_plates: int, seed: int, outliers: Sequence[str] = ()
+) -> dict[tuple[str, int], Batch]:
+    """Return the Batch of every (experiment, plate 1..n_plates); columns used: experiment, cell_type.
+
+    The experiments ``outliers`` have the mean light of the published outlier, a worse focus and a steeper slope of the
+    light over the plate; all else stays as it is without them.
+    """
     by_plate = {}
     for cell_type, names in experiments.groupby("cell_type")["experiment"]:
         levels = _levels(len(names), stream(seed, "levels", str(cell_type)))
         for name, level in zip(names, levels, strict=True):
+            is_outlier = name in outliers
+            score = np.array(OUTLIER) / BETWEEN[str(cell_type)] if is_outlier else level
             for plate in range(1, n_plates + 1):
-                by_plate[name, plate] = _batch(str(cell_type), level, (seed, name, plate))
+                batch = _batch(str(cell_type), score, (seed, name, plate))
+                by_plate[name, plate] = _outlying(batch) if is_outlier else batch
     return by_plate
+
+
+def _outlying(batch: Batch) -> Batch:
+    """Return ``batch`` with the focus and the slope of the light of an outlier experiment."""
+    return replace(batch, blur=batch.blur * _OUTLIER_BLUR, tilt=batch.tilt * _OUTLIER_TILT)
 
 
 def _levels(count: int, rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ def effects(preset: Preset, seed: int) -> np.ndarray:
 
     Cell types in the order of ``preset.cell_types``. The negative control (last row) is zero; positive
     controls and treatments come from one family: strength * (sqrt(1 - specific) shared + sqrt(specific)
-    cell-type-specific).
+    cell-type-specific). Where a treatment does not act (`acts`), its cells are those of the negative control.
     """
     changes = np.zeros((preset.n_classes, len(preset.cell_types), len(TRAITS)))
     for sirna in range(preset.n_classes - 1):
@@ -29,7 +29,29 @@ def effects(preset: Preset, seed: int) -> np.ndarray:
             specific = _profile(stream(seed, "specific", sirna, cell_type))
             mixed = np.sqrt(1 - preset.specific) * shared + np.sqrt(preset.specific) * specific
             changes[sirna, column] = strength * mixed * STEPS
+    changes[~acts(preset, seed)] = 0.0
     return _LARGEST * np.tanh(changes / _LARGEST)
+
+
+def acts(preset: Preset, seed: int) -> np.ndarray:
+    """Return which siRNA changes which cell type, (classes, cell types) bool.
+
+    The share ``preset.one_type`` of the treatments acts in one cell type only, as many in each as in any other; all
+    other treatments and the positive controls act everywhere, the negative control nowhere.
+    """
+    where = np.ones((preset.n_classes, len(preset.cell_types)), dtype=bool)
+    where[-1] = False
+    chosen = stream(seed, "one type").permutation(preset.n_treatments)[: round(preset.one_type * preset.n_treatments)]
+    where[chosen] = np.arange(len(chosen))[:, None] % where.shape[1] == np.arange(where.shape[1])
+    return where
+
+
+def action_table(preset: Preset, seed: int) -> pd.DataFrame:
+    """Return `acts` as a table: sirna, cell_type, acts (0 or 1)."""
+    where = acts(preset, seed)
+    sirna, column = (index.ravel() for index in np.indices(where.shape))
+    cell_types = np.array(preset.cell_types)[column]
+    return pd.DataFrame({"sirna": sirna, "cell_type": cell_types, "acts": where.ravel().astype(int)})
 
 
 def _profile(rng: np.random.Generator) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Presets: the size and the difficulty of synthetic screens, one plain record each."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from rcic.errors import UserError, nearest
 
 N_GROUPS = 4
+_OFF_BY_DEFAULT = ("one_type", "outliers")  # absent from the settings of a screen that was drawn before there were any
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Preset:
     control, with `positive_wells` and `negative_wells` wells of each on every plate. train, test:
     experiments by cell type. effect: size of the typical siRNA's effect (see effect.py). specific: share of
     the effect that differs between cell types, 0..1. missing: probability that a plate lacks one or two treatment
-    wells.
+    wells. one_type: share of the treatments that act in one cell type only, 0..1. outliers: experiments that were
+    stained and lit in another way (see batch_effect.py).
     """
 
     name: str
@@ -32,6 +35,8 @@ class Preset:
     effect: float
     specific: float = 0.3
     missing: float = 0.18
+    one_type: float = 0.0
+    outliers: tuple[str, ...] = ()
 
     @property
     def n_treatments(self) -> int:
@@ -42,6 +47,14 @@ class Preset:
     def n_classes(self) -> int:
         """All siRNAs: treatments, then positive controls, then the negative control (the last label)."""
         return self.n_treatments + self.positives + 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields as JSON values, without those of `_OFF_BY_DEFAULT` that are off."""
+        fields = asdict(self)
+        off = [name for name in _OFF_BY_DEFAULT if not fields[name]]
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+        return {name: value for name, value in plain.items() if name not in off}
 
     @property
     def cell_types(self) -> list[str]:
@@ -87,6 +100,20 @@ PRESETS = {
             train={"HUVEC": 5, "RPE": 3},
             test={"HUVEC": 2, "RPE": 2},
             effect=2.6,
+        ),
+        Preset(
+            name="bench-hard",
+            pixels=96,
+            field=200.0,
+            group_size=36,
+            positives=5,
+            positive_wells=1,
+            negative_wells=3,
+            train={"HUVEC": 5, "RPE": 4, "U2OS": 1},
+            test={"HUVEC": 2, "RPE": 2, "U2OS": 1},
+            effect=2.55,
+            one_type=0.125,
+            outliers=("HUVEC-05",),
         ),
     )
 }

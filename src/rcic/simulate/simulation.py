@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from rcic.files.disk import is_unused
 from rcic.files.held import held
 from rcic.files.regular import read_json
 from rcic.simulate.batch_effect import Batch, batch_table, batches
-from rcic.simulate.effect import effect_table, effects
+from rcic.simulate.effect import action_table, effect_table, effects
 from rcic.simulate.plate_images import PlateJob, draw_plates
 from rcic.simulate.plate_plan import experiments, plan
 from rcic.simulate.presets import N_GROUPS, Preset, find_preset
@@ -40,7 +39,7 @@ def simulate_screen(
     chosen, file_layout, folder = find_preset(preset), find_layout(layout), Path(out_dir)
     if seed < 0:
         raise UserError(f"seed {seed}: must be 0 or larger")
-    identity = {"version": SIMULATOR_VERSION, "seed": seed, "preset": preset, "settings": asdict(chosen)}
+    identity = {"version": SIMULATOR_VERSION, "seed": seed, "preset": preset, "settings": chosen.settings}
     identity |= {} if layout == "rcic" else {"layout": layout}
     if _is_complete(folder, identity):
         (folder / BEGUN).unlink(missing_ok=True)  # there if it was killed in between
@@ -57,7 +56,7 @@ def _draw_screen(
     seed = identity["seed"]
     _write_json(folder / BEGUN, identity)
     wells = file_layout.named(plan(chosen, seed))
-    plate_batches = batches(experiments(chosen, seed), N_GROUPS, seed)
+    plate_batches = batches(experiments(chosen, seed), N_GROUPS, seed, chosen.outliers)
     changes = effects(chosen, seed)
     try:
         statistics = draw_plates(_jobs(folder, file_layout, chosen, seed, wells, plate_batches), workers, progress)
@@ -69,6 +68,10 @@ def _draw_screen(
     for name, table in tables.items():
         _write_csv(folder / name, table)
     _write_truth(folder / "truth", wells, effect_table(chosen, changes), batch_table(plate_batches))
+    if chosen.one_type:
+        _write_csv(folder / "truth/acts.csv", action_table(chosen, seed))
+    if chosen.outliers:
+        _write_csv(folder / "truth/outliers.csv", pd.DataFrame({"experiment": chosen.outliers}))
     _write_json(folder / DONE_FILE, identity)
     (folder / BEGUN).unlink()
 

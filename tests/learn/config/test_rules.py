@@ -9,6 +9,8 @@ from rcic.learn.config.settings import Config
 from rcic.schema.convert import flat, from_plain, to_plain
 from tests.learn.tiny import tiny_config
 
+FIXED = {"data__norm": "fixed", "data__norm_means": [20] * 5, "data__norm_stds": [9] * 5}
+
 
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
@@ -69,6 +71,25 @@ from tests.learn.tiny import tiny_config
         ("augment__mixup", -0.1, "augment.mixup"),
         ("augment__mix_alpha", 0, "augment.mix_alpha"),
         ("augment__mix_from", 1.0, "augment.mix_from is 1.0, must lie in [0, 1)"),
+        ("augment__shear_p", 1.1, "augment.shear_p is 1.1, must lie in [0, 1]"),
+        ("augment__scale_p", -0.1, "augment.scale_p is -0.1, must lie in [0, 1]"),
+        ("augment__rotate", 181, "augment.rotate is 181.0, must lie in [0, 180] degrees"),
+        ("augment__rotate_p", 2, "augment.rotate_p"),
+        ("augment__warp", 0.6, "augment.warp is 0.6, must lie in [0, 0.5]"),
+        ("augment__warp_p", 2, "augment.warp_p"),
+        ("augment__lighting", 1.0, "augment.lighting is 1.0, must lie in [0, 1)"),
+        ("augment__lighting_p", -1, "augment.lighting_p"),
+        ("augment__colour_gain", 1.5, "augment.colour_gain"),
+        ("augment__colour_bias", -0.1, "augment.colour_bias"),
+        ("augment__colour_channels", [1, 1], "augment.colour_channels is [1, 1], must be numbers from 1 on"),
+        ("augment__colour_channels", [1], "augment.colour_channels is [1], must be [] without augment"),
+        ("augment__erase_area", [0.3, 0.2], "augment.erase_area is [0.3, 0.2], must be [low, high]"),
+        ("augment__erase_area", [0.3, 1.0], "with 0 < low <= high < 1"),
+        ("augment__scale_crop_norm", "after", "augment.scale_crop_norm is 'after', must be before without"),
+        ("augment__scale_crop_sampling", "nearest", "augment.scale_crop_sampling is 'nearest', must be bilinear"),
+        ("data__norm", "fixed", "data.norm_means is [], must have one number for each channel of the screen"),
+        ("data__norm_means", [3.0], "data.norm_means is [3.0], must have one number for each channel of the"),
+        ("data__norm_stds", [3.0], "data.norm_stds is [3.0], must have one number"),
         ("optim__trunk_rate", 0, "optim.trunk_rate"),
         ("optim__stem_rate", 0, "optim.stem_rate"),
         ("schedule__steps", [0.8, 0.5], "schedule.steps"),
@@ -130,6 +151,25 @@ def test_frozen_epochs_alone_are_a_schedule():
             {"stage": "pseudo", "progressive__start": 1},
             "progressive.start is 1, must be 0 in stage pseudo, whose labels",
         ),
+        (
+            {"data__sites_per_epoch": "one", "data__stack_sites": True},
+            "data.sites_per_epoch is 'one', must be all with data.stack_sites",
+        ),
+        (
+            {"augment__d4": False, "augment__d4_draw": "flips"},
+            "augment.d4_draw is 'flips', must be uniform without augment.d4",
+        ),
+        (
+            {"data__norm": "plate", "data__norm_of": "image"},
+            "data.norm_of is 'image', must be view unless data.norm is image",
+        ),
+        ({**FIXED, "data__norm_stds": [1, 1, 0, 1, 1]}, "data.norm_stds is [1.0, 1.0, 0.0, 1.0, 1.0], must be above 0"),
+        (
+            {**FIXED, "data__norm_means": [300] * 5},
+            "data.norm_means is [300.0, 300.0, 300.0, 300.0, 300.0], must lie in [0, 255]",
+        ),
+        ({**FIXED, "data__norm_means": [3] * 4}, "data.norm_means is [3.0, 3.0, 3.0, 3.0], must have one number"),
+        ({**FIXED, "data__norm_means": [3] * 6}, "data.norm_stds is [9.0, 9.0, 9.0, 9.0, 9.0], must have as many"),
         ({"model__stem": "repeat"}, "model.stem is 'repeat', repeat needs a multiple of three channels"),
         (
             {"model__metadata": ["cell_type"], "model__head": "linear_bn", "model__bn": "plate"},
@@ -146,9 +186,9 @@ def test_values_that_do_not_go_together_are_refused(settings, message):
 @pytest.mark.parametrize("mixing", [{"augment__cutmix": 0.5}, {"augment__mixup": 0.5}])
 @pytest.mark.parametrize("margin", ["arcface", "cosface", "adacos"])
 def test_a_margin_refuses_mixed_labels_unless_told_how(margin, mixing):
-    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', must be larger or weighted with a margin loss"):
+    with pytest.raises(UserError, match=r"loss.mixed is 'refuse', must be larger, weighted or soft with a margin loss"):
         tiny_config(Path("csv"), loss__margin=margin, **mixing)
-    for how in ("larger", "weighted"):
+    for how in ("larger", "weighted", "soft"):
         assert tiny_config(Path("csv"), loss__margin=margin, loss__mixed=how, **mixing).loss.mixed == how
     assert tiny_config(Path("csv"), loss__margin=margin).loss.mixed == "refuse"
     assert tiny_config(Path("csv"), **mixing).loss.margin == "none"
@@ -173,3 +213,67 @@ def test_a_rule_names_the_place_of_its_key_or_says_that_it_is_the_default():
         check(config, "f.yml", {"schedule.epochs": "f.yml, line 2"})
     with pytest.raises(UserError, match=r"^--set a: schedule\.warmup_epochs is 5, must be at least 0 and below"):
         check(config, "f.yml", {"schedule.warmup_epochs": "--set a"})
+
+
+LAYERS = {"model__head": "layers"}
+STEPS = {"schedule__epochs": 10, "schedule__steps": [0.5]}
+MARGIN = {"loss__margin": "cosface"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model__stem_scale": "none", "model__stem": "random"}, "model.stem_scale is 'none', must be kept with"),
+        ({"model__trunk_end": "no_bn"}, "model.trunk_end is 'no_bn', must be whole except for DenseNets"),
+        (LAYERS, "model.layers is [], must be given with, and only with, model.head layers"),
+        ({"model__layers": ["bn"]}, "model.layers is ['bn'], must be given with, and only with"),
+        ({**LAYERS, "model__layers": ["fc"]}, "model.layers is ['fc'], must be bn, relu, metadata,"),
+        ({**LAYERS, "model__layers": ["bn", "drop 1.5"]}, "model.layers is ['bn', 'drop 1.5'], must be bn, relu,"),
+        ({**LAYERS, "model__layers": ["metadata", "bn"]}, "model.layers is ['metadata', 'bn'], must not name metadata"),
+        (
+            {**LAYERS, "model__layers": ["fc 8", "metadata"], "model__metadata": ["cell_type"]},
+            "model.layers is ['fc 8', 'metadata'], must name metadata at most once, before each fc",
+        ),
+        (
+            {**LAYERS, "model__layers": ["metadata", "bn", "fc 8"], "model__metadata": ["cell_type"]}
+            | {"predict__bn": "plate"},
+            "model.metadata is ['cell_type'], must be empty with model.head linear_bn and BatchNorm by plate or",
+        ),
+        ({"model__embedding": "fc"}, "model.embedding is 'fc', must be output for a head without a linear layer"),
+        ({"model__embedding": "fc", **LAYERS, "model__layers": ["bn"]}, "model.embedding is 'fc', must be output"),
+        ({"loss__form": "binary"}, "loss.label_smoothing is 0.1, must be 0 with loss.form binary"),
+        (
+            {"loss__form": "binary", "loss__label_smoothing": 0, "loss__ce": 0, **MARGIN},
+            "loss.form is 'binary', must be softmax with loss.ce 0",
+        ),
+        ({"loss__cosine_ce": 0.5}, "loss.cosine_ce is 0.5, must be at least 0, and 0 without loss.margin"),
+        ({"loss__cosine_ce": -0.5, **MARGIN}, "loss.cosine_ce is -0.5, must be at least 0"),
+        ({"optim__beta2": 1.0}, "optim.beta2 is 1.0, must lie in [0, 1)"),
+        ({**STEPS, "schedule__curve": "linear"}, "schedule.curve is 'linear', must be cosine with schedule.steps"),
+        ({"schedule__start_lr": 0.0}, "schedule.start_lr is 0.0, must be above 0 and at most schedule.max_lr"),
+        ({"schedule__start_lr": 0.1}, "schedule.start_lr is 0.1, must be above 0 and at most schedule.max_lr"),
+        ({"schedule__start_momentum": 1.0}, "schedule.start_momentum is 1.0, must lie in [0, 1), or be null"),
+        ({**STEPS, "schedule__start_momentum": 0.9}, "schedule.start_momentum is 0.9, must be null with steps or"),
+        ({"schedule__restarts": [2, 2], "schedule__restart_lrs": [1, 1]}, "schedule.restarts is [2, 2], must be asc"),
+        ({"schedule__restarts": [0], "schedule__restart_lrs": [1]}, "schedule.restarts is [0], must be ascending"),
+        ({**STEPS, "schedule__restarts": [5]}, "schedule.restarts is [5], must be [] with schedule.steps"),
+        ({"schedule__restarts": [5]}, "schedule.restart_lrs is [], must be as many as schedule.restarts"),
+        ({"schedule__restarts": [5], "schedule__restart_lrs": [0]}, "schedule.restart_lrs is [0.0], must be above 0"),
+        ({"schedule__planned_epochs": 0}, "schedule.planned_epochs is 0, must be at least schedule.epochs, or null"),
+        ({**STEPS, "schedule__planned_epochs": 12}, "schedule.planned_epochs is 12, must be null with steps or curve"),
+        ({"predict__bn": "plate", "model__bn": "plate"}, "predict.bn is 'plate', must be trained with model.bn plate"),
+    ],
+)
+def test_keys_for_the_recipes_refuse_what_cannot_be(settings, message):
+    with pytest.raises(UserError) as error:
+        tiny_config(Path("csv"), **settings)
+    assert str(error.value).startswith(f"test: {message}") and "\n" not in str(error.value)
+
+
+def test_predictions_may_need_whole_plates_where_training_does_not():
+    own = tiny_config(Path("csv"), predict__bn="experiment")
+    assert (own.statistics_unit, own.prediction_bn, own.prediction_unit) == (None, "experiment", "experiment")
+    trained = tiny_config(Path("csv"), model__bn="plate")
+    assert (trained.statistics_unit, trained.prediction_bn, trained.prediction_unit) == ("plate", "plate", "plate")
+    by_pixels = tiny_config(Path("csv"), predict__bn="plate", data__norm="experiment")
+    assert (by_pixels.prediction_bn, by_pixels.prediction_unit) == ("plate", "experiment")

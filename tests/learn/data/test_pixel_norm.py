@@ -1,17 +1,20 @@
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from rcic.files.names import BEST
-from rcic.learn.data.pixel_norm import PixelNorm, learn_pixel_norm
+from rcic.learn.config.settings import Data
+from rcic.learn.data.pixel_norm import PixelNorm, fixed_pixel_norm, learn_pixel_norm
 from rcic.learn.predict.predict_all import predict_all
 from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.runs.checkpoint import read_checkpoint
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.file_store import FileStore
-from rcic.pixels.images.sites import site_table
+from rcic.pixels.images.sites import site_table, stack_rows
 
 CHANNELS = (1, 4)
 
@@ -85,3 +88,23 @@ def test_every_way_trains_and_predicts(trained, screen, tmp_path, by):
     one, other = (np.load(tmp_path / f"out{size}" / "[1,4]/fold_0/tiny/pred_test.npy") for size in (4, 64))
     assert np.isfinite(one).all() and one.std() > 0
     np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_constants_of_the_config_are_by_channel_number(rows, screen):
+    data = Data(channels=(4, 1), norm="fixed", norm_means=(10, 20, 30, 40), norm_stds=(1, 2, 3, 4))
+    dataset = SiteDataset(rows, FileStore(screen.root), data.channels)
+    pixels = fixed_pixel_norm(data, dataset)
+    wanted = torch.tensor([[40.0, 4.0], [10.0, 1.0]])
+    assert torch.equal(dataset[3]["stats"], wanted) and PixelNorm(**asdict(pixels)) == pixels
+    image = dataset[3]["image"][None]
+    assert torch.equal(pixels.of(rows, [])[3], wanted)
+    x = normalize(image, dataset[3]["stats"][None])
+    torch.testing.assert_close(x[0, 1], (image[0, 1].float() - 10) / 1, atol=1e-4, rtol=0)
+
+
+def test_stacked_sites_have_the_same_constants(screen):
+    data = Data(channels=(2,), norm="fixed", norm_means=(10, 20), norm_stds=(1, 2))
+    stacked_rows, _ = stack_rows(site_table(screen.select("train", "treatment").head(2)), (1, 2))
+    dataset = SiteDataset(stacked_rows, FileStore(screen.root), data.channels, stacked=(1, 2))
+    assert fixed_pixel_norm(data, dataset).known == {"global": [[20, 2], [20, 2]]}
+    assert dataset[0]["stats"].tolist() == [[20, 2], [20, 2]]

@@ -4,6 +4,7 @@ from torch import nn
 
 from rcic.errors import UserError
 from rcic.learn.models import build_backbone, build_model, known_backbones
+from rcic.learn.models.backbone import shapes_only
 from tests.learn.models.small import bare, tiny_model
 from tests.learn.tiny import shut
 
@@ -20,7 +21,18 @@ WIDTHS = {
     "tf_efficientnet_lite0": 1280,
     "tiny": 32,
 }
-ENCODERS = {"efficientnet-b3": 1536, "efficientnet-b5": 2048, "resnet18": 512, "tu-mobilenetv3_small_050": 288}
+ENCODERS = {
+    "densenet169": 1664,
+    "efficientnet-b3": 1536,
+    "efficientnet-b5": 2048,
+    "mobileone_s0": 1024,
+    "resnet18": 512,
+    "timm-efficientnet-b0": 1280,
+    "timm-tf_efficientnet_lite0": 1280,
+    "tu-fastvit_t8": 768,
+    "tu-mobilenetv3_small_050": 288,
+    "tu-resnetv2_18": 512,
+}
 SMALL = ("densenet_small", "densenetblur_small", "se_resnext_small", "tf_efficientnet_lite0", "tiny", "resnet18")
 
 
@@ -54,11 +66,19 @@ def test_any_number_of_channels(name, channels):
     assert logits.shape == (1, 4) and torch.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("name", [*SMALL, "densenet121", "efficientnet-b0"])
+@pytest.mark.parametrize("name", [*SMALL, "densenet121", "efficientnet-b0", "timm-efficientnet-b0", "mobileone_s0"])
 def test_every_parameter_of_a_network_learns(name):
     model = build_model(bare(name), 6, 3)
     model(torch.randn(4, 6, 64, 64)).logits.square().sum().backward()
     assert [key for key, value in model.named_parameters() if value.grad is None] == []
+
+
+def test_what_a_network_keeps_for_its_imagenet_head_is_frozen():
+    model = build_model(bare("tu-ghostnet_050"), 5, 3)
+    model(torch.randn(2, 5, 64, 64)).logits.square().sum().backward()
+    idle = {key for key, value in model.named_parameters() if value.grad is None}
+    assert idle == {key for key, value in model.named_parameters() if not value.requires_grad}
+    assert idle == {"trunk.network.conv_head.weight", "trunk.network.conv_head.bias"}
 
 
 def test_the_momentum_of_every_batchnorm_is_the_configs():
@@ -85,8 +105,9 @@ def test_an_unknown_name_says_the_nearest():
         UserError, match=r"model\.name is 'mobilenet_v3', which is unknown; did you mean 'mobilenet_v2'"
     ):
         build_backbone("mobilenet_v3")
-    with pytest.raises(UserError, match="model 'tu-nonsense' cannot be built"):
-        build_backbone("tu-nonsense")
+    for name in ("tu-nonsense", "tu-vit_tiny_patch16_224", "tu-nest_tiny"):
+        with pytest.raises(UserError, match=f"model '{name}' cannot be built: [^\\n]+$"):
+            build_backbone(name)
 
 
 def test_a_model_needs_a_channel_and_two_classes():
@@ -95,6 +116,13 @@ def test_a_model_needs_a_channel_and_two_classes():
             tiny_model(channels, classes)
 
 
-def test_the_output_of_densenet_is_not_negative():
-    embedding = shut(build_model(bare("densenet121"), 3, 2))(torch.randn(1, 3, 64, 64)).embedding
+@pytest.mark.parametrize("name", ["densenet121", "densenet169", "xception", "tu-resnetv2_18", "tu-dpn68"])
+def test_the_output_after_the_last_norm_is_not_negative(name):
+    embedding = shut(build_model(bare(name), 3, 2))(torch.randn(1, 3, 64, 64)).embedding
     assert (embedding >= 0).all() and (embedding > 0).any()
+
+
+def test_an_encoder_that_computes_numbers_when_it_is_built_has_its_shapes_measured():
+    random = torch.get_rng_state()
+    assert shapes_only("mit_b0")(torch.empty(1, 3, 64, 64, device="meta")).shape == (1, 256, 2, 2)
+    assert torch.equal(random, torch.get_rng_state())

@@ -192,3 +192,22 @@ build_model(Model("tiny", "none"), 2, 3, Loss(margin="cosface"))
 assert names()
 """
     subprocess.run([sys.executable, "-B", "-c", code], env={"PYTHONPATH": str(SRC)}, check=True)
+
+
+@pytest.mark.parametrize("loss", [Loss(), Loss(ce=0.5, margin="cosface")])
+def test_another_embedding_changes_neither_logits_nor_loss_nor_gradient(loss):
+    told = []
+    image, labels = torch.randn(6, 2, 16, 16), torch.arange(6) % 3
+    for embedding in ("output", "fc"):
+        torch.manual_seed(0)
+        model = tiny_model(2, 3, loss, head="layers", layers=("fc 5", "bn", "relu"), embedding=embedding)
+        output = model(image)
+        value = model.loss(output, Targets(labels))
+        value.backward()
+        trained = model.eval()(image)
+        assert torch.equal(model.forward_head(trained.embedding), trained.logits)
+        in_evaluation = model.loss(trained, Targets(labels))
+        told.append((output.logits, output.embedding, value, model.trunk[0].weight.grad, trained.logits, in_evaluation))
+        told[-1] += tuple(model.state_dict().values())
+        assert (trained.embedding.min() < 0) == (embedding == "fc")
+    assert all(torch.equal(one, other) for one, other in zip(*told, strict=True))

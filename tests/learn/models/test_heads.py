@@ -81,3 +81,47 @@ def test_all_parameters_beyond_the_trunk_belong_to_the_head():
     assert {key.split(".")[1] for key in model.state_dict()} == {
         "weight", "bias", "metadata", "norm", "embed", "margin"
     }  # fmt: skip
+
+
+RECIPE_D = ("bn", "fc 6", "relu", "bn", "drop 0.25")
+RECIPE_F = ("metadata", "bn", "fc 6 no_bias", "relu", "bn", "fc 6 no_bias", "bn")
+
+
+def test_layers_are_built_as_they_are_named():
+    head = Head(8, 3, bare(head="layers", layers=RECIPE_D), Loss())
+    assert kinds(head.embed) == ["BatchNorm1d", "Linear", "ReLU", "BatchNorm1d", "Dropout"]
+    assert head.embed[4].p == 0.25 and head.embed[1].bias is not None and head.in_features == 6
+    head = Head(8, 3, bare(head="layers", layers=RECIPE_F, metadata=("cell_type",)), Loss(), (2,))
+    assert [layer.bias is None for layer in head.embed if isinstance(layer, nn.Linear)] == [True, True]
+    assert head.embed[1].num_features == 10  # 8 features and 2 cell types before the first BN
+
+
+def test_metadata_enters_where_the_layers_say():
+    head = Head(8, 3, bare(head="layers", layers=("bn", "fc 6", "relu"), metadata=("cell_type",)), Loss(), (2,)).eval()
+    assert (head.embed[0].num_features, head.embed[1].in_features) == (8, 10)
+    features, values = torch.randn(4, 8), torch.tensor([[1], [2], [0], [1]])
+    joined = torch.cat([head.embed[0](features), head.metadata(values)], dim=1)
+    assert torch.equal(head.embedding(features, values), head.embed[1](joined).relu())
+    for layers in (("relu", "metadata"), ("drop 0.5",)):  # behind all layers, and in front
+        head = Head(8, 3, bare(head="layers", layers=layers, metadata=("cell_type",)), Loss(), (2,)).eval()
+        assert head.in_features == 10 and head.embedding(features, values).shape == (4, 10)
+
+
+@pytest.mark.parametrize("head", ["neck", "linear_bn", "layers"])
+def test_the_embedding_may_be_the_linear_layers_output(head):
+    layers = ("fc 6", "bn", "relu") if head == "layers" else ()
+    torch.manual_seed(0)
+    tapped = Head(8, 3, bare(head=head, width=6, layers=layers, embedding="fc", dropout=0.5), Loss())
+    whole = Head(8, 3, bare(head=head, width=6, layers=layers, dropout=0.5), Loss())
+    whole.load_state_dict(tapped.state_dict())  # the same names
+    features = torch.randn(16, 8)
+    for model in (tapped, whole):
+        model.after(model.embedding(features))  # moves the running statistics
+        model.eval()
+    linear = next(layer for layer in reversed(tapped.embed) if isinstance(layer, nn.Linear))
+    seen = []
+    linear.register_forward_hook(lambda layer, inputs, output: seen.append(output))
+    embedding = tapped.embedding(features)
+    assert torch.equal(embedding, seen[-1]) and embedding.min() < 0
+    assert not torch.allclose(embedding, whole.embedding(features))
+    assert torch.equal(tapped(tapped.after(embedding)), whole(whole.after(whole.embedding(features))))

@@ -4,7 +4,16 @@ from torch.nn import functional as F
 
 from rcic.errors import UserError
 from rcic.learn.config.settings import Loss
-from rcic.learn.models.loss import Targets, check_loss, cross_entropy, larger, margin_loss
+from rcic.learn.models.loss import (
+    Targets,
+    binary_cross_entropy,
+    check_loss,
+    class_loss,
+    cross_entropy,
+    larger,
+    margin_loss,
+    soft_labels,
+)
 from tests.learn.models.small import tiny_model
 
 LABELS, OTHER = torch.tensor([0, 1, 2, 0]), torch.tensor([2, 2, 1, 0])
@@ -92,3 +101,46 @@ def test_the_scale_of_adacos_moves_in_training_only():
     assert float(model.head.margin.scale) == before
     model.train().loss(model(image), Targets(LABELS)).backward()
     assert float(model.head.margin.scale) != before
+
+
+def test_binary_is_the_mean_over_batch_and_classes():
+    one_hot = F.one_hot(LABELS, 3)
+    p = LOGITS.sigmoid()
+    expected = -(one_hot * p.log() + (1 - one_hot) * (1 - p).log()).mean()
+    binary = Loss(form="binary", label_smoothing=0.0)
+    assert torch.allclose(class_loss(LOGITS, Targets(LABELS), binary), expected)
+    assert class_loss(LOGITS.bfloat16(), Targets(LABELS), binary).dtype == torch.float32
+    one, other = (class_loss(LOGITS, Targets(labels), binary) for labels in (LABELS, OTHER))
+    assert torch.allclose(class_loss(LOGITS, Targets(LABELS, OTHER, 0.3), binary), 0.3 * one + 0.7 * other)
+    model = tiny_model(2, 3, Loss(ce=2.0, form="binary", label_smoothing=0.0))
+    output = model(torch.randn(4, 2, 16, 16))
+    assert torch.allclose(model.loss(output, Targets(LABELS)), 2 * binary_cross_entropy(output.logits, Targets(LABELS)))
+
+
+@pytest.mark.parametrize("share", [0.3, EACH])
+def test_soft_labels_add_to_one_and_a_class_mixed_with_itself_is_whole(share):
+    soft = soft_labels(Targets(LABELS, OTHER, share), 3)
+    part = torch.as_tensor(share).expand(4)
+    assert torch.allclose(soft.sum(1), torch.ones(4)) and soft[3].tolist() == pytest.approx([1, 0, 0])
+    assert torch.allclose(soft[torch.arange(3), LABELS[:3]], part[:3])
+
+
+def test_half_and_half_is_cosface_and_plain_cosines():
+    """Recipe D: the mean of CE(30 (cos - 0.4 at the own class)) and CE(cos)."""
+    loss = Loss(ce=0, margin="cosface", angle=0.4, scale=30.0, margin_weight=0.5, cosine_ce=0.5)
+    model = tiny_model(2, 3, loss)
+    output = model(torch.randn(4, 2, 16, 16))
+    cosines = F.normalize(output.embedding) @ F.normalize(model.head.margin.weight, dim=0)
+    harder = 30 * (cosines - 0.4 * F.one_hot(LABELS, 3))
+    expected = (F.cross_entropy(harder, LABELS) + F.cross_entropy(cosines, LABELS)) / 2
+    assert torch.allclose(model.loss(output, Targets(LABELS)), expected, atol=1e-4)
+
+
+def test_soft_mixing_reaches_the_margin_and_its_plain_cosines():
+    loss = Loss(ce=0.8, label_smoothing=0.0, margin="arcface", margin_weight=0.1, cosine_ce=0.2, mixed="soft")
+    model, targets = tiny_model(2, 3, loss), Targets(LABELS, OTHER, 0.3)
+    output = model(torch.randn(4, 2, 16, 16))
+    shares, margin = soft_labels(targets, 3), model.head.margin
+    expected = 0.8 * F.cross_entropy(output.logits, shares) + 0.1 * margin.soft_losses(output.embedding, shares).mean()
+    expected = expected + 0.2 * F.cross_entropy(margin.cosines(output.embedding), shares)
+    assert torch.allclose(model.loss(output, targets), expected, atol=1e-4)

@@ -93,3 +93,40 @@ def test_the_scale_of_adacos_is_in_the_checkpoint():
     other = AdaCos(3, 4)
     other.load_state_dict(head.state_dict())
     assert float(other.scale) == 5 and set(head.state_dict()) == {"weight", "scale"}
+
+
+@pytest.mark.parametrize("m", [0.3, 0.5, 1.2])
+def test_beyond_pi_less_m_arcface_is_that_of_recipe_f(m):
+    """The source: phi = where(cos > cos(pi - m), cos(t + m), cos - m sin(pi - m))."""
+    head = fixed("arcface", angle=m)
+    angles = torch.linspace(0.05, math.pi - 0.02, 40)
+    labels = torch.zeros(40, dtype=torch.int64)
+    head.weight.data = torch.eye(6)[:, :5].clone()
+    embedding = F.pad(torch.stack([angles.cos(), torch.zeros(40)], 1), (0, 4))
+    embedding[:, 5] = angles.sin()  # orthogonal to every class: the other cosines are 0
+    phi = torch.where(angles < math.pi - m, (angles + m).cos(), angles.cos() - m * math.sin(math.pi - m))
+    logits = F.pad(30 * phi[:, None], (0, 4))
+    expected = F.cross_entropy(logits, labels, reduction="none")
+    assert (angles > math.pi - m).any() and torch.allclose(head.losses(embedding, labels), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("margin", ["arcface", "cosface"])
+def test_soft_labels_share_the_margin_as_in_recipe_f(margin):
+    head = fixed(margin, angle=0.3)
+    embedding, labels = sample()
+    shares = 0.7 * F.one_hot(labels, 5) + 0.3 * F.one_hot(labels.roll(1), 5)
+    cosines = head.cosines(embedding)
+    harder = (cosines.acos() + 0.3).cos() if margin == "arcface" else cosines - 0.3
+    logits = 30 * (shares * harder + (1 - shares) * cosines)
+    expected = -(shares * logits.log_softmax(1)).sum(1)
+    assert torch.allclose(head.soft_losses(embedding, shares), expected, atol=1e-4)
+    whole = F.one_hot(labels, 5).float()
+    assert torch.allclose(head.soft_losses(embedding, whole), head.losses(embedding, labels), atol=1e-4)
+
+
+def test_soft_labels_have_a_finite_gradient_on_another_classs_direction():
+    head = fixed("arcface", angle=0.5)
+    head.weight.data = torch.eye(6)[:, :5].clone()
+    embedding = torch.eye(6)[:5].clone().requires_grad_()
+    head.soft_losses(embedding, torch.eye(5).roll(1, 0)).sum().backward()
+    assert torch.isfinite(embedding.grad).all() and torch.isfinite(head.weight.grad).all()

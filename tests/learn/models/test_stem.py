@@ -4,7 +4,8 @@ from torch import nn
 
 from rcic.errors import UserError
 from rcic.learn.models import build_backbone, known_backbones
-from rcic.learn.models.stem import first_convolution, widen_stem
+from rcic.learn.models.stem import first_convolution, stem_convolutions, widen_stem
+from tests.learn.tiny import shut
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 5, 6, 9])
@@ -52,7 +53,7 @@ def test_what_cannot_be_repeated_whole_is_refused():
     for channels in (1, 5, 7):
         with pytest.raises(UserError, match=rf"model.stem repeat needs 3, 6, 9, ... channels, not {channels}; use"):
             widen_stem(build_backbone("tiny").trunk, channels, "repeat")
-    with pytest.raises(UserError, match=r"model.stem is 'twice', must be copy, mean or repeat"):
+    with pytest.raises(UserError, match=r"model.stem is 'twice', must be copy, mean, repeat or random"):
         widen_stem(build_backbone("tiny").trunk, 6, "twice")
 
 
@@ -84,3 +85,55 @@ def test_another_beginning_is_refused():
     for trunk in (nn.Sequential(nn.Conv2d(48, 8, 1)), nn.Sequential(nn.Linear(3, 3))):
         with pytest.raises(UserError, match="does not begin with a convolution of three channels"):
             widen_stem(trunk, 5)
+
+
+@pytest.mark.parametrize("channels", [1, 4, 5, 6])
+def test_unscaled_filters_are_the_rgb_filters_themselves(channels):
+    """Recipe A: channels 1-3 are R, G, B, channels 4 and 5 R and G; D and E: the mean."""
+    for how in ("copy", "mean"):
+        trunk = build_backbone("tiny").trunk
+        rgb = first_convolution(trunk).weight.detach().clone()
+        widen_stem(trunk, channels, how, "none")
+        for channel in range(channels):
+            expected = rgb[:, channel % 3] if how == "copy" else rgb.mean(dim=1)
+            assert torch.equal(first_convolution(trunk).weight[:, channel], expected)
+
+
+@pytest.mark.parametrize("channels", [3, 6])
+def test_a_random_stem_is_torchs_new_convolution_and_the_rest_stays(channels):
+    trunk = build_backbone("tiny").trunk
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    torch.manual_seed(7)
+    widen_stem(trunk, channels, "random")
+    torch.manual_seed(7)
+    new = nn.Conv2d(channels, 8, 3, bias=False)
+    assert torch.equal(first_convolution(trunk).weight, new.weight)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trunk.state_dict().items() if name != "0.weight")
+
+
+@pytest.mark.parametrize(("name", "branches"), [("mobileone_s0", 2), ("tu-repvgg_a0", 2), ("tu-fastvit_t8", 2)])
+def test_every_branch_that_reads_the_image_is_widened(name, branches):
+    one = torch.randn(2, 1, 64, 64)
+    trunk = shut(build_backbone(name).trunk)
+    before = trunk(one.expand(-1, 3, -1, -1))
+    widen_stem(trunk, 6)
+    assert [layer.in_channels for layer in stem_convolutions(trunk)] == [6] * branches
+    assert torch.allclose(trunk(one.expand(-1, 6, -1, -1)), before, atol=1e-4 * float(before.detach().abs().max()))
+
+
+@pytest.mark.parametrize(("how", "factor"), [("copy", 1), ("mean", 1), ("repeat", 2)])
+def test_filters_that_are_standardised_keep_their_response(how, factor):
+    """As in networks without normalisation, whose scale is ``gain``; R, G and B are equal: ``mean`` loses nothing."""
+    from timm.layers import ScaledStdConv2d
+
+    one, trunk = torch.randn(2, 1, 16, 16), nn.Sequential(ScaledStdConv2d(3, 8, 3))
+    trunk[0].weight.data.copy_(trunk[0].weight.data[:, :1].expand(-1, 3, -1, -1))
+    before = trunk(one.expand(-1, 3, -1, -1))
+    widen_stem(trunk, 6, how)
+    after, bias = trunk(one.expand(-1, 6, -1, -1)), trunk[0].bias[:, None, None]
+    assert torch.allclose(after - bias, factor * (before - bias), rtol=1e-3, atol=1e-3)
+
+
+def test_a_network_that_rearranges_the_image_first_is_refused():
+    with pytest.raises(UserError, match="does not begin with a convolution of three channels"):
+        widen_stem(build_backbone("tu-tresnet_m").trunk, 5)

@@ -2,6 +2,7 @@ import errno
 import os
 import re
 import zipfile
+from argparse import Namespace
 from urllib.error import URLError
 
 import pytest
@@ -100,6 +101,48 @@ def test_a_local_file_replaces_a_download(name, ending, tmp_path, no_network):
     assert same_weights(build_model(bare(name, weights_file=str(path)), 3, 5).trunk.state_dict(), wanted)
 
 
+@pytest.mark.parametrize("nest", ["", "model", "model_state_dict", "state_dict", "state_dict_ema"])
+@pytest.mark.parametrize("prefix", ["module.", "model.", "backbone.", "encoder.", "module.backbone."])
+def test_files_of_other_programs_trainings_are_read(nest, prefix, tmp_path):
+    wanted, state = state_of("tiny")
+    state = {prefix + key: value for key, value in state.items()} | {"module.fc.weight": torch.zeros(2)}
+    torch.save({nest: state, "epoch": 3, "args": Namespace(lr=0.1)} if nest else state, tmp_path / "w.pth")
+    assert same_weights(
+        build_model(bare("tiny", weights_file=str(tmp_path / "w.pth")), 3, 5).trunk.state_dict(), wanted
+    )
+
+
+def test_names_of_a_timm_network_are_found_behind_a_prefix(tmp_path):
+    _, state = state_of("tu-convnext_atto")
+    files = {"module." + key.removeprefix("model.").replace("stages_", "stages."): v for key, v in state.items()}
+    safetensors.torch.save_file(files, tmp_path / "w.safetensors")
+    ours = build_model(bare("tu-convnext_atto", weights_file=str(tmp_path / "w.safetensors")), 3, 5).trunk
+    assert same_weights(ours.encoder.state_dict(), state)
+
+
+def test_a_file_of_student_and_teacher_is_refused(tmp_path):
+    _, state = state_of("tiny")
+    torch.save(
+        {f"{who}.{key}": value for who in ("student", "teacher") for key, value in state.items()}, tmp_path / "w"
+    )
+    with pytest.raises(UserError, match=r"w: holds several networks \(student\., teacher\.\); keep the tensors of one"):
+        build_model(bare("tiny", weights_file=str(tmp_path / "w")), 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("timm-tf_efficientnet_lite0", "tf_efficientnet_lite0"), ("tu-resnetv2_18", "resnetv2_18"), ("tu-dpn68", "dpn68")],
+)
+def test_an_encoder_gives_the_features_that_timms_classifier_sees(name, theirs, tmp_path):
+    import timm
+
+    network = timm.create_model(theirs, pretrained=False)
+    torch.save(network.state_dict(), tmp_path / "timm.pth")
+    ours = shut(build_model(bare(name, weights_file=str(tmp_path / "timm.pth")), 3, 5))
+    image = torch.randn(2, 3, 64, 64)
+    assert torch.allclose(ours.trunk(image), shut(network).forward_features(image), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "convnext_atto"])  # the second's names differ from its encoder's
 def test_a_file_of_timm_fits_the_encoder_made_of_it(name, tmp_path):
     import timm
@@ -118,7 +161,7 @@ def test_a_file_of_timm_fits_the_encoder_made_of_it(name, tmp_path):
 def test_a_file_of_another_network_is_refused(name, tmp_path):
     torch.save({"conv.weight": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(
-        UserError, match=r"other.pth: does not fit this network: \d+ of \d+ tensors are missing"
+        UserError, match=r"other.pth: does not fit this network: 0 of its \d+ tensors are in the file, the others"
     ) as error:
         build_model(bare(name, weights_file=str(tmp_path / "other.pth")), 5, 4)
     assert "\n" not in str(error.value)
@@ -157,6 +200,8 @@ def test_without_network_the_error_says_which_file_to_put_where(no_network, tmp_
     [
         ("resnet18", "smp-hub/resnet18.imagenet"),
         ("efficientnet-b3", "smp-hub/efficientnet-b3.imagenet"),
+        ("timm-efficientnet-b0", "smp-hub/timm-efficientnet-b0.imagenet"),
+        ("tu-resnetv2_50", "timm/resnetv2_50.a1h_in1k"),
         ("tu-resnet18", "timm/resnet18.a1_in1k"),
         ("densenetblur121d", "timm/densenetblur121d.ra_in1k"),
     ],

@@ -18,6 +18,7 @@ from rcic.pixels.batches.batch import normalize
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site
 from rcic.profiles.embeddings import read_embeddings
+from rcic.profiles.site_embeddings import read_sites
 from tests.learn.tiny import forget_accelerate, take_weights, tiny_config, tiny_network
 from tests.records import rewrite
 
@@ -185,3 +186,25 @@ def test_predictions_in_the_same_folder_stay(embed, screen, members, tmp_path):
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("pred_*")}
     out = embed(splits=("test",))
     assert {path: path.read_bytes() for path in out.rglob("pred_*")} == before
+
+
+def test_sites_are_kept_if_wanted_and_their_mean_is_the_wells(embed, screen):
+    out = embed(splits=("test",))
+    folder = out / FOLDER.format(0)
+    before = (folder / "emb_test.npy").stat().st_ino
+    embed(splits=("test",), by_site=True)
+    assert (folder / "emb_test.npy").stat().st_ino != before  # the sites were not there
+    sites, wells = np.load(folder / "emb_test_sites.npy"), np.load(folder / "emb_test.npy")
+    assert sites.shape == (len(wells), 2, wells.shape[1]) and sites.dtype == np.float32
+    np.testing.assert_allclose(sites.mean(axis=1), wells, rtol=1e-5, atol=1e-6)
+    embedded = read_embeddings(screen, folder, "test")
+    np.testing.assert_array_equal(read_sites(embedded), sites)
+    before = (folder / "emb_test.npy").stat().st_ino
+    embed(splits=("test",))  # sites that are kept beyond what is wanted do no harm
+    embed(splits=("test",), by_site=True)
+    assert (folder / "emb_test.npy").stat().st_ino == before
+    np.save(folder / "emb_test_sites.npy", sites + 1)
+    with pytest.raises(
+        UserError, match=r"emb_test_sites.npy: is damaged, or of another result than .* --by_site again"
+    ):
+        read_sites(embedded)

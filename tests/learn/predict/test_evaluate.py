@@ -11,6 +11,7 @@ from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.data.site_groups import Group, GroupCollator, group_codes
 from rcic.learn.models import WellClassifier
 from rcic.learn.predict.evaluate import InferenceSettings, predict_group
+from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.sampler import WholeGroups
 from tests.learn.models.small import tiny_model
 
@@ -264,3 +265,22 @@ def test_only_copies_towards_a_gpu_are_not_waited_for(monkeypatch, device, waits
     monkeypatch.setattr("torch.Tensor.to", to)
     group.pixels(np.arange(3), device)
     assert given == [not waits]
+
+
+@pytest.mark.parametrize("norm_of", ["view", "image"])
+@pytest.mark.parametrize("by", ["image", "fixed"])
+def test_a_crop_is_normalised_as_in_training(norm_of, by):
+    """By its own statistics, those of its image, or constants: whatever the training crop had."""
+    seen, group = [], group_of(sites(wells=3), torch.uint8)
+    group.images[..., :8] //= 4  # a dark half
+    pixels = PixelNorm() if by == "image" else PixelNorm("fixed", {"global": [[50.0, 20.0]] * 3})
+    own = network("running").float()
+    own.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].clone()))
+    how = InferenceSettings("running", pixels, ("identity", "crops"), 8, norm_of=norm_of)
+    predict_group(own, group, everyone(group), how)
+    identity, first, *_ = seen
+    whole = normalize(group.images, pixels.of(group.rows, group.images))
+    torch.testing.assert_close(identity, whole)
+    alone = normalize(group.images[:, :, :8, :8].contiguous())
+    torch.testing.assert_close(first, alone if (norm_of, by) == ("view", "image") else whole[:, :, :8, :8])
+    assert len(seen) == 6

@@ -1,5 +1,6 @@
 import io
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,3 +151,80 @@ def test_accumulation_covers_every_batch_once(n_batches, size):
 def test_the_last_group_may_be_smaller():
     assert accumulation(3, 2) == [(2, False), (2, True), (1, True)]
     assert accumulation(2, 1) == [(1, True), (1, True)]
+
+
+def test_recipe_a_is_linear_from_a_start_of_its_own():
+    schedule = Schedule(
+        frozen_epochs=2, epochs=40, curve="linear", warmup_epochs=5, start_lr=1e-4, max_lr=5e-4, min_lr=1e-5,
+        momentum=(0.85, 0.95), start_momentum=0.9,
+    )  # fmt: skip
+    lr, momentum = schedule_table(schedule, 10)
+    assert lr.shape == (420,) and (lr[:20] == 1e-3).all() and (momentum[:20] == 0.9).all()
+    np.testing.assert_allclose(lr[20:70], np.linspace(1e-4, 5e-4, 50))
+    np.testing.assert_allclose(lr[69:], np.linspace(5e-4, 1e-5, 351))
+    np.testing.assert_allclose(momentum[20:70], np.linspace(0.9, 0.85, 50))
+    np.testing.assert_allclose(momentum[69:], np.linspace(0.85, 0.95, 351))
+
+
+def test_recipe_b_is_constant():
+    schedule = Schedule(frozen_epochs=0, epochs=3, curve="constant", warmup_epochs=0, max_lr=1e-3, momentum=(0.9, 0.9))
+    lr, momentum = schedule_table(schedule, 4)
+    assert lr.tolist() == [1e-3] * 12 and momentum.tolist() == [0.9] * 12
+    lr, _ = schedule_table(Schedule(frozen_epochs=0, epochs=3, curve="constant", warmup_epochs=1, max_lr=1.0), 4)
+    assert lr[0] == pytest.approx(1 / 25) and (np.diff(lr[:4]) > 0).all() and (lr[3:] == 1).all()
+
+
+def test_recipe_d_falls_once_after_two_thirds():
+    schedule = Schedule(
+        frozen_epochs=0, epochs=60, warmup_epochs=0, max_lr=1.2e-3, min_lr=1e-5, momentum=(0.9, 0.9), steps=(2 / 3,)
+    )
+    for share in (2 / 3, 0.6666666667):
+        lr, momentum = schedule_table(replace(schedule, steps=(share,)), 1000)
+        assert (lr[:40000] == 1.2e-3).all() and lr[40001:] == pytest.approx(1.2e-4) and (momentum == 0.9).all()
+
+
+def test_recipe_f_begins_anew_and_stops_before_the_second_end():
+    """The source: cosine,1.5e-4,90,6e-5,150,0 and 130 epochs."""
+    schedule = Schedule(
+        frozen_epochs=0, epochs=130, warmup_epochs=0, max_lr=1.5e-4, min_lr=0.0, momentum=(0.9, 0.9),
+        restarts=(90,), restart_lrs=(6e-5,), planned_epochs=150,
+    )  # fmt: skip
+    lr, momentum = schedule_table(schedule, 100)
+    assert lr.shape == (13000,) and (momentum == 0.9).all()
+    epoch = np.arange(13000) / 100
+    first, second = 1.5e-4 / 2 * (1 + np.cos(np.pi * epoch / 90)), 6e-5 / 2 * (1 + np.cos(np.pi * (epoch - 90) / 60))
+    np.testing.assert_allclose(lr, np.where(epoch < 90, first, second), atol=1e-7)
+    assert lr[9000] == pytest.approx(6e-5) and lr[-1] == pytest.approx(1.5e-5, rel=2e-3)
+    assert schedule_table(replace(schedule, epochs=1), 100)[0].tolist() == lr[:100].tolist()  # a trial is its beginning
+
+
+def test_every_cycle_rises_in_the_same_share_of_its_length():
+    """Recipe C: cycles of 4, 8 and 8 epochs, 30 % of them rising from a 25th of their highest rate."""
+    schedule = Schedule(
+        frozen_epochs=1,
+        epochs=20,
+        warmup_epochs=1.2,
+        max_lr=1e-3,
+        min_lr=0.0,
+        restarts=(4, 12),
+        restart_lrs=(1e-3, 1e-4),
+    )
+    lr, momentum = schedule_table(schedule, 10)
+    cycles = np.split(lr[10:], [40, 120])
+    assert [int(cycle.argmax()) for cycle in cycles] == [11, 23, 23]
+    assert [cycle.max() for cycle in cycles] == pytest.approx([1e-3, 1e-3, 1e-4])
+    assert [cycle[0] for cycle in cycles] == pytest.approx([4e-5, 4e-5, 4e-6])
+    assert [cycle[-1] for cycle in cycles] == pytest.approx([0, 0, 0])
+    for cycle, own in zip(np.split(momentum[10:], [40, 120]), cycles, strict=True):
+        assert cycle.argmin() == own.argmax() and cycle[0] == cycle[-1] == 0.95
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_beta_2_is_the_configs_and_stays(name):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = build_optimizer(Optim(name, beta2=0.99), torch.nn.ParameterList([parameter]), 1e-3)
+    set_step(optimizer, 1e-3, 0.9)
+    parameter.grad = torch.full((1,), 2.0)
+    optimizer.step()
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.99)
+    assert float(optimizer.state[parameter]["exp_avg_sq"]) == pytest.approx(0.01 * 4)

@@ -25,8 +25,22 @@ KINDS = {
     "ema": {"train__ema": 0.9, "train__accumulate": 2},
     "swa": {"train__swa_epochs": 3},
     "chance": {"model__dropout": 0.5, "augment__shear": 10.0, "augment__cutmix": 0.5, "augment__erase": 0.5},
+    "one site": {"data__sites_per_epoch": "one", "data__norm_of": "image", "augment__warp": 0.2},
     "progressive": {"progressive__start": 2, "model__bn": "plate"},
     "margin": {"loss__margin": "adacos", "loss__ce": 0.5, "optim__name": "nadam", "optim__clip": 1.0},
+    "recipes": {
+        "model__head": "layers",
+        "model__layers": ["bn", "drop 0.5", "fc 8", "bn", "relu"],
+        "model__embedding": "fc",
+        "loss__form": "binary",
+        "loss__label_smoothing": 0.0,
+        "optim__name": "adam",
+        "optim__beta2": 0.99,
+        "schedule__curve": "linear",
+        "schedule__restarts": [2],
+        "schedule__restart_lrs": [5e-3],
+        "schedule__planned_epochs": 6,
+    },
     "metadata": {"model__metadata": ["cell_type"], "model__metadata_form": "learned", "data__norm": "cell_type"},
 }
 

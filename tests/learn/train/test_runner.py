@@ -253,6 +253,7 @@ def test_a_single_bad_batch_is_named(config, monkeypatch):
         {"model__bn": "experiment", "data__controls": "classes"},
         {"model__bn": "plate", "data__norm": "experiment", "data__stack_sites": True},
         {"data__norm": "cell_type", "model__metadata": ["cell_type"], "model__head": "neck"},
+        {"data__norm": "fixed", "data__norm_means": [20] * 6, "data__norm_stds": [9] * 6, "data__stack_sites": True},
     ],
 )
 def test_validation_says_what_predict_all_says(trained, screen, tmp_path, settings):

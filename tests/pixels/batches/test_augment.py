@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import BATCH_KEYS, EXTRAS, View, _d4_matrix, _to_image, build_sample_transform, d4_view
+from rcic.pixels.batches.augment import BATCH_KEYS, EXTRAS, View, build_sample_transform
+from rcic.pixels.batches.d4 import d4_matrix, d4_view
+from rcic.pixels.batches.geometry import Drawn, image_matrix
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (5, 32, 32), dtype=np.uint8)
 WIDE = np.ascontiguousarray(IMAGE[:, :20])
@@ -27,7 +29,7 @@ def test_the_eight_views_are_eight_permutations():
 @pytest.mark.parametrize("number", range(8))
 @pytest.mark.parametrize(("corner", "size"), [((0, 0), (32, 32)), ((3, 20), (10, 12))])
 def test_the_warp_of_a_view_is_the_view(number, corner, size):
-    matrix = _to_image(_d4_matrix(number), (32, 32), corner)
+    matrix = image_matrix(Drawn(d4_matrix(number)), (32, 32), corner)
     warped, cut = np.zeros((2, 5, *size), np.uint8)
     View(matrix, size).of(IMAGE, warped)
     View(matrix, size, number, corner).of(IMAGE, cut)

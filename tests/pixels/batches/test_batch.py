@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from rcic.pixels.batches.batch import augment_batch, channel_dropout, erase, gain_and_bias, normalize, scale_crop
+from rcic.pixels.batches.batch import (
+    augment_batch,
+    channel_dropout,
+    crop_pixels,
+    erase,
+    gain_and_bias,
+    image_stats,
+    normalize,
+    scale_crop,
+)
 
 EVERY = {"scale_crop": 0.5, "gain": 0.1, "bias": 0.1, "erase": 0.5, "channel_dropout": 0.5}
 
@@ -226,3 +235,43 @@ def test_planes_on_the_cpu_are_normalised_as_a_batch_on_a_device_is(given):
     torch.testing.assert_close(here, there, atol=1e-5, rtol=1e-5)
     assert given or not here[1, 2].any()
     assert images[1, 2].max() == 7  # left alone
+
+
+def test_a_nearest_scale_crop_has_only_levels_of_the_image_and_keeps_its_type():
+    images = torch.randint(0, 256, (20, 3, 40, 40), generator=chance(1), dtype=torch.uint8)
+    settings = {"scale_crop": 0.5, "scale_crop_sampling": "nearest"}
+    cropped = crop_pixels(images, settings, chance())
+    assert cropped.dtype == torch.uint8 and cropped.shape == images.shape
+    for image, view in zip(images, cropped, strict=True):
+        assert set(view[0].unique().tolist()) <= set(image[0].unique().tolist())
+    ramp = torch.arange(40.0)[:, None].expand(200, 1, 40, 40).contiguous()
+    nearest, smooth = (scale_crop(ramp, 0.5, chance(), how)[:, 0, :, 0] for how in ("nearest", "bilinear"))
+    assert (nearest == nearest.round()).all() and (nearest - smooth).abs().max() <= 0.51  # of the same squares
+    assert crop_pixels(images, {"scale_crop": 0.5}, chance()).dtype == torch.float32
+
+
+def test_a_square_cut_before_normalisation_has_its_own_statistics():
+    """As the winner did: every view has mean 0 and variance 1; cut afterwards it has its image's."""
+    bright = torch.zeros(60, 2, 32, 32, dtype=torch.uint8)
+    bright[:, :, :, 16:] = 100
+    bright += torch.randint(0, 20, bright.shape, generator=chance(2), dtype=torch.uint8)
+    settings = {"scale_crop": 0.5, "scale_crop_sampling": "nearest", "scale_crop_norm": "after"}
+    own = augment_batch(normalize(crop_pixels(bright, settings, chance())), settings, chance())
+    assert own.mean((2, 3)).abs().max() < 1e-4 and (own.square().mean((2, 3)) - 1).abs().max() < 1e-4
+    later = augment_batch(normalize(bright), settings | {"scale_crop_norm": "before"}, chance())
+    assert later.mean((2, 3)).abs().max() > 0.5
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.02, 0.33), (0.1, 0.1)])
+def test_the_erased_area_is_the_configured_one(low, high):
+    x = noise(1500, 1, 80, 80)
+    result = augment_batch(x, {"erase": 1.0, "erase_area": [low, high]}, chance())
+    area = (result == 0).float().mean((1, 2, 3))
+    assert abs(area.min() - low) < 0.01 and abs(area.max() - high) < 0.012
+    assert abs(area.mean() - (low + high) / 2) < 0.01
+
+
+def test_the_statistics_of_a_batch_are_those_that_normalise_it(batch):
+    stats = image_stats(batch)
+    assert stats.shape == (6, 3, 2) and stats.dtype == torch.float32
+    torch.testing.assert_close(normalize(batch, stats), normalize(batch), atol=1e-4, rtol=1e-4)

@@ -7,6 +7,7 @@ from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
 from rcic.pixels.batches.augment import build_sample_transform
+from rcic.pixels.batches.batch import image_stats
 from rcic.pixels.batches.dataset import META, SiteDataset
 from rcic.pixels.batches.loader import AHEAD, BatchLoader, view_on
 from rcic.pixels.batches.sampler import EpochSampler, GroupBatches
@@ -88,7 +89,7 @@ def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pa
     for cpu, device in zip(here, there, strict=True):
         assert device["image"].shape == (6, 2, SIZE, SIZE)
         assert device["coded"] == (kind == "packed")
-        views = view_on("cpu", device)
+        views, _ = view_on("cpu", device)
         gap = (views.int() - cpu["image"].int()).abs()
         assert gap.max() <= (1 if settings["shear"] else 0)
         assert device["row"].tolist() == cpu["row"].tolist()
@@ -166,3 +167,19 @@ def test_stacked_rows_fit_the_dataset(write_root, wells):
     batch = next(iter(BatchLoader(dataset, in_rows(6, 6))))
     assert batch["image"].shape == (6, 12, SIZE, SIZE)
     assert batch["site"] == [STACKED] * 6
+
+
+@pytest.mark.parametrize("settings", [{"crop": 16, "shear": 20}, {"shear": 0, "warp": 0.2, "warp_p": 0.5}, None])
+@pytest.mark.parametrize("where", ["threads", "on demand", "device"])
+def test_the_statistics_of_the_stored_image_come_with_its_view(write_root, wells, settings, where):
+    transform = None if settings is None else build_sample_transform(settings, seed=1)
+    dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1, 6), transform)
+    loader = BatchLoader(dataset, in_rows(12, 5), 2 if where == "threads" else 0, on_device=where == "device")
+    loader.measures = True
+    for batch in loader:
+        views, stats = view_on("cpu", batch)
+        stored = torch.stack([torch.from_numpy(dataset.image(row)) for row in batch["row"].tolist()])
+        torch.testing.assert_close(stats, image_stats(stored), atol=1e-3, rtol=1e-4)
+        assert stats.dtype == torch.float32 and views.dtype == torch.uint8
+    loader.measures = False
+    assert view_on("cpu", next(iter(loader)))[1] is None

@@ -111,3 +111,24 @@ def test_a_batch_of_half_precision_stays_so():
             numbered().bfloat16(), np.random.default_rng(1), **({"cutmix": 0, "mixup": 0} | settings)
         )
         assert mixed.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("how", ["cutmix", "mixup"])
+def test_with_the_larger_share_an_image_keeps_at_least_half_of_itself(how):
+    any_share, larger = (
+        np.array([share for _, _, share in draws(400, larger=larger, **{how: 1.0})]) for larger in (False, True)
+    )
+    assert larger.min() > 0.49 and any_share.min() < 0.2  # sides are whole pixels
+    for mixed, order, share in draws(20, larger=True, cutmix=1.0):
+        kept = (mixed == numbered()).float().mean((1, 2, 3))
+        if order is not None:
+            torch.testing.assert_close(
+                kept[order != torch.arange(8)], torch.full_like(kept, share)[order != torch.arange(8)]
+            )
+    if how == "mixup":  # Beta(1, 1) is uniform, so that its larger part is uniform in [1/2, 1]
+        assert abs(larger.mean() - 0.75) < 0.03 and np.allclose(larger, np.maximum(any_share, 1 - any_share))
+
+
+def test_a_chance_of_one_mixes_every_batch_with_any_box():
+    mixed = [order is not None for _, order, _ in draws(400, x=numbered(8, 64, 64), cutmix=1.0, larger=True)]
+    assert np.mean(mixed) > 0.98  # but for boxes without a pixel

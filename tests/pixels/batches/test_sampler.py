@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rcic.pixels.batches.sampler import EpochSampler, GroupBatches, WholeGroups
+from rcic.pixels.batches.sampler import EpochSampler, GroupBatches, WholeGroups, one_a_well
 
 SIZES = (1, 9, 2, 30, 3)  # rows of groups 0, 1, ...
 
@@ -122,3 +122,53 @@ def test_whole_groups_are_read_whole_and_in_order(world, batch_size):
         assert all(len(set(groups[batch])) == 1 and len(batch) <= batch_size for batch in batches)
         rows = [row for batch in batches for row in batch]
         assert rows == sorted(rows) == np.flatnonzero(groups % world == rank).tolist()
+
+
+def rows_of(sampler):
+    """Return the rows of an epoch, (N,)."""
+    return np.array([row for item in sampler for _, row in (item if isinstance(item, list) else [item])])
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda n: EpochSampler(n, seed=1), lambda n: GroupBatches(np.arange(n) % 2, 6, seed=1)]
+)
+def test_one_site_of_each_well_a_epoch(kind):
+    """Each well once, either site as often, another one in another epoch, the same one when resumed."""
+    wells = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 2))
+    groups = wells % 2  # of both sites of a well
+    sampler = kind(80)
+    sampler.wells = wells
+    if isinstance(sampler, GroupBatches):
+        sampler.groups = groups
+    epochs = []
+    for sampler.epoch in range(60):
+        epochs.append(rows_of(sampler))
+        assert sorted(wells[epochs[-1]]) == list(range(40))
+    seen = np.bincount(np.concatenate(epochs), minlength=80)
+    assert seen.reshape(-1)[np.argsort(wells, kind="stable")].reshape(40, 2).sum(1).tolist() == [60] * 40
+    assert seen.min() > 13 and seen.max() < 47 and abs(seen.std() - np.sqrt(60 / 4)) < 1.2
+    assert len(sampler) == len(list(sampler)) and not np.array_equal(epochs[0], epochs[1])
+    resumed = kind(80)
+    resumed.groups, resumed.wells, resumed.epoch = groups, wells, 7
+    assert np.array_equal(rows_of(resumed), epochs[7])
+
+
+def test_the_site_of_a_well_does_not_depend_on_the_other_wells():
+    """Pseudo-labels that come into use change no other sample."""
+    wells, rows = np.repeat(np.arange(30), 3), np.arange(90)
+    every, some = (
+        dict(zip(wells[chosen], chosen, strict=True))
+        for chosen in (one_a_well(rows, wells, (1, 5)), one_a_well(rows[wells > 10], wells, (1, 5)))
+    )
+    assert {well: row for well, row in every.items() if well > 10} == some
+    assert one_a_well(rows[:0], wells, (1, 5)).tolist() == [] and one_a_well(rows, None, (1, 5)) is rows
+
+
+def test_wells_with_a_single_usable_site_stay_and_ranks_share_the_wells():
+    wells = np.array([0, 0, 1, 2, 2, 3, 4, 4])
+    ranks = [EpochSampler(8, seed=1, rank=rank, world=2) for rank in (0, 1)]
+    for rank in ranks:
+        rank.wells = wells
+    rows = [rows_of(rank) for rank in ranks]
+    assert [len(own) for own in rows] == [len(rank) for rank in ranks] == [2, 2]
+    assert len(set(wells[np.concatenate(rows)])) == 4

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from rcic.errors import UserError
-from rcic.pixels.batches.augment import d4_view
+from rcic.pixels.batches.batch import normalize
+from rcic.pixels.batches.d4 import d4_view
 from rcic.pixels.batches.tta import CROPS, D4, d4_batch, views
 
 X = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -62,3 +63,15 @@ def test_the_order_of_names_is_the_order_of_views():
     first, second = views(X, ["vflip", "identity"])
     assert torch.equal(first, X.flip(2))
     assert torch.equal(second, X)
+
+
+def test_crops_of_the_pixels_are_normalised_one_by_one_as_in_training():
+    """Cut from the normalised image, a crop of its dark half would be dark."""
+    pixels = torch.randint(0, 20, (2, 3, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    pixels[:, :, :, 4:] += 100
+    identity, *crops = views(normalize(pixels), ["identity", CROPS], 4, pixels)
+    assert torch.equal(identity, normalize(pixels)) and len(crops) == 5
+    assert torch.equal(crops[1], normalize(pixels[:, :, :4, 4:].contiguous()))
+    for crop in crops:
+        assert crop.mean((2, 3)).abs().max() < 1e-5
+    assert views(normalize(pixels), [CROPS], 4).__next__().mean() < -0.5

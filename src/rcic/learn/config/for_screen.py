@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rcic.errors import UserError
+from rcic.errors import UserError, plural
 from rcic.learn.config.settings import Config
 from rcic.screen.spec import ScreenSpec
 from rcic.screen.table import Screen
@@ -23,6 +23,10 @@ def for_screen(config: Config, screen: Screen) -> Config:
     data, spec = config.data, screen.spec
     _check_subset("data.channels", data.channels, spec.channel_numbers, spec)
     _check_subset("data.sites", data.sites, spec.sites, spec)
+    _check_subset("augment.colour_channels", config.augment.colour_channels, spec.channel_numbers, spec)
+    if data.norm == "fixed" and len(data.norm_means) != len(spec.channels):
+        given, there = len(data.norm_means), plural(len(spec.channels), "channel")
+        raise UserError(f"data.norm_means has {given} numbers, but {spec.name} has {there}; give one for each")
     sites = data.sites or spec.sites
     if data.stack_sites and len(sites) < 2:
         raise UserError(f"data.stack_sites is true, but the wells of {spec.name} have one site")

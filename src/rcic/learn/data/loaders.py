@@ -109,26 +109,28 @@ def add_plate_context(
 def train_loader(config: Config, rows: pd.DataFrame, store: Store) -> BatchLoader:
     """Return the shuffled, augmented loader of this rank: random batches or, with ``bn`` by plate, one plate each.
 
-    Sites without a label are skipped. Raises UserError for fewer than two sites a process.
+    Sites without a label are skipped; with ``sites_per_epoch`` one each epoch has one site of each well. Raises
+    UserError for fewer than two sites a process.
     """
     rank, world = rank_and_world()
     transform = build_sample_transform(to_plain(config.augment), config.train.seed, config.n_epochs)
     dataset = _dataset(config, rows, store, transform)
     labelled = np.flatnonzero(rows["label"].to_numpy() >= 0)  # the others may get a pseudo-label later
+    wells = pd.factorize(rows["id_code"])[0].astype(np.int64) if config.data.sites_per_epoch == "one" else None
     if config.model.bn != "running":
         groups = group_codes(rows, config.model.bn)
         batches = GroupBatches(groups, config.train.batch_size, config.train.seed, rank, world)
-        batches.rows = labelled
+        batches.rows, batches.wells = labelled, wells
         if len(batches) == 0:
             raise UserError(f"{len(labelled)} training sites are too few for batches from a single {config.model.bn}")
-        return _loader(dataset, config, batches)
+        return _train_loader(dataset, config, batches)
     sampler = EpochSampler(len(dataset), config.train.seed, rank, world)
-    sampler.rows = labelled
+    sampler.rows, sampler.wells = labelled, wells
     if len(sampler) < 2:
         raise UserError(f"{len(labelled)} training sites are too few for {world} processes, which need at least 2 each")
     # A smaller last batch would distort BatchNorm's statistics, so it is dropped unless it is the only one.
     drop_last = len(sampler) >= config.train.batch_size
-    return _loader(dataset, config, BatchSampler(cast(Any, sampler), config.train.batch_size, drop_last))
+    return _train_loader(dataset, config, BatchSampler(cast(Any, sampler), config.train.batch_size, drop_last))
 
 
 def order_of(loader: BatchLoader) -> EpochSampler | GroupBatches:
@@ -165,6 +167,12 @@ def _dataset(config: Config, rows: pd.DataFrame, store: Store, transform: Any) -
             f"data.cache: {len(dataset)} sites do not fit in 1 GiB of memory, so they are read from disk in each epoch"
         )
     return dataset
+
+
+def _train_loader(dataset: SiteDataset, config: Config, batches: Any) -> BatchLoader:
+    loader = _loader(dataset, config, batches)
+    loader.measures = config.data.norm_of == "image"
+    return loader
 
 
 def _loader(dataset: SiteDataset, config: Config, batches: Any) -> BatchLoader:

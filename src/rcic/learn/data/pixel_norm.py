@@ -1,5 +1,7 @@
 """Normalisation of pixels: each channel has mean 0 and variance 1 over an image, a plate, ... or the training table.
 
+Or its mean and standard deviation are constants of the config.
+
 The statistics of a plate or an experiment cover, at evaluation, all its wells and, in training, its sites in the
 training table: the training wells and, with progressive pseudo-labels, all test wells. The statistics of a cell type
 and the global ones cover the training table, too; they are saved in the checkpoint.
@@ -14,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rcic.learn.config.settings import Data
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.stats import group_stats, site_stats
 
@@ -22,7 +25,10 @@ GLOBAL = "global"
 
 @dataclass(frozen=True)
 class PixelNorm:
-    """Normalisation at evaluation. ``known``: cell type or ``"global"`` -> (C, 2) mean and standard deviation."""
+    """Normalisation at evaluation. ``known``: cell type or ``"global"`` -> (C, 2) mean and standard deviation.
+
+    Those of the config (``by`` fixed) are ``"global"``, too.
+    """
 
     by: str = "image"
     known: dict[str, list[list[float]]] = field(default_factory=dict)
@@ -39,6 +45,14 @@ class PixelNorm:
             return torch.from_numpy(group_stats(_of_images(images), rows, self.by))
         names = rows["cell_type"] if self.by == "cell_type" else [GLOBAL] * len(rows)
         return torch.tensor([self.known.get(name, self.known[GLOBAL]) for name in names], dtype=torch.float32)
+
+
+def fixed_pixel_norm(data: Data, dataset: SiteDataset) -> PixelNorm:
+    """Set the config's means and standard deviations as the statistics of each sample; return them."""
+    constants = [[data.norm_means[number - 1], data.norm_stds[number - 1]] for number in data.channels]
+    constants *= dataset.shape[0] // len(constants)  # of each stacked site
+    dataset.set_stats(np.broadcast_to(constants, (len(dataset), dataset.shape[0], 2)))
+    return PixelNorm("fixed", {GLOBAL: constants})
 
 
 def learn_pixel_norm(by: str, dataset: SiteDataset, rows: pd.DataFrame, workers: int = 0) -> PixelNorm:

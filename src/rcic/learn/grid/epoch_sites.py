@@ -59,7 +59,7 @@ def epoch_sites(config: Config, screen: Screen, table: StageTable, audit: Audit 
         order_of(loader).rows = _learnt(sites.train, share)
         known[share] = _count(loader)
     passes = [valid + (choices if start and epoch >= start else 0) for epoch in epochs]
-    once = 0 if config.data.norm == "image" else len(sites.train)
+    once = 0 if config.data.norm in ("image", "fixed") else len(sites.train)
     return EpochSites(once, tuple(known[share] for share in shares), tuple(passes))
 
 

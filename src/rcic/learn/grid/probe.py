@@ -49,7 +49,8 @@ def _measure(config: Config, data_root: DataRoot, log_root: Path) -> Cost:
     config = _shortened(config, cast(Literal["cpu", "cuda"], pick_device(config.train.device)))
     screen = read_screen(data_root)
     table = stage_table(screen, config)
-    n_wells = -(-_BATCHES * config.train.batch_size // len(config.data.sites))
+    a_well = 1 if config.data.sites_per_epoch == "one" else len(config.data.sites)
+    n_wells = -(-_BATCHES * config.train.batch_size // a_well)
     subset = replace(table, train=table.train.head(n_wells), valid=table.valid.head(max(n_wells // 2, 1)))
     with contextlib.redirect_stdout(None):  # its messages describe the subset, not the training
         runner, facts = build_training(config, screen, subset, log_root, Path(), audit_of_training(config, screen))

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from rcic.errors import UserError, nearest
 from rcic.files.decoding import no_memory
 from rcic.learn.models import weights as imagenet
+from rcic.learn.models.trunk_facts import FAILURES, measure_trunk
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,16 @@ def build_backbone(name: str) -> Backbone:
     return _BUILDERS[name]() if name in _BUILDERS else _encoder(name)
 
 
+def shapes_only(name: str) -> nn.Module:
+    """Return the trunk ``name`` on torch's ``meta`` device, without numbers. Raises like :func:`build_backbone`."""
+    try:
+        with torch.device("meta"):
+            return build_backbone(name).trunk
+    except UserError:  # some networks compute numbers while they are built
+        with torch.random.fork_rng(devices=[]):
+            return build_backbone(name).trunk.to("meta")
+
+
 class Features(nn.Module):
     """The convolutional part of a pretrainedmodels network."""
 
@@ -75,6 +87,22 @@ class EfficientNetFeatures(DeepestFeatures):
         """(B, C, H, W) -> (B, D, h, w)."""
         encoder = self.encoder
         return encoder._swish(encoder._bn1(encoder._conv_head(super().forward(image))))  # type: ignore[operator]
+
+
+class WholeFeatures(nn.Module):
+    """The feature map of a timm network, with whatever its classifier was trained on."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        import timm
+
+        self.network = timm.create_model(name, pretrained=False, num_classes=0)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, D, h, w)."""
+        features = self.network.forward_features(image)  # type: ignore[operator]
+        channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
+        return features.permute(0, 3, 1, 2).contiguous() if channels_last else features
 
 
 def _pretrainedmodels(name: str) -> Backbone:
@@ -136,8 +164,8 @@ def tiny() -> Backbone:
 
 
 def _encoder(name: str) -> Backbone:
-    """Return an encoder of segmentation-models-pytorch (``tu-NAME``: a timm model with feature extraction)."""
-    from segmentation_models_pytorch.encoders import encoders, get_encoder
+    """Return an encoder of segmentation-models-pytorch (``tu-NAME``: a timm model)."""
+    from segmentation_models_pytorch.encoders import encoders
 
     if name not in encoders and not name.startswith("tu-"):
         known = [*known_backbones(), *encoders]
@@ -146,10 +174,63 @@ def _encoder(name: str) -> Backbone:
             "and every encoder of segmentation-models-pytorch by its name)"
         )
     try:
-        encoder = get_encoder(name, in_channels=3, depth=5, weights=None)
-    except (RuntimeError, ValueError) as error:
-        raise no_memory(f"model {name!r}", error) or UserError(f"model {name!r} cannot be built: {error}") from error
+        return _library_backbone(name)
+    except FAILURES as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        if name.startswith("tu-"):
+            reason += "; timm's networks must make feature maps at halved sizes, which vision transformers do not"
+        raise no_memory(f"model {name!r}", error) or UserError(f"model {name!r} cannot be built: {reason}") from error
+
+
+def _library_backbone(name: str) -> Backbone:
+    if name.startswith(("timm-efficientnet-", "timm-tf_efficientnet_")):
+        return _tensorflow_efficientnet(name)
+    if name.startswith("tu-") and _is_cut(name):
+        whole = WholeFeatures(name[3:])
+        return Backbone(whole, measure_trunk(whole, 3).shape[1], partial(imagenet.load_timm, name[3:], whole.network))
+    encoder = _smp_encoder(name)
     load = partial(imagenet.load_encoder, name, encoder)
     if name.startswith("efficientnet-"):
-        return Backbone(EfficientNetFeatures(encoder), encoder._conv_head.out_channels, load)
-    return Backbone(DeepestFeatures(encoder), encoder.out_channels[-1], load)
+        trunk: nn.Module = EfficientNetFeatures(encoder)
+    else:
+        trunk = DeepestFeatures(encoder)
+    facts = measure_trunk(trunk, 3)
+    if type(facts.last) is nn.BatchNorm2d:  # densenet169, xception: the network had a ReLU after its last BN
+        trunk = nn.Sequential(trunk, nn.ReLU(inplace=True))
+    return Backbone(trunk, facts.shape[1], load)
+
+
+def _smp_encoder(name: str) -> nn.Module:
+    from segmentation_models_pytorch.encoders import get_encoder
+
+    with warnings.catch_warnings():  # about names that begin with "timm-"
+        warnings.simplefilter("ignore")
+        return get_encoder(name, in_channels=3, depth=5, weights=None)
+
+
+def _tensorflow_efficientnet(name: str) -> Backbone:
+    """Return timm's network for the weights of ``timm-efficientnet-b0`` and its like.
+
+    They are TensorFlow's (``tf_efficientnet_b0``). segmentation-models-pytorch 0.6.0 puts them into a network with
+    other padding and BN epsilon, which also ends before the last convolution.
+    """
+    whole = WholeFeatures("tf_" + name.removeprefix("timm-").removeprefix("tf_").replace("-", "_"))
+    load = partial(imagenet.load_timm_of_smp, name, whole.network)
+    return Backbone(whole, measure_trunk(whole, 3).shape[1], load)
+
+
+def _is_cut(name: str) -> bool:
+    """Return whether the encoder ``tu-NAME`` ends before a layer with parameters that makes timm's own feature map.
+
+    Such are the last norm of preactivation networks (``resnetv2``, ``dpn``) and of transformers, or a last convolution.
+    Networks whose last layers work on tokens instead of a map are not meant.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            encoder, whole = _smp_encoder(name), WholeFeatures(name[3:])
+            facts = measure_trunk(whole, 3)
+    except FAILURES:
+        return False
+    has = {imagenet.timm_name(key) for key, _ in encoder.named_parameters()}
+    uses = {key.removeprefix("network.") for key, _ in whole.named_parameters() if key not in facts.idle}
+    return len(facts.shape) == 4 and not {imagenet.timm_name(key) for key in uses} <= has

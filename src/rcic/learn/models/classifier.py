@@ -1,18 +1,22 @@
 """The classifier of a site: trunk, pooling, head and loss."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rcic.errors import UserError
 from rcic.learn.config.settings import Loss, Model
 from rcic.learn.models.backbone import build_backbone
 from rcic.learn.models.heads import Head, pool
-from rcic.learn.models.loss import Targets, cross_entropy, larger, margin_loss
-from rcic.learn.models.margin import AdaCos
+from rcic.learn.models.loss import Targets, class_loss, larger, margin_loss, soft_labels
+from rcic.learn.models.margin import AdaCos, FixedMargin
 from rcic.learn.models.site_outputs import SiteOutputs
 from rcic.learn.models.stem import widen_stem
+from rcic.learn.models.trunk_end import cut_end
+from rcic.learn.models.trunk_facts import FAILURES, measure_trunk
 
 
 class WellClassifier(nn.Module):
@@ -51,34 +55,50 @@ class WellClassifier(nn.Module):
 
     def forward_head(self, embedding: Tensor) -> Tensor:
         """Return the logits (B, K) of an embedding (B, E)."""
-        return self.head(embedding)
+        return self.head(self.head.after(embedding))
 
     def forward(
         self, image: Tensor, metadata: Tensor | None = None, order: Tensor | None = None, share: float = 1.0
     ) -> SiteOutputs[Tensor]:
-        """Return logits and embedding from one pass; the arguments are those of :meth:`forward_features`."""
+        """Return logits and embedding from one pass; the arguments are those of :meth:`forward_features`.
+
+        In training mode ``embedding`` is what the classifier reads, which the loss needs.
+        """
         embedding = self.forward_features(image, metadata, order, share)
+        classified = self.head.after(embedding)
         if self.training and self.head.weight is not None and self.head.margin is not None:
             # only the loss uses the margin's classes, but DDP expects each parameter in the graph of forward's output
-            embedding = embedding + 0 * self.head.margin.weight.sum().to(embedding.dtype)
-        logits = self.forward_head(embedding)
-        return SiteOutputs(logits, logits, embedding)
+            classified = classified + 0 * self.head.margin.weight.sum().to(classified.dtype)
+        logits = self.head(classified)
+        return SiteOutputs(logits, logits, classified if self.training else embedding)
 
     def loss(self, output: SiteOutputs[Tensor], targets: Targets) -> Tensor:
         """Return the batch's loss: ``ce`` times cross entropy plus ``margin_weight`` times the margin loss.
 
-        In training mode the scale of AdaCos is updated first. Raises UserError for mixed labels if ``mixed`` is refuse.
+        ``cosine_ce`` times the cross entropy of the cosines is added. In training mode the scale of AdaCos is updated
+        first. Raises UserError for mixed labels if ``mixed`` is refuse.
         """
         settings, margin = self.loss_settings, self.head.margin
         if margin is None:
-            return settings.ce * cross_entropy(output.logits, targets, settings.label_smoothing)
+            return settings.ce * class_loss(output.logits, targets, settings)
+        classified = output.embedding if self.training else self.head.after(output.embedding)
         if isinstance(margin, AdaCos) and self.training:
-            margin.adapt(output.embedding, larger(targets))
-        by_angle = margin_loss(lambda labels: margin.losses(output.embedding, labels), targets, settings)
-        total = settings.margin_weight * by_angle
+            margin.adapt(classified, larger(targets))
+        total = settings.margin_weight * self._by_angle(margin, classified, targets)
         if settings.ce > 0:
-            total = total + settings.ce * cross_entropy(output.logits, targets, settings.label_smoothing)
+            total = total + settings.ce * class_loss(output.logits, targets, settings)
+        if settings.cosine_ce > 0:
+            cosines = margin.cosines(classified)
+            each = partial(F.cross_entropy, cosines, reduction="none")
+            total = total + settings.cosine_ce * margin_loss(each, targets, settings)
         return total
+
+    def _by_angle(self, margin: FixedMargin | AdaCos, classified: Tensor, targets: Targets) -> Tensor:
+        """Return the margin loss of what the classifier reads, (B, E)."""
+        settings = self.loss_settings
+        if isinstance(margin, FixedMargin) and targets.other is not None and settings.mixed == "soft":
+            return margin.soft_losses(classified, soft_labels(targets, margin.weight.shape[1])).mean()
+        return margin_loss(partial(margin.losses, classified), targets, settings)
 
 
 def build_model(
@@ -101,10 +121,27 @@ def build_model(
     backbone = build_backbone(settings.name)
     if load and (settings.pretrained == "imagenet" or settings.weights_file):
         backbone.load(settings.weights_file)
-    widen_stem(backbone.trunk, in_channels, settings.stem)
+    widen_stem(backbone.trunk, in_channels, settings.stem, settings.stem_scale)
+    cut_end(backbone.trunk, settings.trunk_end)
+    _freeze_idle(backbone.trunk, in_channels)
     network = WellClassifier(backbone.trunk, backbone.width, n_classes, settings, loss, n_values)
     if settings.bn_momentum is not None:
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = settings.bn_momentum
     return network
+
+
+def _freeze_idle(trunk: nn.Module, in_channels: int) -> None:
+    """Freeze the parameters that the features do not depend on: DDP would wait for their gradients.
+
+    Raises UserError for a trunk that does not take ``in_channels``, or whose output is not a feature map.
+    """
+    try:
+        facts = measure_trunk(trunk, in_channels)
+    except FAILURES as error:
+        raise UserError(f"this model cannot be widened to images of {in_channels} channels") from error
+    if len(facts.shape) != 4:
+        raise UserError(f"this model gives features of shape {facts.shape[1:]}, not a feature map of height and width")
+    for name in facts.idle:
+        trunk.get_parameter(name).requires_grad_(False)

@@ -4,13 +4,14 @@ All parameters are below ``head`` of the network: only these may differ between 
 from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rcic.errors import UserError
+from rcic.learn.config.head_layers import HeadLayer, head_layers, joint, tap
 from rcic.learn.config.settings import Loss, Model
 from rcic.learn.models.loss import check_loss
 from rcic.learn.models.margin import build_margin
@@ -56,9 +57,10 @@ class Head(nn.Module):
     """Pooled features (B, D) and metadata (B, M) -> embedding (B, E) -> logits (B, K).
 
     ``linear``: the embedding is the features themselves. ``neck``: BN-FC-ReLU-BN-FC-BN (recipe F). ``linear_bn``:
-    FC-BN-ReLU (recipe B). Metadata is concatenated after the neck's first BN: in a batch from one plate it is constant,
-    and BN would make it 0. Dropout comes last. ``weight`` and ``bias`` are those of the linear classifier, None if
-    ``loss.ce`` is 0; ``margin`` is the classifier by angles or None.
+    FC-BN-ReLU (recipe B). ``layers``: those of ``model.layers``. Metadata is concatenated after a leading BN: in a
+    batch from one plate it is constant, and BN would make it 0. With ``model.embedding`` fc the embedding is the output
+    of the last FC, and :meth:`after` goes on from there. Dropout comes last. ``weight`` and ``bias`` are those of the
+    linear classifier, None if ``loss.ce`` is 0; ``margin`` is the classifier by angles or None.
     """
 
     weight: nn.Parameter | None
@@ -69,8 +71,10 @@ class Head(nn.Module):
         check_loss(loss)
         self.metadata = Metadata(settings, n_values) if settings.metadata or n_values else None
         self.norm = nn.BatchNorm1d(width) if settings.head == "neck" else nn.Identity()
-        joined = width + (self.metadata.width if self.metadata else 0)
-        self.embed, self.in_features = _embedding(settings, joined)
+        layers = head_layers(settings)
+        self.joint, self.tap = 0 if settings.head == "neck" else joint(layers), tap(layers, settings.embedding)
+        more = self.metadata.width if self.metadata else 0
+        self.embed, self.in_features = _built(layers, width, {self.joint: more})
         self.dropout = nn.Dropout(settings.dropout)
         self.weight = self.bias = None
         if loss.ce > 0:
@@ -84,7 +88,7 @@ class Head(nn.Module):
 
         If image i was mixed with image ``order[i]`` (B,), metadata is mixed in the same ratio: ``share`` of image i.
         """
-        x = self.norm(features)
+        x = self._run(self.norm(features), 0, self.joint)
         if self.metadata is not None:
             if metadata is None:
                 metadata = torch.zeros(len(x), len(self.metadata.n_values), dtype=torch.int64, device=x.device)
@@ -92,22 +96,39 @@ class Head(nn.Module):
             if order is not None:
                 joined = share * joined + (1 - share) * joined[order]
             x = torch.cat([x, joined], dim=1)
-        return self.dropout(self.embed(x))
+        return self._run(x, self.joint, self.tap)
 
-    def forward(self, embedding: Tensor) -> Tensor:
-        """Return the logits (B, K): linear, or scale times cosine without a linear classifier."""
+    def after(self, embedding: Tensor) -> Tensor:
+        """Return what the classifiers read, (B, ``in_features``), of an embedding (B, E)."""
+        return self.dropout(self._run(embedding, self.tap, len(self.embed)))
+
+    def _run(self, x: Tensor, first: int, end: int) -> Tensor:
+        for number in range(first, end):
+            x = self.embed[number](x)
+        return x
+
+    def forward(self, classified: Tensor) -> Tensor:
+        """Return the logits (B, K) of :meth:`after`: linear, or scale times cosine without a linear classifier."""
         if self.weight is not None:
-            return F.linear(embedding, self.weight, self.bias)
+            return F.linear(classified, self.weight, self.bias)
         assert self.margin is not None  # nosec B101 # for mypy: check_loss made sure
-        return self.margin.logits(embedding)
+        return self.margin.logits(classified)
 
 
-def _embedding(settings: Model, width_in: int) -> tuple[nn.Module, int]:
-    """Return the layers between the concatenated features and the classifiers, and their number of outputs."""
-    width = settings.width
-    if settings.head == "linear":
-        return nn.Identity(), width_in
-    if settings.head == "linear_bn":
-        return nn.Sequential(nn.Linear(width_in, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()), width
-    layers = (nn.Linear(width_in, width), nn.ReLU(), nn.BatchNorm1d(width))
-    return nn.Sequential(*layers, nn.Linear(width, width, bias=False), nn.BatchNorm1d(width)), width
+def _built(layers: Sequence[HeadLayer], width: int, more: Mapping[int, int]) -> tuple[nn.Sequential, int]:
+    """Return the layers and the number of their outputs, for ``width`` inputs and ``more`` from layer i on."""
+    modules: list[nn.Module] = []
+    for number, layer in enumerate(layers):
+        width += more.get(number, 0)
+        modules.append(_layer(layer, width))
+        width = layer.units or width
+    return nn.Sequential(*modules), width + more.get(len(layers), 0)
+
+
+def _layer(layer: HeadLayer, width: int) -> nn.Module:
+    """Return the module of a layer with ``width`` inputs; metadata are concatenated by the head."""
+    if layer.kind == "fc":
+        return nn.Linear(width, layer.units, bias=layer.bias)
+    if layer.kind == "bn":
+        return nn.BatchNorm1d(width)
+    return {"relu": nn.ReLU(), "drop": nn.Dropout(layer.chance), "metadata": nn.Identity()}[layer.kind]

@@ -47,6 +47,32 @@ def cross_entropy(logits: Tensor, targets: Targets, smoothing: float = 0.0) -> T
     return _by_share(loss_of, targets).mean()
 
 
+def class_loss(logits: Tensor, targets: Targets, loss: Loss) -> Tensor:
+    """Return the loss of the linear classifier's logits (B, K) in the form ``loss.form``, a mean over the batch."""
+    if loss.form == "binary":
+        return binary_cross_entropy(logits, targets)
+    return cross_entropy(logits, targets, loss.label_smoothing)
+
+
+def binary_cross_entropy(logits: Tensor, targets: Targets) -> Tensor:
+    """Return the mean over batch and classes of each class's binary cross entropy, of logits (B, K).
+
+    The target is one-hot, or the mixed one (41st place of RCIC). Computed in float32 at least.
+    """
+    logits = at_least_float32(logits)
+    return F.binary_cross_entropy_with_logits(logits, soft_labels(targets, logits.shape[1]).to(logits.dtype))
+
+
+def soft_labels(targets: Targets, n_classes: int) -> Tensor:
+    """Return the share of each class in each sample, (B, K) float32."""
+    own = F.one_hot(targets.labels, n_classes).float()
+    if targets.other is None:
+        return own
+    share = targets.share
+    share = share.to(own.device)[:, None] if isinstance(share, Tensor) else share
+    return share * own + (1 - share) * F.one_hot(targets.other, n_classes)
+
+
 def margin_loss(loss_of: PerSample, targets: Targets, loss: Loss) -> Tensor:
     """Return the batch's mean margin loss; ``loss.mixed`` sets the treatment of mixed labels.
 
@@ -54,13 +80,13 @@ def margin_loss(loss_of: PerSample, targets: Targets, loss: Loss) -> Tensor:
     """
     if targets.other is None:
         return loss_of(targets.labels).mean()
-    if loss.mixed == "weighted":
+    if loss.mixed in ("weighted", "soft"):
         return _by_share(loss_of, targets).mean()
     if loss.mixed == "larger":
         return loss_of(larger(targets)).mean()
     raise UserError(
         f"loss.margin {loss.margin} does not support mixed labels (augment.cutmix, augment.mixup): set loss.mixed to "
-        "larger or weighted, or switch mixing off"
+        "larger, weighted or soft, or switch mixing off"
     )
 
 

@@ -18,6 +18,7 @@ class FixedMargin(nn.Module):
     """ArcFace (Deng et al., CVPR 2019: angle + m) or CosFace (Wang et al., CVPR 2018: cosine - m), scale s.
 
     Implemented by pytorch-metric-learning, whose import takes a second. ``loss.angle`` is m, in radians or cosine.
+    Beyond the angle pi - m ArcFace takes cos - m sin(m), as the 1st place of RCIC does, who writes m sin(pi - m).
     """
 
     def __init__(self, width: int, n_classes: int, loss: Loss):
@@ -40,6 +41,24 @@ class FixedMargin(nn.Module):
         """Return s times cosine, (B, K), without the margin."""
         with torch.autocast(embedding.device.type, enabled=False):
             return self.classes.get_logits(at_least_float32(embedding))
+
+    def cosines(self, embedding: Tensor) -> Tensor:
+        """Return the cosines (B, K)."""
+        with torch.autocast(embedding.device.type, enabled=False):
+            return self.classes.get_cosine(at_least_float32(embedding))
+
+    def soft_losses(self, embedding: Tensor, shares: Tensor) -> Tensor:
+        """Return the cross entropy (B,) against soft labels ``shares`` (B, K), each class with its share of the margin.
+
+        A class with share y has the logit s (y margin(cos) + (1 - y) cos): the 1st place of RCIC.
+        """
+        with torch.autocast(embedding.device.type, enabled=False):
+            cosines = self.cosines(embedding)
+            shares = shares.to(cosines.dtype)
+            own = torch.where(shares > 0, cosines, 0)  # elsewhere acos, steep near 1, would give 0 x inf in backward
+            harder = self.classes.modify_cosine_of_target_classes(own)
+            logits = self.classes.scale * (cosines + shares * (harder - cosines))
+            return F.cross_entropy(logits, shares, reduction="none")
 
     def losses(self, embedding: Tensor, labels: Tensor) -> Tensor:
         """Return the cross entropy (B,) of each sample, with the margin applied to its class."""

@@ -13,4 +13,4 @@ class SiteOutputs(NamedTuple, Generic[Array]):
 
     first: Array  # (B, K) logits of the first view
     logits: Array  # (B, K) logits, the mean over the views
-    embedding: Array  # (B, E) input of the classifier, the mean over the views
+    embedding: Array  # (B, E) the mean over the views; in training what the classifier reads

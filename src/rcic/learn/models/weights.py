@@ -2,7 +2,9 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -16,9 +18,13 @@ from rcic.files.regular import is_there, open_regular
 from rcic.learn.models.hub import encoder_from_hub, local_error, timm_from_hub
 from rcic.learn.runs.checkpoint import check_archive
 
+_NESTED = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "module", "net", "network")
+
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a ``.pth`` or ``.safetensors`` file; code in a pickle is never executed.
+
+    A file of a whole training holds them under a name such as ``state_dict`` or ``model``; the first of ``_NESTED``.
 
     Raises UserError if the file is missing, broken, or not a plain mapping of names to tensors; CannotRead or Exhausted
     if it could not be read.
@@ -28,10 +34,15 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             state = _loaded(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such weight file") from None
-    state = state.get("state_dict", state) if isinstance(state, Mapping) else state
+    while isinstance(state, Mapping) and (inner := next((key for key in _NESTED if _is_mapping(state.get(key))), None)):
+        state = state[inner]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: not a state_dict (a mapping of names to tensors)")
     return dict(state)
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _loaded(path: str | Path) -> Any:
@@ -43,7 +54,8 @@ def _loaded(path: str | Path) -> Any:
             return load_file(path)
         if zipfile.is_zipfile(file):  # not so in the first versions of torch
             check_archive(file)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals([Namespace]):  # the flags in files of timm, DINO, MAE: names and values only
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_file_only(name: str, trunk: nn.Module, weights_file: str | None) -> None:
@@ -61,9 +73,9 @@ def load_pretrainedmodels(name: str, network: nn.Module, weights_file: str | Non
     from pretrainedmodels import pretrained_settings
 
     state = read_state(weights_file) if weights_file else _download(name, pretrained_settings[name]["imagenet"]["url"])
-    if name.startswith("densenet"):  # files of 2017 write "norm.1" where the modules are called "norm1"
-        state = {re.sub(r"(norm|relu|conv)\.([12])\.", r"\1\2.", key): value for key, value in state.items()}
-    _copy(state, network, weights_file or name)
+    # files of 2017 write "norm.1" where the modules are called "norm1"
+    plain = (lambda key: re.sub(r"(norm|relu|conv)\.([12])\.", r"\1\2.", key)) if name.startswith("densenet") else str
+    _copy(state, network, weights_file or name, plain)
 
 
 def load_encoder(name: str, encoder: nn.Module, weights_file: str | None) -> None:
@@ -74,11 +86,8 @@ def load_encoder(name: str, encoder: nn.Module, weights_file: str | None) -> Non
     if weights_file is None:
         encoder.load_state_dict(encoder_from_hub(name))
         return
-    state = read_state(weights_file)
-    if name.startswith("tu-"):  # timm's file has "stages.0.conv" for the encoder's "model.stages_0.conv"
-        keys = {_timm_name(key): key for key in encoder.state_dict()}
-        state = {keys.get(_timm_name(key), key): value for key, value in state.items()}
-    _copy(state, encoder, weights_file)
+    # timm's file has "stages.0.conv" for the encoder's "model.stages_0.conv"
+    _copy(read_state(weights_file), encoder, weights_file, timm_name if name.startswith("tu-") else str)
 
 
 def load_timm(name: str, trunk: nn.Module, weights_file: str | None) -> None:
@@ -88,6 +97,11 @@ def load_timm(name: str, trunk: nn.Module, weights_file: str | None) -> None:
     """
     state = read_state(weights_file) if weights_file else timm_from_hub(name)
     _copy(state, trunk, weights_file or name)
+
+
+def load_timm_of_smp(name: str, network: nn.Module, weights_file: str | None) -> None:
+    """Load the weights that segmentation-models-pytorch has for a timm network. Raises like :func:`load_timm`."""
+    _copy(read_state(weights_file) if weights_file else encoder_from_hub(name), network, weights_file or name)
 
 
 def load_lite0(trunk: nn.Module, weights_file: str | None) -> None:
@@ -107,24 +121,46 @@ def load_lite0(trunk: nn.Module, weights_file: str | None) -> None:
     return _copy(dict(zip(names, tensors, strict=False)), trunk, path)
 
 
-def _timm_name(key: str) -> str:
-    return key.removeprefix("model.").replace("_", ".")
+def timm_name(key: str) -> str:
+    """Return a tensor's name in a timm network; with feature extraction ``stages.0`` is ``model.stages_0``."""
+    while key.startswith("model."):
+        key = key.removeprefix("model.")
+    return key.replace("_", ".")
 
 
-def _copy(state: Mapping[str, Tensor], module: nn.Module, source: str) -> None:
+def _copy(state: Mapping[str, Tensor], module: nn.Module, source: str, plain: Callable[[str], str] = str) -> None:
     """Copy ``state`` into ``module``, leaving out tensors that the module lacks (the ImageNet head).
 
+    Names are compared as ``plain`` gives them. All names in ``state`` may have a prefix, ``module.`` or any other.
     Raises UserError, beginning with ``source``, if a tensor of the module is missing.
     """
-    target = module.state_dict()
-    wanted = {key for key in target if not key.endswith("num_batches_tracked")}
-    wrong = sorted(key for key in wanted if key not in state or state[key].shape != target[key].shape)
+    target = {plain(key): (key, tensor) for key, tensor in module.state_dict().items()}
+    wanted = [key for key in target if not key.endswith(("num_batches_tracked", "num.batches.tracked"))]
+    found = _without_prefix({plain(key): tensor for key, tensor in state.items()}, wanted, source)
+    wrong = sorted(key for key in wanted if key not in found or found[key].shape != target[key][1].shape)
     if wrong:
         raise UserError(
-            f"{source}: does not fit this network: {len(wrong)} of {len(wanted)} tensors are missing or have another "
-            f"shape, first {wrong[0]!r}"
+            f"{source}: does not fit this network: {len(wanted) - len(wrong)} of its {len(wanted)} tensors are in the "
+            f"file, the others are missing or have another shape, first {target[wrong[0]][0]!r}"
         )
-    module.load_state_dict({key: state[key] for key in target if key in state}, strict=False)
+    module.load_state_dict({key: found[name] for name, (key, _) in target.items() if name in found}, strict=False)
+
+
+def _without_prefix(state: dict[str, Tensor], wanted: list[str], source: str) -> dict[str, Tensor]:
+    """Return the part of ``state`` below the prefix with which most names are ``wanted``, without the prefix.
+
+    Raises UserError if two prefixes fit alike, as in a file of a student and a teacher; no prefix precedes any other.
+    """
+    names, counts = set(wanted), Counter[str]()
+    for key in state:
+        starts = [0, *(place + 1 for place, letter in enumerate(key) if letter == ".")]
+        counts.update(key[:start] for start in starts if key[start:] in names)
+    most = max(counts.values(), default=0)
+    best = [prefix for prefix, n in counts.items() if n == most]
+    if len(best) > 1 and "" not in best and most == len(names):
+        raise UserError(f"{source}: holds several networks ({', '.join(sorted(best))}); keep the tensors of one")
+    prefix = best[0] if len(best) == 1 else ""
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _download(name: str, url: str) -> dict[str, Tensor]:

@@ -33,6 +33,7 @@ def embed_all(
     An embedding is the input of the member's classifier, (D,) float32 a well: the mean over sites and views. ``splits``
     are train (labelled train treatments of the experiments that the member did not hold out, without pseudo-labelled
     wells and controls), valid, test, and controls (the control wells of all plates; nothing in a screen without any).
+    With ``options.by_site`` the embeddings of single sites are kept, too.
     Names, passes, skipping, parts and errors are those of :func:`rcic.learn.predict.predict_all`.
     """
     options = replace(options, device=pick_device(options.device))
@@ -43,6 +44,7 @@ def embed_all(
         jobs()
         images = ImageSource(audit, pixel_states(screen, audit))
         for split in present_splits(screen, splits):
-            files = {root / member.folder: embedding_files(out / member.folder, split) for member in members}
+            folders = {root / member.folder: out / member.folder for member in members}
+            files = {run: embedding_files(folder, split, options.by_site) for run, folder in folders.items()}
             for job, outputs, rows in run_missing(screen, files, split, options, images, EMBEDDED):
                 write_embeddings(job, outputs, rows)

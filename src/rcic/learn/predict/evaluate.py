@@ -18,14 +18,17 @@ from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.data.site_groups import Group, group_codes
 from rcic.learn.models import SiteOutputs, WellClassifier
 from rcic.learn.models.plate_batchnorm import own_statistics, sites_at_once
-from rcic.pixels.batches.tta import views
+from rcic.pixels.batches.tta import CROPS, views
 
 _MEANS = ("logits", "embedding")  # averaged over the views
 
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """Settings of one network's predictions; ``batch_size`` is ignored with statistics by plate or experiment."""
+    """Settings of one network's predictions; ``batch_size`` is ignored with statistics by plate or experiment.
+
+    ``norm_of`` is ``data.norm_of``: whether a crop is normalised by its own statistics or by its image's.
+    """
 
     bn: str = "running"
     pixels: PixelNorm = field(default_factory=PixelNorm)
@@ -34,6 +37,7 @@ class InferenceSettings:
     device: str | torch.device = "cpu"
     batch_size: int = 64
     channels_last: bool = True
+    norm_of: str = "view"
 
     @property
     def unit(self) -> str | None:
@@ -78,6 +82,11 @@ def _predict_unit(
         image_stats = None if stats is None else stats[numbers].to(settings.device, non_blocking=True)
         return group.normalized(numbers, settings.device, image_stats)
 
+    def seen(numbers: NDArray[np.int64]) -> Iterator[Tensor]:
+        by_crop = CROPS in settings.tta and stats is None and settings.norm_of == "view"
+        pixels = group.pixels(numbers, settings.device) if by_crop else None
+        return views(images(numbers), settings.tta, settings.crop, pixels)
+
     def run(x: Tensor, numbers: NDArray[np.int64]) -> SiteOutputs[Tensor]:
         metadata = None if group.metadata is None else group.metadata[numbers].to(settings.device)
         x = x.contiguous(memory_format=torch.channels_last) if settings.channels_last else x
@@ -92,7 +101,7 @@ def _predict_unit(
         fixed = own_statistics(network, len(group.images), lambda numbers: run(images(numbers), numbers), portion)
         with nullcontext() if settings.bn == "running" else fixed:
             parts = [
-                _mean_of_views([run(view, numbers) for view in views(images(numbers), settings.tta, settings.crop)])
+                _mean_of_views([run(view, numbers) for view in seen(numbers)])
                 for numbers in np.array_split(chosen, -(-len(chosen) // at_once))
             ]
     return joined(parts)

@@ -21,7 +21,7 @@ from rcic.launch.shards import Shard
 from rcic.learn.config.settings import Config
 from rcic.learn.data.training_origin import check_sites_are_there, check_stains, learnt_among
 from rcic.learn.predict.infer import Outputs
-from rcic.learn.predict.site_mean import average_sites, mean_of_sites, stack_sites
+from rcic.learn.predict.site_mean import mean_of_sites, stack_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
 from rcic.learn.runs.folder import unsound_files
 from rcic.learn.runs.ranks import log_main
@@ -164,6 +164,7 @@ def plan_job(
         "sites": screen.spec.names_of_sites(config.data.sites),
         "tta": views,
         "drop_incomplete": drop_incomplete,
+        **({"by_site": True} if {"embeddings", "sites"} <= files.keys() else {}),
     }
     network = network_id(checksum, made_with["sites"], views)
     facts = {
@@ -182,12 +183,18 @@ def is_predicted(job: PredictionJob) -> bool:
     path, wanted = job.files["record"], job.record
     try:
         found = read_record(path, wanted.kind)
-        if found is None or dict(found.made_with) != dict(wanted.made_with):
+        if found is None or not _same_settings(found, wanted):
             return False
         check_files(path, found)
     except Unsound:
         return False
     return not origin_difference(found.made_from, wanted.made_from)
+
+
+def _same_settings(found: Record, wanted: Record) -> bool:
+    """Return whether results were made with the wanted settings; sites that are kept beyond them do no harm."""
+    of_found = {key: value for key, value in found.made_with.items() if key != "by_site" or key in wanted.made_with}
+    return of_found == dict(wanted.made_with)
 
 
 def write_predictions(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame, n_treatments: int) -> None:
@@ -202,9 +209,15 @@ def write_predictions(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame, 
 
 
 def write_embeddings(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame) -> None:
-    """Write the embeddings (N, D) float32 of the wells of ``rows``. Raises UserError if a file cannot be written."""
-    embeddings, wells = average_sites(outputs.embedding, rows)
-    write_well_rows(job.files, {"embeddings": embeddings}, wells["id_code"], job.record)
+    """Write the embeddings (N, D) float32 of the wells of ``rows``, and of their sites if wanted.
+
+    Raises UserError if a file cannot be written.
+    """
+    by_site, wells = stack_sites(outputs.embedding, rows)  # (N, S, D)
+    arrays: dict[str, NDArray[Any]] = {"embeddings": mean_of_sites(by_site)}
+    if "sites" in job.files:
+        arrays["sites"] = by_site
+    write_well_rows(job.files, arrays, wells["id_code"], job.record)
 
 
 def _check_unseen(checkpoint: Checkpoint, wells: pd.DataFrame) -> None:

@@ -93,14 +93,14 @@ def _input_key(job: PredictionJob) -> tuple[object, ...]:
         data.sites,
         data.stack_sites,
         data.size,
-        job.config.statistics_unit,
+        job.config.prediction_unit,
         "\n".join(job.wells["id_code"]),
     )
 
 
 def _site_plan(store: Store, screen: Screen, job: PredictionJob, drop: bool) -> SitePlan:
     """Return the site plan of a job; log the sites that are left out."""
-    data, unit = job.config.data, job.config.statistics_unit
+    data, unit = job.config.data, job.config.prediction_unit
     rows = usable_sites(store, job.wells, data.sites, data.channels, drop, job.audit, data.size)
     rows = stacked(rows, data.sites) if data.stack_sites else rows
     rows = add_plate_context(store, screen, rows, unit, job.config, job.audit)
@@ -128,12 +128,13 @@ def member_network(job: PredictionJob, options: PredictionOptions) -> MemberNetw
     """Return the network of a job with its inference settings."""
     config, meta = job.config, job.checkpoint.meta
     settings = InferenceSettings(
-        bn=config.model.bn,
+        bn=config.prediction_bn,
         pixels=PixelNorm(**meta["pixels"]),
         tta=options.tta or config.predict.tta,
         crop=config.augment.crop,
         device=options.device,
         batch_size=options.batch_size,
+        norm_of=config.data.norm_of,
     )
     return MemberNetwork(
         network=_network(job.checkpoint, config),

@@ -24,6 +24,7 @@ class PredictionOptions:
         tta: views to average, e.g. identity,hflip,rot90, instead of those of each training's config.
         audit_dir: the folder of the audit, whose bad images are not read; without an audit a warning is logged.
             auto is audit in the screen's work folder.
+        by_site: of embed-all, keep the embeddings of single sites, too; predict-all always keeps sites.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -33,6 +34,7 @@ class PredictionOptions:
     drop_incomplete: bool = False
     tta: tuple[str, ...] = ()
     audit_dir: str | None = "auto"
+    by_site: bool = False
 
     def __post_init__(self) -> None:
         for flag, number, least in (("batch_size", self.batch_size, 1), ("workers", self.workers, 0)):

@@ -161,9 +161,13 @@ def check_begun(folder: Path, config: Config, origin: Origin, begun: Mapping[str
 
 
 def changed_settings(kept: Mapping[str, Any], config: Config, record: Mapping[str, Any], origin: Origin) -> str:
-    """Return what changes the result and differs from a run's config ``kept`` (dotted keys) and record, in words."""
-    wanted = flat(to_plain(config))
-    names = [key for key, value in wanted.items() if key not in IGNORED_KEYS and kept.get(key) != value]
+    """Return what changes the result and differs from a run's config ``kept`` (dotted keys) and record, in words.
+
+    A key that ``kept`` lacks came later than the run, and has its default: what every run before did.
+    """
+    wanted, defaults = flat(to_plain(config)), flat(to_plain(Config()))
+    kept = defaults | dict(kept)
+    names = [key for key, value in wanted.items() if key not in IGNORED_KEYS and kept[key] != value]
     if names:
         return f"another {', '.join(names[:4])}"
     differs = origin.difference(record)

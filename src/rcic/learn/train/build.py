@@ -14,7 +14,7 @@ from rcic.files.names import channel_name, model_name
 from rcic.learn.config.settings import Config
 from rcic.learn.data.loaders import add_plate_context, stacked, train_loader, usable_sites, valid_loader
 from rcic.learn.data.metadata import known_values, metadata_of
-from rcic.learn.data.pixel_norm import PixelNorm, learn_pixel_norm
+from rcic.learn.data.pixel_norm import PixelNorm, fixed_pixel_norm, learn_pixel_norm
 from rcic.learn.data.stage_table import StageTable
 from rcic.learn.data.training_origin import check_stains, check_unlearnt, learnt_wells
 from rcic.learn.data.training_sites import TrainingSites
@@ -127,6 +127,8 @@ def _loaders(config: Config, sites: TrainingSites, store: Store) -> tuple[dict[s
     """Return the two loaders and the pixel normalisation."""
     train = train_loader(config, sites.train, store)
     loaders = {"train": train, "valid": valid_loader(config, sites.valid, store, sites.unit)}
+    if config.data.norm == "fixed":
+        return loaders, fixed_pixel_norm(config.data, train.dataset)
     return loaders, learn_pixel_norm(config.data.norm, train.dataset, sites.train, config.data.workers)
 
 
@@ -161,8 +163,9 @@ def _title(config: Config) -> str:
 
 def _headline(config: Config, table: StageTable, facts: dict[str, Any]) -> str:
     held_out = table.valid["experiment"].nunique()
+    drawn = " (one a well in each epoch)" if config.data.sites_per_epoch == "one" else ""
     return (
-        f"{_title(config)} {config.model.name} from {facts['start']}: {facts['n_train_sites']} sites, "
+        f"{_title(config)} {config.model.name} from {facts['start']}: {facts['n_train_sites']} sites{drawn}, "
         f"{len(table.classes)} classes, validated on {len(table.valid)} wells of {plural(held_out, 'experiment')}"
     )
 

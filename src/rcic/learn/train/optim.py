@@ -1,7 +1,7 @@
 """The optimiser and its steps: accumulated batches, learning rate and momentum."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rcic.learn.config.settings import Optim, Schedule
-from rcic.learn.models.stem import first_convolution
+from rcic.learn.models.stem import stem_convolutions
 
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "nadam": torch.optim.NAdam,
@@ -24,19 +24,21 @@ _FUSED = ("adam", "adamw")  # one kernel for all parameters, on CPU and GPU; tor
 def build_optimizer(config: Optim, model: nn.Module, lr: float) -> torch.optim.Optimizer:
     """Return the optimiser over all parameters of ``model``; a parameter without a gradient is not updated.
 
-    There is one parameter group, or three if ``trunk_rate`` or ``stem_rate`` (first convolution) is not 1. Each group
-    stores its factor under ``rate`` for :func:`set_step`. A model with three groups must have a ``trunk``.
+    There is one parameter group, or three if ``trunk_rate`` or ``stem_rate`` (convolutions that read the image) is not
+    1. Each group stores its factor under ``rate`` for :func:`set_step`. A model with three groups must have a
+    ``trunk``.
     """
     options = {"fused": True} if config.name in _FUSED else {}
     single_group = config.trunk_rate == config.stem_rate == 1
     parameters = model.parameters() if single_group else _groups(config, model, lr)
-    return _OPTIMIZERS[config.name](parameters, lr=lr, weight_decay=config.weight_decay, **options)
+    betas = (0.9, config.beta2)  # the first is set before each step
+    return _OPTIMIZERS[config.name](parameters, lr=lr, betas=betas, weight_decay=config.weight_decay, **options)
 
 
 def _groups(config: Optim, model: nn.Module, lr: float) -> list[dict[str, Any]]:
     """Return the parameter groups of head, trunk and stem, each with its factor and initial rate."""
     trunk = model.get_submodule("trunk")
-    stem = list(first_convolution(trunk).parameters())
+    stem = [parameter for convolution in stem_convolutions(trunk) for parameter in convolution.parameters()]
     trunk_ids = {id(parameter) for parameter in trunk.parameters()}
     stem_ids = {id(parameter) for parameter in stem}
     head = [parameter for parameter in model.parameters() if id(parameter) not in trunk_ids]
@@ -55,30 +57,60 @@ def accumulation(n_batches: int, accumulate: int) -> list[tuple[int, bool]]:
     return [(size, index == size - 1) for size in sizes for index in range(size)]
 
 
-def schedule_table(config: Schedule, n_steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+RateTable = tuple[NDArray[np.float64], NDArray[np.float64]]  # learning rate and momentum of each step
+
+
+def schedule_table(config: Schedule, n_steps: int) -> RateTable:
     """Return learning rate and momentum (beta 1) of every optimiser step, each of shape (T,).
 
     ``n_steps``: optimiser steps an epoch. ``frozen_epochs`` have the constant rate ``frozen_lr``. Then comes one cycle
-    (Smith, "Super-convergence", 2018): cosine from ``max_lr`` / 25 up to ``max_lr`` in ``warmup_epochs``, cosine down
-    to ``min_lr``, the momentum mirrored. The cycle equals ``torch.optim.lr_scheduler.OneCycleLR`` (tested).
+    (Smith, "Super-convergence", 2018): from ``start_lr``, else ``max_lr`` / 25, up to ``max_lr`` in ``warmup_epochs``,
+    down to ``min_lr``, the momentum mirrored. The cosine cycle equals ``torch.optim.lr_scheduler.OneCycleLR`` (tested).
 
     With ``steps`` the rate falls to a tenth at each of these shares of the cycle (He et al., "Deep residual learning",
-    2016), never below ``min_lr``, and the momentum stays at its higher value.
+    2016), never below ``min_lr``, and the momentum stays at its higher value. With ``curve`` constant neither falls.
+
+    At ``restarts`` another cycle begins, of the highest rate in ``restart_lrs`` (Loshchilov and Hutter, "SGDR", 2017).
+    The last cycle is made for ``planned_epochs`` and cut after ``epochs``.
     """
+    n_frozen, start = config.frozen_epochs * n_steps, _start_momentum(config)
+    parts = [(np.full(n_frozen, config.frozen_lr), np.full(n_frozen, start)), *_cycles(config, n_steps)]
+    lr, momentum = (np.concatenate(column) for column in zip(*parts, strict=True))
+    n_all = n_frozen + config.epochs * n_steps
+    return lr[:n_all], momentum[:n_all]
+
+
+def _start_momentum(config: Schedule) -> float:
+    return config.momentum[1] if config.start_momentum is None else config.start_momentum
+
+
+def _cycles(config: Schedule, n_steps: int) -> Iterator[RateTable]:
+    """Yield the table of each cycle; the last has its planned length."""
+    bounds = [0, *config.restarts, config.planned_epochs or config.epochs]
+    for number, max_lr in enumerate((config.max_lr, *config.restart_lrs)):
+        length = bounds[number + 1] - bounds[number]
+        n_rising = config.warmup_epochs * n_steps
+        if number > 0:
+            n_rising *= length / bounds[1]
+        yield _cycle(config, max_lr, length * n_steps, n_rising)
+
+
+def _cycle(config: Schedule, max_lr: float, n_cycle: int, n_rising: float) -> RateTable:
+    """Return the table of one cycle of ``n_cycle`` steps, of which the first ``n_rising`` rise to ``max_lr``."""
     low, high = config.momentum
-    n_frozen, n_cycle = config.frozen_epochs * n_steps, config.epochs * n_steps
-    peak = max(config.warmup_epochs * n_steps - 1, 0.0)  # the step, perhaps a fraction, of the highest rate
+    curve = _line if config.curve == "linear" else _cosine
+    start = max_lr / 25 if config.start_lr is None else max_lr * (config.start_lr / config.max_lr)
+    peak = max(n_rising - 1, 0.0)  # the step, perhaps a fraction, of the highest rate
     step = np.arange(n_cycle)
     rising = np.clip(step / peak, 0, 1) if peak > 0 else np.ones(n_cycle)
     falling = np.clip((step - peak) / max(n_cycle - 1 - peak, 1e-9), 0, 1)
-    up, down = _cosine(config.max_lr / 25, config.max_lr, rising), _cosine(config.max_lr, config.min_lr, falling)
-    lr = np.where(step <= peak, up, down)
-    momentum = np.where(step <= peak, _cosine(high, low, rising), _cosine(low, high, falling))
-    if config.steps:
+    if config.steps or config.curve == "constant":
         falls = (step[:, None] >= np.array(config.steps) * n_cycle).sum(axis=1)
-        lr = np.where(step <= peak, up, np.maximum(config.max_lr * 0.1**falls, config.min_lr))
-        momentum = np.full(n_cycle, high)
-    return np.r_[np.full(n_frozen, config.frozen_lr), lr], np.r_[np.full(n_frozen, high), momentum]
+        down = np.maximum(max_lr * 0.1**falls, config.min_lr)
+        return np.where(step <= peak, curve(start, max_lr, rising), down), np.full(n_cycle, high)
+    lr = np.where(step <= peak, curve(start, max_lr, rising), curve(max_lr, config.min_lr, falling))
+    up, down = curve(_start_momentum(config), low, rising), curve(low, high, falling)
+    return lr, np.where(step <= peak, up, down)
 
 
 def rate_index(epoch: int, step: int, n_steps: int, planned: int) -> int:
@@ -102,3 +134,8 @@ def set_step(optimizer: torch.optim.Optimizer, lr: float, momentum: float) -> No
 def _cosine(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return half a cosine wave from ``start`` to ``end`` at the positions ``share`` in 0..1."""
     return end + (start - end) / 2 * (1 + np.cos(math.pi * share))
+
+
+def _line(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the straight line from ``start`` to ``end`` at the positions ``share`` in 0..1."""
+    return start + (end - start) * share

@@ -105,7 +105,8 @@ class ProgressiveLabels(dl.Callback):
         settings = self.config.progressive
         share = share_at(runner.epoch_step, settings.start, runner.num_epochs, settings.first, settings.last)
         held_out = set(runner.sites.valid["id_code"][runner.sites.valid["wanted"]])
-        audit = choose(log_softmax(means), wells, self.groups, share, settings.min_margin, held_out)
+        log_probs = log_softmax(means)
+        audit = choose(log_probs, wells, self.groups, share, settings.min_margin, held_out, settings.quota)
         if runner.engine.is_main_process:
             with whole(self.folder / PSEUDO / f"epoch_{runner.epoch_step:03d}.csv") as temporary:
                 names = {self.screen.spec.label_column: self.screen.decode(audit["label"])}

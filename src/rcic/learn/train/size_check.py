@@ -9,7 +9,7 @@ import torch
 from rcic.errors import UserError
 from rcic.files.decoding import no_memory
 from rcic.learn.config.settings import Config
-from rcic.learn.models.backbone import build_backbone
+from rcic.learn.models.backbone import shapes_only
 from rcic.learn.models.stem import widen_stem
 from rcic.pixels.batches.crop import crop_of
 
@@ -24,9 +24,8 @@ def check_sizes(config: Config) -> None:
     sides = sides_of(config)
     if not sides:
         return
-    with torch.device("meta"):
-        trunk = build_backbone(config.model.name).trunk.eval()
-        widen_stem(trunk, config.in_channels, config.model.stem)
+    trunk = shapes_only(config.model.name).eval()
+    widen_stem(trunk, config.in_channels, config.model.stem)
     for side, key in sides.items():
         if takes(trunk, config.in_channels, side):
             continue

@@ -4,7 +4,7 @@ Nothing here waits for the device: boxes and factors are tensors on it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -14,7 +14,7 @@ from torch import Tensor
 from rcic.pixels.batches.scratch import Lender
 
 _CONSTANT = 1e-4  # standard deviation below that of any uint8 image but a constant one: one level in one of 10^8 pixels
-_ERASED = (0.02, 0.2)  # fraction of the image's area
+_ERASED = (0.02, 0.2)  # shares of the image's area
 _OBLONG = 0.3  # smallest ratio of an erased box's sides
 _LENDER = Lender()
 
@@ -53,35 +53,57 @@ def _normalize_on_cpu(batch: Tensor, stats: Tensor | None) -> Tensor:
     return result
 
 
+def image_stats(batch: Tensor) -> Tensor:
+    """Return mean and standard deviation (B, C, 2) float32 of each image and channel of a batch (B, C, H, W) uint8."""
+    pixels = batch.flatten(2).float()
+    mean = pixels.mean(2, keepdim=True)
+    std = torch.linalg.vector_norm(pixels.sub_(mean), dim=2, keepdim=True) / pixels.shape[2] ** 0.5
+    return torch.cat([mean, std], 2)
+
+
 def augment_batch(x: Tensor, settings: Mapping[str, Any], generator: torch.Generator | None = None) -> Tensor:
     """Apply the random changes of a config's ``augment`` section to a normalised batch (B, C, H, W) float.
 
-    In this order: ``scale_crop``, ``gain`` and ``bias``, ``erase``, ``channel_dropout``; see the functions of these
-    names. A key that is 0 or absent draws no random number; without any, ``x`` itself is returned. ``x`` is never
-    modified.
+    In this order: ``scale_crop`` (unless ``scale_crop_norm`` is after: :func:`crop_pixels`), ``gain`` and ``bias``,
+    ``erase``, ``channel_dropout``; see the functions of these names. A key that is 0 or absent draws no random number;
+    without any, ``x`` itself is returned. ``x`` is never modified.
     """
-    if least := settings.get("scale_crop", 0):
-        x = scale_crop(x, least, generator)
+    if settings.get("scale_crop_norm", "before") == "before":
+        x = crop_pixels(x, settings, generator)
     gain, bias = settings.get("gain", 0), settings.get("bias", 0)
     if gain or bias:
         x = gain_and_bias(x, gain, bias, generator)
     if p := settings.get("erase", 0):
-        x = erase(x, p, generator)
+        x = erase(x, p, generator, settings.get("erase_area", _ERASED))
     return channel_dropout(x, settings.get("channel_dropout", 0), generator)
 
 
-def scale_crop(x: Tensor, least: float, generator: torch.Generator | None = None) -> Tensor:
-    """Crop a random window of each image and enlarge it to the full size (B, C, H, W) by bilinear sampling.
+def crop_pixels(x: Tensor, settings: Mapping[str, Any], generator: torch.Generator | None = None) -> Tensor:
+    """Apply ``scale_crop`` of a config's ``augment`` section to a batch (B, C, H, W), uint8 or float.
+
+    Bilinear sampling makes float32 of uint8, the nearest pixel keeps the type. Without ``scale_crop``, ``x`` itself is
+    returned.
+    """
+    least, sampling = settings.get("scale_crop", 0), settings.get("scale_crop_sampling", "bilinear")
+    if not least:
+        return x
+    cropped = scale_crop(x if x.is_floating_point() else x.float(), least, generator, sampling)
+    return cropped.to(x.dtype) if sampling == "nearest" else cropped
+
+
+def scale_crop(x: Tensor, least: float, generator: torch.Generator | None = None, sampling: str = "bilinear") -> Tensor:
+    """Crop a random window of each image and enlarge it to the full size (B, C, H, W) float.
 
     The window has the image's proportions. The ratio of its sides to the image's is uniform in [``least``, 1], its
-    position is uniform inside the image. (The competition's winner trained with 0.5.)
+    position is uniform inside the image. ``sampling`` is bilinear or nearest. (The competition's winner trained with
+    0.5 and nearest.)
     """
     height, width = x.shape[2:]
     side, down, right = _uniform(x, 3, generator)  # (B,)
     side = least + (1 - least) * side
     y = _sample_points(height, side, down)[:, :, None].expand(-1, -1, width)  # (B, H, W)
     grid = torch.stack([_sample_points(width, side, right)[:, None].expand(-1, height, -1), y], 3)  # (B, H, W, 2)
-    return torch.nn.functional.grid_sample(x, grid.to(x.dtype), "bilinear", "border", align_corners=False)
+    return torch.nn.functional.grid_sample(x, grid.to(x.dtype), sampling, "border", align_corners=False)
 
 
 def _sample_points(n: int, side: Tensor, position: Tensor) -> Tensor:
@@ -101,14 +123,14 @@ def gain_and_bias(x: Tensor, gain: float, bias: float, generator: torch.Generato
     return (x * (1 + gain * noise[0])).add_(bias * noise[1])
 
 
-def erase(x: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
+def erase(x: Tensor, p: float, generator: torch.Generator | None = None, shares: Sequence[float] = _ERASED) -> Tensor:
     """Set a box in all channels to zero, with probability ``p`` per image, in a batch (B, C, H, W).
 
-    Random erasing (Zhong et al., arXiv 1708.04896): 2 to 20 % of the area, sides in a ratio of 0.3 to 1 / 0.3 (of
-    the image's proportions). Zero is the mean of a normalised channel.
+    Random erasing (Zhong et al., arXiv 1708.04896): the box has between the two ``shares`` of the image's area, its
+    sides a ratio of 0.3 to 1 / 0.3 (of the image's proportions). Zero is the mean of a normalised channel.
     """
     chance, area, ratio, top, left = _uniform(x, 5, generator)  # (B,)
-    area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * area
+    area = shares[0] + (shares[1] - shares[0]) * area
     ratio = torch.exp((2 * ratio - 1) * math.log(_OBLONG))
     rows = _within(x.shape[2], torch.sqrt(area * ratio), top) & (chance < p)[:, None]  # (B, H) bool
     columns = _within(x.shape[3], torch.sqrt(area / ratio), left)  # (B, W)

@@ -11,8 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from rcic.pixels.batches.batch import image_stats
 from rcic.pixels.batches.dataset import SampleKey, SiteDataset
 from rcic.pixels.batches.scratch import Lender, scratch
+from rcic.pixels.batches.stats import mean_and_std
 from rcic.pixels.batches.warp import warp
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.packed.frame import undo_delta
@@ -36,7 +38,9 @@ class BatchLoader:
     The result does not depend on ``threads`` (0: each batch is read on demand). With ``on_device`` the images are as
     stored, possibly ``coded`` (`rcic.pixels.packed.frame.undo_delta`), with the ``view`` (B, 2, 3) float64 and ``size``
     (h, w) of :func:`rcic.pixels.batches.warp.warp`, for :func:`view_on` to decode and warp on a GPU. ``pin`` puts
-    images into page-locked memory. An image that cannot be used raises its UserError from the loop.
+    images into page-locked memory. After ``measures`` is set, batches have ``stats`` (B, C, 2) float32, mean and
+    standard deviation of the images as stored, unless they are ``on_device``, for :func:`view_on` to measure. An image
+    that cannot be used raises its UserError from the loop.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class BatchLoader:
         self.drop_last = bool(getattr(batches, "drop_last", False))
         self.threads, self.pin, self._lender = threads, pin, Lender()
         self.on_device = on_device and dataset.transform is not None and dataset.transform.pixel_values is None
+        self.measures = False
 
     def __len__(self) -> int:
         return len(self.batch_sampler)
@@ -72,24 +77,29 @@ class BatchLoader:
         shape = len(rows), n_channels, *size
         images = torch.empty(shape, dtype=torch.uint8, pin_memory=True) if self.pin else self._lender.tensor(shape)
 
-        def read(row: int, out: np.ndarray) -> None:
-            if transform is None:
-                self.dataset.image(row, out, coded)
-            else:
-                transform(self.dataset.image(row, scratch("image", self.dataset.shape)), epoch, row, out)
+        stats = np.empty((len(rows), n_channels, 2), np.float32) if self.measures and not self.on_device else None
 
-        tasks = zip(rows, images.numpy(), strict=True)
+        def read(row: int, out: np.ndarray, number: int) -> None:
+            stored = out if transform is None else scratch("image", self.dataset.shape)
+            self.dataset.image(row, stored, coded)
+            if stats is not None:
+                stats[number] = mean_and_std(stored)
+            if transform is not None:
+                transform(stored, epoch, row, out)
+
+        tasks = list(zip(rows, images.numpy(), range(len(rows)), strict=True))
         waiting = None if pool is None else [pool.submit(read, *task) for task in tasks]
 
         def end() -> dict[str, Any]:
             if waiting is None:
-                for row, out in zip(rows, images.numpy(), strict=True):
-                    read(row, out)
+                for task in tasks:
+                    read(*task)
             else:
                 for future in waiting:
                     future.result()
             facts = self.dataset.facts(rows)
             numbers = {name: torch.tensor(facts.pop(name)) for name in ("target", "row")}
+            numbers |= {} if stats is None else {"stats": torch.from_numpy(stats)}
             return {"image": images, **numbers, **facts, **self._views(epoch, rows)}
 
         return end
@@ -101,13 +111,18 @@ class BatchLoader:
             return {}
         matrices = np.stack([transform.view(shape, epoch, row).matrix for row in rows])
         view, size = torch.from_numpy(matrices), transform.size(shape, epoch)
-        return {"view": view, "size": size, "coded": self.dataset.codes}
+        return {"view": view, "size": size, "coded": self.dataset.codes, "measures": self.measures}
 
 
-def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> torch.Tensor:
-    """Return a batch's views (B, C, h, w) uint8 on the device, decoded and warped there if the loader did not."""
+def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return a batch's views (B, C, h, w) uint8 on the device, decoded and warped there if the loader did not.
+
+    The second value are the statistics (B, C, 2) float32 by which to normalise them, None for their own.
+    """
     images = batch["image"].to(device, non_blocking=True)
+    stats = batch["stats"].to(device, non_blocking=True) if "stats" in batch else None
     if "view" not in batch:
-        return images
+        return images, stats
     images = undo_delta(images) if batch["coded"] else images
-    return warp(images, batch["view"].to(device, non_blocking=True), batch["size"])
+    stats = image_stats(images) if batch["measures"] else stats
+    return warp(images, batch["view"].to(device, non_blocking=True), batch["size"]), stats

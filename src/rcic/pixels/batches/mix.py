@@ -10,18 +10,20 @@ from torch import Tensor
 
 
 def mix_batch(
-    x: Tensor, rng: np.random.Generator, cutmix: float, mixup: float, alpha: float = 1.0
+    x: Tensor, rng: np.random.Generator, cutmix: float, mixup: float, alpha: float = 1.0, larger: bool = False
 ) -> tuple[Tensor, Tensor | None, float]:
     """Return the batch (B, C, H, W) float, perhaps mixed, the order (B,) int64 and the share of the original images.
 
     ``cutmix`` and ``mixup`` are the probabilities of each method, together at most 1. Image i of a mixed batch has
-    ``share`` of itself and 1 - ``share`` of image ``order[i]``; the share is drawn from Beta(``alpha``, ``alpha``). The
-    order is on the batch's device. Without mixing the order is None, the share 1 and the batch ``x`` itself. ``x`` is
+    ``share`` of itself and 1 - ``share`` of image ``order[i]``; the share is drawn from Beta(``alpha``, ``alpha``) and,
+    if ``larger``, replaced by max(share, 1 - share), so that it is at least a half. The order is on the batch's device.
+    Without mixing the order is None, the share 1 and the batch ``x`` itself. ``x`` is
     never modified.
     """
     if cutmix + mixup == 0:
         return x, None, 1.0
     chance, share = rng.random(), float(rng.beta(alpha, alpha))
+    share = max(share, 1 - share) if larger else share
     order = torch.from_numpy(rng.permutation(len(x))).to(x.device, non_blocking=True)
     box = _box(rng, x.shape[2], x.shape[3], share)
     if chance < cutmix:

@@ -3,7 +3,8 @@
 Keys are (epoch, row), so a resumed run keeps the order, and prefetched samples never belong to the wrong epoch. The
 owner sets ``sampler.epoch = n`` before each epoch. It is an attribute and not ``set_epoch``, because Accelerate's
 loader calls a method of that name with its own count, which restarts at 0 when a run is resumed. ``sampler.rows`` are
-the rows in use; the owner may change them between epochs.
+the rows in use; the owner may change them between epochs. With ``sampler.wells`` (R,), the number of each row's well,
+an epoch has one of the rows in use of each well, drawn by (seed, epoch, well).
 """
 
 from collections.abc import Iterator
@@ -21,17 +22,19 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __init__(self, n_rows: int, seed: int = 0, rank: int = 0, world: int = 1) -> None:
         self.rows: NDArray[np.int64] = np.arange(n_rows)
+        self.wells: NDArray[np.int64] | None = None
         self.seed = seed
         self.rank, self.world = rank, world
         self.epoch = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = self.rows[np.random.default_rng((self.seed, self.epoch)).permutation(len(self.rows))]
+        rows = one_a_well(self.rows, self.wells, (self.seed, self.epoch))
+        order = rows[np.random.default_rng((self.seed, self.epoch)).permutation(len(rows))]
         rank_rows = order[: len(self) * self.world][self.rank :: self.world]
         return iter([(self.epoch, row) for row in rank_rows.tolist()])
 
     def __len__(self) -> int:
-        return len(self.rows) // self.world
+        return len(one_a_well(self.rows, self.wells, (self.seed, self.epoch))) // self.world
 
 
 class GroupBatches(Sampler[list[tuple[int, int]]]):
@@ -49,6 +52,7 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
     ) -> None:
         self.groups, self.batch_size = np.asarray(groups), batch_size
         self.rows: NDArray[np.int64] = np.arange(len(self.groups))
+        self.wells: NDArray[np.int64] | None = None
         self.seed = seed
         self.rank, self.world = rank, world
         self.epoch = 0
@@ -67,14 +71,29 @@ class GroupBatches(Sampler[list[tuple[int, int]]]):
         return sum(self._n_batches(len(rows)) for rows in self._by_group()) // self.world
 
     def _by_group(self) -> list[NDArray[np.int64]]:
-        """Return the rows in use of each group with at least two."""
-        row_groups = self.groups[self.rows]
+        """Return this epoch's rows of each group with at least two."""
+        rows = one_a_well(self.rows, self.wells, (self.seed, self.epoch))
+        row_groups = self.groups[rows]
         order = np.argsort(row_groups, kind="stable")
         cuts = np.flatnonzero(np.diff(row_groups[order])) + 1
-        return [self.rows[part] for part in np.split(order, cuts) if len(part) > 1]
+        return [rows[part] for part in np.split(order, cuts) if len(part) > 1]
 
     def _n_batches(self, n_rows: int) -> int:
         return min(-(-n_rows // self.batch_size), n_rows // 2)
+
+
+def one_a_well(rows: NDArray[np.int64], wells: NDArray[np.int64] | None, seed: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return one of ``rows`` (N,) of each well, drawn by (seed, well); all of them without ``wells`` (R,).
+
+    The chance of a well does not depend on the other wells in use. Source: the competition's 4th place.
+    """
+    if wells is None or not len(rows):
+        return rows
+    order = np.argsort(wells[rows], kind="stable")
+    numbers, starts, counts = np.unique(wells[rows][order], return_index=True, return_counts=True)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))  # not that of the shuffling
+    chances = rng.random(int(wells.max()) + 1)[numbers]
+    return rows[order[starts + (chances * counts).astype(np.int64)]]
 
 
 class WholeGroups(Sampler[list[int]]):

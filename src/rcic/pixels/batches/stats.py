@@ -25,11 +25,13 @@ def site_stats(dataset: SiteDataset, threads: int = 0) -> np.ndarray:
     cannot be used.
     """
 
-    def measure(row: int) -> np.ndarray:
-        return np.array([cv2.meanStdDev(channel) for channel in dataset.image(row)]).reshape(-1, 2)
-
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        return np.stack(list(pool.map(measure, range(len(dataset)))))
+        return np.stack(list(pool.map(lambda row: mean_and_std(dataset.image(row)), range(len(dataset)))))
+
+
+def mean_and_std(image: np.ndarray) -> np.ndarray:
+    """Compute mean and standard deviation of each channel of an image (C, H, W), (C, 2) float64."""
+    return np.array([cv2.meanStdDev(channel) for channel in image]).reshape(-1, 2)
 
 
 def group_stats(stats: np.ndarray, rows: pd.DataFrame, by: str) -> np.ndarray:

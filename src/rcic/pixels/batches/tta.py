@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from rcic.errors import UserError, nearest
+from rcic.pixels.batches.batch import normalize
 
-# Numbers of rcic.pixels.batches.augment.d4_view. "rot90" is counter-clockwise, as in NumPy; "transverse" is the
+# Numbers of rcic.pixels.batches.d4.d4_view. "rot90" is counter-clockwise, as in NumPy; "transverse" is the
 # transpose about the other diagonal.
 D4 = {
     "identity": 0,
@@ -21,26 +22,29 @@ D4 = {
 CROPS = "crops"
 
 
-def views(x: Tensor, names: Sequence[str], crop: int | None = None) -> Iterator[Tensor]:
-    """Return an iterator over the named views of a batch (B, C, H, W), in order.
+def views(x: Tensor, names: Sequence[str], crop: int | None = None, pixels: Tensor | None = None) -> Iterator[Tensor]:
+    """Return an iterator over the named views of a normalised batch (B, C, H, W), in order.
 
     Names are those of :data:`D4` and ``crops``: the four corners and the middle, each (B, C, ``crop``, ``crop``), or
-    the whole image once if it has that size. Raises UserError for an unknown name, or for ``crops`` without ``crop``
-    or with one that is larger than the images.
+    the whole image once if it has that size. Crops are cut from ``x`` or, if given, from the same images' ``pixels``
+    (B, C, H, W) uint8 and then normalised, each by its own statistics, as crops are in training. Raises UserError for
+    an unknown name, or for ``crops`` without ``crop`` or with one that is larger than the images.
     """
     windows = _windows(names, crop, (x.shape[2], x.shape[3]))
-    return (view for name in names for view in (_cut(x, windows) if name == CROPS else [d4_batch(x, D4[name])]))
+    return (view for name in names for view in (_cut(x, windows, pixels) if name == CROPS else [d4_batch(x, D4[name])]))
 
 
 def d4_batch(x: Tensor, view: int) -> Tensor:
-    """Return one of the eight flips and rotations of a batch (..., H, W): ``augment.d4_view`` for tensors."""
+    """Return one of the eight flips and rotations of a batch (..., H, W): ``d4.d4_view`` for tensors."""
     x = x.transpose(-1, -2) if view & 4 else x
     flipped = [axis for bit, axis in ((2, -2), (1, -1)) if view & bit]
     return x.flip(flipped) if flipped else x
 
 
-def _cut(x: Tensor, windows: Sequence[tuple[slice, slice]]) -> Iterator[Tensor]:
-    return (x[:, :, rows, columns] for rows, columns in windows)
+def _cut(x: Tensor, windows: Sequence[tuple[slice, slice]], pixels: Tensor | None) -> Iterator[Tensor]:
+    if pixels is None:
+        return (x[:, :, rows, columns] for rows, columns in windows)
+    return (normalize(pixels[:, :, rows, columns].contiguous()) for rows, columns in windows)
 
 
 def _windows(names: Sequence[str], crop: int | None, shape: tuple[int, int]) -> list[tuple[slice, slice]]:
