@@ -12,6 +12,8 @@ from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
 from rcic.files.names import embedding_files
+from rcic.files.record import Record
+from rcic.files.well_rows import write_well_rows
 from rcic.profiles.embeddings import read_embeddings
 from rcic.profiles.neighbours import NeighbourSettings, neighbours
 from rcic.profiles.profile_export import ExportOptions, export_profiles
@@ -58,20 +60,18 @@ def imported(data: Path, path: Path, options: FeatureOptions = OFF, columns=None
 
 
 def vectors_by_well(screen, folder: Path, split: str) -> dict[str, list[float]]:
-    found = read_embeddings(screen, folder, split, centred=False)
+    found = read_embeddings(screen, folder, split)
     return dict(zip(found.wells["id_code"], found.vectors.tolist(), strict=True))
 
 
 def test_every_split_gets_its_wells_own_features(data, tmp_path):
-    table = profiles_of(data, tmp_path / "p.csv")
+    profiles_of(data, tmp_path / "p.csv")
     folder, screen = imported(data, tmp_path / "p.csv"), read_screen(data)
     assert folder == tmp_path / "emb/[1,2,3,4,5,6]/cp"
-    place = table["Metadata_Experiment"] + "_" + table["Metadata_Plate"].astype(str) + "_" + table["Metadata_Well"]
-    expected = dict(zip(place, table[["Cells_a", "Cells_b", "Cells_c"]].to_numpy().tolist(), strict=True))
-    found = {}
+    expected, found = arrays_of(tmp_path / "p.csv"), {}
     for split in ("train", "test", "controls"):
         found |= vectors_by_well(screen, folder, split)
-    assert found == expected
+    assert {code: pytest.approx(row) for code, row in expected.items()} == found
     assert not embedding_files(folder, "valid")["embeddings"].exists()
 
 
@@ -85,10 +85,25 @@ def test_folds_divide_train_wells_and_the_model_is_one_like_any_other(data, tmp_
         folder = tmp_path / f"emb/[1,2,3,4,5,6]/fold_{fold}/cp"
         parts = [vectors_by_well(screen, folder, split) for split in ("train", "valid")]
         assert [len(part) for part in parts] == [4, 4] and not set(parts[0]) & set(parts[1])
-    neighbours(data, tmp_path / "emb", tmp_path / "pred", NeighbourSettings(kind="centres"))
+    neighbours(data, tmp_path / "emb", tmp_path / "pred", NeighbourSettings(kind="centres", whiten="off"))
     result = score(data, tmp_path / "pred", "valid", None, EnsembleOptions())
     assert len(result.ladder.table) and result.split == "valid"
     assert {verdict.state for verdict in check_results([tmp_path / "emb", tmp_path / "pred"])} == {"sound"}
+
+
+def test_new_folds_divide_anew_and_what_is_left_is_named(data, tmp_path, caplog):
+    profiles_of(data, tmp_path / "p.csv")
+    screen, sets = read_screen(data), []
+    imported(data, tmp_path / "p.csv")
+    for seed in range(4):
+        write_folds(screen, tmp_path / "folds", 2, seed, "well")
+        with caplog.at_level(logging.INFO):
+            folder = imported(data, tmp_path / "p.csv")
+        held_out = set((tmp_path / "folds/valid_0.csv").read_text().split()[1:])
+        sets.append(set(vectors_by_well(screen, folder, "valid")))
+        assert sets[-1] == {line.partition(",")[0] for line in held_out}
+    assert len(set(map(frozenset, sets))) > 1
+    assert "still contains [1,2,3,4,5,6]/cp, of an earlier import" in caplog.text
 
 
 def test_a_table_that_changed_makes_what_was_imported_stale(data, tmp_path):
@@ -152,7 +167,7 @@ def test_damaged_imports_name_the_command(data, tmp_path):
     folder = imported(data, tmp_path / "p.csv")
     embedding_files(folder, "train")["wells"].write_text("id_code\n")
     with pytest.raises(UserError, match="profiles import again"):
-        read_embeddings(read_screen(data), folder, "train", centred=False)
+        read_embeddings(read_screen(data), folder, "train")
 
 
 @pytest.mark.parametrize(
@@ -197,3 +212,31 @@ def test_known_test_labels_go_out_and_names_of_features(data, tmp_path):
     with pytest.raises(UserError, match="no embeddings in 'x'"):
         export_profiles(data, tmp_path / "emb", tmp_path / "f.csv", ExportOptions(member="x"))
     assert not (tmp_path / "f.csv").exists()
+
+
+def test_sites_go_out_as_rows_and_come_back_as_wells(data, tmp_path):
+    profiles_of(data, tmp_path / "p.csv")
+    folder, screen = imported(data, tmp_path / "p.csv"), read_screen(data)
+    with pytest.raises(UserError, match="embed-all --by_site"):
+        export_profiles(data, tmp_path / "emb", tmp_path / "e.csv", ExportOptions(by_site=True))
+    for split in ("train", "test", "controls"):
+        found = read_embeddings(screen, folder, split)
+        sites = np.stack([found.vectors - 1, found.vectors + 1], axis=1)
+        sites[0, 1] = np.nan
+        record = Record("embedding", found.record.made_from, {"sites": [1, 2]})
+        arrays = {"embeddings": np.array(found.vectors), "sites": sites.astype(np.float32)}
+        write_well_rows(embedding_files(folder, split, by_site=True), arrays, found.wells["id_code"], record)
+    export_profiles(data, tmp_path / "emb", tmp_path / "e.csv", ExportOptions(by_site=True))
+    table = read_profile_file(tmp_path / "e.csv")
+    assert list(table)[2] == "Metadata_Site" and table["Metadata_Site"].value_counts().to_dict() == {"1": 17, "2": 14}
+    imported(data, tmp_path / "e.csv")
+    back, codes = vectors_by_well(screen, folder, "train"), read_embeddings(screen, folder, "train").wells["id_code"]
+    for code in codes[1:]:
+        np.testing.assert_allclose(back[code], arrays_of(tmp_path / "p.csv")[code], atol=1e-6)
+
+
+def arrays_of(path: Path) -> dict[str, list[float]]:
+    """Return the features of a table of `profiles_of` by well."""
+    table = pd.read_csv(path)
+    place = table["Metadata_Experiment"] + "_" + table["Metadata_Plate"].astype(str) + "_" + table["Metadata_Well"]
+    return dict(zip(place, table[["Cells_a", "Cells_b", "Cells_c"]].to_numpy().tolist(), strict=True))

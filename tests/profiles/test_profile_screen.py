@@ -123,7 +123,7 @@ def answered(tmp_path: Path) -> Path:
     write_folds(screen, tmp_path / "folds", 3, 0, "experiment")
     model = ImportedModel("cp", tmp_path / "emb", str(tmp_path / "folds"))
     import_profiles(screen.root, [str(tmp_path / "p.csv")], model, ProfileColumns(), FeatureOptions())
-    neighbours(screen.root, tmp_path / "emb", tmp_path / "pred", NeighbourSettings(kind="centres"))
+    neighbours(screen.root, tmp_path / "emb", tmp_path / "pred", NeighbourSettings(kind="centres", whiten="off"))
     return tmp_path
 
 
@@ -164,7 +164,7 @@ def test_real_profiles_of_bbbc021(shared_data, tmp_path):
     import_profiles(
         screen.root, profiles, ImportedModel("cp", tmp_path / "emb", str(tmp_path)), ProfileColumns(), FeatureOptions()
     )
-    neighbours(screen.root, tmp_path / "emb", tmp_path / "pred", NeighbourSettings(kind="centres"))
+    neighbours(screen.root, tmp_path / "emb", tmp_path / "pred", NeighbourSettings(kind="centres", whiten="off"))
     result = score(screen.root, tmp_path / "pred", "test", None, EnsembleOptions())
     assert result.ladder.interval().value > 45
     assert read_screen(screen.root).spec.images.none

@@ -13,6 +13,7 @@ def export(
     member: str = "",
     prefix: str = "",
     truth: str | None = None,
+    by_site: bool = False,
 ) -> None:
     """Write a member's embeddings, controls included, as one table: CSV, Parquet or AnnData's h5ad.
 
@@ -24,10 +25,11 @@ def export(
             they were imported.
         truth: a CSV with id_code and label (titled as in the screen's tables, or sirna) of test wells; not needed
             where these have the labels.
+        by_site: a row for each site, with Metadata_Site; needs embed-all --by_site.
     """
     from rcic.profiles.profile_export import ExportOptions, export_profiles
 
-    export_profiles(source, Path(embed_root), Path(out), ExportOptions(member, prefix, truth))
+    export_profiles(source, Path(embed_root), Path(out), ExportOptions(member, prefix, truth, by_site))
     print(f"{out}: written, with its record {out}.json")
 
 

@@ -50,7 +50,8 @@ def guessed(columns: ProfileColumns, table: pd.DataFrame, path: Path) -> Profile
 def pick(table: pd.DataFrame, given: str | None, what: str, path: Path) -> str | None:
     """Return the column of a table that holds ``what``, a key of USUAL_COLUMNS, None if there is none.
 
-    It is the ``given`` one or else that of a usual name. A given one may lack its prefix ``Metadata_``. Raises UserError if the given one is not there.
+    It is the ``given`` one, which may lack its prefix ``Metadata_``, or else that of a usual name. Raises UserError if
+    the given one is not there.
     """
     bare = {_bare(column): column for column in reversed([str(column) for column in table])}
     if given is not None:

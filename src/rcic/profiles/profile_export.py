@@ -15,6 +15,7 @@ from rcic.files.record import Record, Writer, write_result
 from rcic.files.regular import is_there
 from rcic.profiles.embeddings import Embedded, read_embeddings
 from rcic.profiles.profile_file import ending_of, is_metadata, write_profile_file
+from rcic.profiles.site_embeddings import read_sites
 from rcic.profiles.well_matching import full_plate_name, without_experiment_needed
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
@@ -31,11 +32,13 @@ class ExportOptions:
 
     ``member`` is a folder below the embeddings' root, "" the first. ``prefix`` begins the names of features, "" is the
     model's name. ``truth`` is a CSV with id_code and label of test wells; by default they are the screen's, if known.
+    ``by_site``: a row a site, with Metadata_Site.
     """
 
     member: str = ""
     prefix: str = ""
     truth: str | None = None
+    by_site: bool = False
 
 
 def export_profiles(data_root: DataRoot, embed_root: Path, out: Path, options: ExportOptions) -> Record:
@@ -49,15 +52,16 @@ def export_profiles(data_root: DataRoot, embed_root: Path, out: Path, options: E
     ending, screen = ending_of(out), read_screen(data_root)
     member = chosen_member(embed_root, options.member)
     parts = _parts(screen, embed_root / member.folder)
-    values = np.concatenate([np.asarray(part.vectors, np.float32) for part in parts.values()])
-    names = _names(options, member, parts, values.shape[1])
-    metadata = pd.concat([_metadata(screen, part.wells, split, options.truth) for split, part in parts.items()])
-    table = pd.concat([metadata.reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)
-    table = table.sort_values(["Metadata_Experiment", "Metadata_Plate", "Metadata_Well"], kind="stable")
+    names = _names(options, member, parts, next(iter(parts.values())).vectors.shape[1])
+    rows = [_rows(screen, part, split, names, options) for split, part in parts.items()]
+    order = ["Metadata_Experiment", "Metadata_Plate", "Metadata_Well"]
+    table = pd.concat(rows, ignore_index=True).sort_values(order, kind="stable")
     counts = ", ".join(f"{split} {len(part.wells):,}" for split, part in parts.items())
     _log.info(f"{embed_root / member.folder}: {counts} wells, {plural(len(names), 'feature')}")
     writers: dict[str, Writer] = {out.name: partial(write_profile_file, ending=ending, table=table, features=names)}
-    return write_result(out.with_name(f"{out.name}.json"), _record(screen, embed_root, member, parts, names), writers)
+    return write_result(
+        out.with_name(f"{out.name}.json"), _record(screen, embed_root, member, parts, names, options), writers
+    )
 
 
 def chosen_member(root: Path, folder: str) -> Member:
@@ -74,7 +78,7 @@ def chosen_member(root: Path, folder: str) -> Member:
 def _parts(screen: Screen, folder: Path) -> dict[str, Embedded]:
     """Return the embeddings of each split that is there; UserError if they are of different networks."""
     found = [split for split in SPLITS_OF_PROFILES if is_there(embedding_files(folder, split)["embeddings"])]
-    parts = {split: read_embeddings(screen, folder, split, centred=False) for split in found}
+    parts = {split: read_embeddings(screen, folder, split) for split in found}
     first = next(iter(parts.values()))
     for part in parts.values():
         if part.network != first.network or part.vectors.shape[1] != first.vectors.shape[1]:
@@ -92,6 +96,21 @@ def _names(options: ExportOptions, member: Member, parts: dict[str, Embedded], w
     if is_metadata(prefix):
         raise UserError(f"--prefix is {prefix}: features would be taken for metadata; choose another")
     return [f"{prefix}_{number}" for number in range(width)]
+
+
+def _rows(screen: Screen, part: Embedded, split: str, names: list[str], options: ExportOptions) -> pd.DataFrame:
+    """Return metadata and features of some wells, a row a well or a site; a site without images has no row."""
+    metadata = _metadata(screen, part.wells, split, options.truth)
+    if not options.by_site:
+        return pd.concat([metadata, pd.DataFrame(np.asarray(part.vectors, np.float32), columns=names)], axis=1)
+    sites = read_sites(part)  # (N, S, D)
+    if part.record is None or len(words := list(part.record.made_with.get("sites", ()))) != sites.shape[1]:
+        raise UserError(f"{part.path}: its record does not name the sites; run embed-all --by_site again")
+    present = ~np.isnan(sites).any(axis=2)
+    wells, numbers = np.nonzero(present)
+    rows = metadata.iloc[wells].reset_index(drop=True)
+    rows.insert(2, "Metadata_Site", [str(words[number]) for number in numbers])
+    return pd.concat([rows, pd.DataFrame(sites[present], columns=names)], axis=1)
 
 
 def _metadata(screen: Screen, wells: pd.DataFrame, split: str, truth: str | None) -> pd.DataFrame:
@@ -113,7 +132,9 @@ def _metadata(screen: Screen, wells: pd.DataFrame, split: str, truth: str | None
     return pd.DataFrame({f"Metadata_{name}": list(values) for name, values in columns.items()}, dtype=object)
 
 
-def _record(screen: Screen, root: Path, member: Member, parts: dict[str, Embedded], names: list[str]) -> Record:
+def _record(
+    screen: Screen, root: Path, member: Member, parts: dict[str, Embedded], names: list[str], options: ExportOptions
+) -> Record:
     experiments = {name for part in parts.values() for name in part.wells["experiment"]}
     digests = {
         f"{member.folder.as_posix()}/{part.path.name}": part.record.digest if part.record else part.fingerprint()
@@ -125,4 +146,9 @@ def _record(screen: Screen, root: Path, member: Member, parts: dict[str, Embedde
         "embeddings": digests,
     }
     facts = {"embed_root": str(root), "features": [names[0], names[-1]], **screen.source_facts}
-    return Record("profiles", made_from, {"member": member.folder.as_posix(), "n_features": len(names)}, facts=facts)
+    return Record(
+        "profiles",
+        made_from,
+        {"member": member.folder.as_posix(), "n_features": len(names), "by_site": options.by_site},
+        facts=facts,
+    )

@@ -154,10 +154,15 @@ def _read_h5ad(path: Path) -> pd.DataFrame:
 
 def _write_h5ad(path: Path, table: pd.DataFrame, features: Sequence[str]) -> None:
     anndata = library("anndata", ".h5ad")
-    obs = table.drop(columns=list(features)).astype(object)
-    obs.index = pd.Index([str(number) for number in range(len(table))], dtype=object)
+    obs = pd.DataFrame({name: _categories(table[name]) for name in table if name not in {*features}})
+    obs.index = pd.Index(np.arange(len(table)).astype(str).astype(object), dtype=object)
     var = pd.DataFrame(index=pd.Index(list(features), dtype=object))
     anndata.AnnData(X=table[list(features)].to_numpy(np.float32), obs=obs, var=var).write_h5ad(path)
+
+
+def _categories(values: pd.Series) -> pd.Categorical:
+    """Return text as categories that are Python's strings: anndata 0.12.6 cannot write the text of pandas 3."""
+    return pd.Categorical(values.astype(object), categories=pd.Index(sorted(set(values)), dtype=object))
 
 
 def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
@@ -177,11 +182,11 @@ def _check_header(path: Path, names: Sequence[str]) -> None:
 
 def _check_lengths(path: Path, data: bytes, width: int) -> None:
     """Raise UserError for a row with more or fewer fields than the header, which pandas would cut or fill."""
-    lines = data.split(b"\n")
-    counts = [line.count(b",") + 1 for line in lines]
-    if b'"' in data:
+    if b'"' in data:  # a quoted field may hold commas and span lines
         rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-        lines, counts = zip(*((b"x" * bool(row), len(row)) for row in rows), strict=True)  # a field may span lines
-    for number, (line, count) in enumerate(zip(lines, counts, strict=True), start=1):
-        if count != width and line.strip():
+        counts = [len(row) for row in rows]
+    else:
+        counts = [line.count(b",") + 1 if line.strip() else 0 for line in data.split(b"\n")]
+    for number, count in enumerate(counts, start=1):
+        if count not in (0, width):
             raise UserError(f"{path}, row {number}: {count:,} fields, but the header has {width:,}")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rcic.errors import UserError, brief, plural, program
 from rcic.files.atomic import sha256_of
-from rcic.files.names import Member, embedding_files
+from rcic.files.names import Member, embedding_files, find_members
 from rcic.files.record import Record, is_written, network_id
 from rcic.files.regular import listed_names
 from rcic.files.well_rows import write_well_rows
@@ -21,6 +21,7 @@ from rcic.profiles.profile_options import FeatureOptions, ProfileColumns
 from rcic.profiles.well_matching import match_rows, without_experiment_needed
 from rcic.screen.fold_units import held_out_unit
 from rcic.screen.folds import check_folds, folds_in
+from rcic.screen.identity import digest_of
 from rcic.screen.plate import is_folder_name
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen, read_wells
@@ -67,6 +68,9 @@ def import_profiles(
     for member, division in divisions.items():
         _write_member(screen, model.out_dir / member.folder, division, found, record)
         folders.append(model.out_dir / member.folder)
+    others = {member.folder for member in find_members(model.out_dir, "emb_train.npy", model.name)}
+    if left := sorted(map(str, others - {member.folder for member in divisions})):
+        _log.info(f"{model.out_dir} still contains {', '.join(left)}, of an earlier import")
     return folders
 
 
@@ -154,17 +158,18 @@ def _write_member(screen: Screen, folder: Path, division: Division, found: WellF
         if not len(codes):
             continue
         files = embedding_files(folder, split)
-        of_split = _of_split(screen, division, split, record)
+        of_split = _of_split(screen, division, split, list(codes), record)
         if not is_written(files["record"], of_split):
             write_well_rows(files, {"embeddings": found.values[row_of[codes].to_numpy()]}, codes, of_split)
         counts.append(f"{split} {len(codes):,}")
     _log.info(f"{folder}: {', '.join(counts)} wells")
 
 
-def _of_split(screen: Screen, division: Division, split: str, record: Record) -> Record:
-    """Return the record of one split: with its experiments' wells and what held-out wells are whole ones of."""
+def _of_split(screen: Screen, division: Division, split: str, codes: list[str], record: Record) -> Record:
+    """Return the record of one split, with its wells and what held-out wells are whole ones of."""
     wells = division[split]
-    made_from = {**record.made_from, "wells": screen.identity.wells(set(wells["experiment"]))}
+    known = screen.identity.wells(set(wells["experiment"]))
+    made_from = {**record.made_from, "wells": known, "rows": digest_of(codes)}
     unit = held_out_unit(wells, division["train"]) if split == "valid" else "experiment"
     held_out = {} if unit == "experiment" else {"held_out": unit}
     return Record(record.kind, made_from, record.made_with, facts={**record.facts, **held_out})
