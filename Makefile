@@ -64,6 +64,8 @@ fuzz: $(INSTALLED)  ## a hundred thousand damaged inputs for the readers, three 
 bench-accuracy: $(INSTALLED)  ## every recipe on the simulated bench screen, hours on two cores, resumable
 	$(RUN) benchmarks/accuracy.py
 	$(RUN) benchmarks/accuracy_table.py bench > bench/accuracy.md && cp bench/accuracy.md benchmarks/accuracy.md
+	$(RUN) benchmarks/cost_to_accuracy.py bench docs/images/cost_to_accuracy.svg > bench/cost.md
+	cp bench/cost.md benchmarks/cost_to_accuracy.md
 
 bench-hard: $(INSTALLED)  ## best and a baseline on the harder simulated screen, hours on two cores, resumable
 	$(RUN) benchmarks/accuracy.py --screen=bench-hard

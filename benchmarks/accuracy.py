@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from accuracy_rows import BLEND, CHAINS, CHANNELS, SCREENS, BenchScreen, Chain
+from accuracy_rows import CHAINS, CHANNELS, LIKENESS, SCREENS, BenchScreen, Chain
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = Path("configs/recipes/bench")
@@ -134,13 +134,13 @@ def near(stage: str, kind: str) -> str:
 
 
 def likeness(bench: Bench, place: Path, stage: str, model: str, kinds: Sequence[str]) -> Iterator[Command]:
-    """Yield embeddings and the scores of their neighbours and class centres, centred per plate or not."""
+    """Yield embeddings, and the scores of what ``kinds`` of `LIKENESS` make of them."""
     embedded = place / near(stage, "embeddings")
     where = [f"--model_root={place}/logs/{stage}", f"--model_name={model}", f"--out_dir={embedded}"]
     yield ["src/inference.py", "embed-all", f"--data_root={bench.screen}", *where]
     for name in kinds:
-        (kind, centred), out = name.split("_"), near(stage, name)
-        flags = [f"--kind={kind}", f"--centred={centred}", f"--out_dir={place}/pred/{out}"]
+        out = near(stage, name)
+        flags = [*LIKENESS[name], f"--out_dir={place}/pred/{out}"]
         yield ["src/inference.py", "neighbours", f"--data_root={bench.screen}", f"--embed_root={embedded}", *flags]
         yield score(bench, place, out)
 
@@ -152,20 +152,6 @@ def calibrated(bench: Bench, place: Path, answer: str) -> Iterator[Command]:
     yield score(bench, place, answer, "calibrated", file)
     yield score(bench, place, answer, "sinkhorn", "--sinkhorn=True")
     yield score(bench, place, answer, "both", file, "--sinkhorn=True")
-
-
-def blended(bench: Bench, seed: int) -> Iterator[Command]:
-    """Yield recipe E's blend of several architectures, whose predictions are there, weighted on held-out wells."""
-    place = bench.work / "chains" / "e" / str(seed)
-    for name in BLEND:
-        source = bench.work / "chains" / name / str(seed) / "pred" / "full"
-        for folder in source.glob("[[]*/fold_*/*"):
-            link = place / "pred" / "blend" / folder.relative_to(source)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.is_symlink():
-                link.symlink_to(folder, target_is_directory=True)
-    yield ["src/inference.py", "calibrate", f"--data_root={bench.screen}", f"--predict_root={place}/pred/blend"]
-    yield score(bench, place, "blend", "blend", f"--calibration={place}/pred/blend/calibration.json")
 
 
 def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: str, configs: Sequence[str] = ()) -> bool:
@@ -241,9 +227,6 @@ def main() -> None:
     done = run(bench, screen_commands(bench), "screen")
     with ThreadPoolExecutor(options.jobs) as pool:
         done = done and all(list(pool.map(lambda one: run_chain(*one), work)))
-    if done and not options.only and all(kind.has(name) for name in BLEND):
-        files = [file for chain in CHAINS if chain.name in BLEND for file in chain.configs]
-        done = all([run(bench, blended(bench, seed), f"blend seed {seed}", files) for seed in seeds])
     sys.exit(0 if done else 1)
 
 

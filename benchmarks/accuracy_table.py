@@ -8,7 +8,7 @@ from statistics import median
 
 import pandas as pd
 from accuracy_intervals import Cells, cells_of, difference, interval
-from accuracy_rows import BLEND, CHAINS, SCREENS, SETS, TWO, BenchScreen
+from accuracy_rows import CHAINS, SCREENS, SETS, TWO, BenchScreen
 
 RUNGS = ("one site", "both sites", "TTA", "channel sets", "models", "group mask", "assignment")
 RAW = (
@@ -20,7 +20,7 @@ RAW = (
 TITLES = {chain.name: chain.title for chain in CHAINS}
 
 Row = tuple[str, str, str]  # title, chain, score
-ANSWER = "pseudo_centres_plate"  # best's: class centres on the embeddings of stage III
+ANSWER = "pseudo_centres"  # best's: class centres on the embeddings of stage III
 SCORES = {"a": "full", "best": ANSWER}  # whose confidences are calibrated
 
 RECIPES = [
@@ -28,52 +28,54 @@ RECIPES = [
     ("A with pseudo-labels (stage III)", "a", "pseudo"),
     ("B, common network, its head", "b", "full"),
     ("B, fine-tuned by cell type, its head", "b", "own"),
-    ("B, fine-tuned, nearest wells", "b", "knn_off"),
-    ("C, its head", "c", "full"),
-    ("C, nearest wells", "c", "knn_off"),
-    ("D", "d", "full"),
-    ("E, blend of A, D and EfficientNet", "e", "blend"),
-    ("F", "f", "full"),
+    ("B, fine-tuned, nearest wells", "b", "knn_plain"),
     ("best, its head", "best", "pseudo"),
     ("best, class centres: its answer", "best", ANSWER),
-    ("best without stage III, six channel sets (one seed)", "best_sets", "centres_plate"),
+    ("best of version 0.2", "best_v02", "pseudo_centres_v02"),
+    ("best without stage III, six channel sets (one seed)", "best_sets", "centres"),
 ]
 WITHOUT = [
     ("best (stages I, II and III)", "best", ANSWER),
-    ("without stage III", "best", "centres_plate"),
+    ("without stage III", "best", "centres"),
     ("the head in place of class centres", "best", "full"),
-    ("plates not centred", "best", "centres_off"),
-    *((chain.title, chain.name, "centres_plate") for chain in CHAINS if chain.answer and chain.set),
+    ("embeddings less their plate's mean, not whitened", "best", "centres_plain"),
+    ("held-out wells not in the bank", "best", "centres_train"),
+    ("neither, as version 0.2", "best", "centres_v02"),
+    *(
+        (chain.title, chain.name, "centres")
+        for chain in CHAINS
+        if chain.answer and chain.set and "short" not in chain.name
+    ),
+    ("best of version 0.2 (stages I, II and III)", "best_v02", "pseudo_centres_v02"),
 ]
 NORMS = [
     ("A, running", "a", "full"),
     ("A, by plate", "a_plate", "full"),
     ("A, by experiment", "a_experiment", "full"),
-    ("best without stage III, running", "best_running", "centres_plate"),
-    ("best without stage III, by plate", "best", "centres_plate"),
+    ("best without stage III, running", "best_running", "centres"),
+    ("best without stage III, by plate", "best", "centres"),
 ]
 STAGES = [
     ("A, full from random weights", "a_scratch", "full"),
     ("A, control, full", "a", "full"),
     ("A, and pseudo", "a", "pseudo"),
-    ("best, full from random weights", "best_scratch", "centres_plate"),
-    ("best, control, full", "best", "centres_plate"),
+    ("best, full from random weights", "best_scratch", "centres"),
+    ("best, control, full", "best", "centres"),
     ("best, and pseudo", "best", ANSWER),
 ]
 LIKENESS = [
     (f"{TITLES[name].split(':')[0]}{which}, {title}", name, score)
     for name, which, before, head in (
         ("b", "", "", "own"),
-        ("c", "", "", "full"),
         ("best", " without stage III", "", "full"),
         ("best", "", "pseudo_", "pseudo"),
     )
     for title, score in (
         ("head", head),
-        ("nearest wells, plates centred", f"{before}knn_plate"),
-        ("nearest wells", f"{before}knn_off"),
-        ("class centres, plates centred", f"{before}centres_plate"),
-        ("class centres", f"{before}centres_off"),
+        ("nearest wells", f"{before}knn"),
+        ("nearest wells, embeddings as stored", f"{before}knn_plain"),
+        ("class centres", f"{before}centres"),
+        ("class centres, plates centred", f"{before}centres_plain"),
     )
 ]
 
@@ -83,9 +85,10 @@ The 95 % interval after it is that of the mean over test experiments and seeds, 
 (`accuracy_intervals.py`); with so few experiments it is too narrow rather than too wide."""
 
 BEST = """\
-`best` answers by the cosine to class centres of embeddings less their plate's mean; its head is a row of its own. From
-the second row on stages I and II alone: each row is like the second but for what it says. Rows that begin with "with"
-add what other recipes have, in {two} seeds."""
+`best` answers by the cosine to class centres of embeddings, normalised as `neighbours --whiten=auto` chooses on the
+held-out wells of train experiments; its head is a row of its own. From the second row on stages I and II alone: each
+row is like the second but for what it says. Rows that begin with "with" add what other recipes have, in {two} seeds.
+The last row is what version 0.2 did: plates' means subtracted, the bank without held-out wells."""
 
 
 class Results:
@@ -105,7 +108,7 @@ class Results:
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows whose chain runs on this screen."""
-        return [row for row in rows if all(self.kind.has(name) for name in (BLEND if row[2] == "blend" else row[1:2]))]
+        return [row for row in rows if self.kind.has(row[1])]
 
     def cells(self, chain: str, score: str) -> Cells | None:
         """Return the raw accuracies of a row by seed and test experiment."""
@@ -131,14 +134,13 @@ class Results:
         total: dict[str, float] = {}
         for facts in self.marks():
             command = str(facts["command"])
-            for name in BLEND if score == "blend" else (chain,):
-                place = f"chains/{name}/"
-                needless = (".pseudo.yml" in command and "pseudo" not in score) or (
-                    ".finetune.yml" in command and score == "full"
-                )
-                if place in command and command.startswith("src/train.py") and not needless:
-                    seed = command.partition(place)[2].partition("/")[0]
-                    total[seed] = total.get(seed, 0) + float(facts["seconds"]) / 60
+            place = f"chains/{chain}/"
+            needless = (".pseudo.yml" in command and "pseudo" not in score) or (
+                ".finetune.yml" in command and score == "full"
+            )
+            if place in command and command.startswith("src/train.py") and not needless:
+                seed = command.partition(place)[2].partition("/")[0]
+                total[seed] = total.get(seed, 0) + float(facts["seconds"]) / 60
         return list(total.values())
 
     def marks(self) -> list[dict]:

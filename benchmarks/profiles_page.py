@@ -38,16 +38,18 @@ much of what weeks have in common cancels.
 
 ## What follows
 
-- Whitening is what counts. By class centres it gains with every centring about what LDA gains without it, for LDA
-  whitens, too. Whitened profiles gain nothing from LDA, and logistic regression stays behind class centres.
+- Whitening is what counts. By class centres it gains, by replicates and controls pooled, with every centring about
+  what LDA gains without it, for LDA whitens, too. Whitened profiles gain little from LDA, and logistic regression on
+  them mostly stays behind class centres.
 - A plate's mean is best taken over all its wells, DMSO included. Six DMSO wells alone are a noisy reference. To divide
   by their standard deviation or median deviation, as `standardize` and `mad_robustize` do plate by plate, loses much
   more; by the latter a feature that most of the six have alike is multiplied by up to 1e18.
 - What names a replicate is not what finds a mechanism. Where a plate's mean is that of its treatments, taking it off
-  costs NSC 35 points and more, since a plate holds few compounds and loses what they share; the mean of its DMSO wells,
+  costs NSC 21 to 42 points, since a plate holds few compounds and loses what they share; the mean of its DMSO wells,
   that of the week, or none, is better there. `auto` is for naming; for mechanisms choose `--centre=off` or
   `--centre=experiment`.
-- For mechanisms across weeks (NSCB) whitening by replicates gains most, with every centring.
+- For mechanisms across weeks (NSCB) whitening by replicates, alone or pooled with controls, gains most, with every
+  centring.
 - Differences of two or three points between the better rows are within what ten weeks can tell. The candidates of
   `auto` and the rule by which it chooses were settled with such tables in view, so its row is a little optimistic,
   though no held-out label enters a choice.

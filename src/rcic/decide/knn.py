@@ -149,7 +149,9 @@ def best_site_scores(
     for site in range(queries.shape[1]):
         rows = np.flatnonzero(~np.isnan(queries[:, site, 0]))
         found = by_cell_type(queries[rows, site], np.asarray(cell_types)[rows], sites, k, default, rule)
-        scores[rows] = np.fmax(scores[rows], found)
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            scores[part] = np.fmax(scores[part], found[start : start + _ROWS])
     return scores
 
 
@@ -193,7 +195,7 @@ def _within(queries: np.ndarray, cell_types: np.ndarray, bank: Bank, score: Call
     _check_bank(queries, bank.embeddings, bank.labels, bank.n_classes)
     scores = np.full((len(queries), bank.n_classes), np.nan)
     for name in np.intersect1d(query_types, bank_types):
-        in_bank = bank_types == name
+        in_bank = slice(None) if (bank_types == name).all() else bank_types == name
         scores[query_types == name] = score(
             str(name), queries[query_types == name], bank.embeddings[in_bank], bank.labels[in_bank]
         )

@@ -127,6 +127,14 @@ def test_a_cell_types_own_model_chooses_its_own_wells(run):
     assert {runner.sites.train["cell_type"][row] for epoch in seen.epochs for row, _ in epoch} == {"RPE"}
 
 
+def test_a_share_of_the_screen_is_labelled_wherever_the_network_is_sure(run):
+    _, _, audits = run(progressive__quota="screen", progressive__first=0.3)
+    audit = audits[1]
+    kept, beyond = audit[audit["kept"]], audit[audit["reason"] == "beyond the share"]
+    assert len(kept) == round(0.3 * len(audit))
+    assert kept["margin"].min() >= beyond["margin"].max()  # of all plates, not of each
+
+
 def test_a_screen_without_test_wells_has_nothing_to_choose(screen, config, tmp_path):
     few = replace(screen, wells=screen.wells[screen.wells["split"] == "train"].reset_index(drop=True))
     chosen = config(progressive__start=1)
