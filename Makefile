@@ -43,7 +43,7 @@ $(INSTALLED): requirements.txt
 install-cluster: $(INSTALLED)  ## Ray and submitit, for --launcher=ray and --launcher=slurm
 	$(RUN) -m pip install --quiet --requirement requirements-cluster.txt
 
-install-profiles: $(INSTALLED)  ## copairs, for mean average precision in score --embed_root
+install-profiles: $(INSTALLED)  ## copairs (mean average precision), Parquet and h5ad
 	$(RUN) -m pip install --quiet --requirement requirements-profiles.txt
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two cores
