@@ -43,7 +43,7 @@ $(INSTALLED): requirements.txt
 install-cluster: $(INSTALLED)  ## Ray and submitit, for --launcher=ray and --launcher=slurm
 	$(RUN) -m pip install --quiet --requirement requirements-cluster.txt
 
-install-profiles: $(INSTALLED)  ## copairs, for mean average precision in score --embed_root
+install-profiles: $(INSTALLED)  ## copairs (mean average precision), Parquet and h5ad
 	$(RUN) -m pip install --quiet --requirement requirements-profiles.txt
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two cores
@@ -64,6 +64,8 @@ fuzz: $(INSTALLED)  ## a hundred thousand damaged inputs for the readers, three 
 bench-accuracy: $(INSTALLED)  ## every recipe on the simulated bench screen, hours on two cores, resumable
 	$(RUN) benchmarks/accuracy.py
 	$(RUN) benchmarks/accuracy_table.py bench > bench/accuracy.md && cp bench/accuracy.md benchmarks/accuracy.md
+	$(RUN) benchmarks/cost_to_accuracy.py bench docs/images/cost_to_accuracy.svg > bench/cost.md
+	cp bench/cost.md benchmarks/cost_to_accuracy.md
 
 bench-hard: $(INSTALLED)  ## best and a baseline on the harder simulated screen, hours on two cores, resumable
 	$(RUN) benchmarks/accuracy.py --screen=bench-hard

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from accuracy_rows import BLEND, CHAINS, CHANNELS, LIKENESS, SCREENS, BenchScreen, Chain
+from accuracy_rows import CHAINS, CHANNELS, LIKENESS, SCREENS, BenchScreen, Chain
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = Path("configs/recipes/bench")
@@ -154,20 +154,6 @@ def calibrated(bench: Bench, place: Path, answer: str) -> Iterator[Command]:
     yield score(bench, place, answer, "both", file, "--sinkhorn=True")
 
 
-def blended(bench: Bench, seed: int) -> Iterator[Command]:
-    """Yield recipe E's blend of several architectures, whose predictions are there, weighted on held-out wells."""
-    place = bench.work / "chains" / "e" / str(seed)
-    for name in BLEND:
-        source = bench.work / "chains" / name / str(seed) / "pred" / "full"
-        for folder in source.glob("[[]*/fold_*/*"):
-            link = place / "pred" / "blend" / folder.relative_to(source)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.is_symlink():
-                link.symlink_to(folder, target_is_directory=True)
-    yield ["src/inference.py", "calibrate", f"--data_root={bench.screen}", f"--predict_root={place}/pred/blend"]
-    yield score(bench, place, "blend", "blend", f"--calibration={place}/pred/blend/calibration.json")
-
-
 def run(bench: Bench, commands: Iterator[Command] | Sequence[Command], title: str, configs: Sequence[str] = ()) -> bool:
     """Run commands one after the other; return whether all succeeded. The first failure ends them.
 
@@ -241,9 +227,6 @@ def main() -> None:
     done = run(bench, screen_commands(bench), "screen")
     with ThreadPoolExecutor(options.jobs) as pool:
         done = done and all(list(pool.map(lambda one: run_chain(*one), work)))
-    if done and not options.only and all(kind.has(name) for name in BLEND):
-        files = [file for chain in CHAINS if chain.name in BLEND for file in chain.configs]
-        done = all([run(bench, blended(bench, seed), f"blend seed {seed}", files) for seed in seeds])
     sys.exit(0 if done else 1)
 
 

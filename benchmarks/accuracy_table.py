@@ -8,7 +8,7 @@ from statistics import median
 
 import pandas as pd
 from accuracy_intervals import Cells, cells_of, difference, interval
-from accuracy_rows import BLEND, CHAINS, SCREENS, SETS, TWO, BenchScreen
+from accuracy_rows import CHAINS, SCREENS, SETS, TWO, BenchScreen
 
 RUNGS = ("one site", "both sites", "TTA", "channel sets", "models", "group mask", "assignment")
 RAW = (
@@ -29,11 +29,6 @@ RECIPES = [
     ("B, common network, its head", "b", "full"),
     ("B, fine-tuned by cell type, its head", "b", "own"),
     ("B, fine-tuned, nearest wells", "b", "knn_plain"),
-    ("C, its head", "c", "full"),
-    ("C, nearest wells", "c", "knn_plain"),
-    ("D", "d", "full"),
-    ("E, blend of A, D and EfficientNet", "e", "blend"),
-    ("F", "f", "full"),
     ("best, its head", "best", "pseudo"),
     ("best, class centres: its answer", "best", ANSWER),
     ("best of version 0.2", "best_v02", "pseudo_centres_v02"),
@@ -46,7 +41,11 @@ WITHOUT = [
     ("embeddings less their plate's mean, not whitened", "best", "centres_plain"),
     ("held-out wells not in the bank", "best", "centres_train"),
     ("neither, as version 0.2", "best", "centres_v02"),
-    *((chain.title, chain.name, "centres") for chain in CHAINS if chain.answer and chain.set),
+    *(
+        (chain.title, chain.name, "centres")
+        for chain in CHAINS
+        if chain.answer and chain.set and "short" not in chain.name
+    ),
     ("best of version 0.2 (stages I, II and III)", "best_v02", "pseudo_centres_v02"),
 ]
 NORMS = [
@@ -68,7 +67,6 @@ LIKENESS = [
     (f"{TITLES[name].split(':')[0]}{which}, {title}", name, score)
     for name, which, before, head in (
         ("b", "", "", "own"),
-        ("c", "", "", "full"),
         ("best", " without stage III", "", "full"),
         ("best", "", "pseudo_", "pseudo"),
     )
@@ -110,7 +108,7 @@ class Results:
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows whose chain runs on this screen."""
-        return [row for row in rows if all(self.kind.has(name) for name in (BLEND if row[2] == "blend" else row[1:2]))]
+        return [row for row in rows if self.kind.has(row[1])]
 
     def cells(self, chain: str, score: str) -> Cells | None:
         """Return the raw accuracies of a row by seed and test experiment."""
@@ -136,14 +134,13 @@ class Results:
         total: dict[str, float] = {}
         for facts in self.marks():
             command = str(facts["command"])
-            for name in BLEND if score == "blend" else (chain,):
-                place = f"chains/{name}/"
-                needless = (".pseudo.yml" in command and "pseudo" not in score) or (
-                    ".finetune.yml" in command and score == "full"
-                )
-                if place in command and command.startswith("src/train.py") and not needless:
-                    seed = command.partition(place)[2].partition("/")[0]
-                    total[seed] = total.get(seed, 0) + float(facts["seconds"]) / 60
+            place = f"chains/{chain}/"
+            needless = (".pseudo.yml" in command and "pseudo" not in score) or (
+                ".finetune.yml" in command and score == "full"
+            )
+            if place in command and command.startswith("src/train.py") and not needless:
+                seed = command.partition(place)[2].partition("/")[0]
+                total[seed] = total.get(seed, 0) + float(facts["seconds"]) / 60
         return list(total.values())
 
     def marks(self) -> list[dict]:

@@ -12,7 +12,7 @@ from rcic.schema.spelling import look, visible
 
 LONGEST_LINE = 2000  # characters of a message
 
-_SCRIPTS = ("data", "train", "inference", "report", "browse", "check")  # in src/ of a checkout
+_SCRIPTS = ("data", "train", "inference", "report", "browse", "check", "profiles")  # in src/ of a checkout
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 100
 _BRIEF.maxlist = _BRIEF.maxtuple = 12
@@ -111,4 +111,4 @@ def program(name: str) -> str:
     """
     if Path(sys.argv[0]).name in {f"{script}.py" for script in _SCRIPTS}:
         return f"python src/{name}.py"
-    return f"rcic {name}" if name in ("data", "train") else "rcic"
+    return f"rcic {name}" if name in ("data", "train", "profiles") else "rcic"

@@ -23,6 +23,7 @@ from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import known_truth
 from rcic.errors import UserError
 from rcic.pixels.audit.findings import Finding, Unaudited, read_findings
+from rcic.pixels.images.no_images import NoImages
 from rcic.pixels.packed.open_store import open_store
 from rcic.screen.source import DataRoot, as_source
 from rcic.screen.spec_files import resolve_spec
@@ -66,7 +67,7 @@ def gather(sources: BrowserSources) -> Browser:
     notes = _notes(sources)
     used = read_screen(sources.data_root)
     screen = _with_flagged_wells(sources.data_root, used)
-    store = open_store(screen)
+    store = NoImages(screen.root, screen.spec) if screen.spec.images.none else open_store(screen)
     findings, truth = _findings(sources.options.audit_dir, used), _truth(screen, sources.options.truth)
     nearest = (
         read_nearest(used, sources.options.embed_root, sources.options.embed_member, screen)
@@ -153,6 +154,8 @@ def _with_flagged_wells(data_root: DataRoot, used: Screen) -> Screen:
 def _findings(audit_dir: str, screen: Screen) -> pd.DataFrame:
     """Return the audit's findings; without an audit an empty table, with a message."""
     try:
+        if screen.spec.images.none:
+            raise Unaudited("the screen has profiles, no images")
         return read_findings(place_in(screen, audit_dir, AUDIT_DIR), screen)
     except Unaudited as reason:
         _log.info(f"bad images are not marked: {reason}")

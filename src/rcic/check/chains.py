@@ -40,7 +40,7 @@ def _training(known: KnownSources, path: Path, record: Record) -> str:
 
 def _arrays(known: KnownSources, path: Path, record: Record) -> str:  # noqa: ARG001 (all chains have the same form)
     """Predictions and embeddings: network and embeddings are those that are there, and the screen is the same."""
-    if again := _retrained(record) or _embedded_again(record):
+    if again := _retrained(record) or _embedded_again(record) or _other_profiles(record):
         return again
     screen = known.screen(record)
     return "" if screen is None else _other_screen(known, record, screen)
@@ -58,6 +58,15 @@ def _embedded_again(record: Record) -> str:
         now = read_record(path, "embedding") if path.exists() else None
         if now is not None and now.digest != digest:
             return f"{path}: was embedded again since"
+    return ""
+
+
+def _other_profiles(record: Record) -> str:
+    """Return which table of profiles that embeddings were imported from is another by now, "" if none is."""
+    then = record.made_from.get("profiles", {}) if record.kind == "embedding" else {}
+    for path in map(Path, record.facts.get("profiles", ())):
+        if path.is_file() and sha256_of(path) != then.get(path.name):
+            return f"{path}: has changed since it was imported"
     return ""
 
 
@@ -175,6 +184,7 @@ CHAINS: Mapping[str, Chain] = {
     "ladder": _of_predictions,
     "retrieval": _of_predictions,
     "report": _of_predictions,
+    "profiles": _of_predictions,
 }
 
 

@@ -27,6 +27,7 @@ KINDS_BY_NAME = {  # pattern of a record's name -> kind of the result
     r"ladder(_valid)?\.json": "ladder",
     r"retrieval(_valid)?\.json": "retrieval",
     r"[^.].*\.html": "report",
+    r"[^.].*\.(csv|csv\.gz|parquet|h5ad)\.json": "profiles",
 }
 _LONE = re.compile(r"(pred|emb)_\w+\.npy|submission\.csv|pseudo\.csv")
 _HALF = re.compile(r"\..+\.(tmp|half)")
@@ -84,10 +85,13 @@ def _in_folder(folder: Path, name: str, present: set[str]) -> Iterator[FoundResu
 def _of_file(path: Path) -> Iterator[FoundResult]:
     """Yield the result of a named file: that of its record if it has one."""
     record = path.with_name(record_name(path.name))
+    profiles = path.with_name(f"{path.name}.json")
     if (kind := kind_of(path.name)) is not None:
         yield FoundResult(path, kind)
     elif (kind := kind_of(record.name)) is not None and record.exists():
         yield FoundResult(record, kind)
+    elif (kind := kind_of(profiles.name)) is not None and profiles.exists():
+        yield FoundResult(profiles, kind)
     elif _is_checkpoint(path) and (path.parents[1] / RUN).exists():
         yield FoundResult(path.parents[1] / RUN, "training")
     else:

@@ -21,8 +21,12 @@ from rcic.files.decoding import no_memory
 from rcic.launch.command import package_command
 
 # a module of commands each, and a script in src/
-PROGRAMS = ("data", "train", "inference", "report", "browse", "check")
-COMMAND_GROUPS = ("data", "train")  # whose commands are rcic's sub-sub-commands; those of the others are rcic's own
+PROGRAMS = ("data", "train", "inference", "report", "browse", "check", "profiles")
+COMMAND_GROUPS = (
+    "data",
+    "train",
+    "profiles",
+)  # whose commands are rcic's sub-sub-commands; those of the others are rcic's own
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
@@ -133,7 +137,12 @@ def _by_heading(commands: Commands) -> Mapping[str, Commands]:
         heading: {f"{heading.split()[0]} {command_name(name)}": command for name, command in found.items()}
         for heading, found in groups.items()
     }
-    return {"Tables and images": named["data ..."], "Training": named["train ..."], "From models to answers": commands}
+    return {
+        "Tables and images": named["data ..."],
+        "Training": named["train ..."],
+        "From models to answers": commands,
+        "Profiles of other programs": named["profiles ..."],
+    }
 
 
 def _no_command() -> None:

@@ -33,6 +33,8 @@ def read_origin(files: Mapping[str, Path], kind: str, screen: Screen, names: Seq
         return None
     if "bank" in record.made_from:  # scores of neighbours, which predict-all does not make
         again = f"run {program('inference')} neighbours again"
+    if "profiles" in record.made_from and kind == "embedding":
+        again = f"run {program('profiles')} import again"
     if record.files:  # of versions 0.1 and 0.2 no checksums are known
         check_files(path, record, [files[name].name for name in names], again)
     if differs := _other_screen(record, screen):

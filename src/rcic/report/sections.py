@@ -167,6 +167,8 @@ def runs_section(sources: ReportSources) -> Section:
 
 def audit_section(sources: ReportSources) -> Section:
     """Return the findings of the audit."""
+    if sources.screen.spec.images.none:
+        raise NothingToShow("the screen has profiles, no images")
     if sources.audit_dir is None:
         raise UserError("no --audit_dir was given")
     facts = audits.read_facts(sources.audit_dir)

@@ -51,6 +51,7 @@ def describe(screen: Screen) -> dict[str, Any]:
         "warnings": design_warnings(screen, guesses),
         "doses": _doses(screen),
         "flagged_wells": len(flagged_wells(screen.root, screen.spec)),
+        "has_images": not screen.spec.images.none,
     }
 
 
@@ -124,8 +125,10 @@ def _wells_text(facts: dict[str, Any]) -> list[str]:
     width = max(len(name) for name in facts["cell_types"])
     lines += ["", "experiments by cell type, train + test"]
     lines += [f"  {name:{width}} {n['train']:>3} + {n['test']}" for name, n in facts["cell_types"].items()]
-    flagged = facts["flagged_wells"]
-    return [*lines, "", f"{_number(flagged, 'flagged well')} left out"] if flagged else lines
+    flagged, further = facts["flagged_wells"], list[str]()
+    further += [f"{_number(flagged, 'flagged well')} left out"] if flagged else []
+    further += [] if facts["has_images"] else ["no images: profiles of another program only"]
+    return [*lines, "", *further] if further else lines
 
 
 def _treatment_text(facts: dict[str, Any]) -> list[str]:

@@ -103,6 +103,8 @@ class Images:
         time: the number of the time point to use; default: there must be one. The pages of a file count from 1.
         columns: the columns of a CSV file of image paths, which images.file must name.
         pixel_um: the side of a pixel in micrometres, for scale bars.
+        none: whether the screen has no images but profiles of another program (rcic profiles); images.file is then
+            left out, and one channel stands for the profiles.
     """
 
     file: tuple[str, ...] = ()
@@ -112,6 +114,7 @@ class Images:
     time: int | None = None
     columns: PathColumns = field(default_factory=PathColumns)
     pixel_um: float | None = None
+    none: bool = False
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,12 @@ def resolve_spec(root: Path, path: str | Path | None = None, measured: bool = Tr
 def write_spec(spec: ScreenSpec, root: Path) -> None:
     """Write a screen spec to a data root, where it is found by default. Raises UserError if that fails."""
     with whole(root / OWN) as temporary:
-        plain = with_named_sites(to_plain(spec))
-        temporary.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        temporary.write_text(spec_yaml(spec), encoding="utf-8")
+
+
+def spec_yaml(spec: ScreenSpec) -> str:
+    """Return the text of a screen spec's file."""
+    return yaml.safe_dump(with_named_sites(to_plain(spec)), sort_keys=False, allow_unicode=True)
 
 
 def check_spec(spec: ScreenSpec, source: str, places: Places, measured: bool = True) -> None:
@@ -122,8 +126,9 @@ def _image_rules(spec: ScreenSpec, images: Images, measured: bool) -> Iterator[S
     yield (
         "images.file",
         'must be a pattern such as ["{experiment}/{plate}/{well}_s{site}_w{channel}.tif"]',
-        bool(images.file),
+        bool(images.file) or images.none,
     )
+    yield "images.none", "must not be combined with images.file", not (images.file and images.none)
     for pattern in images.file:
         reason = wrong_pattern(pattern, len(spec.sites), len(spec.channels))
         yield "images.file", f"{brief(pattern)} {reason}", not reason

@@ -253,6 +253,8 @@ def test_what_cannot_be_predicted_is_told(predict, members, trained, screen, tmp
         predict(model_root=tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no trained 'tinny'; did you mean 'tiny'\?"):
         predict_all(screen.root, members, ["tinny"], tmp_path / "out", SPLITS, PredictionOptions())
+    with pytest.raises(UserError, match="--by_site is a flag of embed-all; predict-all always keeps the scores"):
+        predict_all(screen.root, members, ["tiny"], tmp_path / "out", SPLITS, PredictionOptions(by_site=True))
     trained(stage="control")
     with pytest.raises(UserError, match=r"best.pth: trained on 3 classes, but the screen .* has 8"):
         predict(model_root=tmp_path / "logs" / "control")

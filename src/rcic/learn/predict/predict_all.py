@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from rcic.errors import UserError
 from rcic.files.held import held
 from rcic.files.names import prediction_files
 from rcic.launch.shards import RunShards, Shard, run_nothing
@@ -51,6 +52,8 @@ def predict_all(
     killed run resumes where it was. A ``part`` is a share of the members; ``jobs`` may run such parts elsewhere. Raises
     UserError if there is no finished member, or a checkpoint or an image cannot be used.
     """
+    if options.by_site:
+        raise UserError("--by_site is a flag of embed-all; predict-all always keeps the scores of sites, so omit it")
     options = replace(options, device=pick_device(options.device))
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = members_of_shard(finished_members(root, model_names), part)

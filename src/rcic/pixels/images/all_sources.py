@@ -61,6 +61,8 @@ class ImageSources:
 
 def present_patterns(root: Path, patterns: Sequence[str]) -> list[str]:
     """Return the patterns whose first folder is in the data root. Raises UserError if there is none."""
+    if not patterns:
+        raise UserError(f"{root}: the screen has profiles but no images (images.none of its screen spec)")
     tops = {
         pattern: ("train", "test") if pattern.startswith("{split}/") else (first_folder(pattern),)
         for pattern in patterns
