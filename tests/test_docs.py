@@ -166,7 +166,8 @@ def check_values(script: str, name: str, values: dict[str, Any]) -> None:
     if "screen" in values:
         is_own = values["screen"] in ("my-screen.yml", "sbs96.yml")
         assert is_own or shipped_path(SHIPPED, values["screen"], "screen spec").is_file()
-    networks = values.get("model_name", values.get("model", ()))
+    imports = "profiles" in values  # whose model is a name that the user gives
+    networks = () if imports else values.get("model_name", values.get("model", ()))
     for network in (networks,) if isinstance(networks, str) else networks:
         assert is_network(network), network
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rcic.decide.whitening import Reference
-
 
 @dataclass(frozen=True)
 class NeighbourSettings:
@@ -32,7 +30,7 @@ class NeighbourSettings:
     kind: Literal["knn", "centres"] = "knn"
     k: tuple[str, ...] = ()
     centre: Literal["auto", "plate", "experiment", "off"] = "auto"
-    reference: Reference = "all"
+    reference: Literal["all", "treatments", "controls"] = "all"
     whiten: Literal["auto", "off", "replicates", "controls", "pooled", "tvn"] = "auto"
     shrink: float | None = None
     by: Literal["all", "cell_type"] = "all"
