@@ -287,7 +287,7 @@ def root(small_screen, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def few(small_screen, tmp_path_factory) -> Path:
-    return part_of(small_screen, tmp_path_factory.mktemp("few") / "screen", plates=2, wells=1, controls=1)
+    return part_of(small_screen, tmp_path_factory.mktemp("few") / "screen", plates=2, wells=1, controls=2)
 
 
 def small(path: Path, root: Path, side: int | None, **more: Any) -> Config:

@@ -219,6 +219,25 @@ def test_every_cycle_rises_in_the_same_share_of_its_length():
         assert cycle.argmin() == own.argmax() and cycle[0] == cycle[-1] == 0.95
 
 
+@pytest.mark.parametrize("epochs", [1, 4, 5, 11, 12, 13])
+def test_a_trial_that_ends_before_a_restart_is_the_beginning_of_the_whole(epochs):
+    """``--set schedule.epochs=1`` on recipe C; a cycle that is reached as the last one ends with the trial."""
+    whole = Schedule(
+        frozen_epochs=0,
+        epochs=20,
+        warmup_epochs=0.5,
+        max_lr=1e-3,
+        min_lr=0.0,
+        restarts=(4, 12),
+        restart_lrs=(1e-3, 1e-4),
+    )
+    trial, lr = schedule_table(replace(whole, epochs=epochs), 10)[0], schedule_table(whole, 10)[0]
+    assert len(trial) == epochs * 10
+    begun = 120 if epochs > 12 else len(trial)
+    assert trial[:begun].tolist() == lr[:begun].tolist()
+    assert epochs != 13 or trial[-1] == pytest.approx(0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_beta_2_is_the_configs_and_stays(name):
     parameter = torch.nn.Parameter(torch.zeros(1))

@@ -85,9 +85,11 @@ def _start_momentum(config: Schedule) -> float:
 
 
 def _cycles(config: Schedule, n_steps: int) -> Iterator[RateTable]:
-    """Yield the table of each cycle; the last has its planned length."""
+    """Yield the table of each cycle that begins before ``epochs``; the last one has its planned length."""
     bounds = [0, *config.restarts, config.planned_epochs or config.epochs]
     for number, max_lr in enumerate((config.max_lr, *config.restart_lrs)):
+        if number > 0 and bounds[number] >= config.epochs:
+            return
         length = bounds[number + 1] - bounds[number]
         n_rising = config.warmup_epochs * n_steps
         if number > 0:
