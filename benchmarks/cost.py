@@ -49,12 +49,11 @@ def works(screen: Screen) -> dict[str, Work]:
     n_cell_types, n_experiments = (screen.wells[name].nunique() for name in ("cell_type", "experiment"))
     control_held_out = control * n_cell_types // n_experiments
     n_runs = FOLDS * SETS
-    rounds = {name: _epochs(read_config(CONFIGS / f"{name}.yml")) for name in ("control", "full", "pseudo")}
     return {
-        "I control": _work(SETS, rounds["control"], control - control_held_out, control_held_out),
-        "II full": _work(n_runs, rounds["full"], learnt, held_out),
+        "I control": _work("control", SETS, n_sites, control - control_held_out, control_held_out),
+        "II full": _work("full", n_runs, n_sites, learnt, held_out),
         "predict II": Work(n_runs, 0, n_runs * (test + held_out)),
-        "III pseudo": _work(n_runs, rounds["pseudo"], learnt + test, held_out),
+        "III pseudo": _work("pseudo", n_runs, n_sites, learnt + test, held_out),
         "predict III": Work(n_runs, 0, n_runs * (test + held_out)),
     }
 
@@ -63,8 +62,11 @@ def _epochs(config: Config) -> int:
     return config.schedule.frozen_epochs + config.schedule.epochs
 
 
-def _work(n_runs: int, epochs: int, learnt: int, held_out: int) -> Work:
-    return Work(n_runs, n_runs * epochs * learnt, n_runs * epochs * held_out)
+def _work(stage: str, n_runs: int, n_sites: int, learnt: int, held_out: int) -> Work:
+    """Return a stage's work, of whose ``learnt`` sites an epoch sees all, or one of each well of ``n_sites``."""
+    config = read_config(CONFIGS / f"{stage}.yml")
+    sites, rounds = learnt // n_sites if config.data.sites_per_epoch == "one" else learnt, n_runs * _epochs(config)
+    return Work(n_runs, rounds * sites, rounds * held_out)
 
 
 def table(found: dict[str, Work]) -> str:
