@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rcic.decide.normalisation_choice import best_of, judged, normalisation_candidates
+from rcic.decide.normalisation_choice import NormalisationChoice, best_of, judged, normalisation_candidates
 from rcic.decide.whitening import Normalisation
 from rcic.errors import UserError
 from rcic.files.names import Member
-from rcic.files.record import Record, write_result
+from rcic.files.record import Record, is_written, network_id, read_record, write_result
 from rcic.profiles.member_wells import LABELLED, MemberWells, read_member
 from rcic.profiles.neighbour_options import NeighbourSettings
 from rcic.screen.table import Screen
@@ -25,14 +25,12 @@ _MEMBERS = 3  # of a model, on which a choice is made at most
 _ENOUGH = 2_000  # wells judged, after which no further member is
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ChosenNormalisation:
-    """The normalisation, the scale of cosines that suits it (None: not chosen), and what was tried."""
+    """The normalisation, and the scale of cosines that suits it (None: not chosen)."""
 
     settings: Normalisation
     scale: float | None = None
-    table: pd.DataFrame | None = None  # `rcic.decide.normalisation_choice.NormalisationChoice.table`
-    network: str = ""  # of the embeddings that it was chosen on
 
     @property
     def looks_around(self) -> bool:
@@ -46,46 +44,72 @@ class ChosenNormalisation:
 
 
 def choose_for_model(
-    screen: Screen, root: Path, members: Sequence[Member], options: NeighbourSettings
+    screen: Screen, root: Path, members: Sequence[Member], options: NeighbourSettings, out: Path
 ) -> ChosenNormalisation:
     """Return the normalisation for the members of one model below ``root``.
 
-    ``--whiten=auto`` chooses among those that the other flags allow, on the first members, and logs what it chose;
-    where too few wells can be held out, it is each plate's mean. Raises UserError for flags that do not fit.
+    ``--whiten=auto`` chooses among those that the other flags allow, on the first members, logs what it chose and
+    writes what it tried as ``normalisation_MODEL+KIND.csv`` with its record into ``out``; a choice that was made from
+    the same embeddings is kept. Where too few wells can be held out, it is each plate's mean. Raises UserError for
+    flags that do not fit.
     """
     _check(options)
+    plain = _as_said(options)
     if options.whiten != "auto":
-        return ChosenNormalisation(_as_said(options))
-    tables, among, network = [], list[Normalisation](), ""
-    for member in members[:_MEMBERS]:
-        wells = read_member(screen, root, member)
-        among, network = among or _allowed(wells.wells, options), wells.parts["train"].network
+        return ChosenNormalisation(plain)
+    wells = [read_member(screen, root, member) for member in members[:_MEMBERS]]
+    path = out / f"normalisation_{members[0].model}+{options.kind}.json"
+    record = _record(screen, wells, options)
+    if is_written(path, record) and (earlier := read_record(path, record.kind, "run neighbours again")) is not None:
+        chosen = Normalisation(**earlier.facts["chosen"])
+        _log.info(f"{members[0].model}: {chosen}, as chosen before")
+        return ChosenNormalisation(chosen, float(earlier.facts["scale"]))
+    among = _allowed(wells[0].wells, options)
+    tables = _tables(wells, among)
+    if not tables:
+        _log.info(f"{members[0].model}: {plain} instead")
+        return ChosenNormalisation(plain)
+    choice = best_of(tables, among)
+    _log.info(f"{members[0].model}: {_words(choice, plain)}")
+    facts = {"chosen": asdict(choice.settings), "scale": choice.scale}
+    write = partial(choice.table.to_csv, index=False, float_format="%.6g")
+    write_result(path, replace(record, facts=facts), {path.with_suffix(".csv").name: write})
+    return ChosenNormalisation(choice.settings, choice.scale)
+
+
+def _record(screen: Screen, members: Sequence[MemberWells], options: NeighbourSettings) -> Record:
+    """Return the record of a choice: the embeddings, their wells' labels, and the flags that limit it."""
+    made_from = {
+        "classes": screen.identity.treatments,
+        "embeddings": {
+            f"{wells.member.folder.as_posix()}/{part.path.name}": part.fingerprint()
+            for wells in members
+            for part in wells.parts.values()
+        },
+        "labels": network_id("", [wells.wells["label"].tolist() for wells in members]),
+    }
+    limits = {name: getattr(options, name) for name in ("centre", "reference", "shrink", "by")}
+    return Record("normalisation", made_from, limits)
+
+
+def _tables(members: Sequence[MemberWells], among: Sequence[Normalisation]) -> list[pd.DataFrame]:
+    """Return the tables of `judged` of the members, until enough wells are judged."""
+    tables: list[pd.DataFrame] = []
+    for wells in members:
+        if sum(table["n_wells"].max() for table in tables) >= _ENOUGH:
+            break
         try:
             tables.append(_judged(wells, among))
         except UserError as error:
-            _log.info(f"{member.folder}: --whiten=auto: {error}")
-        if sum(table["n_wells"].max() for table in tables) >= _ENOUGH:
-            break
-    if not tables:
-        plain = _as_said(options)
-        _log.info(f"{members[0].model}: {plain} instead")
-        return ChosenNormalisation(plain)
-    best = best_of(tables, among)
-    first, plain = best.table.iloc[0], best.table[best.table["settings"] == str(_as_said(options))]
-    beside = "".join(f" (with {row['settings']} {row['accuracy']:.1f} %)" for _, row in plain.iterrows())
-    on = f"{len(best.table)} candidates on {first['n_wells']:,.0f} held-out wells"
-    _log.info(f"{members[0].model}: {best.settings} of {on}: {first['accuracy']:.1f} % right{beside}")
-    return ChosenNormalisation(best.settings, best.scale, best.table, network)
+            _log.info(f"{wells.member.folder}: --whiten=auto: {error}")
+    return tables
 
 
-def write_choice(chosen: ChosenNormalisation, out: Path, model: str) -> None:
-    """Write what was tried as ``normalisation_MODEL.csv`` with its record, if something was."""
-    if chosen.table is None:
-        return
-    path = out / f"normalisation_{model}.json"
-    write = partial(chosen.table.to_csv, index=False, float_format="%.6g")
-    record = Record("normalisation", {"network": chosen.network}, {"chosen": str(chosen.settings)})
-    write_result(path, record, {path.with_suffix(".csv").name: write})
+def _words(choice: NormalisationChoice, plain: Normalisation) -> str:
+    first, others = choice.table.iloc[0], choice.table[choice.table["settings"] == str(plain)]
+    beside = "".join(f" (with {row['settings']} {row['accuracy']:.1f} %)" for _, row in others.iterrows())
+    on = f"{len(choice.table)} candidates on {first['n_wells']:,.0f} held-out wells"
+    return f"{choice.settings} of {on}: {first['accuracy']:.1f} % right{beside}"
 
 
 def _judged(wells: MemberWells, among: Sequence[Normalisation]) -> pd.DataFrame:

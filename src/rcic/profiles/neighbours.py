@@ -14,7 +14,7 @@ from rcic.errors import UserError, nearest
 from rcic.files.names import embedding_files, prediction_files
 from rcic.files.record import Record, is_written, network_id
 from rcic.files.well_rows import write_well_rows
-from rcic.profiles.chosen_normalisation import ChosenNormalisation, choose_for_model, write_choice
+from rcic.profiles.chosen_normalisation import ChosenNormalisation, choose_for_model
 from rcic.profiles.embeddings import QUERIES, Embedded, check_pair, embedded_members
 from rcic.profiles.member_wells import MemberWells, read_member
 from rcic.profiles.neighbour_options import NeighbourSettings
@@ -48,7 +48,8 @@ class _Search:
         """
         parts = [wells.parts[split] for split in self.bank(wells, "test")]
         known = [(part.fingerprint(), part.wells["label"].tolist()) for part in parts]
-        return network_id(wells.parts["train"].network, known, self.facts, _context(wells))
+        around = _context(wells) if self.chosen.looks_around else {}
+        return network_id(wells.parts["train"].network, known, self.facts, around)
 
 
 def neighbours(
@@ -73,11 +74,10 @@ def neighbours(
     groups, members = _groups(screen, settings), embedded_members(root, models)
     for model in dict.fromkeys(member.model for member in members):
         of_model = [member for member in members if member.model == model]
-        chosen = choose_for_model(screen, root, of_model, settings)
+        chosen = choose_for_model(screen, root, of_model, settings, out)
         search = _Search(settings, chosen, {**facts, **chosen.facts(settings)}, groups)
         for member in of_model:
             _write_member(screen, read_member(screen, root, member), search, out)
-        write_choice(chosen, out, f"{model}+{settings.kind}")
 
 
 def _write_member(screen: Screen, wells: MemberWells, search: _Search, out: Path) -> None:
