@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: albumentations 2.0.8, numpy 2.4.6, opencv-python-headless 5.0.0.93.
 #
-# Guess before the run: RandomGamma on an image of uint8 gives the grey levels of the same image as float32, rounded:
+# Expected: RandomGamma on an image of uint8 gives the grey levels of the same image as float32, rounded:
 # gamma 1 changes nothing, and over the default limits of 80 to 120 an image keeps its mean within 1 % of float32's.
 #
 # Seen: the table of grey levels is cut off instead of rounded. Gamma 1 lowers 24 of the 256 levels by one (33, 37,

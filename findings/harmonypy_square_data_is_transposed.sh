@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: harmonypy 2.1.0, pandas 3.1.1, numpy 2.4.6.
 #
-# Guess before the run: run_harmony() takes "cells x PCs or PCs x cells", tells them apart by the number of rows of the
+# Expected: run_harmony() takes "cells x PCs or PCs x cells", tells them apart by the number of rows of the
 # metadata, and reads a square matrix as the first of the two, as its results are (Z_corr is N x d).
 #
 # Seen: the columns are compared first, so with as many features as wells (a plate of 384 wells and the 384 numbers of

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: pycytominer 1.7.1, pandas 3.1.1, numpy 2.4.6.
 #
-# Guess before the run: normalize(method="mad_robustize") on a feature that is the same in most control wells, so that
+# Expected: normalize(method="mad_robustize") on a feature that is the same in most control wells, so that
 # their MAD is 0 (a count of rare objects, or few controls), gives a warning, or NaN, or leaves the feature unscaled, as
 # method="standardize" of the same function does if the standard deviation is 0.
 #

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: pycytominer 1.7.1, pandas 3.1.1, numpy 2.4.6.
 #
-# Guess before the run: spherize on controls in which two features are equal (nuclei and cells, say, where no control
+# Expected: spherize on controls in which two features are equal (nuclei and cells, say, where no control
 # has a cell with two nuclei) raises the ValueError that the source has for it, "The data matrix X is not full rank ...
 # Check for linear dependencies in the data and remove them"; or spherize_epsilon keeps the result in bounds.
 #

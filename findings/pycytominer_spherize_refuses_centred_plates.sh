@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: pycytominer 1.7.1, pandas 3.1.1, numpy 2.4.6.
 #
-# Guess before the run: profiles that are standardised plate by plate on the plate's controls can then be spherized on
+# Expected: profiles that are standardised plate by plate on the plate's controls can then be spherized on
 # the controls of all plates, which is the usual order of the two; where controls are fewer than features,
 # spherize_epsilon sees to the directions in which they do not vary.
 #

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: scikit-learn 1.9.1, numpy 2.4.6.
 #
-# Guess before the run: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto") takes the Ledoit-Wolf shrinkage of
+# Expected: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto") takes the Ledoit-Wolf shrinkage of
 # the pooled covariance within classes, which is the one covariance that it uses; with 100 drugs, two wells of each
 # and 100 features it shrinks by about a half, and finds nearly all drugs that shrinkage=0.5 finds.
 #
