@@ -107,8 +107,8 @@ class Results:
         return ("all", *self.kind.cell_types)
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows whose chain runs on this screen."""
-        return [row for row in rows if self.kind.has(row[1])]
+        """Return the rows whose chain runs on this screen and was scored."""
+        return [row for row in rows if self.kind.has(row[1]) and self.ladders(*row[1:])]
 
     def cells(self, chain: str, score: str) -> Cells | None:
         """Return the raw accuracies of a row by seed and test experiment."""
@@ -203,7 +203,7 @@ def cell_type_rows(results: Results, rows: Sequence[Row]) -> str:
 def calibration_rows(results: Results, chains: Sequence[str]) -> str:
     """Return the calibration error and the accuracies that are decided with each choice."""
     body = []
-    for chain in chains:
+    for chain in (name for name in chains if results.ladders(name, SCORES[name])):
         for title, score in (
             ("plain", SCORES[chain]),
             ("temperature", "calibrated"),

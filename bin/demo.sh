@@ -19,9 +19,11 @@ export PYTHON=$python SCREEN=${spec_flags[1]:-} DATA_ROOT=$root/screen LOG_ROOT=
 export CHANNEL_SETS="[1,2,3,4,5] [1,2,3,4,6]" FOLDS="0 1" JOBS=${JOBS:-2}
 
 say() { printf '\n[%d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
-predict() {
-  "$python" src/inference.py predict-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/$1" --model_name "$MODEL" \
-    --out_dir "$root/predictions/$1" --audit_dir "$root/csv/audit" "${spec_flags[@]}"
+answer() { # class centres of the networks' embeddings, normalised as the wells that each training held out say
+  "$python" src/inference.py embed-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/$1" --model_name "$MODEL" \
+    --out_dir "$root/embeddings/$1" --audit_dir "$root/csv/audit" "${spec_flags[@]}"
+  "$python" src/inference.py neighbours --data_root "$DATA_ROOT" --embed_root "$root/embeddings/$1" --kind centres \
+    --out_dir "$root/predictions/$1" "${spec_flags[@]}"
 }
 score() {
   "$python" src/inference.py score --data_root "$DATA_ROOT" --predict_root "$root/predictions/$1" "${spec_flags[@]}" "${@:2}"
@@ -38,13 +40,13 @@ say "stage I: controls, from ImageNet"
 bash bin/train_control.sh --config configs/demo/control.yml -- "$folds"
 say "stage II: all treatments, from stage I"
 bash bin/train.sh --config configs/demo/full.yml -- "$folds"
-say "stage II predicts the test wells and its held-out wells; the most confident test predictions become pseudo-labels"
-predict full
+say "stage II names the test wells and its held-out wells; the most confident answers on test wells become pseudo-labels"
+answer full
 "$python" src/inference.py pseudo-label --data_root "$DATA_ROOT" --predict_root "$root/predictions/full" \
   --out_dir "$root/csv/pseudo" --folds_dir "$root/csv" --min_margin 0.5 "${spec_flags[@]}"
 say "stage III: with the pseudo-labelled test wells"
 bash bin/train_pseudo.sh --config configs/demo/pseudo.yml -- "$folds"
-predict pseudo
+answer pseudo
 say "the submission"
 "$python" src/inference.py ensemble --data_root "$DATA_ROOT" --predict_root "$root/predictions/pseudo" \
   --out_dir "$root/submission" "${spec_flags[@]}"
@@ -59,8 +61,6 @@ score full --split=valid
 say "held-out train experiments, stage III"
 score pseudo --split=valid
 say "the report: all results in one file"
-"$python" src/inference.py embed-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/pseudo" --model_name "$MODEL" \
-  --out_dir "$root/embeddings/pseudo" --splits=valid,test --audit_dir "$root/csv/audit" "${spec_flags[@]}"
 "$python" src/report.py --data_root "$DATA_ROOT" --log_root "$LOG_ROOT" "$truth" --audit_dir "$root/csv/audit" \
   --predict_root "$root/predictions/full,$root/predictions/pseudo" --embed_root "$root/embeddings/pseudo" \
   --out "$root/report.html" "${spec_flags[@]}"

@@ -145,4 +145,4 @@ def test_the_demo_audits_its_screen_before_it_trains(tmp_path):
     places = [values["out_dir"] for name, values in calls if name == "audit"]
     places += [parse_overrides(values["set"])["data.audit_dir"] for name, values in calls if name == "run-grid"]
     places += [values["audit_dir"] for name, values in calls if name in ("predict-all", "embed-all", "report")]
-    assert names[-1] == "report" and len(places) == 8 and set(places) == {str(tmp_path / "demo/csv/audit")}
+    assert names[-1] == "report" and len(places) == 7 and set(places) == {str(tmp_path / "demo/csv/audit")}
