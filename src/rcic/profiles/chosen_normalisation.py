@@ -81,11 +81,7 @@ def _record(screen: Screen, members: Sequence[MemberWells], options: NeighbourSe
     """Return the record of a choice: the embeddings, their wells' labels, and the flags that limit it."""
     made_from = {
         "classes": screen.identity.treatments,
-        "embeddings": {
-            f"{wells.member.folder.as_posix()}/{part.path.name}": part.fingerprint()
-            for wells in members
-            for part in wells.parts.values()
-        },
+        "embeddings": {wells.member.folder.as_posix(): wells.fingerprint(wells.around("valid")) for wells in members},
         "labels": network_id("", [wells.wells["label"].tolist() for wells in members]),
     }
     limits = {name: getattr(options, name) for name in ("centre", "reference", "shrink", "by")}
@@ -113,10 +109,8 @@ def _words(choice: NormalisationChoice, plain: Normalisation) -> str:
 
 
 def _judged(wells: MemberWells, among: Sequence[Normalisation]) -> pd.DataFrame:
-    """Return the table of `judged` on a member's wells; test wells are left out, their plates have no others."""
-    here = wells.rows(*LABELLED)
-    plates = pd.MultiIndex.from_frame(wells.wells[["experiment", "plate"]])
-    here = here | (wells.rows("controls") & plates.isin(plates[here]))
+    """Return the table of `judged` on a member's labelled wells and what is on their plates."""
+    here = wells.around("valid")
     table = wells.wells[here].reset_index(drop=True)
     return judged(wells.vectors[here], table, wells.rows(*LABELLED)[here], wells.judgeable[here], among)
 

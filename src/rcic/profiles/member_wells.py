@@ -38,10 +38,28 @@ class MemberWells:
         imported = record is not None and "profiles" in record.facts
         return self.rows(*LABELLED) if imported else self.rows("valid")
 
-    def normalised(self, settings: Normalisation, bank: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return split -> profiles (n, D) float32, where the labels of the splits of ``bank`` may be used."""
-        profiles = normalised(self.vectors, self.wells, self.rows(*bank), settings)
-        return {split: profiles[self.rows(split)] for split in self.parts}
+    def around(self, split: str) -> np.ndarray:
+        """Return the mask, (N,) bool, of the wells that profiles of a split's wells depend on.
+
+        Those of test wells depend on all; others on the plates of labelled wells alone, so that nothing on a test plate
+        changes what is known of held-out wells.
+        """
+        plates = pd.MultiIndex.from_frame(self.wells[["experiment", "plate"]])
+        return np.asarray(plates.isin(plates[self.rows(*LABELLED)]) | (split == "test"))
+
+    def fingerprint(self, rows: np.ndarray) -> str:
+        """Return the sha256 (hex) of the wells of a mask (N,) bool and their vectors."""
+        return Embedded(Path(), self.vectors[rows], self.wells[rows], None).fingerprint()
+
+    def normalised(self, settings: Normalisation, split: str, bank: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the profiles of a split's and the bank's wells: split -> (n, D) float32.
+
+        The labels of the splits of ``bank`` may be used.
+        """
+        here = self.around(split)
+        table, known = self.wells[here].reset_index(drop=True), self.rows(*bank)[here]
+        profiles = normalised(self.vectors[here], table, known, settings)
+        return {name: profiles[self.rows(name)[here]] for name in (split, *bank)}
 
 
 def read_member(screen: Screen, root: Path, member: Member, parts: Sequence[str] = PARTS) -> MemberWells:

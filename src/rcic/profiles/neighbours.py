@@ -48,7 +48,7 @@ class _Search:
         """
         parts = [wells.parts[split] for split in self.bank(wells, "test")]
         known = [(part.fingerprint(), part.wells["label"].tolist()) for part in parts]
-        around = _context(wells) if self.chosen.looks_around else {}
+        around = wells.fingerprint(wells.around("valid")) if self.chosen.looks_around else ""
         return network_id(wells.parts["train"].network, known, self.facts, around)
 
 
@@ -108,11 +108,6 @@ def _held_out_words(wells: MemberWells) -> str:
     return f"{len(wells.parts['valid'].wells):,} held-out wells are in the bank, too"
 
 
-def _context(wells: MemberWells) -> dict[str, str]:
-    """Return split -> identity of the embeddings that means and covariances are taken from."""
-    return {split: part.fingerprint() for split, part in wells.parts.items()}
-
-
 def _groups(screen: Screen, settings: NeighbourSettings) -> Groups | None:
     """Return the plate groups within which neighbours are sought, None for no groups."""
     if settings.within == "all":
@@ -145,7 +140,7 @@ def _record(screen: Screen, wells: MemberWells, split: str, search: _Search) -> 
         "bank": prints[0] if len(prints) == 1 else prints,
         "queries": queries.fingerprint(),
         "embeddings": {part.path.name: part.record.digest for part in used.values() if part.record is not None},
-        **({"normalised_with": _context(wells)} if search.chosen.looks_around else {}),
+        **({"normalised_with": wells.fingerprint(wells.around(split))} if search.chosen.looks_around else {}),
     }
     held_out = {} if queries.record is None else {k: v for k, v in queries.record.facts.items() if k == "held_out"}
     found = {
@@ -166,7 +161,7 @@ def _scores(screen: Screen, wells: MemberWells, split: str, search: _Search) -> 
     profiles = (
         {part: read_sites(wells.parts[part]) for part in (*splits, split)}
         if by_site
-        else wells.normalised(search.chosen.settings, splits)
+        else wells.normalised(search.chosen.settings, split, splits)
     )
     joined = np.concatenate([profiles[part] for part in splits])
     bank = Bank(joined, table["label"].to_numpy(), table["cell_type"].to_numpy(), screen.n_treatments)

@@ -101,14 +101,14 @@ def test_controls_of_all_plates_are_embedded_also_by_a_network_of_treatments_onl
     for fold in (0, 1):
         vectors, codes = read(out / FOLDER.format(fold), "controls")
         assert codes == controls["id_code"].tolist() and np.isfinite(vectors).all()
-        found = read_embeddings(screen, out / FOLDER.format(fold), "controls", False)
+        found = read_embeddings(screen, out / FOLDER.format(fold), "controls")
         assert found.wells["well_type"].isin(["positive_control", "negative_control"]).all()
     (out / FOLDER.format(0) / "emb_controls.csv").write_bytes((out / FOLDER.format(0) / "emb_test.csv").read_bytes())
     (out / FOLDER.format(0) / "emb_controls.json").unlink()
     with pytest.raises(
         UserError, match=rf"emb_controls\.csv, line 2: '{read(out / FOLDER.format(0), 'test')[1][0]}' is not a co"
     ):
-        read_embeddings(screen, out / FOLDER.format(0), "controls", False)
+        read_embeddings(screen, out / FOLDER.format(0), "controls")
 
 
 @pytest.mark.parametrize("views", [("identity",), ("identity", "hflip")])

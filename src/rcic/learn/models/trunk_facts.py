@@ -55,8 +55,9 @@ def _empty(tensor: Tensor) -> Tensor:
 
 def _measured(trunk: nn.Module, state: dict[str, Tensor], channels: int, device: torch.device) -> TrunkFacts:
     side = _side(trunk)
-    with torch.enable_grad(), device, _listening(trunk, channels) as (stem, leaves):
-        features = functional_call(trunk, state, (torch.zeros(1, channels, side, side),))
+    image = torch.zeros(1, channels, side, side, device=device)
+    with torch.enable_grad(), _listening(trunk, channels) as (stem, leaves):
+        features = functional_call(trunk, state, (image,))
     reached = _leaves_of(features)
     idle = tuple(name for name, tensor in state.items() if tensor.requires_grad and id(tensor) not in reached)
     last = next((layer for layer, output in leaves[-1:] if output is features), None)
