@@ -383,6 +383,7 @@ def test_what_was_in_the_bank_is_recorded_and_one_network_answers_for_both_split
         assert test.facts["bank_wells"] == used and valid.facts["bank_wells"] == {"emb_train": 3}
         assert test.made_with["bank"] == bank
         assert set(test.made_from["embeddings"]) == {f"emb_{name}.npy" for name in ("train", "valid", "test")}
+        assert "emb_test.npy" not in valid.made_from["embeddings"]
     assert network["all"] != network["train"]
 
 

@@ -126,11 +126,8 @@ def _record(screen: Screen, wells: MemberWells, split: str, search: _Search) -> 
     queries, bank = wells.parts[split], [wells.parts[part] for part in search.bank(wells, split)]
     origin = {} if queries.record is None else queries.record.made_from
     made_with = {} if queries.record is None else queries.record.made_with
-    used = (
-        wells.parts
-        if search.chosen.looks_around
-        else {name: wells.parts[name] for name in (split, *search.bank(wells, split))}
-    )
+    compared = {name: wells.parts[name] for name in (split, *search.bank(wells, split))}
+    used = wells.parts if search.chosen.looks_around and split == "test" else compared
     known = {name for part in (*bank, queries) for name in part.wells["experiment"]}
     prints = [part.fingerprint() for part in bank]
     made_from = {
