@@ -120,6 +120,7 @@ def test_cell_types_have_covariances_of_their_own():
     [
         (Normalisation(whiten="replicates"), {"label": -1}, "--whiten=replicates: no treatment has two labelled wells"),
         (Normalisation(whiten="controls"), {"well_type": "treatment"}, "no batch has two negative controls"),
+        (Normalisation(reference="controls"), {"well_type": "treatment"}, "no control of HUVEC is embedded; use --ref"),
         (Normalisation(whiten="controls", shrink=0), {}, "--shrink=0: the covariance of 500 features has directions"),
     ],
 )

@@ -125,9 +125,10 @@ def _rows(
     shrinks: Sequence[float],
 ) -> list[dict[str, object]]:
     """Return the rows of one normalisation with several ridges; none if it cannot be fitted."""
-    profiles, labels = centred(vectors, wells, base), wells["label"].to_numpy()
+    labels = wells["label"].to_numpy()
     cosines: list[list[np.ndarray]] = [[] for _ in shrinks]
     try:
+        profiles = centred(vectors, wells, base)
         for part, queries in found:
             for number, done in enumerate(whitenings(profiles, wells, known & ~part, base, shrinks)):
                 cosines[number].append(_cosines(done, wells, known & ~part, queries))

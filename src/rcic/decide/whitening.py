@@ -69,7 +69,7 @@ def normalised(vectors: np.ndarray, wells: pd.DataFrame, known: np.ndarray, sett
 
 
 def centred(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) -> np.ndarray:
-    """Return the profiles, (N, D) float32, less the mean of their batch's reference wells."""
+    """Return the profiles, (N, D) float32, less the mean of their batch's reference wells; errors as `batch_means`."""
     if settings.centre == "off":
         return vectors.astype(np.float32)
     means, row = batch_means(vectors, wells, settings)
@@ -80,7 +80,10 @@ def centred(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) -
 
 
 def batch_means(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means (M, D) float64 of batches' reference wells, and which of them is subtracted from each well."""
+    """Return the means (M, D) float64 of batches' reference wells, and which of them is subtracted from each well.
+
+    Raises UserError for a cell type without any.
+    """
     units = ["experiment", "plate"] if settings.centre == "plate" else ["experiment"]
     chosen = np.flatnonzero(reference_wells(wells, settings.reference))
     means, row, total = [], np.full(len(wells), -1), 0
@@ -91,7 +94,10 @@ def batch_means(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisatio
         row[enough] = total + groups[enough]
         means.append(sums / np.maximum(counts, 1)[:, None])
         total += len(means[-1])
-    return np.concatenate([*means, np.zeros((1, vectors.shape[1]))]), row  # the last row is nought: no reference well
+    if (row < 0).any():
+        name, kind = wells["cell_type"].iloc[int((row < 0).argmax())], settings.reference.removesuffix("s")
+        raise UserError(f"--reference={settings.reference}: no {kind} of {name} is embedded; use --reference=all")
+    return np.concatenate(means), row
 
 
 def reference_wells(wells: pd.DataFrame, reference: Reference) -> np.ndarray:
