@@ -23,9 +23,10 @@ COLOURS = {"A": "#6b7280", "best": "#2563eb", "best of version 0.2": "#d97706"}
 PAGE = """\
 # What accuracy costs
 
-The bench screen of [accuracy.md](accuracy.md), its test experiments, medians of the trainings' seeds. A point is a
-recipe trained to the end of its schedule: A's second stage alone for 10 epochs, A's stages I and II, and III; `best`'s
-second stage alone for {short} epochs, its stages I and II, and III. Minutes are CPU minutes of training on one core.
+The bench screen of [accuracy.md](accuracy.md), its test experiments, medians of the trainings' seeds where there are
+several. A point is a recipe trained to the end of its schedule: A's second stage alone for 10 epochs (where measured),
+A's stages I and II, and III; `best`'s second stage alone for {short} epochs, its stages I and II, and III. Minutes are
+CPU minutes of training on one core.
 
 ![Raw accuracy and accuracy after the assignment against CPU minutes of training](../docs/images/{chart})
 
@@ -84,7 +85,7 @@ def chart(lines: dict[str, list[Point]]) -> str:
     def place(minutes: float, accuracy: float) -> str:
         return f"{60 + 600 * minutes / most:.1f},{330 - 3 * accuracy:.1f}"
 
-    parts = ['<rect width="760" height="390" fill="#ffffff"/>']
+    parts = ['<rect width="860" height="390" fill="#ffffff"/>']
     for accuracy in range(0, 101, 20):
         y = 330 - 3 * accuracy
         parts.append(f'<line x1="60" x2="660" y1="{y}" y2="{y}" stroke="#e5e7eb"/>')
@@ -103,13 +104,13 @@ def chart(lines: dict[str, list[Point]]) -> str:
             ]
     for number, name in enumerate(lines):
         y = 250 + 20 * number
-        parts.append(f'<rect x="500" y="{y - 9}" width="12" height="12" fill="{COLOURS[name]}"/>')
-        parts.append(f'<text x="520" y="{y + 2}">{escape(name)}</text>')
+        parts.append(f'<rect x="690" y="{y - 9}" width="12" height="12" fill="{COLOURS[name]}"/>')
+        parts.append(f'<text x="710" y="{y + 2}">{escape(name)}</text>')
     parts.append('<text x="360" y="375" text-anchor="middle">CPU minutes of training</text>')
     parts.append('<text x="60" y="20">accuracy in %: raw (solid), after the assignment (dashed)</text>')
     style = 'font-family="system-ui, sans-serif" font-size="13" fill="#374151"'
     body = "\n".join(parts)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 390" {style}>\n{body}\n</svg>\n'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 390" {style}>\n{body}\n</svg>\n'
 
 
 def page(results: Results, name: str) -> tuple[str, str]:
