@@ -15,7 +15,7 @@ from rcic.files.names import embedding_files, prediction_files
 from rcic.files.record import Record, is_written, network_id
 from rcic.files.well_rows import write_well_rows
 from rcic.profiles.chosen_normalisation import ChosenNormalisation, choose_for_model
-from rcic.profiles.embeddings import QUERIES, Embedded, check_pair, embedded_members
+from rcic.profiles.embeddings import QUERIES, Embedded, embedded_members
 from rcic.profiles.member_wells import MemberWells, read_member
 from rcic.profiles.neighbour_options import NeighbourSettings
 from rcic.profiles.site_embeddings import read_sites
@@ -85,9 +85,6 @@ def _write_member(screen: Screen, wells: MemberWells, search: _Search, out: Path
     folder = replace(wells.member, model=f"{wells.member.model}+{search.settings.kind}").folder
     _log.info(f"{folder}: {len(wells.parts['train'].wells):,} wells in the bank")
     for split in (split for split in QUERIES if split in wells.parts):
-        bank = search.bank(wells, split)
-        for part in bank:
-            check_pair(wells.parts[split], wells.parts[part])
         if split == "test" and search.settings.bank == "all":
             _log.info(f"  test: {_held_out_words(wells)}")
         record = _record(screen, wells, split, search)
