@@ -5,7 +5,7 @@ from typing import Literal
 
 from rcic.errors import UserError
 from rcic.learn.config.rules import VIEWS, are_views
-from rcic.learn.config.settings import Predict
+from rcic.learn.config.settings import Config, Precision, Predict
 from rcic.schema.convert import from_plain
 
 
@@ -22,6 +22,8 @@ class PredictionOptions:
         at_once: networks in memory at the same time, which share one pass over the images; as many as fit if not given.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90, instead of those of each training's config.
+        precision: auto, bf16 or fp32 instead of that of each training's config (predict.precision). If given as bf16
+            or fp32, what was predicted in the other is predicted anew.
         audit_dir: the folder of the audit, whose bad images are not read; without an audit a warning is logged.
             auto is audit in the screen's work folder.
         by_site: of embed-all, keep the embeddings of single sites, too; predict-all always keeps sites.
@@ -33,6 +35,7 @@ class PredictionOptions:
     at_once: int | None = None
     drop_incomplete: bool = False
     tta: tuple[str, ...] = ()
+    precision: Precision | None = None
     audit_dir: str | None = "auto"
     by_site: bool = False
 
@@ -45,3 +48,7 @@ class PredictionOptions:
         from_plain(Predict, {"tta": self.tta}, "--tta")
         if self.tta and not are_views(self.tta):
             raise UserError(f"--tta is {','.join(self.tta)}, {VIEWS}")
+
+    def precision_of(self, config: Config) -> Precision:
+        """Return the precision that is asked for a network of this config."""
+        return self.precision or config.predict.precision
