@@ -30,7 +30,8 @@ class InferenceSettings:
     """Settings of one network's predictions; ``batch_size`` is ignored with statistics by plate or experiment.
 
     ``precision`` is that of the trunk: fp32 is the caller's own arithmetic, bf16 an autocast to it (see
-    `rcic.learn.models.classifier.bf16_trunk`). ``norm_of`` is ``data.norm_of``: whether a crop is normalised by its own statistics or by its image's.
+    `rcic.learn.models.classifier.bf16_trunk`). ``norm_of`` is ``data.norm_of``: whether a crop is normalised by its
+    own statistics or by its image's.
     """
 
     bn: str = "running"

@@ -75,9 +75,9 @@ def predict_sites(
 ) -> list[Outputs]:
     """Return each member's outputs for the W wanted sites, in the order of the rows; only those to ``keep``.
 
-    The computation is deterministic and in each member's precision; ``first`` is returned as float16, the others as float32. The batch
-    size and the other members change at most the last digits of an output, through the order of sums. Raises UserError
-    for an image that cannot be read.
+    The computation is deterministic and in each member's precision; ``first`` is returned as float16, the others as
+    float32. The batch size and the other members change at most the last digits of an output, through the order of
+    sums. Raises UserError for an image that cannot be read.
     """
     union = sorted({channel for member in members for channel in member.channels})
     device = members[0].settings.device

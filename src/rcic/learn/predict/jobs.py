@@ -138,8 +138,8 @@ def plan_job(
     """Return the job of the member in the run folder ``folder``, which writes into ``files``.
 
     ``split`` is test, valid (the member's held-out wells), train (its training wells) or controls (those of all
-    plates); ``options`` without views or precision leave them to the member's config; bad images of the audit are not read. A model of
-    one cell type predicts only the wells of that cell type.
+    plates); ``options`` without views or precision leave them to the member's config; bad images of the audit are not
+    read. A model of one cell type predicts only the wells of that cell type.
 
     Raises UserError for a checkpoint that is damaged, does not fit the screen or has learnt the labels of the wells to
     predict, or held-out wells that are not in the screen.

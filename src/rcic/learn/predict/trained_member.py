@@ -21,8 +21,8 @@ from rcic.learn.predict.device import pick_device
 from rcic.learn.predict.evaluate import InferenceSettings, predict_group
 from rcic.learn.predict.infer import MemberNetwork, Outputs
 from rcic.learn.predict.jobs import PredictionJob
-from rcic.learn.predict.precision import choose_precision
 from rcic.learn.predict.passes import EMBEDDED, PREDICTED, member_network, outputs_of
+from rcic.learn.predict.precision import choose_precision
 from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.predict.site_mean import average_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
