@@ -65,7 +65,8 @@ def _choice(job: PredictionJob, member: MemberNetwork, plan: SitePlan) -> Precis
     if job.precision != "auto":
         return PrecisionChoice(job.precision)
     shape = SiteDataset(plan.rows.head(1), plan.store, member.channels, None, plan.size, plan.stacked).shape
-    return choose_precision("auto", member.ready(), shape, len(plan.rows) * member.n_views, member.settings.device)
+    n_images = len(plan.rows) * member.n_views
+    return choose_precision("auto", member.ready(), shape, n_images, str(member.settings.device))
 
 
 def together(
