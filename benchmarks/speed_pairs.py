@@ -172,4 +172,5 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5, help="measured predictions of each (5)")
     parser.add_argument("--only", default="", help="rows whose name begins so, e.g. densenet121,256")
     words = parser.parse_args()
-    print(json.dumps(pairs(words.work.resolve(), words.base and words.base.resolve(), words.rounds, words.only)))
+    rows = pairs(words.work.resolve(), words.base and words.base.resolve(), words.rounds, words.only)
+    print(json.dumps({"rows": rows}))
