@@ -1,15 +1,18 @@
 """Predictions in bfloat16: when they are chosen, what stays float32, and what the record says."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from rcic.files.record import read_record
-from rcic.learn.models import WellClassifier
+from rcic.learn.data.site_groups import Group
+from rcic.learn.models import WellClassifier, plate_batchnorm
 from rcic.learn.models.classifier import bf16_trunk
 from rcic.learn.predict import precision
 from rcic.learn.predict.embed_all import embed_all
+from rcic.learn.predict.evaluate import InferenceSettings, predict_group
 from rcic.learn.predict.precision import choose_precision
 from rcic.learn.predict.predict_all import predict_all
 from rcic.learn.predict.prediction_options import PredictionOptions
@@ -99,10 +102,29 @@ def test_a_processor_without_bfloat16_predicts_in_float32(network, clock, monkey
     assert choose_precision("auto", network, SHAPE, MUCH, "cpu").name == "fp32" and not clock["probes"]
 
 
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 @pytest.mark.parametrize(("has", "name"), [(True, "bf16"), (False, "fp32")])
-def test_a_gpu_is_not_probed(network, clock, monkeypatch, has, name):
+def test_a_gpu_is_not_probed(network, clock, monkeypatch, device, has, name):
     monkeypatch.setattr(precision, "_gpu_has_bf16", lambda: has)
-    assert choose_precision("auto", network, SHAPE, 1, "cuda").name == name and not clock["probes"]
+    assert choose_precision("auto", network, SHAPE, 1, device).name == name and not clock["probes"]
+
+
+@pytest.mark.parametrize("memory", [plate_batchnorm.MEMORY, 0])
+def test_a_plates_statistics_in_bfloat16_depend_on_no_batch(network, monkeypatch, memory):
+    """In one portion and in two, with views; a few roundings away from float32."""
+    monkeypatch.setattr(plate_batchnorm, "MEMORY", memory)
+    rows = pd.DataFrame({"experiment": "A-01", "plate": 1, "well": [f"B{n:02}" for n in range(40)], "site": 1})
+    images = torch.randint(0, 255, (40, *SHAPE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    everyone, tta = np.ones(40, bool), ("identity", "rot90")
+
+    def outputs(**settings):
+        return predict_group(network, Group(rows, images), everyone, InferenceSettings("plate", tta=tta, **settings))
+
+    half = outputs(precision="bf16")
+    assert torch.equal(outputs(precision="bf16", batch_size=7).logits, half.logits)
+    plain = outputs().logits
+    assert half.logits.dtype == torch.float32
+    assert 0 < (half.logits - plain).abs().max() < 0.1 * plain.std()
 
 
 def test_a_network_that_cannot_compute_in_bfloat16_predicts_in_float32(clock):

@@ -40,7 +40,7 @@ def choose_precision(
     """
     if wanted != "auto":
         return PrecisionChoice(wanted, "as asked")
-    if device == "cuda":
+    if device.startswith("cuda"):
         return PrecisionChoice("bf16", "this GPU has it") if _gpu_has_bf16() else PrecisionChoice("fp32")
     if not cpu_has_bf16():
         return PrecisionChoice("fp32")
