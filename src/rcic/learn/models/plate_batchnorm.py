@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-Outputs = TypeVar("Outputs")
+_Result = TypeVar("_Result")
 FEWEST = 32  # sites in a portion: the head's BatchNorm of vectors needs enough samples
 MEMORY = 4 * 2**30  # bytes of a portion's activations
 
@@ -51,8 +51,8 @@ def portions(n_sites: int, at_once: int) -> list[np.ndarray]:
 
 @contextmanager
 def own_statistics(
-    network: nn.Module, n_sites: int, forward: Callable[[np.ndarray], Outputs], at_once: int
-) -> Iterator[Outputs | None]:
+    network: nn.Module, n_sites: int, forward: Callable[[np.ndarray], _Result], at_once: int
+) -> Iterator[_Result | None]:
     """Fix BatchNorm's statistics within the block to those of ``n_sites`` sites of one group.
 
     ``forward(numbers)`` runs the network on the sites of these numbers (0..n-1). It is called once for every portion of
@@ -92,8 +92,8 @@ class _Population:
 
 
 def _measure(
-    layers: Sequence[_BatchNorm], site_numbers: Sequence[np.ndarray], forward: Callable[[np.ndarray], Outputs]
-) -> list[Outputs]:
+    layers: Sequence[_BatchNorm], site_numbers: Sequence[np.ndarray], forward: Callable[[np.ndarray], _Result]
+) -> list[_Result]:
     """Set the layers' running statistics to the pooled statistics of all portions; return the portions' outputs."""
     populations = [_Population() for _ in layers]
     hooks = [_listen(layer, population) for layer, population in zip(layers, populations, strict=True)]
