@@ -22,11 +22,11 @@ class PredictionOptions:
         at_once: networks in memory at the same time, which share one pass over the images; as many as fit if not given.
         drop_incomplete: leave out sites that lack a channel instead of stopping.
         tta: views to average, e.g. identity,hflip,rot90, instead of those of each training's config.
-        precision: auto, bf16 or fp32 instead of that of each training's config (predict.precision). If given as bf16
-            or fp32, what was predicted in the other is predicted anew.
         audit_dir: the folder of the audit, whose bad images are not read; without an audit a warning is logged.
             auto is audit in the screen's work folder.
         by_site: of embed-all, keep the embeddings of single sites, too; predict-all always keeps sites.
+        precision: auto, bf16 or fp32 instead of that of each training's config (predict.precision). If given as bf16
+            or fp32, what was predicted in the other is predicted anew.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -35,9 +35,9 @@ class PredictionOptions:
     at_once: int | None = None
     drop_incomplete: bool = False
     tta: tuple[str, ...] = ()
-    precision: Precision | None = None
     audit_dir: str | None = "auto"
     by_site: bool = False
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         for flag, number, least in (("batch_size", self.batch_size, 1), ("workers", self.workers, 0)):
