@@ -71,9 +71,9 @@ bench-hard: $(INSTALLED)  ## best and a baseline on the harder simulated screen,
 	$(RUN) benchmarks/accuracy.py --screen=bench-hard
 	$(RUN) benchmarks/accuracy_table.py bench_hard > bench_hard/accuracy.md && cp bench_hard/accuracy.md benchmarks/accuracy_hard.md
 
-bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side, twenty minutes on two cores
+bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side, half an hour on two cores [BASE=clone of another build]
 	rm -rf bench_speed
-	$(RUN) benchmarks/speed.py --work_dir bench_speed
+	$(RUN) benchmarks/speed.py --work_dir bench_speed $(if $(BASE),--base=$(BASE))
 
 bench-gpu: $(INSTALLED)  ## speed, bf16 against fp32 and every recipe on this machine's GPU, 8 minutes
 	PYTHON=$(RUN) bash benchmarks/gpu.sh
