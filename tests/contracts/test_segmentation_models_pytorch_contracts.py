@@ -24,7 +24,8 @@ def test_timm_tf_efficientnet_lite0_is_not_the_network_of_its_weights():
 
     Seen in 0.6.0 with timm 1.0.31: with equal weights its features differ by 74 % of their norm from those of timm's
     ``tf_efficientnet_lite0``, and every tensor's name fits. The program builds timm's (``_tensorflow_efficientnet`` in
-    ``rcic.learn.models.backbone``); without that ``test_encoders_with_tensorflows_weights_are_timms`` fails.
+    ``rcic.learn.models.backbone``); without that
+    ``test_an_encoder_gives_the_features_that_timms_classifier_sees`` fails.
     """
     ours = encoder("timm-tf_efficientnet_lite0").eval()
     theirs = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="").eval()

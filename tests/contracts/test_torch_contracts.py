@@ -77,7 +77,7 @@ def test_batchnorm_of_raw_16_bit_levels_is_off_in_channels_last(one_thread, memo
     Seen in 2.14.1 on one thread of a CPU (7.9 for 8 images of 64 channels, 17.7 for 16 of three; with two threads 3.0
     and 7.8): the sums lose their last digits. At a mean of 200 it is right. The program normalises pixels before the
     network sees them (``normalize`` in ``rcic.pixels.batches.batch``); without that
-    ``test_channels_last_is_the_same_arithmetic`` compares less.
+    ``test_gain_and_offset_of_a_channel_vanish`` fails.
     """
     torch.manual_seed(0)
     shape = (8, 64, 64, 64) if n_channels == 64 else (16, 3, 64, 64)
@@ -104,7 +104,7 @@ def test_an_averaged_model_averages_the_counter_of_batchnorm(use_buffers, count)
 
     Seen in 2.14.1. Without ``use_buffers`` running statistics are not averaged at all but copied. The program averages
     statistics and copies counters (``Average`` in ``rcic.learn.train.weight_average``); without that
-    ``test_the_counter_of_batchnorm_is_copied`` fails.
+    ``test_swa_is_the_mean_of_the_last_epochs`` fails.
     """
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     average = AveragedModel(network, use_buffers=use_buffers)
