@@ -57,8 +57,8 @@ def test_prepare_patches_the_network_that_it_is_given(accelerator):
 def test_plates_shorter_than_the_batch_size_reach_no_process():
     """Sharded over two processes, a short plate and the plate beside it reach neither: they are silently left out.
 
-    Seen in 0.34.2 and 1.15.0: a pair is handed out when its last batch is as long as the batch size. Here 13 of 21 wells
-    are lost. The program splits by rank itself and never lets accelerate shard (``_setup_loaders`` in
+    Seen in 0.34.2 and 1.15.0: a pair is handed out when its last batch is as long as the batch size. Here 13 of 21
+    wells are lost. The program splits by rank itself and never lets accelerate shard (``_setup_loaders`` in
     ``rcic.learn.train.runner``); without that ``test_two_processes_are_as_one`` fails.
     """
     shards = [BatchSamplerShard(Plates(SHORT), 2, rank, even_batches=False) for rank in range(2)]

@@ -24,8 +24,9 @@ def quiet() -> Iterator[None]:
 def test_a_dropped_float_channel_becomes_nan_when_each_channel_is_normalised():
     """``ChannelDropout``, then ``Normalize(normalization="image_per_channel")``: NaN in the channel that is all zero.
 
-    Seen in 2.0.8, for float images; uint8 ones stay finite. The program drops channels of a batch after normalising
-    (``rcic.pixels.batches.batch``) and divides by no deviation of zero (``rcic.pixels.batches.stats``).
+    Seen in 2.0.8, for float images; uint8 ones stay finite. The program drops channels of a batch after normalising,
+    and divides by no deviation of zero (``rcic.pixels.batches.batch``); without that
+    ``test_a_dropped_channel_is_zero_after_normalising`` and ``test_a_constant_channel_is_zero`` fail.
     """
     drop = A.ChannelDropout(channel_drop_range=(1, 1), p=1)
     normalise = A.Normalize(normalization="image_per_channel", p=1)
@@ -37,7 +38,7 @@ def test_a_dropped_float_channel_becomes_nan_when_each_channel_is_normalised():
 def test_three_means_normalise_six_channels_by_the_first():
     """``Normalize`` with three means and deviations takes the first of each for all six channels, without a word.
 
-    Seen in 2.0.8. The program's means have the length of its channels, and are counted (``rcic.learn.data.pixel_norm``).
+    Seen in 2.0.8. The program counts its means (``data.norm_means`` in ``rcic.learn.config.for_screen``).
     """
     normalise = A.Normalize(mean=(0.1, 0.2, 0.3), std=(0.1, 0.2, 0.3), p=1)
     seen = normalise(image=np.full((4, 4, 6), 100, np.uint8))["image"][0, 0]
@@ -48,7 +49,8 @@ def test_three_means_normalise_six_channels_by_the_first():
 def test_z_scores_of_an_image_are_clipped_at_twenty(kind):
     """Normalised by the image itself, a bright pixel is at most 20 deviations above the mean.
 
-    Seen in 2.0.8: one bright pixel of 64 x 64 is 64 deviations. The program clips nothing (``rcic.pixels.batches.stats``).
+    Seen in 2.0.8: one bright pixel of 64 x 64 is 64 deviations. The program clips nothing (``normalize`` in
+    ``rcic.pixels.batches.batch``).
     """
     spot = np.zeros((64, 64, 1), np.uint8)
     spot[0, 0] = 255

@@ -21,7 +21,7 @@ def test_channels_last_weights_are_refused(tmp_path):
 
 
 def test_a_fortran_array_is_scrambled_without_a_word(tmp_path):
-    """``safetensors.numpy.save_file`` writes the memory of an array and the shape of its axes: a transposed one differs.
+    """``safetensors.numpy.save_file`` writes an array's memory and the shape of its axes: a transposed one differs.
 
     Seen in 0.8.0: [[0, 1, 2], [3, 4, 5]] in Fortran's order is read as [[0, 3, 1], [4, 2, 5]]. The program writes none;
     weights that a user converts by numpy need ``np.ascontiguousarray``.

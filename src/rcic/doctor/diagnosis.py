@@ -81,4 +81,5 @@ def version_remarks(versions: Mapping[str, str | None]) -> Iterator[str]:
         if there is None:
             yield f"{package} is missing: install the program's requirements again"
         elif not is_tested(package, there):
-            yield f"{package} {there} was not tested (tested: {tested_range(package)}): results may differ; docs/behaviours.md"
+            tested = tested_range(package)
+            yield f"{package} {there} was not tested (tested: {tested}): results may differ; docs/behaviours.md"

@@ -82,7 +82,9 @@ def warn_untested() -> None:
     os.environ[_TOLD] = "1"
     if others := untested_packages():
         named = ", ".join(f"{package} {there} ({tested_range(package)})" for package, there in others.items())
-        logger.warning("not tested with these versions (tested in brackets), results may differ: %s; see rcic doctor", named)
+        logger.warning(
+            "not tested with these versions (tested in brackets), results may differ: %s; see rcic doctor", named
+        )
 
 
 def _numbers(text: str) -> tuple[int, ...]:
