@@ -47,8 +47,8 @@ def test_a_cycle_made_after_the_optimiser_was_loaded_begins_anew_for_a_step(sche
     """``OneCycleLR`` sets the first rate of its cycle when it is made; loading its state does not set it back.
 
     Seen in 2.14.1: resumed after 3 of 10 steps, with optimiser loaded, schedule made, schedule loaded, the next step
-    has the rate 0.04 of step 0 instead of 0.95; every later step is right. Made before the optimiser is loaded, all are.
-    The program has a table of rates and sets each before its step (``set_step`` in ``rcic.learn.train.optim``);
+    has the rate 0.04 of step 0 instead of 0.95; every later step is right. Made before the optimiser is loaded, all
+    are. The program has a table of rates and sets each before its step (``set_step`` in ``rcic.learn.train.optim``);
     without that ``test_it_ends_as_if_it_had_run_through`` fails.
     """
     optimizer, schedule = optimizer_with_cycle()
