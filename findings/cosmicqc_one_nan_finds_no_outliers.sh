@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Versions: cosmicqc 1.1.2; numpy, pandas and scipy as pip chooses them.
 #
-# Guess before the run: coSMicQC flags cells whose feature has a z-score beyond a threshold; a cell without a number for
-# that feature - CellProfiler writes NaN for many - is no outlier, and does not matter for the others.
+# Guess before the run: coSMicQC flags cells whose feature has a z-score beyond a threshold; a cell without a number
+# for that feature - CellProfiler writes NaN for many - is no outlier, and does not matter for the others.
 #
-# Seen: the z-scores of a column with one NaN are all NaN (scipy's zscore propagates it), and NaN exceeds no threshold. So
-# one such cell among a hundred thousand switches the check of that feature off: no cell is flagged, and nothing is said.
+# Seen: the z-scores of a column with one NaN are all NaN (scipy's zscore propagates it), and NaN exceeds no
+# threshold. So one such cell among a hundred thousand switches the check of that feature off: no cell is flagged, and
+# nothing is said.
 set -euo pipefail
 
 work=$(mktemp -d)

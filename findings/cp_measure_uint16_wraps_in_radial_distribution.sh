@@ -2,12 +2,12 @@
 # Versions: cp_measure 0.3.0, numpy as pip chooses it.
 #
 # Guess before the run: cp_measure's features of an image in uint16, as a microscope writes it, are those of the same
-# levels in floating point. The share of a cell's light in each of four rings (FracAtD) has no unit, and the four shares
-# add up to 1.
+# levels in floating point. The share of a cell's light in each of four rings (FracAtD) has no unit, and the four
+# shares add up to 1.
 #
 # Seen: the sums of the rings are kept in the type of the image and wrap around at 65,536, which 32 pixels of 12 bits
-# reach. Of a square of 32 x 32 pixels the innermost ring has 0.23 of the light instead of 0.05. MeanFrac and RadialCV of
-# rings are wrong likewise; int32 and float32 are right. (intensity is right, too.) Nothing is said.
+# reach. Of a square of 32 x 32 pixels the innermost ring has 0.23 of the light instead of 0.05. MeanFrac and RadialCV
+# of rings are wrong likewise; int32 and float32 are right. (intensity is right, too.) Nothing is said.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Versions: platemapper 0.1.1, pandas as pip chooses it.
 #
-# Guess before the run: PlateMapper(leading_zeroes=True) names wells A01 instead of A1, and treatments go to the same wells
-# as without it, whether they are given as single wells or as ranges.
+# Guess before the run: PlateMapper(leading_zeroes=True) names wells A01 instead of A1, and treatments go to the same
+# wells as without it, whether they are given as single wells or as ranges.
 #
-# Seen: ranges ("C1:C3") do, single wells ("A1", "A01") do not: columns are then text, and are compared with a number. Their
-# treatment is not assigned, to any well, and nothing is said; if all are single wells, the map lacks the column.
+# Seen: ranges ("C1:C3") do, single wells ("A1", "A01") do not: columns are then text, and are compared with a number.
+# Their treatment is not assigned, to any well, and nothing is said; if all are single wells, the map lacks the
+# column.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Versions: pyometiff 1.1.4, tifffile and numpy as pip chooses them.
 #
-# Guess before the run: OMETIFFReader(path, imageseries=1).read() gives the pixels and the metadata of the second image of
-# an OME-TIFF (as files of one image a field are), and "Channels" has an entry for each channel.
+# Guess before the run: OMETIFFReader(path, imageseries=1).read() gives the pixels and the metadata of the second
+# image of an OME-TIFF (as files of one image a field are), and "Channels" has an entry for each channel.
 #
-# Seen: the metadata are of the second image, the pixels of the first, whatever imageseries says; sizes and pixel size do
-# not fit the array. Channels are keyed by name: of DAPI, GFP, GFP two are left, of three without names one.
+# Seen: the metadata are of the second image, the pixels of the first, whatever imageseries says; sizes and pixel size
+# do not fit the array. Channels are keyed by name: of DAPI, GFP, GFP two are left, of three without names one.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -34,6 +34,6 @@ first, second = read(0), read(1)
 print(f"level, width, width in metadata, channels: first image {first}, second image {second}")
 assert first[:3] == (1, 8, 8), "the first image is read otherwise"
 assert second[:3] == (1, 8, 6), "the behaviour has changed"
-assert (first[3], second[3]) == (2, 1), "the behaviour of channels has changed"
+assert (first[3], second[3]) == (2, 1), "the behaviour has changed: channels"
 PYTHON
 echo "as seen"

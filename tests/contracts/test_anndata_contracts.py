@@ -10,7 +10,7 @@ IGNORED = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarni
 
 @IGNORED
 def test_anndata_cannot_write_the_text_of_pandas_3(tmp_path):
-    """anndata 0.12.6 with pandas 3.1.1: a table of wells with text cannot be written; the names of the rows suffice.
+    """anndata 0.12.6 with pandas 3.1.1: a table of wells with text cannot be written; its index suffices.
 
     `profiles.profile_file._categories` writes categories of Python's strings;
     `tests/profiles/test_profile_file.py::test_a_table_comes_back_as_it_was`.
@@ -24,7 +24,7 @@ def test_anndata_cannot_write_the_text_of_pandas_3(tmp_path):
 def test_anndata_joins_tables_by_what_both_have():
     """anndata 0.12.6: `concat` keeps the features that all tables have, and repeats the names of wells.
 
-    `profiles.profile_import` joins tables by pandas, which keeps all, and refuses wells that come twice.
+    `profiles.profile_import` joins tables by pandas, which keeps all, and takes the mean of the rows of a well.
     """
     one = anndata.AnnData(X=np.zeros((2, 2), np.float32), var=pd.DataFrame(index=["f1", "f2"]))
     other = anndata.AnnData(X=np.zeros((2, 2), np.float32), var=pd.DataFrame(index=["f2", "f3"]))

@@ -15,9 +15,11 @@ METASERIES = """<MetaData><PlaneInfo>
 
 @pytest.mark.filterwarnings("ignore")
 def test_bioio_a_pixel_of_metaxpress_is_that_of_the_printer(tmp_path):
-    """bioio 3.6.0 with bioio-tifffile 1.3.1: the size is from the tags (72 a inch: 352.8 um), not from MetaXpress' text.
+    """bioio 3.6.0 with bioio-tifffile 1.3.1: the size is from the tags (72 a inch: 352.8 um), not from MetaXpress'
+    text.
 
-    `instruments.metaxpress` reads the text; `tests/instruments/test_instruments.py`.
+    `instruments.metaxpress` reads the text;
+    `tests/instruments/test_instruments.py::test_an_export_with_two_time_points`.
     """
     tifffile.imwrite(
         tmp_path / "a.tif",
@@ -29,4 +31,4 @@ def test_bioio_a_pixel_of_metaxpress_is_that_of_the_printer(tmp_path):
         resolutionunit="INCH",
     )
     size = bioio.BioImage(str(tmp_path / "a.tif"), reader=reader.Reader).physical_pixel_sizes
-    assert size.X == pytest.approx(25_400 / 72)
+    assert pytest.approx(25_400 / 72) == size.X

@@ -39,7 +39,8 @@ def test_catalyst_adacos_learns_in_evaluation_mode():
 
 
 def test_catalyst_arcface_jumps_up_beyond_pi_less_m():
-    """catalyst-pdm 22.4.1: ArcFace's logit falls with the angle to pi - m, then jumps up, so the worst wells get a reward.
+    """catalyst-pdm 22.4.1: ArcFace's logit falls with the angle to pi - m, then jumps up, so the worst wells get a
+    reward.
 
     `learn.models.margin.FixedMargin` goes on falling;
     `tests/learn/models/test_margin.py::test_beyond_pi_less_m_arcface_is_that_of_recipe_f`.

@@ -10,7 +10,7 @@ faiss = pytest.importorskip("faiss", reason="faiss is not installed: make contra
 def test_faiss_equal_neighbours_come_in_one_order_or_the_other(index, order):
     """faiss-cpu 1.15.1: of equal distances the first rows are found; of equal inner products, in falling order.
 
-    `decide.knn` breaks ties by the row; `tests/decide/test_knn.py`.
+    `decide.knn` breaks ties by the row; `tests/decide/test_knn.py::test_ties_go_by_row_whatever_the_block`.
     """
     bank = np.ones((50, 8), np.float32)
     searched = getattr(faiss, index)(8)

@@ -19,11 +19,14 @@ def test_fire_what_follows_a_hash_is_lost(text, seen):
     assert value(text) == seen
 
 
-@pytest.mark.parametrize(("text", "seen"), [("A,B", ("A", "B")), ("1_000", 1000), ("0x10", 16), ("1e400", float("inf"))])
+@pytest.mark.parametrize(
+    ("text", "seen"), [("A,B", ("A", "B")), ("1_000", 1000), ("0x10", 16), ("1e400", float("inf"))]
+)
 def test_fire_names_become_tuples_and_numbers(text, seen):
     """Fire 0.7.1: A,B is a tuple, 1_000 is 1000 and 1e400 infinity, whatever the parameter's type.
 
-    `cli.flags.readers` read each flag by its type; `tests/cli/test_main.py::test_a_flag_is_read_by_the_type_of_its_parameter`.
+    `cli.flags.readers` read each flag by its type;
+    `tests/cli/test_main.py::test_a_flag_is_read_by_the_type_of_its_parameter`.
     """
     assert value(text) == seen
 

@@ -18,7 +18,7 @@ def corrected(profiles: np.ndarray, batches: pd.DataFrame) -> np.ndarray:
 def test_harmonypy_the_order_of_the_wells_changes_the_answer():
     """harmonypy 2.1.0: the same wells in another order are corrected otherwise, by about as much as they are corrected.
 
-    The same order gives the same numbers. The program has no Harmony (docs/profiles.md); sort wells before you run it.
+    The same order gives the same numbers. The program has no Harmony of its own; sort wells before you run it.
     """
     order = np.random.default_rng(1).permutation(60)
     first = corrected(PROFILES, BATCHES)

@@ -13,7 +13,8 @@ def read(text: str, **options: object) -> pd.DataFrame:
 def test_pandas_names_such_as_na_are_missing_values():
     """pandas 3.1.1: NA, nan, None and null in a CSV are missing values, so a treatment of that name is lost.
 
-    `screen.rows.read_rows` reads text; `tests/screen/test_rows.py::test_a_value_that_looks_missing_to_pandas_is_a_name`.
+    `screen.rows.read_rows` reads text;
+    `tests/screen/test_rows.py::test_a_value_that_looks_missing_to_pandas_is_a_name`.
     """
     assert read("drug,x\nNA,1\nNone,1\nnull,1\nnano,1\n")["drug"].isna().tolist() == [True, True, True, False]
 

@@ -45,7 +45,8 @@ def test_pycytominer_opposite_features_are_not_correlated():
 def test_pycytominer_plates_lose_their_zeros(tmp_path):
     """pycytominer 1.7.1: plate 001 that was written to a CSV is read back as the number 1.
 
-    `profiles.profile_file` reads metadata as text; `tests/profiles/test_profile_file.py::test_a_table_comes_back_as_it_was`.
+    `profiles.profile_file` reads metadata as text;
+    `tests/profiles/test_profile_file.py::test_a_table_comes_back_as_it_was`.
     """
     from pycytominer.cyto_utils.load import load_profiles
 
@@ -64,7 +65,7 @@ def test_pycytominer_aggregate_drops_other_metadata():
 def test_pycytominer_infers_no_features_of_a_network():
     """pycytominer 1.7.1: `infer` knows CellProfiler's names only, and refuses efficientnet_1.
 
-    `profiles.profile_export` writes names that others understand, and its page says which to give.
+    docs/profiles.md says what to give for those that `rcic profiles export` writes.
     """
     with pytest.raises(ValueError, match="No features or metadata found"):
         pycytominer.normalize(WELLS.rename(columns={"Cells_x": "efficientnet_1"}), features="infer")

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_pytorch_metric_learning_arcface_falls_beyond_pi_less_m():
     """pytorch-metric-learning 2.9.0: beyond pi - m ArcFace is cos - m sin(m), so it falls on all the way.
 
-    `learn.models.margin.FixedMargin` uses it; `tests/learn/models/test_margin.py::test_beyond_pi_less_m_arcface_is_that_of_recipe_f`.
+    `learn.models.margin.FixedMargin` uses it;
+    `tests/learn/models/test_margin.py::test_beyond_pi_less_m_arcface_is_that_of_recipe_f`.
     """
     loss = ArcFaceLoss(2, 2, margin=math.degrees(0.5), scale=1.0)
     angles = torch.linspace(0.01, math.pi - 0.01, 200)
@@ -49,8 +50,8 @@ def test_pytorch_metric_learning_accuracy_leaves_out_queries_without_a_match():
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
     from pytorch_metric_learning.utils.inference import CustomKNN
 
-    calculator = AccuracyCalculator(include=("precision_at_1",), k=1, knn_func=CustomKNN(LpDistance(normalize_embeddings=False)))
-    wells = torch.tensor([[0.0, 0], [1, 0], [5, 5]])
+    calculator = AccuracyCalculator(include=("precision_at_1",), k=1,
+    knn_func=CustomKNN(LpDistance(normalize_embeddings=False))) wells = torch.tensor([[0.0, 0], [1, 0], [5, 5]])
     known, labels = torch.tensor([[0.0, 0.1], [1, 0.1], [9, 9]]), torch.tensor([0, 1, 1])
 
     def accuracy(classes: list[int]) -> float:
@@ -75,7 +76,7 @@ def test_pytorch_metric_learning_distances_are_of_directions():
 def test_pytorch_metric_learning_a_pass_of_m_per_class_is_not_the_data():
     """pytorch-metric-learning 2.9.0: with classes of 1, 10 and 100 wells a pass is 99,996 wells, a third of each class.
 
-    `pixels.batches.sampler` draws every site once an epoch; `tests/pixels/batches`.
+    `pixels.batches.sampler` draws every site once an epoch; `tests/pixels/batches/test_sampler.py::test_every_epoch_is_another_permutation`.
     """
     from pytorch_metric_learning.samplers import MPerClassSampler
 

@@ -29,7 +29,7 @@ def test_scikit_learn_temperature_calibration_counts_labels_from_zero(first, low
 def test_scikit_learn_the_order_of_the_wells_changes_a_map():
     """scikit-learn 1.9.1: t-SNE with one seed gives equal maps of equal rows, another one of another order of them.
 
-    `report.embedding_map` sorts wells by a hash of their names.
+    `report.embedding_map` takes wells in the order of the embeddings, always one for given tables.
     """
 
     def mapped(rows: np.ndarray) -> np.ndarray:

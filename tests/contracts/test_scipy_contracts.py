@@ -10,7 +10,8 @@ from scipy.stats import false_discovery_control, rankdata
 def test_scipy_an_infinite_cost_is_a_pair_that_never_is():
     """scipy 1.17.1: infinite costs are avoided at any price.
 
-    `decide.assign` forbids classes by them; `tests/decide/test_assign.py::test_no_masked_class_and_none_above_capacity`.
+    `decide.assign` forbids classes by them;
+    `tests/decide/test_assign.py::test_no_masked_class_and_none_above_capacity`.
     """
     cost = np.array([[np.inf, 1e12], [1e12, np.inf]])
     assert linear_sum_assignment(cost)[1].tolist() == [1, 0]

@@ -9,7 +9,8 @@ ROWS = "[row.A]\ndrug = 'x'\n[row.B]\ndrug = 'y'\n[col.1]\ndose = 1\n[col.2]\ndo
 
 
 def test_wellmap_one_well_makes_a_box_of_wells(tmp_path):
-    """wellmap 3.5.2: rows and columns that are named span a box, and a single well C3 widens it: four wells become nine.
+    """wellmap 3.5.2: rows and columns that are named span a box, and a single well C3 widens it: four wells become
+    nine.
 
     Those between have half of their facts missing. Count wells after loading; `screen.table_reader` makes no well that
     is not a row of a table.
@@ -24,7 +25,9 @@ def test_wellmap_one_well_makes_a_box_of_wells(tmp_path):
 
 
 def test_wellmap_blocks_may_lie_on_each_other(tmp_path):
-    """wellmap 3.5.2: a smaller block overrules a larger one, without a word; two of one size may overlap if they agree."""
+    """wellmap 3.5.2: a smaller block overrules a larger one, without a word; two of one size may overlap if they
+    agree.
+    """
     (tmp_path / "a.toml").write_text("[block.2x2]\nA1.drug = 'x'\n[block.1x1]\nB2.drug = 'y'\n")
     assert wellmap.load(tmp_path / "a.toml").set_index("well")["drug"].to_dict() == {
         "A1": "x",

@@ -16,7 +16,8 @@ def array(folder: Path, **options: object) -> "zarr.Array":
 
 
 def test_zarr_a_lost_chunk_is_the_fill_value(tmp_path):
-    """zarr 3.1.6: a chunk without a file is read as the fill value, so an image that was copied in part has black parts.
+    """zarr 3.1.6: a chunk without a file is read as the fill value, so an image that was copied in part has black
+    parts.
 
     `pixels.images.zarr_plane` refuses it;
     `tests/pixels/images/test_zarr_plane.py::test_a_plane_without_some_of_its_files_is_refused`.
