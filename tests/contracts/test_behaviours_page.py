@@ -44,3 +44,11 @@ def test_every_contract_says_in_words_what_is_so_and_where_it_was_seen():
     functions = [node for tree in parsed for node in tree.body if isinstance(node, ast.FunctionDef)]
     documents = {node.name: ast.get_docstring(node) or "" for node in functions if node.name.startswith("test_")}
     assert [name for name, text in documents.items() if not re.search(r"\d+\.\d", text)] == []
+
+
+def test_tests_that_contracts_name_exist():
+    texts = [path.read_text("utf-8") for path in sorted(FOLDER.glob("test_*_contracts.py"))]
+    named = {match for text in texts for match in re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", text)}
+    sources = {path: (PAGE.parents[1] / path) for path, _ in named}
+    assert [path for path, file in sources.items() if not file.is_file()] == []
+    assert [name for path, name in named if name and f"def {name}(" not in sources[path].read_text("utf-8")] == []

@@ -19,7 +19,7 @@ def test_bioio_a_pixel_of_metaxpress_is_that_of_the_printer(tmp_path):
     text.
 
     `instruments.metaxpress` reads the text;
-    `tests/instruments/test_instruments.py::test_an_export_with_two_time_points`.
+    `tests/instruments/test_instruments.py::test_projections_and_planes_beside_a_htd_file`.
     """
     tifffile.imwrite(
         tmp_path / "a.tif",

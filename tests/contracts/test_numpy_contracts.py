@@ -47,7 +47,8 @@ def test_numpy_means_over_rows_of_float32_drift():
 def test_numpy_nan_becomes_a_grey_level():
     """numpy 2.4.6: NaN cast to uint8 is a number, with a RuntimeWarning only; 300.0 is 44 with none.
 
-    `pixels.images.image.check_levels` refuses pixels that are not finite, `pixels.images.file_store` clips before it casts.
+    `pixels.images.image.check_levels` refuses pixels that are not finite,
+    `pixels.images.file_store` clips before it casts.
     """
     with pytest.warns(RuntimeWarning, match="invalid value"):
         assert np.array([np.nan]).astype(np.uint8).dtype == np.uint8

@@ -50,8 +50,9 @@ def test_pytorch_metric_learning_accuracy_leaves_out_queries_without_a_match():
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
     from pytorch_metric_learning.utils.inference import CustomKNN
 
-    calculator = AccuracyCalculator(include=("precision_at_1",), k=1,
-    knn_func=CustomKNN(LpDistance(normalize_embeddings=False))) wells = torch.tensor([[0.0, 0], [1, 0], [5, 5]])
+    search = CustomKNN(LpDistance(normalize_embeddings=False))
+    calculator = AccuracyCalculator(include=("precision_at_1",), k=1, knn_func=search)
+    wells = torch.tensor([[0.0, 0], [1, 0], [5, 5]])
     known, labels = torch.tensor([[0.0, 0.1], [1, 0.1], [9, 9]]), torch.tensor([0, 1, 1])
 
     def accuracy(classes: list[int]) -> float:
@@ -76,7 +77,8 @@ def test_pytorch_metric_learning_distances_are_of_directions():
 def test_pytorch_metric_learning_a_pass_of_m_per_class_is_not_the_data():
     """pytorch-metric-learning 2.9.0: with classes of 1, 10 and 100 wells a pass is 99,996 wells, a third of each class.
 
-    `pixels.batches.sampler` draws every site once an epoch; `tests/pixels/batches/test_sampler.py::test_every_epoch_is_another_permutation`.
+    `pixels.batches.sampler` draws every site once an epoch;
+    `tests/pixels/batches/test_sampler.py::test_every_epoch_is_another_permutation`.
     """
     from pytorch_metric_learning.samplers import MPerClassSampler
 
