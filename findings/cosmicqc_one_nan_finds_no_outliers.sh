@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Versions: cosmicqc 1.1.2; numpy, pandas and scipy as pip chooses them.
+# Versions: cosmicqc 1.1.2, cytodataframe 0.3.6, scipy 1.17.1, pandas 2.3.3 without viewers.
 #
 # Guess before the run: coSMicQC flags cells whose feature has a z-score beyond a threshold; a cell without a number
 # for that feature - CellProfiler writes NaN for many - is no outlier, and does not matter for the others.
@@ -12,7 +12,10 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet cosmicqc==1.1.2
+"$work/venv/bin/python" -m pip install --quiet --no-deps cosmicqc==1.1.2 cytodataframe==0.3.6
+"$work/venv/bin/python" -m pip install --quiet scipy==1.17.1 pandas==2.3.3 numpy==2.4.6 PyYAML==6.0.3 imageio==2.38.1 \
+  imagecodecs==2026.3.6 ipython==9.18.1 ipywidgets==8.1.9 matplotlib==3.11.2 opencv-python-headless==5.0.0.93 \
+  pyarrow==22.0.0 scikit-image==0.26.0 seaborn==0.13.2 tabulate==0.10.0
 cd "$work"
 HOME="$work" "$work/venv/bin/python" - <<'PYTHON'
 import warnings
