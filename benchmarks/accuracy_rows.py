@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 ARCFACE = ("loss.ce=0.8", "loss.margin=arcface", "loss.margin_weight=0.2", "loss.label_smoothing=0")  # recipe F's loss
 SHORT = {str(n): (f"schedule.epochs={n}",) for n in (2, 4, 8)}  # settings of stage II alone
-SHORT["quick"] = ("schedule.epochs=8", "schedule.max_lr=3.0e-3", "train.ema=0.95", "train.validate_every=8")
+SHORT["quick"] = ("schedule.epochs=7", "schedule.max_lr=3.0e-3", "train.ema=0.95", "train.validate_every=7")
 CHANNELS = "[1,2,3,4,5,6]"
 LIKENESS = {  # what is made of embeddings -> flags of `neighbours`
     "centres": ("--kind=centres",),
