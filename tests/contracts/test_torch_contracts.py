@@ -33,7 +33,7 @@ def test_update_bn_weighs_batches_not_wells():
 
     Seen in 2.14.1: a mean of 5.25 where that of all eight values is 2.875. The program pools by the number of wells
     (``_Population`` in ``rcic.learn.models.plate_batchnorm``); without that
-    ``test_statistics_of_a_plate_are_those_of_one_batch`` fails.
+    ``test_the_first_layer_sees_all_portions`` fails.
     """
     layer = nn.BatchNorm1d(1)
     batches = [torch.tensor([[0.0], [1.0]] * 3), torch.full((2, 1), 10.0)]

@@ -54,5 +54,5 @@ def test_the_command_prints_machine_versions_and_remarks(capsys, tmp_path):
     text = Program(capsys).run("doctor.py", "doctor", "--path", tmp_path)
     assert text.startswith("rcic ")
     parts = [part.split("\n")[0].split()[0] for part in text.split("\n\n")]
-    assert parts == ["rcic", "package", "known"]
+    assert parts == ["rcic", "package", "Python", "known"]
     assert f"free for {tmp_path}" in text and "torch " in text

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from rcic.doctor import tested_versions
-from rcic.doctor.tested_versions import TESTED, is_tested, untested_packages, warn_untested
+from rcic.doctor.tested_versions import COMBINATIONS, TESTED, is_tested, untested_packages, warn_untested
 
 ROOT = Path(__file__).parents[2]
 PINNED = dict(re.findall(r"^([\w.-]+)==([\d.]+)", (ROOT / "requirements.txt").read_text(), re.M))
+INSTALL = (ROOT / "docs" / "install.md").read_text()
 ALLOWED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 
 
@@ -31,6 +32,11 @@ def test_the_ranges_are_those_that_pip_may_choose_from():
 
 def test_what_is_pinned_is_tested():
     assert {package for package in TESTED if not is_tested(package, PINNED[package])} == set()
+
+
+def test_what_ran_together_is_the_table_of_the_documentation():
+    rows = re.findall(r"^\| (3\S+) \| ([\d., ]+?)(?: and .*?)? \| ([\d., ]+) \|", INSTALL, re.M)
+    assert rows == [row[:3] for row in COMBINATIONS]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rcic import __version__
 from rcic.doctor.machine import Gpu, Machine, measure_machine
-from rcic.doctor.tested_versions import TESTED, installed_version, is_tested, tested_range
+from rcic.doctor.tested_versions import COMBINATIONS, TESTED, installed_version, is_tested, tested_range
 from rcic.files.disk import size_text
 
 _LITTLE_DISK = 10e9  # bytes: a few trainings of one fold
@@ -18,7 +18,12 @@ def diagnosis_text(folder: Path) -> str:
     machine = measure_machine((folder,))
     versions = {package: installed_version(package) for package in TESTED}
     known = [f"- {line}" for line in (*machine_remarks(machine), *version_remarks(versions))] or ["- nothing"]
-    parts = (machine_lines(machine), version_lines(versions), ["known to be slow or wrong here:", *known])
+    parts = (
+        machine_lines(machine),
+        version_lines(versions),
+        combination_lines(),
+        ["known to be slow or wrong here:", *known],
+    )
     return "\n\n".join("\n".join(part) for part in parts)
 
 
@@ -44,6 +49,12 @@ def version_lines(versions: Mapping[str, str | None]) -> list[str]:
     header = ("package", "installed", "tested", "")
     extras = [f"extra {name}: {_extra(packages)}" for name, packages in _OPTIONAL.items()]
     return [*(f"{row[0]:33}{row[1]:18}{row[2]:20}{row[3]}".rstrip() for row in (header, *rows)), *extras]
+
+
+def combination_lines() -> list[str]:
+    """Return a table of the versions that ran together."""
+    header = ("Python", "torch, torchvision", "numpy, zarr", "tested together on Linux, on the CPU")
+    return [f"{row[0]:9}{row[1]:21}{row[2]:15}{row[3]}" for row in (header, *COMBINATIONS)]
 
 
 def _extra(packages: tuple[str, ...]) -> str:

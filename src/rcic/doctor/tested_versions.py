@@ -44,6 +44,13 @@ TESTED = {
     "tqdm": ("4.66", "4.70"),
     "psutil": ("6", "7.2"),
 }
+# Python; torch and torchvision; numpy and zarr; what ran: the table of docs/install.md
+COMBINATIONS = (
+    ("3.11.7", "2.14.1, 0.29.1", "2.4.6, 3.1.6", "make test, with the versions of requirements.txt"),
+    ("3.11.7", "2.8.0, 0.23.0", "2.4.6, 3.1.6", "the chain from data simulate to report"),
+    ("3.12.1", "2.11.0, 0.26.0", "2.5.5, 3.4.2", "the same chain"),
+    ("3.13.0", "2.14.1, 0.29.1", "2.5.5, 3.4.2", "the same chain"),
+)
 _TOLD = "RCIC_VERSIONS_TOLD"  # in the environment of a command's own processes
 
 logger = logging.getLogger(__name__)
