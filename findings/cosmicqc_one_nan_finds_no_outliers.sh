@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: cosmicqc 1.1.2, cytodataframe 0.3.6, scipy 1.17.1, pandas 2.3.3 without viewers.
 #
-# Guess before the run: coSMicQC flags cells whose feature has a z-score beyond a threshold; a cell without a number
+# What one would expect: coSMicQC flags cells whose feature has a z-score beyond a threshold; a cell without a number
 # for that feature - CellProfiler writes NaN for many - is no outlier, and does not matter for the others.
 #
 # Seen: the z-scores of a column with one NaN are all NaN (scipy's zscore propagates it), and NaN exceeds no

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: cp_measure 0.3.0, numpy as pip chooses it.
 #
-# Guess before the run: cp_measure's features of an image in uint16, as a microscope writes it, are those of the same
+# What one would expect: cp_measure's features of an image in uint16, as a microscope writes it, are those of the same
 # levels in floating point. The share of a cell's light in each of four rings (FracAtD) has no unit, and the four
 # shares add up to 1.
 #

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: microplate 1.8.2, numpy as pip chooses it.
 #
-# Guess before the run: on a plate of 8 x 12 wells MTP refuses A13 and I1, as a list or an array would, and a range
+# What one would expect: on a plate of 8 x 12 wells MTP refuses A13 and I1, as a list or an array would, and a range
 # from the lower right to the upper left (H12:A1) holds the same 96 wells as A1:H12, or is refused.
 #
 # Seen: wells are slices, and slices may lie outside. A value written to A13, I1 or A0 goes nowhere, without an error;

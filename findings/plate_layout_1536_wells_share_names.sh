@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: plate-layout 1.6.1 (since renamed plate-planner), numpy and pandas as pip chooses them.
 #
-# Guess before the run: Plate(1536) has 1536 wells of different names, the rows behind Z being AA to AF; plate["A_1"]
+# What one would expect: Plate(1536) has 1536 wells of different names, the rows behind Z being AA to AF; plate["A_1"]
 # is the well in the upper left corner, and so is plate[(0, 0)].
 #
 # Seen: of a two-letter row only the last letter is kept, so rows 27 to 32 are named A to F once more: 1536 wells have

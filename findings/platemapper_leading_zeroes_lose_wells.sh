@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: platemapper 0.1.1, pandas as pip chooses it.
 #
-# Guess before the run: PlateMapper(leading_zeroes=True) names wells A01 instead of A1, and treatments go to the same
+# What one would expect: PlateMapper(leading_zeroes=True) names wells A01 instead of A1, and treatments go to the same
 # wells as without it, whether they are given as single wells or as ranges.
 #
 # Seen: ranges ("C1:C3") do, single wells ("A1", "A01") do not: columns are then text, and are compared with a number.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: pyometiff 1.1.4, tifffile and numpy as pip chooses them.
 #
-# Guess before the run: OMETIFFReader(path, imageseries=1).read() gives the pixels and the metadata of the second
+# What one would expect: OMETIFFReader(path, imageseries=1).read() gives the pixels and the metadata of the second
 # image of an OME-TIFF (as files of one image a field are), and "Channels" has an entry for each channel.
 #
 # Seen: the metadata are of the second image, the pixels of the first, whatever imageseries says; sizes and pixel size
