@@ -40,7 +40,8 @@ U2OS-01 and HUVEC-05 among them, crops of 64 px. Median (lowest - highest) of th
 0.7, and whoever knew each siRNA wherever it acts, and guessed elsewhere, would have {ceiling:.1f}. *Raw* is the last
 rung before the plate-group mask. The strength of the effects was set on another draw (seed 1), so that `best` of
 version 0.2, stages I and II, is right in 55 to 65 % there (58.9); on this draw, which had no part in that, it is right
-more often: see "neither, as version 0.2". {interval} Rows without a range are of one seed. Made by `make
+more often: see "neither, as version 0.2". Stage III has 10 epochs at half of stage II's rate here, not that of today's
+`bench/best.pseudo.yml`. {interval} Rows without a range are of one seed. Made by `make
 bench-hard`; its commands took {hours:.1f} hours of CPU time, two ran at a time."""
 
 
