@@ -61,7 +61,7 @@ def test_a_name_that_is_no_plate_s_is_refused(tmp_path, name):
         ("[1]", "is not a JSON object"),
         ("{}", "packed in format None, this program reads format 3"),
         (WHOLE | {"version": 4}, "packed in format 4"),
-        (WHOLE | {"format": "n5"}, "the format is 'n5', not one of packed, ome-zarr"),
+        (WHOLE | {"format": "n5"}, "the format is 'n5', not one of packed, packed-lz4, ome-zarr"),
         (WHOLE | {"screen": 3}, "lacks screen, sizes or arrays"),
         (WHOLE | {"plates": {"RPE-01/Plate1": {"files": 3, "pixels": ""}}}, "lacks screen, sizes or arrays"),
         (WHOLE | {"plates": {"RPE-01/Plate1": "0"}}, "lacks screen, sizes or arrays"),
