@@ -21,7 +21,7 @@ FROM_NOTHING = {"quick-start.md", "own-screen.md"}  # pages that draw their scre
 PLACEHOLDERS = {
     "DATA": "screen",
     "PACKED": "packed",
-    "QUICK": "quick",
+    "PACKED_QUICK": "packed_quick",
     "PACKED_SMALL": "packed_small",
     "TRUTH": "screen/truth/test.csv",
 }

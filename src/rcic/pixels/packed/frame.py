@@ -6,8 +6,8 @@ repeats: so the differences are coded with almost no search for matches. Frames 
 with zstd's usual settings, and slower to read (see docs/decisions/0007-packed-store.md).
 
 A frame of the format packed-lz4 is larger and quicker to read (docs/decisions/0018-packed-lz4.md). The differences d
-are numbered 0, -1, 1, -2, 2, ... (zigzag, as in Protocol Buffers: (d << 1) ^ (d >> 7)), so that small ones have zeros in
-their upper bits, whichever their sign; blosc sorts the bits (bitshuffle) and removes the zeros (lz4). CRC-32C comes
+are numbered 0, -1, 1, -2, 2, ... (zigzag, as in Protocol Buffers: (d << 1) ^ (d >> 7)), so that small ones have zeros
+in their upper bits, whichever their sign; blosc sorts the bits (bitshuffle) and removes the zeros (lz4). CRC-32C comes
 last.
 """
 
