@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import BatchSampler
 
 from rcic.errors import UserError
 from rcic.pixels.batches.augment import build_sample_transform
@@ -90,7 +91,8 @@ def test_the_images_are_those_of_the_files(packed):
 def test_the_device_undoes_the_coding(packed, wells):
     store = PackedStore(packed[1])
     dataset = SiteDataset(site_table(wells), store, (1, 6), build_sample_transform({"crop": 16, "d4": True}, seed=1))
-    here, there = (BatchLoader(dataset, [[(1, 0), (1, 3)]], on_device=where) for where in (False, True))
+    batches = BatchSampler([(1, 0), (1, 3)], 2, False)  # type: ignore[arg-type]
+    here, there = (BatchLoader(dataset, batches, on_device=where) for where in (False, True))
     (cpu,), (device,) = list(here), list(there)
     assert device["coding"] == ZIGZAG
     assert torch.equal(view_on("cpu", device)[0], cpu["image"])
