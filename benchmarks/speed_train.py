@@ -1,7 +1,7 @@
 """Where an epoch's time goes: ``PYTHONPATH=TREE/src python benchmarks/speed_train.py run --config=... ...``.
 
 The arguments are those of ``train.py``; the program is the one on PYTHONPATH, so that two versions can be compared.
-Prints JSON: CPU seconds of each epoch after the first, in all and by part (medians).
+Prints JSON: CPU seconds of an epoch, in all and by part (medians over the epochs; the first also loads code).
 """
 
 import json
@@ -70,7 +70,7 @@ def main() -> None:
     try:
         runpy.run_path(str(script), run_name="__main__")
     finally:
-        print(json.dumps({name: round(median(times[1:-1]), 3) for name, times in found.items() if len(times) > 2}))
+        print(json.dumps({name: round(median(times[:-1]), 3) for name, times in found.items() if len(times) > 1}))
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ def test_the_device_undoes_the_coding(packed, wells):
     assert torch.equal(view_on("cpu", device)[0], cpu["image"])
 
 
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs")
 def test_zarr_reads_it(packed):
     import zarr
 
