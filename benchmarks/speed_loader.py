@@ -27,6 +27,7 @@ from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
 from rcic.pixels.packed.frame import decompress
+from rcic.pixels.packed.manifest import PACKED_LZ4
 from rcic.pixels.packed.pack_screen import pack
 from rcic.pixels.packed.packed_store import PackedStore, PlateArray
 
@@ -67,18 +68,20 @@ def rate(loader: Iterable[object], n_sites: int) -> float:
     return n_sites / (time.perf_counter() - began)
 
 
-def loaders(images: Images, packed: Path) -> dict[str, dict[int, float]]:
+def loaders(images: Images, packed: Path, lz4: Path) -> dict[str, dict[int, float]]:
     """Return the median sites a second of each design on one and on two cores."""
     sites = images.sites()
     few = sites[: 2 * BATCH]
     many = [site for _ in range(4) for site in sites]
-    png, store = FileStore(images.root), PackedStore(packed)
+    png, store, quick = FileStore(images.root), PackedStore(packed), PackedStore(lz4)
     designs: dict[str, tuple[int, Callable[[int], Iterable[object]]]] = {
         "reference": (len(few), lambda n: reference_loader(images.root, few, CHANNELS, BATCH, n if n > 1 else 0)),
         "png, device": (len(few), lambda n: ours(png, few, n, True)),
         "packed, device": (len(many), lambda n: ours(store, many, n, True)),
+        "packed-lz4, device": (len(many), lambda n: ours(quick, many, n, True)),
         "png, cpu": (len(few), lambda n: ours(png, few, n, False)),
         "packed, cpu": (len(sites), lambda n: ours(store, sites, n, False)),
+        "packed-lz4, cpu": (len(sites), lambda n: ours(quick, sites, n, False)),
     }
     found: dict[str, dict[int, float]] = {name: {} for name in designs}
     for cores in (1, 2):
@@ -107,7 +110,7 @@ def parts(images: Images, packed: Path) -> dict[str, float]:
     sites, store = images.sites(), PackedStore(packed)
     shape = store.read(sites[0], CHANNELS).shape
     out, plain = np.empty(shape, np.uint8), np.zeros(shape, np.uint8)
-    arrays = [store._array("full", site.experiment, site.plate) for site in sites]
+    arrays = [store._array("full", site) for site in sites]
     places = [array.positions[site.well, site.site] for array, site in zip(arrays, sites, strict=True)]
 
     def frames(at: int) -> list[memoryview]:
@@ -171,7 +174,9 @@ def main(work: Path) -> None:
     for images in image_sets(work):
         packed = work / f"{images.name}_packed"
         pack(images.root, packed, (), threads=2, verify=False)
-        found[images.name] = {"loaders": loaders(images, packed), "parts": parts(images, packed)}
+        lz4 = work / f"{images.name}_lz4"
+        pack(images.root, lz4, (), threads=2, verify=False, form=PACKED_LZ4)
+        found[images.name] = {"loaders": loaders(images, packed, lz4), "parts": parts(images, packed)}
     print(json.dumps(found))
 
 

@@ -7,8 +7,10 @@ DESIGNS = {
     "reference": "reference: six `cv2.imread`, float32, albumentations, nested dict, numpy",
     "png, device": "PNG, (a) augmentation and normalisation on the device",
     "packed, device": "packed, (a) augmentation and normalisation on the device",
+    "packed-lz4, device": "packed-lz4, (a) augmentation and normalisation on the device",
     "png, cpu": "PNG, (b) everything on the CPU",
     "packed, cpu": "packed, (b) everything on the CPU",
+    "packed-lz4, cpu": "packed-lz4, (b) everything on the CPU",
 }
 
 

@@ -155,8 +155,10 @@ SPEED = {
                 "reference": {"1": 20.0, "2": 40.0},
                 "png, device": {"1": 60.0, "2": 100.0},
                 "packed, device": {"1": 400.0, "2": 700.0},
+                "packed-lz4, device": {"1": 600.0, "2": 1100.0},
                 "png, cpu": {"1": 40.0, "2": 80.0},
                 "packed, cpu": {"1": 130.0, "2": 210.0},
+                "packed-lz4, cpu": {"1": 140.0, "2": 230.0},
             },
             "parts": {
                 "copy of the pixels": 0.04,

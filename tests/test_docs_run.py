@@ -18,7 +18,13 @@ from tests.learn.tiny import forget_accelerate
 from tests.program import save_untrained
 
 FROM_NOTHING = {"quick-start.md", "own-screen.md"}  # pages that draw their screen themselves
-PLACEHOLDERS = {"DATA": "screen", "PACKED": "packed", "PACKED_SMALL": "packed_small", "TRUTH": "screen/truth/test.csv"}
+PLACEHOLDERS = {
+    "DATA": "screen",
+    "PACKED": "packed",
+    "PACKED_QUICK": "packed_quick",
+    "PACKED_SMALL": "packed_small",
+    "TRUTH": "screen/truth/test.csv",
+}
 WRITTEN = {  # what must be there after the commands of a page
     "quick-start.md": ("answers/submission.csv", "report.html", "predictions/ladder.json"),
     "own-screen.md": ("packed/packed.json", "answers/confidence.csv", "predictions/ladder_valid.json"),

@@ -12,7 +12,7 @@ from rcic.errors import Exhausted, UserError
 from rcic.pixels.images.image import BadImage, png_bytes, resize
 from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
-from rcic.pixels.packed.frame import undo_delta_array
+from rcic.pixels.packed.frame import undo_array
 
 THUMB_SIZES = 16, 256  # the smallest and the largest side of a small image, px
 SAMPLED = 12  # wells of a plate that its contrast is measured on
@@ -145,6 +145,6 @@ def _read_one(store: Store, site: Site, channel: int, packed: int | None) -> np.
 
 def _read(store: Store, site: Site, channels: Sequence[int], packed: int | None) -> np.ndarray:
     """Return the channels (C, H, W) uint8; without torch, which is slow to import."""
-    coded = store.codes(packed)
-    images = store.read(site, channels, packed, coded=coded)
-    return undo_delta_array(images) if coded else images
+    coding = store.coding(packed)
+    images = store.read(site, channels, packed, coded=bool(coding))
+    return undo_array(images, coding)

@@ -5,7 +5,7 @@ import numpy as np
 from rcic.pixels.images.image import png_bytes, resize
 from rcic.pixels.images.sites import Site
 from rcic.pixels.images.store import Store
-from rcic.pixels.packed.frame import undo_delta_array
+from rcic.pixels.packed.frame import undo_array
 
 SIZES = 16, 4096  # the smallest and the largest side that a page may request, px
 
@@ -30,6 +30,6 @@ def site_png(store: Store, site: Site, channel: int, size: int | None = None) ->
 
 def _read(store: Store, site: Site, channel: int, size: int | None) -> np.ndarray:
     """Return an image (H, W) uint8, at a packed size if given; without torch, which is slow to import."""
-    coded = store.codes(size)
-    image = store.read(site, [channel], size, coded=coded)[0]
-    return undo_delta_array(image) if coded else image
+    coding = store.coding(size)
+    image = store.read(site, [channel], size, coded=bool(coding))[0]
+    return undo_array(image, coding)

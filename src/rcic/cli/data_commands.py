@@ -160,7 +160,7 @@ def pack(
     workers: int | None = None,
     verify: bool = False,
     part: str | None = None,
-    format: Literal["packed", "ome-zarr"] = "packed",
+    format: Literal["packed", "packed-lz4", "ome-zarr"] = "packed",
 ) -> None:
     """Convert a screen's image files into a packed screen, quicker to read; OUT_DIR is then a data root of its own.
 
@@ -170,7 +170,8 @@ def pack(
         workers: threads that read and compress; as many as there are cores if not given.
         verify: compare every packed image with its file afterwards.
         part: do a share of the work only, e.g. 2/4, as each job does; the call without it completes the whole.
-        format: packed (smallest, few files) or ome-zarr (an OME-Zarr plate for each plate, for other programs, too).
+        format: packed (smallest, few files), packed-lz4 (larger, quicker to read) or ome-zarr (an OME-Zarr plate for
+            each plate, for other programs, too).
     """
     for size in sizes:
         check_least("--sizes", size, 16)

@@ -8,7 +8,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from rcic.errors import UserError
 from rcic.learn.config.settings import Train
-from rcic.learn.train.weight_average import Average, build_average
+from rcic.learn.train.weight_average import Average, _Tensors, build_average
 from tests.learn.models.small import tiny_model
 from tests.learn.tiny import same_weights
 
@@ -145,3 +145,14 @@ def test_a_resumed_average_goes_on():
         network.set(value)
         second.update_step(network)
     assert seen(second, network) == expected
+
+
+def test_the_tensors_are_those_of_the_state_also_after_they_were_replaced():
+    network = tiny_model(6, 4)
+    tensors = _Tensors(network)
+    for change in (lambda: None, lambda: network.double(), lambda: network.to(memory_format=torch.channels_last)):
+        change()
+        state, found = network.state_dict(), tensors.now()
+        assert list(found) == list(state)
+        assert all(found[key].data_ptr() == state[key].data_ptr() for key in state)
+        assert all(found[key].dtype == state[key].dtype for key in state)

@@ -88,7 +88,7 @@ def test_what_the_device_makes_of_the_stored_images_are_the_views(write_root, pa
     here, there = (BatchLoader(dataset, BatchSampler(sampler, 6, False), on_device=where) for where in (False, True))
     for cpu, device in zip(here, there, strict=True):
         assert device["image"].shape == (6, 2, SIZE, SIZE)
-        assert device["coded"] == (kind == "packed")
+        assert device["coding"] == ("delta" if kind == "packed" else "")
         views, _ = view_on("cpu", device)
         gap = (views.int() - cpu["image"].int()).abs()
         assert gap.max() <= (1 if settings["shear"] else 0)

@@ -67,7 +67,7 @@ def test_it_is_a_data_root_with_the_same_images(small_screen, packed):
     assert screen.fingerprint() == read_screen(small_screen).fingerprint()
     store, files = open_store(screen), FileStore(small_screen)
     assert isinstance(store, PackedStore) and Manifest.read(packed).format == OME_ZARR
-    assert not store.codes(None) and not (packed / IMAGES).exists()
+    assert not store.coding(None) and not (packed / IMAGES).exists()
     sites = sites_of(site_table(screen.wells, screen.spec.sites))
     assert equal(store, files, sites, CHANNELS)
     assert equal(store, files, sites[:20], (5, 2), 24)

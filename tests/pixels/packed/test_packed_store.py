@@ -14,7 +14,7 @@ from rcic.errors import UserError
 from rcic.pixels.images.complete import check_complete, drop_incomplete, missing_images
 from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.sites import Site, sites_of
-from rcic.pixels.packed.frame import compress, decompress, undo_delta, undo_delta_array
+from rcic.pixels.packed.frame import DELTA, compress, decompress, undo_array, undo_delta
 from rcic.pixels.packed.manifest import MARK, Manifest
 from rcic.pixels.packed.packed_store import IMAGES, PackedStore
 from rcic.pixels.packed.zarr_shard import ABSENT, ShardReader, ShardWriter
@@ -103,7 +103,7 @@ def test_steps_are_undone_on_any_shape():
     image, steps = np.stack([NOISE, NOISE[::-1]])[None], np.zeros((1, 2, *NOISE.shape), np.uint8)
     for number in range(2):
         decompress(compress(image[0, number]), steps[0, number])
-    assert np.array_equal(undo_delta_array(steps), image)
+    assert np.array_equal(undo_array(steps, DELTA), image)
     assert np.array_equal(undo_delta(torch.from_numpy(steps)).numpy(), image)
 
 

@@ -24,6 +24,7 @@ from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import is_main, log_main
 from rcic.learn.runs.retraining import replace_by_retraining, training_place
 from rcic.learn.runs.run_record import environment, read_run_record, recorded
+from rcic.learn.train.heap import keep_memory
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.pixels.images.pixel_state import PlatePixels
@@ -114,6 +115,8 @@ def _train(
         record["resumed"] = [*read_run_record(folder).get("resumed", []), begun.meta["epoch"]]
     runner, facts = build_training(config, screen, table, log_root, folder, audit, begun, origin)
     check_room(folder, facts["disk_bytes"]["at_most"] - _bytes_in((folder / BEST).parent))
+    if facts["device"] == "cpu":
+        keep_memory()
     with recorded(folder, record | facts) as outcome:
         if is_main():
             _begin(folder, runner.config, table, from_scratch=begun is None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ class Average:
         self.ema, self.swa_epochs = ema, swa_epochs
         self.n = 0  # snapshots averaged so far
         self.weights: dict[str, Tensor] = {}
+        self._tensors: _Tensors | None = None
 
     def update_step(self, network: nn.Module) -> None:
         """Add the weights after an optimiser step to the EMA."""
@@ -71,7 +72,9 @@ class Average:
     @torch.no_grad()
     def _add(self, network: nn.Module, average: Any) -> None:
         """Update the average with the network's weights; ``average`` is a function of ``swa_utils``."""
-        current = network.state_dict()
+        if self._tensors is None or self._tensors.network is not network:
+            self._tensors = _Tensors(network)
+        current = self._tensors.now()
         if self.n:
             keys = [key for key, tensor in current.items() if tensor.is_floating_point()]
             for dtype in {current[key].dtype for key in keys}:
@@ -81,6 +84,27 @@ class Average:
                 self.weights.update(zip(subset, averaged, strict=True))
         self.weights |= {key: t.clone() for key, t in current.items() if not self.n or not t.is_floating_point()}
         self.n += 1
+
+
+class _Tensors:
+    """The tensors of a network's state by name, as ``state_dict`` returns them, in a tenth of its time.
+
+    It keeps where they are, not the tensors, which ``network.to`` and the like replace; it must have the same modules
+    as at the beginning.
+    """
+
+    def __init__(self, network: nn.Module):
+        self.network = network
+        modules = dict(network.named_modules(remove_duplicate=False))
+        self.places: dict[str, tuple[Mapping[str, Tensor | None], str]] = {}
+        for key in network.state_dict():
+            prefix, _, name = key.rpartition(".")
+            module = modules[prefix]
+            self.places[key] = (module._parameters if name in module._parameters else module._buffers, name)
+
+    def now(self) -> dict[str, Tensor]:
+        """Return the tensors, which change with the network."""
+        return {key: cast(Tensor, tensors[name]) for key, (tensors, name) in self.places.items()}
 
 
 def build_average(train: Train) -> Average:

@@ -86,9 +86,9 @@ class SiteDataset(Dataset[dict[str, Any]]):
         return fields | {name: [values[row] for row in rows] for name, values in self._meta.items()}
 
     @property
-    def codes(self) -> bool:
-        """Whether images can be read in coded form (:meth:`rcic.pixels.images.store.Store.read`)."""
-        return self._cache is None and self.store.codes(self._size)
+    def coding(self) -> str:
+        """The coding in which images can be read (:meth:`rcic.pixels.images.store.Store.coding`), "" if in none."""
+        return "" if self._cache is not None else self.store.coding(self._size)
 
     def image(self, row: int, out: np.ndarray | None = None, coded: bool = False) -> np.ndarray:
         """Read the image (C, H, W) uint8 of a row, before the transform, into ``out`` if given.

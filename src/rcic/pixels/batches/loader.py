@@ -17,7 +17,7 @@ from rcic.pixels.batches.scratch import Lender, scratch
 from rcic.pixels.batches.stats import mean_and_std
 from rcic.pixels.batches.warp import warp
 from rcic.pixels.images.prefetch import ahead
-from rcic.pixels.packed.frame import undo_delta
+from rcic.pixels.packed.frame import undo
 
 AHEAD = 2  # batches that are read ahead
 
@@ -36,7 +36,7 @@ class BatchLoader:
     """Yields dicts of B samples: ``image`` (B, C, H, W) uint8, ``target``, ``row`` (B,) int64, and lists of META.
 
     The result does not depend on ``threads`` (0: each batch is read on demand). With ``on_device`` the images are as
-    stored, possibly ``coded`` (`rcic.pixels.packed.frame.undo_delta`), with the ``view`` (B, 2, 3) float64 and ``size``
+    stored, in a ``coding`` (`rcic.pixels.packed.frame.undo`), with the ``view`` (B, 2, 3) float64 and ``size``
     (h, w) of :func:`rcic.pixels.batches.warp.warp`, for :func:`view_on` to decode and warp on a GPU. ``pin`` puts
     images into page-locked memory. After ``measures`` is set, batches have ``stats`` (B, C, 2) float32, mean and
     standard deviation of the images as stored, unless they are ``on_device``, for :func:`view_on` to measure. An image
@@ -72,7 +72,7 @@ class BatchLoader:
         pairs = [key if isinstance(key, tuple) else (0, key) for key in keys]
         epoch, transform = pairs[0][0], None if self.on_device else self.dataset.transform
         (n_channels, height, width), rows = self.dataset.shape, [row for _, row in pairs]
-        coded = self.on_device and self.dataset.codes
+        coded = self.on_device and bool(self.dataset.coding)
         size = (height, width) if transform is None else transform.size((height, width), epoch)
         shape = len(rows), n_channels, *size
         images = torch.empty(shape, dtype=torch.uint8, pin_memory=True) if self.pin else self._lender.tensor(shape)
@@ -111,7 +111,7 @@ class BatchLoader:
             return {}
         matrices = np.stack([transform.view(shape, epoch, row).matrix for row in rows])
         view, size = torch.from_numpy(matrices), transform.size(shape, epoch)
-        return {"view": view, "size": size, "coded": self.dataset.codes, "measures": self.measures}
+        return {"view": view, "size": size, "coding": self.dataset.coding, "measures": self.measures}
 
 
 def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -123,6 +123,6 @@ def view_on(device: torch.device | str, batch: Mapping[str, Any]) -> tuple[torch
     stats = batch["stats"].to(device, non_blocking=True) if "stats" in batch else None
     if "view" not in batch:
         return images, stats
-    images = undo_delta(images) if batch["coded"] else images
+    images = undo(images, batch["coding"])
     stats = image_stats(images) if batch["measures"] else stats
     return warp(images, batch["view"].to(device, non_blocking=True), batch["size"]), stats

@@ -58,9 +58,9 @@ class FileStore:
         """Return an image's (H, W) from its header; see :class:`Store`."""
         return planes_shape(self.root, self.sources.find(site, channel))
 
-    def codes(self, size: int | None) -> bool:  # noqa: ARG002
-        """Return False: files are always decoded."""
-        return False
+    def coding(self, size: int | None) -> str:  # noqa: ARG002
+        """Return "": files are always decoded."""
+        return ""
 
     def name(self, site: Site, channel: int) -> str:
         """Return an image's path relative to the root: ``"train/HUVEC-07/Plate1/B02_s1_w1.png"``."""

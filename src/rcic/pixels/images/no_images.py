@@ -44,9 +44,9 @@ class NoImages:
         for site in rows[list(Site._fields)].itertuples(index=False):
             yield [self.name(Site(*site), channel) for channel in channels]
 
-    def codes(self, size: int | None) -> bool:  # noqa: ARG002
-        """Return False."""
-        return False
+    def coding(self, size: int | None) -> str:  # noqa: ARG002
+        """Return ""."""
+        return ""
 
     def _miss(self, site: Site, channel: int) -> NoReturn:
         raise BadImage(self.name(site, channel), "missing", "the screen has profiles, no images")

@@ -28,8 +28,8 @@ class Store(Protocol):
     ) -> np.ndarray:
         """Read the channels of a site, (C, H, W) uint8, at ``size`` x ``size`` pixels if given, into ``out`` if given.
 
-        ``coded``: as differences between neighbouring pixels, to be decoded by `rcic.pixels.packed.frame.undo_delta`,
-        if `codes` is true. Raises UserError, naming the image, if it is missing, unusable or does not fit ``out``.
+        ``coded``: in the `coding` of that size, if there is one, to be decoded by `rcic.pixels.packed.frame.undo`.
+        Raises UserError, naming the image, if it is missing, unusable or does not fit ``out``.
         """
 
     def shape(self, site: Site, channel: int) -> tuple[int, int]:
@@ -44,5 +44,5 @@ class Store(Protocol):
     def absent(self, rows: pd.DataFrame, channels: Sequence[int]) -> Iterator[list[str]]:
         """Yield the names of the missing images for each row of a site table. Opens no image."""
 
-    def codes(self, size: int | None) -> bool:
-        """Whether images of a size can be read in coded form, which leaves the decoding to the device."""
+    def coding(self, size: int | None) -> str:
+        """Return the coding in which images of a size can be read, which leaves its undoing to the device, or ""."""

@@ -15,9 +15,9 @@ from rcic.pixels.images.pixel_state import PlatePixels
 from rcic.screen.plate import is_folder_name
 
 MARK, FULL = "packed.json", "full"
-MANIFEST_VERSION, _READABLE = 3, (1, 2, 3)
-PACKED, OME_ZARR = "packed", "ome-zarr"  # formats
-_VERSIONS = {PACKED: 2, OME_ZARR: 3}  # what earlier programs read keeps its version
+MANIFEST_VERSION, _READABLE = 4, (1, 2, 3, 4)
+PACKED, PACKED_LZ4, OME_ZARR = "packed", "packed-lz4", "ome-zarr"  # formats
+_VERSIONS = {PACKED: 2, PACKED_LZ4: 4, OME_ZARR: 3}  # what earlier programs read keeps its version
 _ARRAY_NAME = re.compile(rf"(?:{FULL}|[1-9][0-9]*)/([^/]+)/Plate([^/]+)")
 
 

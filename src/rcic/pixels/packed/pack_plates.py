@@ -23,10 +23,10 @@ from rcic.pixels.images.pixel_state import plate_digest
 from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.images.sites import Site
 from rcic.pixels.images.usual_size import usual_size
-from rcic.pixels.packed.frame import ZSTD_LEVEL
-from rcic.pixels.packed.manifest import OME_ZARR
+from rcic.pixels.packed.frame import LZ4, ZIGZAG, ZSTD_LEVEL
+from rcic.pixels.packed.manifest import OME_ZARR, PACKED, PACKED_LZ4
 from rcic.pixels.packed.ome_fields import OmeFields
-from rcic.pixels.packed.packed_store import ARRAY, SHARD
+from rcic.pixels.packed.packed_store import ARRAY, CODING, SHARD
 from rcic.pixels.packed.to_pack import PackedPlate, Picture, Size, array_folder, misfit, read_picture, sizes_to_pack
 from rcic.pixels.packed.zarr_shard import ShardWriter
 from rcic.screen.spec import ScreenSpec
@@ -79,7 +79,7 @@ class _OneShard:
     """The files of a plate in the packed format: one Zarr array in one shard."""
 
     def __init__(self, folder: Path, plate: PackedPlate, spec: ScreenSpec) -> None:
-        self.folder = folder
+        self.folder, self.form = folder, plate.format
         (folder / SHARD).parent.mkdir(parents=True)
         self.file = (folder / SHARD).open("wb")
         self.shard = ShardWriter(self.file, len(plate.sites), len(spec.channels))
@@ -94,7 +94,7 @@ class _OneShard:
         self.file.flush()
         os.fsync(self.file.fileno())
         check_held(self.folder)
-        write_metadata(self.folder, side, facts)
+        write_metadata(self.folder, side, facts, self.form)
 
     def close(self) -> None:
         """Close the file."""
@@ -182,11 +182,9 @@ def _read_site(store: FileStore, sizes: Sequence[Size], form: str, site: Site) -
     return [read_picture(store, site, channel, sizes, form) for channel in store.spec.channel_numbers]
 
 
-def write_metadata(folder: Path, side: tuple[int, int], attributes: Mapping[str, Any]) -> None:
-    """Write the zarr.json of a plate's array with the zarr package."""
+def write_metadata(folder: Path, side: tuple[int, int], attributes: Mapping[str, Any], form: str = PACKED) -> None:
+    """Write the zarr.json of a plate's array of a format with the zarr package."""
     import zarr
-    from zarr.codecs import ZstdCodec
-    from zarr.codecs.numcodecs import Delta
 
     shape = len(attributes["sites"]), len(attributes["channels"]), *side
     with warnings.catch_warnings():  # numcodecs.delta is an extension of Zarr 3
@@ -197,11 +195,24 @@ def write_metadata(folder: Path, side: tuple[int, int], attributes: Mapping[str,
             dtype="uint8",
             chunks=(1, 1, *side),
             shards=shape,
-            filters=[Delta(dtype="|u1")],
-            compressors=[ZstdCodec(level=ZSTD_LEVEL, checksum=True)],
+            **_codecs(form),
             fill_value=0,
-            attributes=dict(attributes),
+            attributes={**attributes, **({CODING: ZIGZAG} if form == PACKED_LZ4 else {})},
             dimension_names=("site", "channel", "y", "x"),
         )
     with (folder / ARRAY).open("rb") as written:
         os.fsync(written.fileno())
+
+
+def _codecs(form: str) -> dict[str, Any]:
+    """Return the codecs of a format as arguments of zarr's ``create_array``."""
+    from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+    from zarr.codecs.numcodecs import Delta
+
+    delta: Any = Delta(dtype="|u1")
+    if form != PACKED_LZ4:
+        return {"filters": [delta], "compressors": [ZstdCodec(level=ZSTD_LEVEL, checksum=True)]}
+    from rcic.pixels.packed.zigzag_codec import ZigzagCodec
+
+    blosc: Any = BloscCodec(typesize=1, blocksize=0, **LZ4)
+    return {"filters": [delta, ZigzagCodec()], "compressors": [blosc, Crc32cCodec()]}

@@ -28,8 +28,8 @@ from rcic.pixels.images.paths import Barcodes
 from rcic.pixels.images.pixel_state import PixelState
 from rcic.pixels.images.sites import Site, sites_of
 from rcic.pixels.packed.field_shards import FieldShards
-from rcic.pixels.packed.frame import decompress, undo_delta
-from rcic.pixels.packed.manifest import FULL, OME_ZARR, PACKED, Manifest, are_numbers, json_object
+from rcic.pixels.packed.frame import DELTA, ZIGZAG, decompress, decompress_lz4, undo
+from rcic.pixels.packed.manifest import FULL, OME_ZARR, PACKED, PACKED_LZ4, Manifest, are_numbers, json_object
 from rcic.pixels.packed.zarr_shard import ShardReader
 from rcic.screen.plate import image_name, plate_name
 from rcic.screen.spec import ScreenSpec
@@ -38,6 +38,8 @@ from rcic.screen.spec_files import shipped_spec
 IMAGES = "images.zarr"
 PLATES = "plates"
 ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata and its only shard
+CODING = "coding"  # the attribute that says how differences are written, absent if plainly
+_CODINGS = {PACKED: DELTA, PACKED_LZ4: ZIGZAG, OME_ZARR: ""}
 OURS = "rcic"  # the key of this program's facts in the attributes of an OME-Zarr plate
 
 
@@ -94,9 +96,9 @@ class PackedStore:
             array.shard.check_site(array.positions[site.well, site.site])
         return arrays[0].shape
 
-    def codes(self, size: int | None) -> bool:
-        """Whether images of a size can be read in coded form."""
-        return self.manifest.format == PACKED and (size is None or size in self.sizes)
+    def coding(self, size: int | None) -> str:
+        """Return the coding in which images of a size can be read, "" if in none."""
+        return _CODINGS[self.manifest.format] if size is None or size in self.sizes else ""
 
     def name(self, site: Site, channel: int) -> str:
         """Return the name of an image: ``"HUVEC-07/Plate1/B02_s1_w1.png"``."""
@@ -153,7 +155,9 @@ class PlateArray:
         is_valid = is_unique and are_numbers(shape) and (n_sites, n_channels) == counts
         if not is_valid or height * width > MOST_PIXELS:
             raise UserError(f"{folder / ARRAY}: its shape {brief(shape)} is not that of a plate; pack this plate again")
-        self.shape = height, width
+        self.shape, self.coding = (height, width), "" if self.is_ome else attributes.get(CODING, DELTA)
+        if self.coding not in ("", DELTA, ZIGZAG):
+            raise UserError(f"{folder / ARRAY}: its coding is {brief(self.coding)}; pack this plate again")
         self.shard = (
             FieldShards(folder, list(self.positions), n_channels, self.left_out)
             if self.is_ome
@@ -169,23 +173,24 @@ class PlateArray:
     ) -> None:
         """Read a site's images into ``out`` (C, H, W) uint8. Raises BadImage, by its name, if one is missing.
 
-        ``coded``: as differences between neighbouring pixels.
+        ``coded``: in the array's ``coding``.
         """
         self.check(site, channels, names)
         position = self.positions[site.well, site.site]
         frames = self.shard.frames(position, [channel - 1 for channel in channels])
+        read_frame = decompress_lz4 if self.coding == ZIGZAG else decompress
         for name, frame, image in zip(names, frames, out, strict=True):
             try:
-                decompress(frame, image)
+                read_frame(frame, image)
             except Exhausted:
                 raise
             except UserError as error:
                 reason = f"contains a damaged image {name}, {error}; remove {self.folder} and pack the screen again"
                 raise BadImage(self.shard.path, "damaged", reason) from None
-        if not (coded or self.is_ome):
+        if self.coding and not coded:
             import torch  # here, because reading a few images should not wait for it
 
-            undo_delta(torch.from_numpy(out))
+            undo(torch.from_numpy(out), self.coding)
 
     def check(self, site: Site, channels: Sequence[int], names: Sequence[str]) -> None:
         """Raise BadImage, by its name, if one of a site's images is missing."""

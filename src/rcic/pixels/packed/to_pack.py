@@ -12,11 +12,13 @@ from rcic.pixels.images.file_store import FileStore
 from rcic.pixels.images.image import BadImage, resize
 from rcic.pixels.images.pixel_state import image_digest
 from rcic.pixels.images.sites import Site, site_table, sites_of
-from rcic.pixels.packed.frame import compress, compress_plain
-from rcic.pixels.packed.manifest import FULL, PACKED
+from rcic.pixels.packed.frame import compress, compress_lz4, compress_plain
+from rcic.pixels.packed.manifest import FULL, OME_ZARR, PACKED, PACKED_LZ4
 from rcic.pixels.packed.packed_store import PlateArray, array_path
 from rcic.screen.plate import plate_name
 from rcic.screen.table import Screen
+
+_COMPRESS = {PACKED: compress, PACKED_LZ4: compress_lz4, OME_ZARR: compress_plain}
 
 Size = int | None  # the side of a square image in pixels, None: the original size
 
@@ -109,7 +111,7 @@ def read_picture(store: FileStore, site: Site, channel: int, sizes: Sequence[Siz
     for size in sizes:
         small = np.empty(image.shape if size is None else (size, size), np.uint8)
         resize(image, small)
-        frames.append((compress if form == PACKED else compress_plain)(small))
+        frames.append(_COMPRESS[form](small))
     is_flat = bool(image.min() == image.max())
     counts = np.bincount(image[::4, ::4].ravel(), minlength=256)
     return Picture(tuple(frames), (image.shape[0], image.shape[1]), image_digest(image), "", is_flat, counts)
