@@ -115,6 +115,7 @@ def fabricate(root: Path, pictures: Sequence[np.ndarray]) -> None:
 
     So a screen of any size takes no disk; whoever reads it does the same work as with images of their own.
     """
+    (root / "train").mkdir(exist_ok=True)  # where the images would be
     screen, digests = read_screen(root), {}
     frames = [[compress(channel) for channel in picture] for picture in pictures]
     for plate in plates_of(screen):
