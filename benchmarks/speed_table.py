@@ -205,9 +205,12 @@ def report(found: dict[str, Any], processor: str) -> str:
         step_text(found["predict"]),
         "## Size",
         scale_text(found["scale"]),
-        "## Growth",
-        "Commands on a screen and on those of two and four times as many experiments, single measurements of CPU time "
-        "and memory beyond the imports: exponents below 1 are of what is done once for a screen of any size.",
-        growth_text(found["growth"]),
     ]
+    if "growth" in found:
+        parts += [
+            "## Growth",
+            "Commands on a screen and on those of two and four times as many experiments, single measurements of CPU "
+            "time and memory beyond the imports: exponents below 1 are of what is done once for a screen of any size.",
+            growth_text(found["growth"]),
+        ]
     return "\n\n".join(parts) + "\n"
