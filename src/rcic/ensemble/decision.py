@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -135,8 +136,7 @@ def _origin(inputs: KeptInputs, networks: Mapping[str, str], is_other_split: boo
 def _to_keep(inputs: KeptInputs) -> Kept:
     """Return a decision as arrays of one row an answered well."""
     decision, _, notes = _from_predictions(inputs)
-    table, resolved = decision.answers, decision.resolved
-    assert resolved is not None
+    table, resolved = decision.answers, cast(ResolvedPlates, decision.resolved)
     top, chances = top_k(resolved.log_probs, resolved.allowed, TOP)
     of_plate = table[_PLATE].merge(decision.plates, how="left", on=_PLATE)
     row_of = pd.Series(np.arange(len(inputs.wells)), index=inputs.wells["id_code"])

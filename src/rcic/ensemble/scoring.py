@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -74,8 +74,7 @@ class _Scored:
     @property
     def truth(self) -> np.ndarray:
         """The true classes, (N,) int64."""
-        assert self.inputs.truth is not None
-        return self.inputs.truth
+        return cast(np.ndarray, self.inputs.truth)
 
     def made(self, what: str, make: Callable[[KeptInputs], Kept], ensemble: EnsembleOptions) -> Kept:
         """Return what ``make`` makes of the inputs, or what is kept of it."""
@@ -127,8 +126,7 @@ def score(
 
 def _rungs(inputs: KeptInputs) -> Kept:
     """Return the shares of right answers on each rung, and what is said of the predictions."""
-    ensemble, n_wells, truth = inputs.ensemble, len(inputs.wells), inputs.truth
-    assert truth is not None
+    ensemble, n_wells, truth = inputs.ensemble, len(inputs.wells), cast(np.ndarray, inputs.truth)
     predictions = _read(inputs)
     mix = for_folds(read_mix(ensemble), predictions, n_wells, inputs.screen)
     majority = ensemble.combine == "majority"
@@ -174,8 +172,8 @@ def _ladder(inputs: KeptInputs, kept: Kept) -> Ladder:
 
 def _expected_steps(inputs: KeptInputs, predictions: Sequence[Prediction], rows: np.ndarray, mix: Mix) -> np.ndarray:
     """Return the expected dose step of each of the wells ``rows``, as `expected_steps`."""
-    n_wells, truth, doses = len(inputs.wells), inputs.truth, inputs.screen.doses
-    assert truth is not None and doses is not None
+    n_wells, truth = len(inputs.wells), cast(np.ndarray, inputs.truth)
+    doses = cast(np.ndarray, inputs.screen.doses)
     blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
     parts = [expected_steps(blend_members(predictions, block, n_wells, mix), truth[block], doses) for block in blocks]
     return np.concatenate(parts)
@@ -251,8 +249,7 @@ def channels(
 
 def _channel_shares(inputs: KeptInputs) -> Kept:
     """Return the shares of right answers of each channel set on the wells of known truth."""
-    truth, predictions = inputs.truth, _read(inputs)
-    assert truth is not None
+    truth, predictions = cast(np.ndarray, inputs.truth), _read(inputs)
     known = np.flatnonzero(truth >= 0)
     blocks = [known[start : start + _BLOCK] for start in range(0, len(known), _BLOCK)]
     shares = [shares_by_channels(predictions, rows, truth) for rows in blocks]
