@@ -30,6 +30,7 @@ from rcic.ensemble.predictions import (
 )
 from rcic.errors import UserError, brief
 from rcic.files.record import Record, write_record, write_result
+from rcic.screen.doses import DoseSeries
 from rcic.screen.layout import learn_groups
 from rcic.screen.rows import header_of, read_rows, refuse
 from rcic.screen.source import DataRoot
@@ -173,7 +174,7 @@ def _ladder(inputs: KeptInputs, kept: Kept) -> Ladder:
 def _expected_steps(inputs: KeptInputs, predictions: Sequence[Prediction], rows: np.ndarray, mix: Mix) -> np.ndarray:
     """Return the expected dose step of each of the wells ``rows``, as `expected_steps`."""
     n_wells, truth = len(inputs.wells), cast(np.ndarray, inputs.truth)
-    doses = cast(np.ndarray, inputs.screen.doses)
+    doses = cast(DoseSeries, inputs.screen.doses)
     blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
     parts = [expected_steps(blend_members(predictions, block, n_wells, mix), truth[block], doses) for block in blocks]
     return np.concatenate(parts)
