@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+MOST_GROWTH = 1.05  # the exponent of a command that grows with the wells and no faster
 DESIGNS = {
     "reference": "reference: six `cv2.imread`, float32, albumentations, nested dict, numpy",
     "png, device": "PNG, (a) augmentation and normalisation on the device",
@@ -184,6 +185,26 @@ def scale_text(found: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+NOT_LINEAR: dict[str, str] = {}  # command -> why an exponent may be above 1.05
+
+
+def growth_text(found: dict[str, Any]) -> str:
+    """Return how CPU seconds and memory of each command grow from once to four times the wells."""
+    body, odd = [], []
+    for name, measured in found.items():
+        if name == "seconds":  # of the measurement
+            continue
+        rows, grows = measured["rows"], measured["exponents"]
+        wells = ", ".join(f"{row['wells']:,.0f}" for row in rows)
+        cells = [_list(rows, "seconds"), f"{grows['seconds']:.2f}", _list(rows, "memory"), f"{grows['memory']:.2f}"]
+        body.append([name, wells, *cells])
+        if max(grows.values()) > MOST_GROWTH:
+            odd.append(f"- {name}: {NOT_LINEAR.get(name, 'not explained')}")
+    head = ["command", "wells", "CPU seconds", "exponent", "memory, MB", "exponent"]
+    linear = f"No exponent is above {MOST_GROWTH}." if not odd else f"Above {MOST_GROWTH}:\n\n" + "\n".join(odd)
+    return f"{table(head, body)}\n\n{linear}"
+
+
 def _list(rows: Sequence[dict[str, float]], key: str) -> str:
     return ", ".join(f"{row[key]:.3g}" if row[key] < 100 else f"{row[key]:.0f}" for row in rows)
 
@@ -218,4 +239,11 @@ def report(found: dict[str, Any], processor: str) -> str:
         "## Size",
         scale_text(found["scale"]),
     ]
+    if "growth" in found:
+        parts += [
+            "## Growth",
+            "Commands on a screen and on those of two and four times as many experiments, single measurements of CPU "
+            "time and memory beyond the imports: exponents below 1 are of what is done once for a screen of any size.",
+            growth_text(found["growth"]),
+        ]
     return "\n\n".join(parts) + "\n"

@@ -18,7 +18,7 @@ def rows_of(screen, codes) -> list[int]:
 
 def test_the_answers_are_those_of_ensemble(data, root):
     write_member(root)
-    screen, answers = read_screen(data), read_decisions(read_screen(data), data, root, EnsembleOptions())
+    screen, answers = read_screen(data), read_decisions(read_screen(data), read_screen(data), root, EnsembleOptions())
     decided = decide_predictions(data, root).answers
     rows = rows_of(screen, decided["id_code"])
     for name in ("label", "confidence", "margin"):
@@ -31,7 +31,7 @@ def test_the_answers_are_those_of_ensemble(data, root):
 def test_the_likeliest_are_of_the_plate_s_group(data, root):
     write_member(root)
     screen = read_screen(data)
-    answers = read_decisions(screen, data, root, EnsembleOptions())
+    answers = read_decisions(screen, screen, root, EnsembleOptions())
     row = rows_of(screen, WELLS)[0]
     odds = np.exp(LOGITS[0, 2] - LOGITS[0, 0])  # 10 against 2, the only other siRNA of the group {2, 10}
     assert answers.top[row].tolist() == [2, 0, -1, -1, -1] and len(answers.top[row]) == TOP
@@ -43,7 +43,7 @@ def test_the_likeliest_are_of_the_plate_s_group(data, root):
 def test_held_out_wells_are_answered_and_absent_test_wells_are_said(data, root, capsys):
     write_held_out(root, scale=50)
     screen = read_screen(data)
-    answers = read_decisions(screen, data, root, EnsembleOptions())
+    answers = read_decisions(screen, screen, root, EnsembleOptions())
     said = answers.label >= 0
     treatments = screen.select("train", "treatment")
     assert said.sum() == 7 and (answers.label[said] == screen.wells["label"][said]).all()
@@ -54,4 +54,4 @@ def test_held_out_wells_are_answered_and_absent_test_wells_are_said(data, root, 
 def test_a_folder_without_predictions_is_refused(data, root):
     root.mkdir()
     with pytest.raises(UserError, match=r"no pred_test\.npy in folders like"):
-        read_decisions(read_screen(data), data, root, EnsembleOptions())
+        read_decisions(read_screen(data), read_screen(data), root, EnsembleOptions())

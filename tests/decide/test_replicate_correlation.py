@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from rcic.decide import replicate_correlation as module
 from rcic.decide.replicate_correlation import replicate_correlation
 
 
@@ -53,3 +54,15 @@ def test_few_wells() -> None:
     assert (empty.n_wells, empty.plain()["same"]) == (0, None)
     pair = replicate_correlation(vectors[:2], np.zeros(2, int), np.zeros(2, int))
     assert pair.n_treatments == 1 and np.isnan(pair.others)
+
+
+@pytest.mark.parametrize("n_labels", [2, 5, 40])
+def test_both_ways_to_permute_are_one(monkeypatch: pytest.MonkeyPatch, n_labels: int) -> None:
+    monkeypatch.setattr(module, "PERMUTATIONS", 30)
+    monkeypatch.setattr(module, "_TOGETHER", 7)
+    random = np.random.default_rng(0)
+    labels, plates = random.integers(0, n_labels, 60), random.integers(0, 4, 60) * 3
+    units = module._standardised(random.standard_normal((60, 8)))
+    by_pairs, by_sums = (way(units, labels, plates) for way in (module._null_of_pairs, module._null_of_sums))
+    np.testing.assert_allclose(by_pairs, by_sums, rtol=0, atol=1e-10)
+    assert by_pairs.std() > 0.1

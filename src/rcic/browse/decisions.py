@@ -1,6 +1,5 @@
 """The ensemble's decision on each well: its answer, the most probable treatments, and its plate's group."""
 
-import gc
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -8,17 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rcic.decide.top_k import top_k
-from rcic.ensemble.decision import Decision, decide_predictions
+from rcic.ensemble.decision import TOP, Decision, decide_once
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.errors import UserError
 from rcic.files.names import find_members, prediction_files
-from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen
 
 _log = logging.getLogger(__name__)
 
-TOP = 5  # most probable treatments of a well
 DECIDED_SPLITS = {"test": "test wells", "valid": "held-out train wells"}
 
 
@@ -45,13 +41,12 @@ def no_decisions(n_wells: int) -> WellDecisions:
     )
 
 
-def read_decisions(
-    screen: Screen, data_root: DataRoot, predict_root: str | Path, ensemble: EnsembleOptions
-) -> WellDecisions:
+def read_decisions(screen: Screen, used: Screen, predict_root: str | Path, ensemble: EnsembleOptions) -> WellDecisions:
     """Return the decisions of `ensemble` on the test wells and on the train wells that members held out.
 
-    Logs the folders read and the splits that are absent. Raises UserError for a folder without predictions, or as
-    `rcic.ensemble.decision.decide_predictions` does.
+    ``screen`` has all wells to show, ``used`` those that count. What was decided before is kept beside the predictions
+    (`rcic.ensemble.kept_arrays`). Logs the folders read and the splits that are absent. Raises UserError for a folder
+    without predictions, or as `rcic.ensemble.decision.decide_predictions` does.
     """
     answers = no_decisions(len(screen.wells))
     splits = [split for split in DECIDED_SPLITS if _members(Path(predict_root), split)]
@@ -62,11 +57,9 @@ def read_decisions(
             _log.info(f"no predictions of {name} in {predict_root}")
             continue
         _log.info(f"reading predictions of {name} from {predict_root}")
-        decision = decide_predictions(data_root, predict_root, ensemble, split)
+        decision = decide_once(used, predict_root, ensemble, split)
         _log.info("\n".join(f"  {note.strip()}" for note in decision.notes))
         _add(answers, decision, screen)
-        del decision  # it holds a table of all classes
-        gc.collect()
     return answers
 
 
@@ -76,7 +69,7 @@ def _add(answers: WellDecisions, decision: Decision, screen: Screen) -> None:
     rows = row_of[decision.answers["id_code"]].to_numpy()
     for name in ("label", "confidence", "margin"):
         getattr(answers, name)[rows] = decision.answers[name]
-    answers.top[rows], answers.chances[rows] = top_k(decision.resolved.log_probs, decision.resolved.allowed, TOP)
+    answers.top[rows], answers.chances[rows] = decision.top, decision.chances
     if len(decision.groups.sizes) > 1:
         columns = (decision.plates[name].tolist() for name in ("experiment", "plate", "group", "margin"))
         for experiment, plate, group, margin in zip(*columns, strict=True):

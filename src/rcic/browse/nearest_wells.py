@@ -15,6 +15,7 @@ from rcic.screen.table import Screen
 
 _log = logging.getLogger(__name__)
 
+_BLOCK = 1024  # wells processed together
 _SPLITS = ("train", "valid", "test")
 
 
@@ -56,7 +57,9 @@ def read_nearest(screen: Screen, embed_root: str | Path, folder: str | None, sho
     for split in _SPLITS:
         if split not in found.parts:
             _log.info(f"  {split}: absent")
-    vectors, codes = _unit(centred(found.vectors, found.wells, Normalisation())), found.wells["id_code"].tolist()
+    vectors, codes = centred(found.vectors, found.wells, Normalisation()), found.wells["id_code"].tolist()
+    del found  # as large as what was made of it
+    _make_unit(vectors)
     shown = shown or screen
     row_of = pd.Series(np.arange(len(shown.wells)), index=shown.wells["id_code"])
     return arranged(str(member.folder), vectors, row_of[codes].to_numpy(), shown)
@@ -85,7 +88,9 @@ def _member(root: Path, folder: str | None) -> Member:
     return members[0] if folder is None else known[folder.strip("/")]
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Return (N, D) float32 vectors of length 1; a zero vector stays zero."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0, casting="same_kind")
+def _make_unit(vectors: np.ndarray) -> None:
+    """Give the vectors (N, D) float32 length 1, in place; a zero vector stays zero."""
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK]
+        length = np.linalg.norm(block, axis=1, keepdims=True)
+        np.divide(block, length, out=block, where=length > 0, casting="same_kind")

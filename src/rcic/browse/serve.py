@@ -76,7 +76,7 @@ def gather(sources: BrowserSources) -> Browser:
     )
     answers = no_decisions(len(screen.wells))
     if sources.options.predict_root:
-        answers = read_decisions(screen, sources.data_root, sources.options.predict_root, sources.ensemble)
+        answers = read_decisions(screen, used, sources.options.predict_root, sources.ensemble)
     catalogue = Catalogue(
         screen=screen, truth=truth, answers=answers, findings=findings, min_margin=sources.options.min_margin
     )

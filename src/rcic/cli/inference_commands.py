@@ -108,10 +108,11 @@ def ensemble(source: ScreenSource, options: EnsembleOptions, predict_root: str, 
         out_dir: where the three files go.
     """
     from rcic.decide.plate_group import groups_text
-    from rcic.ensemble.decision import decide_predictions
+    from rcic.ensemble.decision import decide_once
     from rcic.ensemble.submission import write_submission
+    from rcic.screen.table import read_screen
 
-    decision = decide_predictions(source, predict_root, options)
+    decision = decide_once(read_screen(source), predict_root, options)
     has_groups = bool(decision.plates["group"].any())  # without sets of treatments all plates are of group 0
     print("\n".join([*decision.notes, "", *([groups_text(decision.plates, options.match), ""] if has_groups else [])]))
     path = write_submission(decision, out_dir)
@@ -139,12 +140,13 @@ def pseudo_label(
         share: the largest fraction of a plate's wells, e.g. 0.5, the surest first.
         quota: count the share on each plate, or over the whole screen, so that sure plates are labelled first.
     """
-    from rcic.ensemble.decision import decide_predictions
+    from rcic.ensemble.decision import decide_once
     from rcic.ensemble.submission import write_pseudo
     from rcic.learn.data.stage_table import PSEUDO_RECORD
+    from rcic.screen.table import read_screen
     from rcic.screen.work_dir import FOLDS_DIR, PSEUDO_DIR, place_in, place_to_write
 
-    decision = decide_predictions(source, predict_root, options)
+    decision = decide_once(read_screen(source), predict_root, options)
     folder = place_to_write(decision.screen, out_dir, PSEUDO_DIR, PSEUDO_RECORD, "pseudo-labels")
     folds = place_in(decision.screen, folds_dir, FOLDS_DIR)
     audit = write_pseudo(decision, folder, folds, min_margin, share, quota)
@@ -179,7 +181,7 @@ def score(
     from rcic.decide.ladder import ladder_text
     from rcic.ensemble.scoring import score, score_text, with_embeddings, write_ladder
 
-    result = score(source, predict_root, split, truth, options)
+    result = score(source, predict_root, split, truth, options, keep=True)
     print("\n".join([*result.notes, "", ladder_text(result.ladder), score_text(result)]))
     out, end = Path(out_dir or predict_root), "" if result.split == "test" else "_valid"
     facts: dict[str, object] = {"split": result.split, "predict_root": predict_root, "embed_root": embed_root}
@@ -216,7 +218,7 @@ def channels(
     from rcic.decide.channels import importance_text
     from rcic.ensemble.scoring import channels, write_channels
 
-    scores = channels(source, predict_root, split, truth, model_names)
+    scores = channels(source, predict_root, split, truth, model_names, keep=True)
     print("\n".join([*scores.notes, "", importance_text(scores.table)]))
     name = "channels.csv" if scores.split == "test" else "channels_valid.csv"
     write_channels(scores, Path(out_dir or predict_root) / name)

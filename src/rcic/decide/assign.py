@@ -14,6 +14,8 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from rcic.decide.blend import check_table
 from rcic.errors import UserError
 
+_BLOCK = 512  # wells processed together, few enough for the processor's cache
+
 
 def assign_wells(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, capacity: int = 1) -> np.ndarray:
     """Return the most probable labels, (N,) int64, that use each class at most ``capacity`` times a plate.
@@ -92,10 +94,11 @@ def margins(log_probs: np.ndarray, allowed: np.ndarray, labels: np.ndarray) -> n
 def answers(log_probs: np.ndarray, wells: pd.DataFrame, allowed: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """Return one row a well of ``wells``: id_code, experiment, plate, well, label, margin, confidence."""
     table = wells[["id_code", "experiment", "plate", "well"]].reset_index(drop=True)
-    scores = {
-        "margin": margins(log_probs, allowed, labels),
-        "confidence": confidence(log_probs, allowed, labels),
-    }
+    scores = {"margin": np.empty(len(wells)), "confidence": np.empty(len(wells))}
+    for start in range(0, len(wells), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        scores["margin"][rows] = margins(log_probs[rows], allowed[rows], labels[rows])
+        scores["confidence"][rows] = confidence(log_probs[rows], allowed[rows], labels[rows])
     return table.assign(label=labels, **scores)
 
 

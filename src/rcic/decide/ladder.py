@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,29 @@ def ladder(
     assigned among all predicted wells, known or not. Raises UserError for no prediction or truth, arrays that do not
     fit each other, or NaN or infinity in averaged logits.
     """
+    rules = rules or DecisionRules()
+    return ladder_of(rung_shares(predictions, wells, truth, groups, mix, rules, majority), wells, rules.groups(groups))
+
+
+class RungShares(NamedTuple):
+    """The share of right answers on each rung, well by well, and the plates' groups."""
+
+    wells: pd.DataFrame  # known wells, by row number: RUNGS, `first`, `answer`, `confidence`
+    plates: pd.DataFrame  # as `Ladder.plates`
+    rungs: list[str]  # those that exist
+    n_sites: int  # of a well, at most
+
+
+def rung_shares(
+    predictions: Sequence[Prediction],
+    wells: pd.DataFrame,
+    truth: np.ndarray,
+    groups: Groups,
+    mix: Mix | None = None,
+    rules: DecisionRules | None = None,
+    majority: bool = False,
+) -> RungShares:
+    """Return what a ladder is made from; arguments and errors are those of `ladder`."""
     mix, rules = mix or Mix(), rules or DecisionRules()
     groups = rules.groups(groups)
     _check(predictions, wells, truth, groups, mix.weights)
@@ -88,27 +112,35 @@ def ladder(
             blends, logits = blended_shares(predictions, rows, truth, mix)
             vote = voter(predictions, rows, len(wells)) if majority else None
             decisions, matched = decided_shares(log_softmax(logits), subset, truth[rows], groups, rules, vote)
-            shares.append(subset[list(PLACE)].assign(**blends, **decisions)[truth[rows] >= 0])
+            shares.append(pd.DataFrame({**blends, **decisions}, index=subset.index)[truth[rows] >= 0])
             plates.append(matched.assign(true_group=_true_groups(matched, subset, truth[rows], groups)))
     if not shares:
         raise UserError("the truth of no predicted well is known, so nothing can be scored")
-    matches = pd.concat(plates, ignore_index=True)
-    known_plates = matches[matches["true_group"].notna() & (len(groups.sizes) > 1)]
+    return RungShares(
+        wells=pd.concat(shares),
+        plates=pd.concat(plates, ignore_index=True),
+        rungs=existing(predictions, len(wells), groups),
+        n_sites=max((p.sites.shape[1] for p in predictions if p.sites is not None), default=2),
+    )
+
+
+def ladder_of(shares: RungShares, wells: pd.DataFrame, groups: Groups) -> Ladder:
+    """Return the ladder of the shares of the N ``wells``, which were made with ``groups``."""
+    plates = shares.plates
+    known_plates = plates[plates["true_group"].notna() & (len(groups.sizes) > 1)]
     right = known_plates["group"] == known_plates["true_group"]
-    rungs = existing(predictions, len(wells), groups)
-    n_sites = max((p.sites.shape[1] for p in predictions if p.sites is not None), default=2)
-    renamed = {} if n_sites == 2 else {BOTH_SITES: ALL_SITES}
-    scored = pd.concat(shares)
+    renamed = {} if shares.n_sites == 2 else {BOTH_SITES: ALL_SITES}
+    scored = wells.loc[shares.wells.index, list(PLACE)].join(shares.wells)
     confidence = scored["confidence"].to_numpy(), scored["assignment"].to_numpy() > 0
     return Ladder(
-        table=_table(scored, rungs).replace({"rung": renamed}),
+        table=_table(scored, shares.rungs).replace({"rung": renamed}),
         chance=100 / len(groups.of_class),
         plates_matched=int(right.sum()),
         plates_known=len(right),
         reliability=reliability(*confidence),
         calibration_error=expected_calibration_error(*confidence),
         wells=scored.rename(columns=renamed),
-        plates=matches,
+        plates=plates,
     )
 
 

@@ -22,13 +22,14 @@ import numpy as np
 import pandas as pd
 
 from rcic.decide.assign import confidence
-from rcic.decide.blend import Mix, mean_known
+from rcic.decide.blend import Mix, RunningMean, mean_known
 from rcic.decide.decision_rules import DecisionRules
-from rcic.decide.prediction import Prediction, means, model_logits, model_of
+from rcic.decide.prediction import Prediction, model_logits, model_of
 from rcic.decide.resolve_plates import resolve_plates
 from rcic.screen.layout import Groups
 
 BOTH_SITES, ALL_SITES = "both sites", "all sites"  # of wells with two sites, of others
+Fold = tuple[str, int | None]  # of a model
 RUNGS = ("one site", BOTH_SITES, "TTA", "channel sets", "folds", "models", "group mask", "assignment")
 
 
@@ -63,23 +64,26 @@ def blended_shares(
 
     ``rows`` (r,) are wells of one experiment among the N of ``truth`` (N,), each predicted by some member.
     """
-    logits = {p.member: p.finite(rows, len(truth)) for p in predictions}
-    sites = {p.member: p.read(p.sites, rows, len(truth)) for p in predictions if p.sites is not None}
-    plain = [_plain(p, logits[p.member], sites.get(p.member)) for p in predictions]
-    folds = means(logits, lambda member: (model_of(member.model), member.fold))
-    models = means(logits, lambda member: model_of(member.model))
-    blend = mix.blend({str(model): table for model, table in models.items()})
-
-    def right(table: np.ndarray) -> np.ndarray:
-        return _right(table, truth[rows])
-
+    members = [p for p in predictions if p.has_any(rows, len(truth))]
+    shape, labels = (len(rows), members[0].logits.shape[1]), truth[rows]
+    shares = {rung: RunningMean((len(rows),)) for rung in RUNGS[:3]}
+    folds: dict[Fold, RunningMean] = {}
+    models: dict[str, RunningMean] = {}
+    for p in members:  # one at a time is in memory
+        logits, sites = p.finite(rows, len(truth)), None if p.sites is None else p.read(p.sites, rows, len(truth))
+        for site in () if sites is None else range(sites.shape[1]):
+            shares["one site"].add(_right(sites[:, site], labels))
+        shares[BOTH_SITES].add(_right(_plain(p, logits, sites), labels))
+        shares["TTA"].add(_right(logits, labels))
+        model = model_of(p.member.model)
+        folds.setdefault((model, p.member.fold), RunningMean(shape)).add(logits)
+        models.setdefault(model, RunningMean(shape)).add(logits)
+    blend = mix.blend({model: mean.mean() for model, mean in models.items()})
     return {
-        "one site": mean_known(right(table[:, site]) for table in sites.values() for site in range(table.shape[1])),
-        BOTH_SITES: mean_known(map(right, plain)),
-        "TTA": mean_known(map(right, logits.values())),
-        "channel sets": mean_known(map(right, folds.values())),
-        "folds": mean_known(map(right, models.values())),
-        "models": right(blend),
+        **{rung: mean.mean() for rung, mean in shares.items()},
+        "channel sets": mean_known(_right(mean.mean(), labels) for mean in folds.values()),
+        "folds": mean_known(_right(mean.mean(), labels) for mean in models.values()),
+        "models": _right(blend, labels),
     }, blend
 
 

@@ -5,12 +5,13 @@ are read.
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rcic.decide.blend import Mix, check_table, mean_known
+from rcic.decide.blend import Mix, RunningMean, check_table, mean_known
+from rcic.files.mapped import release_pages
 from rcic.files.names import Member
 
 _SAMPLE = 1024  # wells that `fold_noise` reads
@@ -39,15 +40,27 @@ class Prediction:
             mask[self.rows] = True
         return mask
 
+    def has_any(self, rows: np.ndarray, n_wells: int) -> bool:
+        """Return whether this member predicted any of the wells ``rows``."""
+        return bool(self.predicted(n_wells)[rows].any())
+
     def read(self, table: np.ndarray, rows: np.ndarray, n_wells: int) -> np.ndarray:
-        """Return ``table`` (its logits or sites) for the r wells ``rows``, NaN where not predicted."""
+        """Return ``table`` (its logits or sites) for the r wells ``rows``, NaN where not predicted.
+
+        The pages of a memory map are let go of.
+        """
         if self.rows is None:
             return np.asarray(table[rows])
         index = np.full(n_wells, -1)
         index[self.rows] = np.arange(len(self.rows))
-        known = index[rows] >= 0
-        block = np.full((len(rows), *table.shape[1:]), np.nan, dtype=np.float32)
-        block[known] = table[index[rows][known]]
+        index = index[rows]
+        known = index >= 0
+        if known.all():
+            block = np.array(table[_as_slice(index)], np.float32)
+        else:
+            block = np.full((len(rows), *table.shape[1:]), np.nan, dtype=np.float32)
+            block[known] = table[index[known]]
+        release_pages(table)
         return block
 
     def finite(self, rows: np.ndarray, n_wells: int) -> np.ndarray:
@@ -56,6 +69,12 @@ class Prediction:
         predicted = table[self.predicted(n_wells)[rows]]
         check_table(predicted, (len(predicted), self.logits.shape[1]), f"logits of {self.member.folder}")
         return table
+
+
+def _as_slice(index: np.ndarray) -> slice | np.ndarray:
+    """Return row numbers as a slice where they follow each other: it is read without a search for each."""
+    is_run = len(index) > 0 and bool((np.diff(index) == 1).all())
+    return slice(int(index[0]), int(index[-1]) + 1) if is_run else index
 
 
 def networks_of(predictions: Sequence[Prediction]) -> dict[str, str]:
@@ -72,18 +91,24 @@ def model_of(name: str) -> str:
     return re.sub(r"@.*?(\+knn|\+centres|)$", r"@\1", name)
 
 
-def means(tables: Mapping[Member, np.ndarray], key: Callable[[Member], Hashable]) -> dict[Hashable, np.ndarray]:
-    """Return the mean of the tables of all members with the same key, NaN where none of them predicted."""
-    return {
-        chosen: mean_known(table for member, table in tables.items() if key(member) == chosen)
-        for chosen in dict.fromkeys(map(key, tables))
-    }
+def mean_logits(
+    predictions: Sequence[Prediction], rows: np.ndarray, n_wells: int, key: Callable[[Member], Hashable]
+) -> dict[Hashable, np.ndarray]:
+    """Return the mean logits, (r, K) float64, of all members with the same key, NaN where none of them predicted.
+
+    They are read one after the other, so that one member's are in memory.
+    """
+    sums = {key(p.member): RunningMean((len(rows), p.logits.shape[1])) for p in predictions}
+    for prediction in predictions:
+        if prediction.has_any(rows, n_wells):
+            sums[key(prediction.member)].add(prediction.finite(rows, n_wells))
+    return {name: mean.mean() for name, mean in sums.items()}
 
 
 def model_logits(predictions: Sequence[Prediction], rows: np.ndarray, n_wells: int) -> dict[str, np.ndarray]:
     """Return each model's logits of the wells ``rows``, (r, K) float64: its members' mean, NaN where none predicted."""
-    logits = {p.member: p.finite(rows, n_wells) for p in predictions}
-    return {str(name): table for name, table in means(logits, lambda member: model_of(member.model)).items()}
+    found = mean_logits(predictions, rows, n_wells, lambda member: model_of(member.model))
+    return {str(name): table for name, table in found.items()}
 
 
 def blend_members(predictions: Sequence[Prediction], rows: np.ndarray, n_wells: int, mix: Mix) -> np.ndarray:
@@ -102,9 +127,8 @@ def fold_noise(predictions: Sequence[Prediction], model: str, n_wells: int) -> f
     """
     rows = np.unique(np.linspace(0, n_wells - 1, min(n_wells, _SAMPLE)).astype(np.int64))
     of_model = [prediction for prediction in predictions if model_of(prediction.member.model) == model]
-    logits = {prediction.member: prediction.finite(rows, n_wells) for prediction in of_model}
-    folds = means(logits, lambda member: member.fold)
-    mean = mean_known(logits.values())
+    folds = mean_logits(of_model, rows, n_wells, lambda member: member.fold)
+    mean = mean_logits(of_model, rows, n_wells, lambda _: None)[None]
     known = ~np.isnan(mean[:, 0])
     wrong = np.arange(mean.shape[1]) != mean[known].argmax(axis=1)[:, None]
     single = mean_known(_variance(table[known], wrong) for table in folds.values()).sum()

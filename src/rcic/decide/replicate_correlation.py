@@ -10,6 +10,7 @@ counts as the treatment's.
 Letters: N wells, D dimensions, K treatments.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ from scipy.sparse import csr_array
 
 PERMUTATIONS = 1000
 _SEED = 0
+_PAIRS = 4  # a pair that is looked up costs as much as so many numbers that are added
+_TOGETHER = 1_000  # pairs of wells that are looked up at once, for all permutations
+_MOST_PAIRED = 20_000  # wells: the time for the correlations of all pairs grows with their square
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,54 @@ def _sum_same(units: np.ndarray, labels: np.ndarray, order: np.ndarray) -> float
 
 
 def _null(units: np.ndarray, labels: np.ndarray, plates: np.ndarray) -> np.ndarray:
-    """Return the sums over pairs of one treatment, (PERMUTATIONS,), with treatments permuted within plates."""
-    rng, sums = np.random.default_rng(_SEED), np.empty(PERMUTATIONS)
-    by_plate, by_label = np.argsort(plates, kind="stable"), np.argsort(labels, kind="stable")
-    other = np.empty_like(by_plate)
-    for number in range(PERMUTATIONS):
-        other[by_plate] = np.lexsort((rng.random(len(plates)), plates))  # the wells of each plate in another order
+    """Return the sums over pairs of one treatment, (PERMUTATIONS,), with treatments permuted within plates.
+
+    Two ways give the same up to rounding: to look up the correlation of each pair, which are computed once, plate by
+    plate; or, where wells have many replicates or there are very many wells, to add up vectors.
+    """
+    sizes = np.bincount(labels)
+    n_pairs = int((sizes * (sizes - 1) // 2).sum())
+    is_short = n_pairs * _PAIRS <= units.size and len(units) <= _MOST_PAIRED
+    return _null_of_pairs(units, labels, plates) if is_short else _null_of_sums(units, labels, plates)
+
+
+def _permuted(plates: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the wells, (N,), in the order of their plates, and the wells of each plate in another order, (N,)."""
+    rng, by_plate = np.random.default_rng(_SEED), np.argsort(plates, kind="stable")
+    for _ in range(PERMUTATIONS):
+        yield by_plate, np.lexsort((rng.random(len(plates)), plates))
+
+
+def _null_of_sums(units: np.ndarray, labels: np.ndarray, plates: np.ndarray) -> np.ndarray:
+    sums, by_label, other = np.empty(PERMUTATIONS), np.argsort(labels, kind="stable"), np.empty(len(plates), np.int64)
+    for number, (before, after) in enumerate(_permuted(plates)):
+        other[before] = after
         sums[number] = _sum_same(units, labels, other[by_label])
     return sums
+
+
+def _null_of_pairs(units: np.ndarray, labels: np.ndarray, plates: np.ndarray) -> np.ndarray:
+    sums, starts = np.zeros(PERMUTATIONS), np.searchsorted(np.sort(plates), np.unique(plates))
+    rows = np.split(np.argsort(plates, kind="stable"), starts[1:])  # of each plate
+    place = np.empty(len(plates), np.int32)  # of a well on its plate
+    for of_plate in rows:
+        place[of_plate] = np.arange(len(of_plate))
+    places = np.empty((PERMUTATIONS, len(plates)), np.int32)  # of the well whose vector a well gets
+    for number, (before, after) in enumerate(_permuted(plates)):
+        places[number, before] = place[after]
+    for index, first in enumerate(rows):
+        for second in rows[index:]:
+            one, two = np.nonzero(labels[first][:, None] == labels[second])
+            if first is second:
+                one, two = one[one < two], two[one < two]
+            correlations = units[first] @ units[second].T if len(one) else np.empty((0, 0))
+            for start in range(0, len(one), _TOGETHER):
+                some = slice(start, start + _TOGETHER)
+                sums += _looked_up(correlations, places[:, first[one[some]]], places[:, second[two[some]]])
+    return sums
+
+
+def _looked_up(correlations: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the sums, (M,), of the entries of ``correlations`` at ``rows`` and ``columns``, (M, pairs) both."""
+    index = rows * np.int32(correlations.shape[1]) + columns
+    return np.asarray(correlations.ravel()[index].sum(axis=1))

@@ -47,7 +47,14 @@ def record_of(
     screen: Screen, predict_root: str | Path, predictions: Sequence[Prediction], calibration: str | None = None
 ) -> Record:
     """Return the record of what is made from predictions; its kind and settings are to be filled in."""
-    made_from: dict[str, Any] = {"classes": screen.identity.treatments, "predictions": networks_of(predictions)}
+    return record_of_networks(screen, predict_root, networks_of(predictions), calibration)
+
+
+def record_of_networks(
+    screen: Screen, predict_root: str | Path, networks: Mapping[str, str], calibration: str | None = None
+) -> Record:
+    """Return the record of `record_of` from what `rcic.decide.prediction.networks_of` returns."""
+    made_from: dict[str, Any] = {"classes": screen.identity.treatments, "predictions": dict(networks)}
     if calibration:
         made_from["calibration"] = sha256_of(Path(calibration))
     facts = {

@@ -1,8 +1,9 @@
 """From prediction folders to a decision: one label, margin and confidence a well."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ from rcic.decide.assign import answers, crowded_plates
 from rcic.decide.blend import Mix, log_softmax
 from rcic.decide.decision_rules import DecisionRules
 from rcic.decide.majority import voter
-from rcic.decide.prediction import Prediction, blend_members
+from rcic.decide.prediction import Prediction, blend_members, networks_of
 from rcic.decide.resolve_plates import ResolvedPlates, resolve_plates
-from rcic.ensemble.array_origin import record_of
+from rcic.decide.top_k import top_k
+from rcic.ensemble.array_origin import record_of_networks
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.kept_arrays import Kept, KeptInputs, kept_or_made
 from rcic.ensemble.predictions import answered_split, inventory, read_predictions
 from rcic.errors import UserError, brief
 from rcic.files.record import Record
@@ -23,7 +26,10 @@ from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
 from rcic.screen.table import Screen, read_screen
 
-_BLOCK = 2048  # wells averaged together
+TOP = 5  # most probable classes that a kept decision holds
+_BLOCK = 512  # wells averaged together
+_PLATE = ["experiment", "plate"]
+_ANSWER = ["label", "margin", "confidence", "predicted"]  # columns of answers
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,10 @@ class Decision:
     answers: pd.DataFrame  # id_code, experiment, plate, well, label, margin (nats), confidence (0..1), predicted (bool)
     plates: pd.DataFrame  # experiment, plate, group, margin (nats)
     notes: list[str]  # what the ensemble is made of, what is missing, what had to be guessed
-    resolved: ResolvedPlates  # the N wells in the same order
+    resolved: ResolvedPlates | None  # the N wells in the same order; None if the decision is kept
     origin: Record = field(default_factory=lambda: Record(""))  # what it was made from, for the records of its files
+    top: np.ndarray | None = None  # (N, TOP) int64, of a kept decision: the most probable classes, as `top_k` has them
+    chances: np.ndarray | None = None  # (N, TOP) float64, their probabilities
 
     @property
     def table(self) -> pd.DataFrame:
@@ -62,27 +70,93 @@ def decide_predictions(
     Raises:
         UserError: for predictions that do not fit the screen, or weights or a calibration that do not fit the models.
     """
-    ensemble = ensemble or EnsembleOptions()
-    mix = read_mix(ensemble)
-    screen = read_screen(data_root)
+    inputs, split_notes = _inputs(read_screen(data_root), predict_root, ensemble or EnsembleOptions(), split)
+    decision, networks, notes = _from_predictions(inputs)
+    notes = [*notes, *split_notes, *decision.notes]
+    return replace(decision, notes=notes, origin=_origin(inputs, networks, bool(split_notes)))
+
+
+def decide_once(screen: Screen, predict_root: str | Path, ensemble: EnsembleOptions, split: str = "test") -> Decision:
+    """Return what `decide_predictions` does, with the most probable classes instead of all (``top``, ``chances``).
+
+    It is kept beside the predictions (`rcic.ensemble.kept_arrays`) and decided anew only if anything differs. Raises
+    UserError as `decide_predictions`.
+    """
+    inputs, split_notes = _inputs(screen, predict_root, ensemble, split)
+    kept, record = kept_or_made("answers", inputs, lambda: _to_keep(inputs))
+    table, plates = _kept_answers(inputs.wells, kept)
+    return Decision(
+        screen=screen,
+        groups=ensemble.rules().groups(inputs.groups),
+        answers=table,
+        plates=plates,
+        notes=[*kept.facts["notes"], *split_notes, *kept.facts["well_notes"]],
+        resolved=None,
+        origin=_origin(inputs, record.made_from["predictions"], bool(split_notes)),
+        top=kept.arrays["top"],
+        chances=kept.arrays["chances"],
+    )
+
+
+def _inputs(
+    screen: Screen, predict_root: str | Path, ensemble: EnsembleOptions, split: str
+) -> tuple[KeptInputs, list[str]]:
+    """Return what a decision is made from, and notes on the split. Raises UserError for a split without wells."""
+    read_mix(ensemble)
     split, split_notes = answered_split(screen, split)
     wells = screen.select("test" if split == "test" else "train", "treatment")
     if wells.empty:
         raise UserError(f"{screen.root}: the screen has no {split} wells to decide on")
-    predictions = read_predictions(predict_root, wells, screen, split, ensemble.model_names)
-    mix = for_folds(mix, predictions, len(wells), screen)
-    logits = _blend(predictions, len(wells), mix)
-    notes = inventory(predictions, len(wells), split, None if mix.temperatures else mix.weights) + mix_notes(mix)
-    notes += split_notes
-    rows, n_wells = np.arange(len(wells)), len(wells)
-    if split == "valid":
+    return KeptInputs(screen, learn_groups(screen), wells, Path(predict_root), split, ensemble), split_notes
+
+
+def _from_predictions(inputs: KeptInputs) -> tuple[Decision, dict[str, str], list[str]]:
+    """Return the decision with notes on its wells, the members' networks, and notes on the members."""
+    wells, ensemble, n_wells = inputs.wells, inputs.ensemble, len(inputs.wells)
+    predictions = read_predictions(inputs.root, wells, inputs.screen, inputs.split, ensemble.model_names)
+    mix = for_folds(read_mix(ensemble), predictions, n_wells, inputs.screen)
+    logits = _blend(predictions, n_wells, mix)
+    notes = inventory(predictions, n_wells, inputs.split, None if mix.temperatures else mix.weights) + mix_notes(mix)
+    rows = np.arange(n_wells)
+    if inputs.split == "valid":
         rows = np.flatnonzero(~np.isnan(logits[:, 0]))
         wells, logits = wells.iloc[rows].reset_index(drop=True), logits[rows]
-    origin = replace(record_of(screen, predict_root, predictions, ensemble.calibration), made_with=ensemble.chosen())
-    if split_notes:
-        origin = replace(origin, facts={**origin.facts, "split": split})
     vote = voter(predictions, rows, n_wells) if ensemble.combine == "majority" else None
-    return replace(_decide(screen, wells, logits, ensemble.rules(), notes, vote), origin=origin)
+    decision = _decide(inputs.screen, inputs.groups, wells, logits, ensemble.rules(), vote)
+    return decision, networks_of(predictions), notes
+
+
+def _origin(inputs: KeptInputs, networks: Mapping[str, str], is_other_split: bool) -> Record:
+    """Return the record of what is made from a decision; its kind is to be filled in."""
+    origin = record_of_networks(inputs.screen, inputs.root, networks, inputs.ensemble.calibration)
+    facts = {**origin.facts, **({"split": inputs.split} if is_other_split else {})}
+    return replace(origin, made_with=inputs.ensemble.chosen(), facts=facts)
+
+
+def _to_keep(inputs: KeptInputs) -> Kept:
+    """Return a decision as arrays of one row an answered well."""
+    decision, _, notes = _from_predictions(inputs)
+    table, resolved = decision.answers, cast(ResolvedPlates, decision.resolved)
+    top, chances = top_k(resolved.log_probs, resolved.allowed, TOP)
+    of_plate = table[_PLATE].merge(decision.plates, how="left", on=_PLATE)
+    row_of = pd.Series(np.arange(len(inputs.wells)), index=inputs.wells["id_code"])
+    arrays = {
+        "row": row_of[table["id_code"]].to_numpy(),
+        **{name: table[name].to_numpy() for name in _ANSWER},
+        "group": of_plate["group"].to_numpy(),
+        "group_margin": of_plate["margin"].to_numpy(),
+        "top": top,
+        "chances": chances,
+    }
+    return Kept(arrays, {"notes": notes, "well_notes": decision.notes})
+
+
+def _kept_answers(wells: pd.DataFrame, kept: Kept) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables of answers and plates of a decision from its arrays."""
+    known = wells.iloc[kept.arrays["row"]].reset_index(drop=True)
+    table = known[["id_code", *_PLATE, "well"]].assign(**{name: kept.arrays[name] for name in _ANSWER})
+    plates = known[_PLATE].assign(group=kept.arrays["group"], margin=kept.arrays["group_margin"])
+    return table, plates.drop_duplicates(_PLATE).sort_values(_PLATE, ignore_index=True)
 
 
 def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) -> Decision:
@@ -106,7 +180,7 @@ def decide_logits(screen: Screen, logits: pd.DataFrame, sinkhorn: bool = False) 
     _check_names(logits.index, known.index, f"{screen.root}: the logits' wells", all_needed=False)
     wells = screen.wells[screen.wells["id_code"].isin(logits.index)].reset_index(drop=True)
     values = logits.loc[wells["id_code"], treatments].to_numpy(np.float32)
-    return _decide(screen, wells, values.copy(), DecisionRules(sinkhorn=sinkhorn), [])
+    return _decide(screen, learn_groups(screen), wells, values.copy(), DecisionRules(sinkhorn=sinkhorn))
 
 
 def _check_names(given: pd.Index, known: Sequence[str | int] | pd.Index, what: str, all_needed: bool = True) -> None:
@@ -121,19 +195,19 @@ def _check_names(given: pd.Index, known: Sequence[str | int] | pd.Index, what: s
 
 def _decide(
     screen: Screen,
+    groups: Groups,
     wells: pd.DataFrame,
     logits: np.ndarray,
     rules: DecisionRules,
-    notes: list[str],
     vote: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Decision:
     """Return the decision on the N wells with logits (N, K), NaN for wells without a prediction; fills these in."""
-    groups, unpredicted = rules.groups(learn_groups(screen)), np.isnan(logits[:, 0])
+    groups, unpredicted = rules.groups(groups), np.isnan(logits[:, 0])
     logits[unpredicted] = 0.0  # every class alike: the assignment gives such a well what is left
     resolved = resolve_plates(log_softmax(logits), wells, groups, rules, vote)
     table = answers(resolved.log_probs, wells, resolved.allowed, resolved.labels).assign(predicted=~unpredicted)
     crowded = crowded_plates(wells, resolved.allowed, groups.capacity) if groups.assigned else wells.iloc[:0]
-    return Decision(screen, groups, table, resolved.plates, notes + _well_notes(wells, unpredicted, crowded), resolved)
+    return Decision(screen, groups, table, resolved.plates, _well_notes(wells, unpredicted, crowded), resolved)
 
 
 def _blend(predictions: Sequence[Prediction], n_wells: int, mix: Mix) -> np.ndarray:

@@ -11,8 +11,10 @@ from rcic.decide.prediction import Prediction, model_of
 from rcic.ensemble.array_origin import CLASSES, column_order, read_origin
 from rcic.ensemble.well_arrays import read_array, read_well_rows
 from rcic.errors import UserError, brief, nearest, plural
+from rcic.files.atomic import sha256_ahead, sha256_once
 from rcic.files.names import Member, channel_name, find_members, prediction_files
-from rcic.files.record import check_files
+from rcic.files.record import Record, check_files
+from rcic.files.sealed_json import digest_of_values
 from rcic.screen.fold_units import PROVES
 from rcic.screen.table import Screen
 
@@ -37,11 +39,9 @@ def read_predictions(
     ones, unequal lengths, an unknown or repeated well, another class count, or NaN and infinity.
     """
     root = Path(root)
-    name = prediction_files(Path(), split)["logits"].name
-    if not (members := find_members(root, name)):
-        raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
+    chosen = _chosen_members(root, split, models)
+    sha256_ahead(path for member in chosen for path in _with_checksums(root, member, split, by_site))
     row_of = pd.Series(np.arange(len(wells)), index=wells["id_code"])
-    chosen = of_models(members, models, f"{root}: no predictions")
     read = partial(_read, root, row_of=row_of, screen=screen, by_site=by_site)
     return [read(member, split) for member in chosen]
 
@@ -140,14 +140,57 @@ def _parts(model: str, members: Sequence[Member]) -> list[str]:
     return [line, f"  absent: {', '.join(absent)}"] if absent else [line]
 
 
-def _read(root: Path, member: Member, split: str, row_of: pd.Series, screen: Screen, by_site: bool) -> Prediction:
-    """Return one member's prediction; ``row_of`` maps an id_code to its row among all wells."""
+def prediction_contents(
+    root: Path, screen: Screen, split: str, models: Sequence[str] = (), by_site: bool = False
+) -> dict[str, tuple[str, str]]:
+    """Return folder -> network and digest of all files that `read_predictions` reads of its predictions of ``split``.
+
+    Every file is read, but none is decoded. Raises UserError as `read_predictions` does for a folder without
+    predictions, files that were made for another screen, and damaged or unfinished ones.
+    """
+    contents = {}
+    chosen = _chosen_members(root, split, models)
+    sha256_ahead(path for member in chosen for path in _with_checksums(root, member, split, by_site))
+    for member in chosen:
+        files, record, with_sites = _checked(root, member, split, screen, by_site)
+        used = [path for name, path in files.items() if with_sites or name != "sites"]
+        used += [] if record else [root / member.folder / CLASSES, root / CLASSES]
+        digest = digest_of_values([sha256_once(path) if path.exists() else "" for path in used])
+        contents[member.folder.as_posix()] = str(record.facts.get("network", "")) if record else "", digest
+    return contents
+
+
+def _chosen_members(root: Path, split: str, models: Sequence[str]) -> list[Member]:
+    """Return the members below ``root`` with predictions of ``split``, of ``models`` only if given."""
+    name = prediction_files(Path(), split)["logits"].name
+    if not (members := find_members(root, name)):
+        raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run predict-all first")
+    return of_models(members, models, f"{root}: no predictions")
+
+
+def _with_checksums(root: Path, member: Member, split: str, by_site: bool) -> list[Path]:
+    """Return those of a member's files that a record lists the checksums of."""
+    files = prediction_files(root / member.folder, split)
+    names = ["logits", "wells", *(["sites"] if by_site else [])]
+    return [files[name] for name in names] if files["record"].exists() else []
+
+
+def _checked(
+    root: Path, member: Member, split: str, screen: Screen, by_site: bool
+) -> tuple[dict[str, Path], Record | None, bool]:
+    """Return a member's files, their record, and whether single sites are to be read; errors as `read_origin`."""
     files = prediction_files(root / member.folder, split)
     record = read_origin(files, "prediction", screen, ("logits", "wells"))
     is_theirs = record is None or not record.files or files["sites"].name in record.files
     with_sites = by_site and is_theirs and files["sites"].exists()
     if with_sites and record and record.files:
         check_files(files["record"], record, [files["sites"].name], "predict again")
+    return files, record, with_sites
+
+
+def _read(root: Path, member: Member, split: str, row_of: pd.Series, screen: Screen, by_site: bool) -> Prediction:
+    """Return one member's prediction; ``row_of`` maps an id_code to its row among all wells."""
+    files, record, with_sites = _checked(root, member, split, screen, by_site)
     logits, codes = read_well_rows(files["logits"], row_of, split, "logits")
     allowed = (screen.n_treatments, len(screen.classes))
     if logits.shape[1] not in allowed:

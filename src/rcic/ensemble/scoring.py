@@ -1,11 +1,11 @@
 """The ladder of accuracies and the importance of each channel, from prediction folders and known truth."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,13 @@ from rcic.decide.blend import Mix
 from rcic.decide.channels import channel_importance
 from rcic.decide.dose_metrics import DoseScore, dose_score, dose_text, expected_steps
 from rcic.decide.intervals import METHOD
-from rcic.decide.ladder import PLACE, Ladder, ladder
-from rcic.decide.ladder_rungs import shares_by_channels
-from rcic.decide.prediction import Prediction, blend_members
-from rcic.ensemble.array_origin import record_of
+from rcic.decide.ladder import PLACE, Ladder, RungShares, ladder_of, rung_shares
+from rcic.decide.ladder_rungs import RUNGS, shares_by_channels
+from rcic.decide.prediction import Prediction, blend_members, networks_of
+from rcic.ensemble.array_origin import record_of_networks
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.kept_arrays import Kept, KeptInputs, kept_or_made
 from rcic.ensemble.predictions import (
     answered_split,
     assumptions,
@@ -29,6 +30,7 @@ from rcic.ensemble.predictions import (
 )
 from rcic.errors import UserError, brief
 from rcic.files.record import Record, write_record, write_result
+from rcic.screen.doses import DoseSeries
 from rcic.screen.layout import learn_groups
 from rcic.screen.rows import header_of, read_rows, refuse
 from rcic.screen.source import DataRoot
@@ -63,15 +65,22 @@ class ChannelScores(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class _Predicted:
-    """The N wells of a split, their true classes (N,), -1 where unknown, and their predictions."""
+class _Scored:
+    """The N wells of a split with their true classes, -1 where unknown, and the predictions to be read."""
 
-    screen: Screen
-    wells: pd.DataFrame
-    truth: np.ndarray
-    predictions: list[Prediction]
-    split: str
+    inputs: KeptInputs
     notes: list[str]  # on the split
+    keep: bool
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The true classes, (N,) int64."""
+        return cast(np.ndarray, self.inputs.truth)
+
+    def made(self, what: str, make: Callable[[KeptInputs], Kept], ensemble: EnsembleOptions) -> Kept:
+        """Return what ``make`` makes of the inputs, or what is kept of it."""
+        inputs = replace(self.inputs, ensemble=ensemble)
+        return kept_or_made(what, inputs, lambda: make(inputs))[0] if self.keep else make(inputs)
 
 
 def score(
@@ -80,58 +89,104 @@ def score(
     split: str = "test",
     truth: str | Path | None = None,
     ensemble: EnsembleOptions | None = None,
+    keep: bool = False,
 ) -> Score:
     """Return the ladder on the test wells (truth from a file or the screen) or the held-out train wells.
 
     Without test wells those are the held-out ones. With a calibration the ladder is the calibrated one, and the plain
-    one gives the calibration error before. Raises UserError where no truth is known, or for weights or a calibration
-    that do not fit the models.
+    one gives the calibration error before. With ``keep`` each well's shares of right answers are kept beside the
+    predictions (`rcic.ensemble.kept_arrays`) and made anew only if anything differs. Raises UserError where no truth is
+    known, or for weights or a calibration that do not fit the models.
     """
     ensemble = ensemble or EnsembleOptions()
     mix = read_mix(ensemble)
-    predicted = _predicted(data_root, predict_root, split, truth, ensemble.model_names)
-    n_wells, groups = len(predicted.wells), learn_groups(predicted.screen)
-    mix = for_folds(mix, predicted.predictions, n_wells, predicted.screen)
-
-    def compute_ladder(mix: Mix) -> Ladder:
-        rules, majority = ensemble.rules(), ensemble.combine == "majority"
-        return ladder(predicted.predictions, predicted.wells, predicted.truth, groups, mix, rules, majority)
-
-    result = compute_ladder(mix)
-    calibrated = result.calibration_error if mix.temperatures else None
-    before = compute_ladder(Mix()).calibration_error if mix.temperatures else result.calibration_error
-    notes = inventory(predicted.predictions, n_wells, predicted.split, None if mix.temperatures else mix.weights)
-    proves = what_is_proven(predicted.predictions)
-    notes += [*mix_notes(mix), *predicted.notes, *([proves] if proves else [])]
-    wells = predicted.wells.assign(label=predicted.truth).join(result.wells.drop(columns=[*PLACE]), how="inner")
-    origin = record_of(predicted.screen, predict_root, predicted.predictions, ensemble.calibration)
+    scored = _scored(data_root, predict_root, split, truth, ensemble, keep)
+    inputs = scored.inputs
+    kept = scored.made("rungs", _rungs, ensemble)
+    result = _ladder(inputs, kept)
+    calibrated, before = None, result.calibration_error
+    if mix.temperatures:
+        plain = scored.made("rungs", _rungs, replace(ensemble, calibration=None))
+        calibrated, before = before, _ladder(inputs, plain).calibration_error
+    proves = kept.facts["proves"]
+    wells = inputs.wells.assign(label=scored.truth).join(result.wells.drop(columns=[*PLACE]), how="inner")
+    origin = record_of_networks(inputs.screen, predict_root, kept.facts["networks"], ensemble.calibration)
     return Score(
         ladder=result,
         calibration_error=before,
         calibrated_error=calibrated,
-        notes=notes,
+        notes=[*kept.facts["notes"], *scored.notes, *([proves] if proves else [])],
         wells=wells.reset_index(drop=True),
         origin=replace(origin, kind="ladder"),
-        assumed=tuple(assumptions(predicted.predictions)),
-        split=predicted.split,
+        assumed=tuple(kept.facts["assumed"]),
+        split=inputs.split,
         proves=proves,
-        dose=_dose_score(predicted, result, mix),
+        dose=_dose_score(scored, result, kept),
     )
 
 
-def _dose_score(predicted: _Predicted, ladder: Ladder, mix: Mix) -> DoseScore | None:
+def _rungs(inputs: KeptInputs) -> Kept:
+    """Return the shares of right answers on each rung, and what is said of the predictions."""
+    ensemble, n_wells, truth = inputs.ensemble, len(inputs.wells), cast(np.ndarray, inputs.truth)
+    predictions = _read(inputs)
+    mix = for_folds(read_mix(ensemble), predictions, n_wells, inputs.screen)
+    majority = ensemble.combine == "majority"
+    shares = rung_shares(predictions, inputs.wells, truth, inputs.groups, mix, ensemble.rules(), majority)
+    arrays = {
+        "row": shares.wells.index.to_numpy(),
+        **{name: shares.wells[name].to_numpy() for name in shares.wells},
+        **{f"plate {name}": shares.plates[name].to_numpy() for name in shares.plates if name != "experiment"},
+        "plate experiment": shares.plates["experiment"].to_numpy().astype(str),
+    }
+    if inputs.screen.doses is not None:
+        arrays["expected"] = _expected_steps(inputs, predictions, arrays["row"], mix)
+    weights = None if mix.temperatures else mix.weights
+    facts = {
+        "notes": inventory(predictions, n_wells, inputs.split, weights) + mix_notes(mix),
+        "proves": what_is_proven(predictions),
+        "assumed": assumptions(predictions),
+        "networks": networks_of(predictions),
+        "rungs": shares.rungs,
+        "sites": shares.n_sites,
+    }
+    return Kept(arrays, facts)
+
+
+def _read(inputs: KeptInputs) -> list[Prediction]:
+    models = inputs.ensemble.model_names
+    return read_predictions(inputs.root, inputs.wells, inputs.screen, inputs.split, models, inputs.by_site)
+
+
+def _ladder(inputs: KeptInputs, kept: Kept) -> Ladder:
+    """Return the ladder of what `_rungs` returned."""
+    arrays, wells = kept.arrays, inputs.wells
+    columns = {name: arrays[name] for name in (*RUNGS, "first", "answer", "confidence")}
+    plates = {name: arrays[f"plate {name}"] for name in ("experiment", "plate", "group", "margin", "true_group")}
+    shares = RungShares(
+        wells=pd.DataFrame(columns, index=arrays["row"]),
+        plates=pd.DataFrame(plates).astype({"experiment": wells["experiment"].dtype}),
+        rungs=kept.facts["rungs"],
+        n_sites=kept.facts["sites"],
+    )
+    return ladder_of(shares, wells, inputs.ensemble.rules().groups(inputs.groups))
+
+
+def _expected_steps(inputs: KeptInputs, predictions: Sequence[Prediction], rows: np.ndarray, mix: Mix) -> np.ndarray:
+    """Return the expected dose step of each of the wells ``rows``, as `expected_steps`."""
+    n_wells, truth = len(inputs.wells), cast(np.ndarray, inputs.truth)
+    doses = cast(DoseSeries, inputs.screen.doses)
+    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    parts = [expected_steps(blend_members(predictions, block, n_wells, mix), truth[block], doses) for block in blocks]
+    return np.concatenate(parts)
+
+
+def _dose_score(scored: _Scored, ladder: Ladder, kept: Kept) -> DoseScore | None:
     """Return how far the ladder's answers are off, None unless labels are doses."""
-    doses = predicted.screen.doses
+    doses = scored.inputs.screen.doses
     if doses is None:
         return None
-    rows, n_wells = ladder.wells.index.to_numpy(), len(predicted.wells)
-    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
-    expected = [
-        expected_steps(blend_members(predicted.predictions, block, n_wells, mix), predicted.truth[block], doses)
-        for block in blocks
-    ]
-    answers = ladder.wells["answer"].to_numpy(np.int64)
-    return dose_score(predicted.wells.iloc[rows], predicted.truth[rows], answers, np.concatenate(expected), doses)
+    rows, answers = ladder.wells.index.to_numpy(), ladder.wells["answer"].to_numpy(np.int64)
+    return dose_score(scored.inputs.wells.iloc[rows], scored.truth[rows], answers, kept.arrays["expected"], doses)
 
 
 def score_text(score: Score) -> str:
@@ -175,24 +230,36 @@ def channels(
     split: str = "test",
     truth: str | Path | None = None,
     models: Sequence[str] = (),
+    keep: bool = False,
 ) -> ChannelScores:
     """Return the importance of each channel, by cell type (`rcic.decide.channels.channel_importance`), before any mask.
 
-    Of each channel set, a model's folds are averaged; the share of right answers is the mean over models. Raises
-    UserError where no truth is known, or without two channel sets that lack one channel each.
+    Of each channel set, a model's folds are averaged; the share of right answers is the mean over models. ``keep`` is
+    that of `score`. Raises UserError where no truth is known, or without two channel sets that lack one channel each.
     """
-    predicted = _predicted(data_root, predict_root, split, truth, models)
-    known = np.flatnonzero(predicted.truth >= 0)
+    ensemble = EnsembleOptions(tuple(models))
+    scored = _scored(data_root, predict_root, split, truth, ensemble, keep, by_site=False)
+    kept, screen = scored.made("channels", _channel_shares, ensemble), scored.inputs.screen
+    shares = {tuple(map(int, name.split(","))): share for name, share in kept.arrays.items()}
+    names = {number: channel.name for number, channel in enumerate(screen.spec.channels, start=1)}
+    origin = record_of_networks(screen, predict_root, kept.facts["networks"])
+    table = channel_importance(shares, scored.inputs.wells.iloc[np.flatnonzero(scored.truth >= 0)], names)
+    notes = [*kept.facts["notes"], *scored.notes]
+    return ChannelScores(table, replace(origin, kind="channels"), notes, scored.inputs.split)
+
+
+def _channel_shares(inputs: KeptInputs) -> Kept:
+    """Return the shares of right answers of each channel set on the wells of known truth."""
+    truth, predictions = cast(np.ndarray, inputs.truth), _read(inputs)
+    known = np.flatnonzero(truth >= 0)
     blocks = [known[start : start + _BLOCK] for start in range(0, len(known), _BLOCK)]
-    shares = [shares_by_channels(predicted.predictions, rows, predicted.truth) for rows in blocks]
+    shares = [shares_by_channels(predictions, rows, truth) for rows in blocks]
     if not shares:
         raise UserError("the truth of no well is known, so nothing can be compared")
-    whole_shares = {chosen: np.concatenate([block_shares[chosen] for block_shares in shares]) for chosen in shares[0]}
-    names = {number: channel.name for number, channel in enumerate(predicted.screen.spec.channels, start=1)}
-    origin = record_of(predicted.screen, predict_root, predicted.predictions)
-    table = channel_importance(whole_shares, predicted.wells.iloc[known], names)
-    notes = inventory(predicted.predictions, len(predicted.wells), predicted.split) + predicted.notes
-    return ChannelScores(table, replace(origin, kind="channels"), notes, predicted.split)
+    named = {",".join(map(str, chosen)): [block[chosen] for block in shares] for chosen in shares[0]}
+    notes = inventory(predictions, len(inputs.wells), inputs.split)
+    arrays = {name: np.concatenate(parts) for name, parts in named.items()}
+    return Kept(arrays, {"notes": notes, "networks": networks_of(predictions)})
 
 
 def write_channels(scores: ChannelScores, path: Path) -> None:
@@ -201,10 +268,16 @@ def write_channels(scores: ChannelScores, path: Path) -> None:
     write_result(path.with_suffix(".json"), scores.origin, {path.name: write})
 
 
-def _predicted(
-    data_root: DataRoot, predict_root: str | Path, split: str, truth: str | Path | None, models: Sequence[str]
-) -> _Predicted:
-    """Return the wells of a split with truth and predictions. Raises UserError where no truth is known."""
+def _scored(
+    data_root: DataRoot,
+    predict_root: str | Path,
+    split: str,
+    truth: str | Path | None,
+    ensemble: EnsembleOptions,
+    keep: bool,
+    by_site: bool = True,
+) -> _Scored:
+    """Return the wells of a split with truth. Raises UserError where no truth is known."""
     if truth and split != "test":
         raise UserError("--truth is for test wells; held-out wells (--split=valid) have their labels in the screen")
     screen = read_screen(data_root)
@@ -213,8 +286,8 @@ def _predicted(
         raise UserError(f"{screen.root}: the screen has no test wells, so --truth has no use")
     wells = screen.select("test" if split == "test" else "train", "treatment")
     labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
-    predictions = read_predictions(predict_root, wells, screen, split, models, by_site=True)
-    return _Predicted(screen, wells, labels, predictions, split, notes)
+    root, groups = Path(predict_root), learn_groups(screen)
+    return _Scored(KeptInputs(screen, groups, wells, root, split, ensemble, by_site, labels), notes, keep)
 
 
 def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from rcic.errors import UserError, brief
 from rcic.files.decoding import decoding
+from rcic.files.mapped import release_pages
 from rcic.files.regular import is_there, regular_path
 from rcic.screen.rows import read_rows, refuse
 
@@ -25,6 +26,7 @@ def read_well_rows(path: Path, row_of: pd.Series, split: str, content: str) -> t
         raise UserError(f"{path}: {len(array)} rows, but {wells.name} beside it has {len(codes)}")
     for start in range(0, len(array), _BLOCK):
         finite = np.isfinite(array[start : start + _BLOCK]).all(axis=1)
+        release_pages(array)
         if not finite.all():
             row = start + int(finite.argmin())
             raise UserError(f"{path}, row {row} (well {codes[row]}): NaN or infinity among the {content}")

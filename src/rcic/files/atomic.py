@@ -6,7 +6,8 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from rcic.files.flock import try_lock
 from rcic.files.held import check_held, is_at
 from rcic.files.regular import open_regular, read_error
 
+_READERS = 8  # files whose checksums are made at a time
 _NO_FOLDER = "part of the path is a file, not a folder"
 
 
@@ -146,7 +148,21 @@ def sha256_once(path: Path) -> str:
     return _sha_of_state(str(path.absolute()), state.st_ino, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=1024)
+def sha256_ahead(paths: Iterable[Path]) -> None:
+    """Compute the checksums of files that `sha256_once` will be asked for, several at a time.
+
+    What cannot be read is left for it to say.
+    """
+
+    def one(path: Path) -> None:
+        with contextlib.suppress(OSError, UserError):
+            sha256_once(path)
+
+    with ThreadPoolExecutor(min(_READERS, len(os.sched_getaffinity(0)))) as pool:
+        list(pool.map(one, paths))
+
+
+@lru_cache(maxsize=8192)
 def _sha_of_state(path: str, *_state: int) -> str:
     return sha256_of(Path(path))
 

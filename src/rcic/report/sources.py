@@ -10,7 +10,7 @@ import pandas as pd
 
 from rcic.check.verdicts import Verdict, check_results
 from rcic.ensemble.calibration import Calibration, calibrate
-from rcic.ensemble.decision import Decision, decide_predictions
+from rcic.ensemble.decision import Decision, decide_once
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
 from rcic.errors import UserError
@@ -70,7 +70,7 @@ class ReportSources:
                 self.say(f"scores of {root}, {split}")
                 truth = self.given.options.truth if split == "test" else None
                 try:
-                    result = score(self.given.data_root, root, split, truth, self.given.ensemble)
+                    result = score(self.given.data_root, root, split, truth, self.given.ensemble, keep=True)
                 except UserError as error:
                     self.note(f"The ladder of {root} on {'test' if split == 'test' else 'held-out'} wells", str(error))
                 else:
@@ -140,7 +140,7 @@ class ReportSources:
         if not self.given.options.predict_root or is_known:
             return None
         try:
-            return decide_predictions(self.given.data_root, self.given.options.predict_root[-1], self.given.ensemble)
+            return decide_once(self.screen, self.given.options.predict_root[-1], self.given.ensemble)
         except UserError:
             return None  # the ladder's note says why
 

@@ -87,7 +87,7 @@ class Average:
 
 
 class _Tensors:
-    """The tensors of a network's state by name, as ``state_dict`` returns them, in a tenth of its time.
+    """The tensors of a network's state by name, as ``state_dict`` returns them, found once.
 
     It keeps where they are, not the tensors, which ``network.to`` and the like replace; it must have the same modules
     as at the beginning.
