@@ -1,8 +1,9 @@
 """What many tests share: the small synthetic screen, drawn once, and the folder of real files."""
 
+import gc
 import importlib.util
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,17 @@ from tests.chromium import chromium  # noqa: F401  # a fixture
 from tests.once import made_once
 from tests.program import Program
 from tests.screen.tiny import KAGGLE, write_tables
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Import all tests without looks for garbage, of which that makes little; later looks leave out what it made."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
