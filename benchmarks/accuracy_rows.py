@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 ARCFACE = ("loss.ce=0.8", "loss.margin=arcface", "loss.margin_weight=0.2", "loss.label_smoothing=0")  # recipe F's loss
-SHORT = (2, 4, 8)  # epochs of stage II alone, for what accuracy costs
+SHORT = {str(n): (f"schedule.epochs={n}",) for n in (2, 4, 8)}  # settings of stage II alone
+SHORT["quick"] = ("schedule.epochs=7", "schedule.max_lr=3.0e-3", "train.ema=0.95", "train.validate_every=7")
 CHANNELS = "[1,2,3,4,5,6]"
 LIKENESS = {  # what is made of embeddings -> flags of `neighbours`
     "centres": ("--kind=centres",),
@@ -113,10 +114,10 @@ def ingredient(
     return Chain(f"best_{name}", title, configs, given, only, seeds=seeds, **answer)
 
 
-def short(n_epochs: int) -> Chain:
-    """Return best's second stage alone, from random weights, with a short schedule of its own."""
-    given = ("init.stage=none", f"schedule.epochs={n_epochs}")
-    return ingredient(f"short_{n_epochs}", f"stage II alone, {n_epochs} epochs", *given, configs=BEST[1:])
+def short(name: str) -> Chain:
+    """Return best's second stage alone, from random weights, with a short schedule of its own, of `SHORT`."""
+    title = "stage II alone, a quick schedule" if name == "quick" else f"stage II alone, {name} epochs"
+    return ingredient(f"short_{name}", title, "init.stage=none", *SHORT[name], configs=BEST[1:])
 
 
 SCREENS = {
@@ -141,7 +142,7 @@ CHAINS = (
         finetune="b_densenet201_knn.finetune.yml",
         likeness=tuple(LIKENESS),
     ),
-    *(short(n_epochs) for n_epochs in SHORT),
+    *(short(name) for name in SHORT),
     Chain("a_short", "A, stage II alone, 10 epochs", A[1:], ("init.stage=none", "schedule.epochs=10")),
     Chain("a_scratch", "A without stage I", (A[1],), ("init.stage=none",)),
     Chain("a_experiment", "A with BatchNorm by experiment", A, ("model.bn=experiment",)),

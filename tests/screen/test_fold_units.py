@@ -9,7 +9,7 @@ import pytest
 from rcic.errors import UserError
 from rcic.files.record import read_record
 from rcic.screen.describe import describe
-from rcic.screen.fold_units import PROVES, UNITS, held_out_unit, honest_unit, units_of
+from rcic.screen.fold_units import PROVES, UNITS, held_out_unit, honest_unit, proven, units_of
 from rcic.screen.folds import fold_of_wells, folds_in, make_folds, read_unit, write_folds
 from rcic.screen.source import ScreenSource
 from rcic.screen.table import Screen, read_screen, read_wells
@@ -125,6 +125,18 @@ def test_one_plate_is_divided_by_replicate(case, tmp_path):
     assert record.made_with == {"n_folds": 4, "seed": 0, "by": "replicate"}
     assert record.facts["proves"] == PROVES["replicate"] and "batch effects are on both sides" in PROVES["replicate"]
     assert read_unit(tmp_path) == "replicate"
+
+
+def test_replicates_that_are_whole_plates_or_experiments_prove_what_those_prove():
+    def said(wells: pd.DataFrame, by: str) -> str:
+        fold, _, _ = fold_of_wells(wells, 2, 0, by)
+        return proven(wells, fold, by)
+
+    repeated = plates(("a", 2), replicates=1)  # one well of each treatment on each plate
+    assert said(repeated, "replicate") == PROVES["plate"]
+    apart = repeated.assign(experiment=repeated["experiment"] + repeated["plate"].astype(str))
+    assert said(apart, "replicate") == PROVES["experiment"]
+    assert said(plates(("a", 2), replicates=2), "well") == PROVES["well"]
 
 
 def test_folds_of_dated_batches_are_whole_ones(case, tmp_path):

@@ -65,8 +65,7 @@ def folds(
             is the n-th well of each treatment; with replicate, row and well the batch effects of a plate are
             on both sides.
     """
-    from rcic.screen.fold_units import PROVES
-    from rcic.screen.folds import FOLDS, folds_in, read_unit, write_folds
+    from rcic.screen.folds import FOLDS, folds_in, read_unit, what_folds_prove, write_folds
     from rcic.screen.table import read_screen
     from rcic.screen.work_dir import FOLDS_DIR, place_to_write
 
@@ -75,7 +74,7 @@ def folds(
     for note in write_folds(screen, folder, n_folds, seed, None if by == "auto" else by):
         print(note)
     unit, count = read_unit(folder), len(folds_in(folder))
-    print(f"{folder}: train_K.csv and valid_K.csv of {count} folds by {unit}: {PROVES[unit]}")
+    print(f"{folder}: train_K.csv and valid_K.csv of {count} folds by {unit}: {what_folds_prove(folder)}")
 
 
 def audit(

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 FoldUnit = Literal["experiment", "plate", "replicate", "row", "well"]
@@ -64,6 +65,17 @@ def held_out_unit(held_out: pd.DataFrame, learnt: pd.DataFrame) -> FoldUnit:
         return "experiment"
     plates = [set(zip(wells["experiment"], wells["plate"], strict=True)) for wells in (held_out, learnt)]
     return "well" if plates[0] & plates[1] else "plate"
+
+
+def proven(wells: pd.DataFrame, fold: np.ndarray, by: FoldUnit) -> str:
+    """Return what the accuracy on held-out wells proves, of `PROVES`, for the weakest of the folds.
+
+    ``wells`` has experiment and plate, ``fold`` (N,) int64 the fold that holds out each. Replicates, rows or wells that
+    are whole plates or experiments here, as where a screen was repeated plate by plate, prove what those prove.
+    """
+    held = [held_out_unit(wells[fold == number], wells[fold != number]) for number in np.unique(fold)]
+    weakest = max(held, key=UNITS.index)
+    return PROVES[by if weakest == "well" else weakest]
 
 
 def _shared(wells: pd.DataFrame, by: FoldUnit) -> float:

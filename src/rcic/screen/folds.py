@@ -11,7 +11,7 @@ import pandas as pd
 from rcic.errors import UserError, program
 from rcic.files.difference import difference
 from rcic.files.record import Record, check_files, read_record, write_result
-from rcic.screen.fold_units import PROVES, UNITS, FoldUnit, honest_unit, unit_in_words, units_of
+from rcic.screen.fold_units import UNITS, FoldUnit, honest_unit, proven, unit_in_words, units_of
 from rcic.screen.table import Screen, wells_text
 
 FOLDS = "folds.json"  # the record of the tables
@@ -66,7 +66,7 @@ def write_folds(
     out_dir = Path(out_dir)
     texts = {f"train_{k}.csv": wells_text(wells[fold != k], screen) for k in range(count)}
     texts |= {f"valid_{k}.csv": wells_text(wells[fold == k], screen) for k in range(count)}
-    facts = {**screen.source_facts, "proves": PROVES[by]}
+    facts = {**screen.source_facts, "proves": proven(wells, fold, by)}
     record = Record("folds", folds_origin(screen), {"n_folds": count, "seed": seed, "by": by}, facts=facts)
     write_result(out_dir / FOLDS, record, {name: partial(_write_text, text) for name, text in texts.items()})
     older = [path for path in sorted(out_dir.glob("*_*.csv")) if _fold_number(path) >= count]
@@ -83,6 +83,12 @@ def read_unit(folder: Path) -> FoldUnit:
     record = read_record(folder / FOLDS, "folds")
     by = "experiment" if record is None else record.made_with.get("by", "experiment")
     return next(unit for unit in UNITS if unit == by)
+
+
+def what_folds_prove(folder: Path) -> str:
+    """Return what the accuracy on the held-out wells of folds that were just written proves, in words."""
+    record = read_record(folder / FOLDS, "folds")
+    return "" if record is None else str(record.facts["proves"])
 
 
 def folds_in(folder: Path) -> tuple[int, ...]:

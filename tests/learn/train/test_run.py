@@ -58,6 +58,19 @@ def test_a_finished_run_is_skipped(trained, capsys):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+def test_epochs_without_validation_leave_the_weights_as_they_were(trained, capsys):
+    each = trained(schedule__epochs=3)
+    capsys.readouterr()
+    some = trained(schedule__epochs=3, train__validate_every=2, log__tensorboard=True, log_root="some")
+    lines = [line for line in capsys.readouterr().out.splitlines() if " loss " in line]
+    assert [" valid" in line for line in lines] == [False, True, True]
+    rows = pd.read_csv(some / METRICS)
+    assert rows["map3"].notna().tolist() == rows["valid_loss"].notna().tolist() == [False, True, True]
+    assert rows["train_loss"].tolist() == pd.read_csv(each / METRICS)["train_loss"].tolist()
+    assert same_weights(weights_of(each / LAST), weights_of(some / LAST))
+    assert read_run_record(some)["best"]["epoch"] in (2, 3)
+
+
 def test_other_views_are_no_other_training_but_are_said(trained, capsys):
     folder = trained()
     capsys.readouterr()

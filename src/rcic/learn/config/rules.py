@@ -349,6 +349,7 @@ def _train(config: "Config") -> list[ConfigRule]:
         ("train.batch_size", "must be at least 2 (BatchNorm)", train.batch_size >= 2),
         ("train.accumulate", "must be at least 1", train.accumulate >= 1),
         ("train.valid_batch_size", "must be at least 1", train.valid_batch_size >= 1),
+        ("train.validate_every", "must be at least 1", train.validate_every >= 1),
         ("train.seed", "must lie in 0..2147483647", 0 <= train.seed < 2**31),
         ("train.ema", "must lie in [0, 1)", 0 <= train.ema < 1),
         ("train.precision", "must be bf16 or fp32 on a CPU", (train.precision, train.device) != ("fp16", "cpu")),

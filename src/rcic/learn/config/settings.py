@@ -297,6 +297,8 @@ class Train:
         batch_size: sites (or stacked wells) a batch on each process.
         accumulate: batches an optimiser step, over which the gradients are averaged (not summed).
         valid_batch_size: sites a batch in validation.
+        validate_every: epochs from one validation to the next; the last epoch is always validated. Weights of epochs
+            that are not validated cannot be the best.
         precision: the floating-point format of the arithmetic.
         channels_last: use the channels-last memory format, which GPUs prefer.
         compile: compile the network with torch.compile.
@@ -311,6 +313,7 @@ class Train:
     batch_size: int = 64
     accumulate: int = 2
     valid_batch_size: int = 128
+    validate_every: int = 1
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     channels_last: bool = True
     compile: bool = False

@@ -70,9 +70,9 @@ class KeepBestAndLast(dl.Callback):
 
     def on_epoch_end(self, runner: "WellRunner") -> None:
         """Compare the metric, then write the checkpoints on the main process."""
-        metrics = runner.epoch_metrics["valid"]
-        value = metrics["map3" if self.monitor == "last" else self.monitor]
-        is_best = self.monitor == "last" or value > self.best["value"]
+        metrics = runner.epoch_metrics["valid"] if runner.validates(runner.epoch_step) else {}
+        value = metrics.get("map3" if self.monitor == "last" else self.monitor, float("-inf"))
+        is_best = bool(metrics) and (self.monitor == "last" or value > self.best["value"])
         if is_best:
             self.best = {"epoch": runner.epoch_step, "value": value}
         if not runner.engine.is_main_process:
@@ -104,7 +104,8 @@ class Progress(dl.Callback):
 
     def on_experiment_start(self, runner: "WellRunner") -> None:
         """Open the bar on the main process."""
-        total = runner.num_epochs * sum(len(loader) for loader in runner.loaders.values())
+        epochs = {"train": runner.num_epochs, "valid": sum(map(runner.validates, range(1, runner.num_epochs + 1)))}
+        total = sum(epochs[name] * len(loader) for name, loader in runner.given_loaders.items())
         hidden = None if runner.engine.is_main_process else True
         done = total * runner.epoch_step // runner.num_epochs
         options: dict[str, Any] = {"desc": self.title, "unit": "batch", "dynamic_ncols": True, "leave": False}

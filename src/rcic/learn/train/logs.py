@@ -1,6 +1,7 @@
 """Loggers of epoch metrics: metrics.csv and the console, TensorBoard and Weights & Biases if configured."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,5 +63,8 @@ def build_loggers(config: Log, folder: Path, title: str) -> dict[str, dl.ILogger
 def _line(row: dict[str, float], n_epochs: int) -> str:
     """Return the console line of an epoch."""
     text = f"epoch {row['epoch']:>{len(str(n_epochs))}.0f}/{n_epochs}  lr {row['lr']:.1e}"
-    text += f"  loss {row['train_loss']:.3f} train, {row['valid_loss']:.3f} valid"
+    text += f"  loss {row['train_loss']:.3f} train"
+    if math.isnan(row["valid_loss"]):
+        return f"{text}  {row['seconds']:.0f} s"
+    text += f", {row['valid_loss']:.3f} valid"
     return text + f"  map3 {row['map3']:.3f}  top1 {row['top1']:.3f}  top3 {row['top3']:.3f}  {row['seconds']:.0f} s"

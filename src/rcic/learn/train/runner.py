@@ -1,6 +1,7 @@
 """The Catalyst runner of a site classifier: training step, and validation over all ranks without padding."""
 
 import contextlib
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -162,9 +163,15 @@ class WellRunner(dl.IRunner):
         self.began = time.monotonic() - (self.history[-1]["seconds"] if self.history else 0)
 
     def on_epoch_start(self, runner: dl.IRunner) -> None:
-        """Set the sampler's epoch."""
+        """Set the sampler's epoch, and the loaders of this epoch: with or without validation."""
         super().on_epoch_start(runner)
         self.order.epoch = self.epoch_step
+        names = ("train", "valid") if self.validates(self.epoch_step) else ("train",)
+        self.loaders = {name: self.given_loaders[name] for name in names}
+
+    def validates(self, epoch: int) -> bool:
+        """Return whether an epoch, counted from 1, ends with a validation."""
+        return epoch % self.config.train.validate_every == 0 or epoch == self.num_epochs
 
     def on_loader_start(self, runner: dl.IRunner) -> None:
         """Reset the sums; before validation broadcast the BatchNorm statistics of the main process."""
@@ -242,6 +249,7 @@ class WellRunner(dl.IRunner):
         super().on_loader_end(runner)
         if self.is_valid_loader:
             check_finite(loss, f"epoch {self.epoch_step}: the validation loss")
+        if self.is_valid_loader or not self.validates(self.epoch_step):
             self.history.append(_epoch_row(self.epoch_step, time.monotonic() - self.began, self.epoch_metrics))
 
     def on_exception(self, runner: dl.IRunner) -> None:
@@ -253,10 +261,10 @@ class WellRunner(dl.IRunner):
 
 
 def _epoch_row(epoch: int, seconds: float, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return an epoch's row of ``metrics.csv``; ``metrics`` are those of both loaders by name."""
-    train, valid = metrics["train"], metrics["valid"]
+    """Return an epoch's row of ``metrics.csv``; ``metrics`` are by loader, without "valid" if it was not validated."""
+    train, valid = metrics["train"], metrics.get("valid", {})
     row = {"epoch": epoch, "seconds": round(seconds, 1), "lr": train["lr"], "train_loss": train["loss"]}
-    row["valid_loss"] = valid["loss"]
+    row["valid_loss"] = valid.get("loss", math.nan)
     return row | {name: value for name, value in valid.items() if name != "loss"}
 
 

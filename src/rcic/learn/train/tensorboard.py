@@ -7,6 +7,7 @@ for its queue, and prints tracebacks at the end of the process.
 import contextlib
 import errno
 import logging
+import math
 import os
 import socket
 import struct
@@ -50,7 +51,7 @@ class TensorBoard(dl.ILogger):
         valid = {name: value for name, value in row.items() if name not in _NOT_VALID}
         metrics = {
             "train": {"loss": row["train_loss"], "lr": row["lr"]},
-            "valid": {"loss": row["valid_loss"], **valid},
+            "valid": {} if math.isnan(row["valid_loss"]) else {"loss": row["valid_loss"], **valid},
         }
         epoch = int(row["epoch"])
         self._append({name: metrics[name] for name in metrics if epoch not in _steps(self.folder / name)}, epoch)
