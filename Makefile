@@ -21,10 +21,13 @@ SHM_SIZE ?= 8g
 BBBC021 ?= ../shared/data/bbbc021
 PEERS := bench_profiles/peers/bin/python
 
+# Environments of `make contracts-all` and `make contracts-newest`.
+OTHERS := contracts
+
 QUICK := tests/test_architecture.py tests/screen tests/decide tests/schema tests/ensemble
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-cluster install-profiles demo test test-quick test-slow fuzz bench-accuracy bench-hard bench-speed bench-gpu bench-show bench-profiles lint check build run exec stop test-docker clean
+.PHONY: help install install-cluster install-profiles demo test test-quick test-slow fuzz contracts contracts-all contracts-newest findings bench-accuracy bench-hard bench-speed bench-gpu bench-show bench-profiles lint check build run exec stop test-docker clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -61,6 +64,28 @@ test-slow: $(INSTALLED)  ## the end-to-end run with asserted numbers
 fuzz: $(INSTALLED)  ## a hundred thousand damaged inputs for the readers, three minutes
 	PYTHONPATH=src $(RUN) -m tests.faults.fuzz --n 100000 --seed 0
 
+contracts: $(INSTALLED)  ## what other packages do that the program relies on or guards against (docs/behaviours.md)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --quiet tests/contracts
+
+contracts-all: $(OTHERS)/all/bin/python  ## the same, with packages that the program does not use
+	OMP_NUM_THREADS=1 $(OTHERS)/all/bin/python -m pytest --quiet tests/contracts
+
+contracts-newest: $(OTHERS)/newest/bin/python  ## which contracts change with the newest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(RUN) -m tests.contracts.newest $(OTHERS)/all/bin/python $(OTHERS)/newest/bin/python $(OTHERS)
+
+contracts-newest: $(OTHERS)/all/bin/python
+
+# Environments on top of .venv: what is not installed in them is taken from there.
+$(OTHERS)/%/bin/python: requirements-contracts.txt $(INSTALLED)
+	$(PYTHON) -m venv --clear $(OTHERS)/$*
+	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pinned.pth"
+	$@ -m pip install --quiet --requirement requirements-contracts.txt
+	@touch $@
+
+findings:  ## every finding in an environment of its own, and which still hold: an hour, needs a network
+	@bash bin/findings.sh
+
 bench-accuracy: $(INSTALLED)  ## every recipe on the simulated bench screen, hours on two cores, resumable
 	$(RUN) benchmarks/accuracy.py
 	$(RUN) benchmarks/accuracy_table.py bench > bench/accuracy.md && cp bench/accuracy.md benchmarks/accuracy.md
@@ -71,9 +96,9 @@ bench-hard: $(INSTALLED)  ## best and a baseline on the harder simulated screen,
 	$(RUN) benchmarks/accuracy.py --screen=bench-hard
 	$(RUN) benchmarks/accuracy_table.py bench_hard > bench_hard/accuracy.md && cp bench_hard/accuracy.md benchmarks/accuracy_hard.md
 
-bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side, twenty minutes on two cores
+bench-speed: $(INSTALLED)  ## loader, packing, prediction and size, side by side, half an hour on two cores [BASE=clone of another build]
 	rm -rf bench_speed
-	$(RUN) benchmarks/speed.py --work_dir bench_speed
+	$(RUN) benchmarks/speed.py --work_dir bench_speed $(if $(BASE),--base=$(BASE))
 
 bench-gpu: $(INSTALLED)  ## speed, bf16 against fp32 and every recipe on this machine's GPU, 8 minutes
 	PYTHON=$(RUN) bash benchmarks/gpu.sh

@@ -15,16 +15,16 @@ from pathlib import Path
 from speed_table import report
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("loader", "store", "predict", "scale")
+PARTS = ("loader", "store", "predict", "pairs", "scale")
 
 
-def measure(part: str, work: Path) -> dict:
-    """Return what a part found; it runs if its file is not there."""
+def measure(part: str, work: Path, *flags: str) -> dict:
+    """Return what a part found, run with these flags; it runs if its file is not there."""
     path = work / f"{part}.json"
     if not path.exists():
         began = time.monotonic()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parent / "src")}
-        command = [sys.executable, str(HERE / f"speed_{part}.py"), str(work)]
+        command = [sys.executable, str(HERE / f"speed_{part}.py"), str(work), *flags]
         result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(result.stdout.splitlines()[-1]) | {"seconds": time.monotonic() - began}
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -43,10 +43,12 @@ def main() -> None:
     """Measure what was not and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", type=Path, default=Path("bench_speed"), help="screens and results go there")
+    parser.add_argument("--base", type=Path, help="a clone of another build, whose predictions are timed beside these")
     options = parser.parse_args()
+    base = [f"--base={options.base.resolve()}"] if options.base else []
     work = options.work_dir.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    found = {part: measure(part, work) for part in PARTS}
+    found = {part: measure(part, work, *(base if part == "pairs" else [])) for part in PARTS}
     (HERE / "speed.md").write_text(report(found, processor()), encoding="utf-8")
 
 

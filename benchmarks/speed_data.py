@@ -115,6 +115,8 @@ def fabricate(root: Path, pictures: Sequence[np.ndarray]) -> None:
 
     So a screen of any size takes no disk; whoever reads it does the same work as with images of their own.
     """
+    for split in ("train", "test"):  # where the images would be
+        (root / split).mkdir(exist_ok=True)
     screen, digests = read_screen(root), {}
     frames = [[compress(channel) for channel in picture] for picture in pictures]
     for plate in plates_of(screen):

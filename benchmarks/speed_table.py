@@ -110,6 +110,35 @@ def predict_text(found: dict[str, Any]) -> str:
     )
 
 
+def pair_text(found: dict[str, Any]) -> str:
+    """Return the CPU time of predictions in each format, as ratios to another build's where there is one."""
+    head = ["network", "px", "plates x sites", "statistics", "views", "other build, ms", "this", "in fp32", "in bf16"]
+    body = [_pair_cells(row) for row in found["rows"]]
+    return "\n\n".join(
+        [
+            "`predict-all` from start to last file without imports, packed noise, random weights, one thread: CPU "
+            "milliseconds a site, and how many times as fast as the other build (without one, as this build in fp32). "
+            "*this* chooses the precision itself and says which in brackets. Answers in bf16 equal the first column's "
+            f"on {100 * min(row['equal']['this in bf16'] for row in found['rows']):.1f} % of wells or more.",
+            table([*head, "OpenVINO bf16, forward alone, ms"], body),
+        ]
+    )
+
+
+def _pair_cells(row: dict[str, Any]) -> list[object]:
+    n_sites, times = row["plates"] * row["sites"], row["seconds"]
+    anchor = times.get("base", times["this in fp32"])
+
+    def cell(name: str) -> str:
+        return f"{1000 * times[name] / n_sites:.2f} ({anchor / times[name]:.2f}x)"
+
+    facts = [row["network"], row["side"], f"{row['plates']} x {row['sites']}", row["bn"], len(row["tta"])]
+    base = f"{1000 * anchor / n_sites:.2f}" if "base" in times else "-"
+    peer = "-" if row["openvino"] is None else f"{1000 * row['openvino']:.2f}"
+    chosen = f"{cell('this')} [{row['auto'][0]}]"
+    return [*facts, base, chosen, cell("this in fp32"), cell("this in bf16"), peer]
+
+
 def step_text(found: dict[str, Any]) -> str:
     """Return what Catalyst costs."""
     steps = found["steps"]
@@ -180,6 +209,8 @@ def report(found: dict[str, Any], processor: str) -> str:
         "so its reading is without the file system's share.",
         "## Many networks in one pass",
         predict_text(found["predict"]),
+        "## Precision and plates' statistics",
+        pair_text(found["pairs"]),
         "## Catalyst",
         step_text(found["predict"]),
         "## Size",

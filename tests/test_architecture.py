@@ -31,11 +31,12 @@ LAYERS = {  # a package -> the packages that it may import, besides those open t
     "profiles": {"screen", "decide", "ensemble"},
     "learn": {"screen", "pixels", "decide", "launch"},
     "check": {"screen", "pixels", "decide", "learn"},
+    "doctor": set(),
     "report": {"screen", "pixels", "decide", "ensemble", "profiles", "check"},
     "browse": {"screen", "pixels", "decide", "ensemble", "profiles"},
     "cli": {
         *("screen", "simulate", "pixels", "decide", "ensemble", "profiles", "learn", "launch", "check", "report"),
-        *("browse", "discover"),
+        *("browse", "discover", "doctor"),
     },
 }
 INNER = {  # packages within a package, from the bottom up: each may import those before it
@@ -44,7 +45,7 @@ INNER = {  # packages within a package, from the bottom up: each may import thos
 }
 HEAVY = {"torch", "torchvision", "catalyst", "accelerate", "timm", "cv2", "albumentations"}
 CLUSTERS = {"ray", "submitit"}  # optional; only "launch" knows them
-WITH_TORCH = {"pixels", "learn"}  # "pixels" because a dataset is torch's
+WITH_TORCH = {"pixels", "learn", "doctor"}  # "pixels" because a dataset is torch's
 WITH_CV2 = {"simulate", "pixels", "report"}
 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

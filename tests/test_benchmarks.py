@@ -186,6 +186,23 @@ SPEED = {
         "steps": {"runner": 52.0, "loop": 50.0, "ratio": 1.04},
         "seconds": 60.0,
     },
+    "pairs": {
+        "rows": [
+            {
+                "network": "densenet_small",
+                "side": 64,
+                "sites": 50,
+                "plates": 2,
+                "bn": "plate",
+                "tta": ["identity"],
+                "seconds": {"base": 3.0, "this": 1.0, "this in fp32": 2.0, "this in bf16": 1.0},
+                "equal": {"base": 1.0, "this": 0.995, "this in fp32": 1.0, "this in bf16": 0.995},
+                "auto": ["bf16", ""],
+                "openvino": None,
+            }
+        ],
+        "seconds": 60.0,
+    },
     "scale": {
         "worker": {"sites": 125510.0, "beyond imports": 236.0, "batches": 120.0, "first batch": 3.0},
         "first batch": {"first batch": 1.9, "built": 1.7},
@@ -204,7 +221,9 @@ def test_the_page_on_speed_has_the_ratios(monkeypatch):
     from speed_table import report
 
     page = report(SPEED, "a processor")
-    assert "in 4 minutes on a processor" in page
+    assert "in 5 minutes on a processor" in page
+    assert "| 2 x 50 | plate | 1 | 30.00 | 10.00 (3.00x) [bf16] | 20.00 (1.50x) | 10.00 (3.00x) | - |" in page
+    assert "on 99.5 % of wells or more" in page
     assert "| real | packed, (a) augmentation and normalisation on the device | 400 (20.0x) | 700 (17.5x) |" in page
     assert "takes 50 times as long as a copy" in page and "2.5 times as long as its bytes" in page
     assert "zstd is 75 % of it, reading from the page cache 25 %" in page

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from rcic.errors import UserError
@@ -111,3 +113,24 @@ def test_a_single_value_is_read_alike():
     for text in ("[1", "*x", "&x 1", "!!int 3", "{a: 1, a: 2}", DEEP):
         with pytest.raises(UserError, match=r"^--set a: "):
             read_yaml_value(text, "--set a")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("010", "8"), ("-010", "-8"), ("[9, 010]", "8"), ("1:30", "90"), ("1:30.5", "90.5")]
+)
+def test_a_number_of_another_base_is_refused(text, number):
+    with pytest.raises(UserError, match=rf"place: .* would be read as {re.escape(number)}; write .* in quotes"):
+        read_yaml_value(text, "place")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("007", 7), ("0x10", 16), ("1_000", 1000), ("0", 0), ("-5", -5), ("0_7", 7), ("1.50", 1.5), ("'010'", "010")],
+)
+def test_other_spellings_of_a_number_are_read(text, value):
+    assert read_yaml_value(text, "place") == value
+
+
+def test_sites_with_leading_zeros_are_refused_with_their_line(read):
+    with pytest.raises(UserError, match=r"line 2: 010 would be read as 8"):
+        read("name: x\nsites: [008, 009, 010, 011]\n")

@@ -16,12 +16,13 @@ from rcic import __version__
 from rcic.cli.console import show_messages
 from rcic.cli.flags import find_command, fire_words, readers
 from rcic.cli.signature import Commands, command_name, command_text, commands_text, flat_command
+from rcic.doctor.tested_versions import warn_untested
 from rcic.errors import BUSY, BusyError, Terminated, UserError, one_line
 from rcic.files.decoding import no_memory
 from rcic.launch.command import package_command
 
 # a module of commands each, and a script in src/
-PROGRAMS = ("data", "train", "inference", "report", "browse", "check", "profiles")
+PROGRAMS = ("data", "train", "inference", "report", "browse", "check", "doctor", "profiles")
 COMMAND_GROUPS = (
     "data",
     "train",
@@ -111,6 +112,8 @@ def _run(program: str, words: list[str], commands: Commands) -> None:
         commands = {**commands, **{name: _no_command for name in COMMAND_GROUPS}}  # so that a near miss names them, too
     words[0] = _OLD_NAMES.get(words[0], words[0])
     flags = fire_words(commands, words)
+    if words[0] != "doctor":  # which says more of it
+        warn_untested()
     own_group = group or ([program] if program in COMMAND_GROUPS else [])
     _given[:] = [*own_group, *flags]  # a global: only own_words, deep in a command, needs it
     command = flat_command(commands[find_command(commands, words)[0]])

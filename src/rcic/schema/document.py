@@ -81,6 +81,11 @@ def _lines(node: yaml.Node | None, prefix: str) -> list[tuple[str, int]]:
     return lines
 
 
+def _has_other_base(text: str, value: float) -> bool:
+    """Whether YAML 1.1 reads a number as another one than its decimal digits say: 010 as 8, 1:30 as 90."""
+    return ":" in text or (text.lstrip("+-0_").replace("_", "").isdecimal() and abs(value) != abs(int(text)))
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the restrictions of this module; dates stay text."""
 
@@ -121,11 +126,15 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Hashable:
-        """Return a node's value."""
+        """Return a node's value; not that of an octal number (010) or one of base 60 (1:30), which nobody means."""
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
         except ValueError:  # 0x_ looks like a number
             self.refuse(node.start_mark, f"{brief(node.value)} is not a number")
+        if type(value) in (int, float) and _has_other_base(node.value, value):
+            remedy = "write it in quotes if it is a name, else without : and without zeros before it"
+            self.refuse(node.start_mark, f"{node.value} would be read as {value}; {remedy}")
+        return value
 
     def _unwanted(self, event: yaml.Event) -> str | None:
         """Return the reason for rejecting the node that begins with an event, None if it is accepted."""

@@ -4,8 +4,10 @@ import torch
 from torch import nn
 
 from rcic.learn.models import build_model
-from rcic.learn.models.plate_batchnorm import MOST, batch_norms, own_statistics, portions, sites_at_once
+from rcic.learn.models.plate_batchnorm import MEMORY, batch_norms, own_statistics, portions, sites_at_once
 from tests.learn.models.small import bare, tiny_model
+
+MOST = 128  # sites of a portion in these tests
 
 
 def images(n, seed=0):
@@ -32,28 +34,24 @@ def same_state(one, other):
 
 @pytest.mark.parametrize("n", [1, 2, 127, 128, 129, 300, 1000])
 def test_portions_hold_every_site_once(n):
-    parts = portions(n)
+    parts = portions(n, MOST)
     assert sorted(np.concatenate(parts).tolist()) == list(range(n))
     sizes = [len(part) for part in parts]
     assert max(sizes) <= MOST and max(sizes) - min(sizes) <= 1 and len(parts) == -(-n // MOST)
-    assert all(np.array_equal(one, other) for one, other in zip(parts, portions(n), strict=True))
+    assert all(np.array_equal(one, other) for one, other in zip(parts, portions(n, MOST), strict=True))
     assert all((np.diff(part) > 0).all() for part in parts)
 
 
 @pytest.mark.parametrize(
-    ("shape", "n"), [((16, 16), 128), ((96, 96), 128), ((128, 128), 128), ((192, 192), 56), ((128, 256), 64)]
+    ("site_bytes", "n"),
+    [(MEMORY // 1000, 1000), (80 * 2**20, 51), (MEMORY // 32, 32), (MEMORY // 31, 32), (2 * MEMORY, 32)],
 )
-def test_larger_images_go_in_smaller_portions(shape, n):
-    assert sites_at_once(*shape) == n
-
-
-@pytest.mark.parametrize("side", [256, 384, 512, 2048])
-def test_a_portion_is_never_too_small_for_statistics(side):
-    assert sites_at_once(side, side) == 32
+def test_a_portion_fits_into_memory_and_is_never_too_small_for_statistics(site_bytes, n):
+    assert sites_at_once(site_bytes) == n
 
 
 def test_a_portion_is_a_mix_of_the_plate():
-    assert all(abs(part.mean() - 500) < 80 for part in portions(1000))
+    assert all(abs(part.mean() - 500) < 80 for part in portions(1000, MOST))
 
 
 @pytest.mark.parametrize("head", ["linear", "neck", "linear_bn"])
@@ -69,27 +67,31 @@ def test_statistics_of_a_plate_are_those_of_one_batch(head, n):
             layer.train()
         together = network(plate)
         network.load_state_dict(before[1], strict=False)
-        with own_statistics(network, n, lambda numbers: network(plate[numbers])):
+        with own_statistics(network, n, lambda numbers: network(plate[numbers]), MOST) as measured:
             assert not any(module.training for module in network.modules())
             fixed = network(plate)
             alone = torch.cat([network(plate[[number]]).logits for number in range(n)])
     torch.testing.assert_close(fixed.logits, together.logits, rtol=1e-9, atol=1e-9)
+    for name in ("logits", "embedding"):
+        torch.testing.assert_close(getattr(measured, name), getattr(fixed, name), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(fixed.embedding, together.embedding, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(alone, fixed.logits, rtol=1e-9, atol=1e-9)
     assert (fixed.logits - running.logits).abs().max() > 1e-3
 
 
 def test_the_first_layer_sees_all_portions():
-    """Of 300 sites in three portions the first BatchNorm gets the mean and variance of every pixel."""
-    network, plate = used(tiny_model(2, 3)), images(300)
+    """Of 301 sites in three unequal portions the first BatchNorm gets the mean and variance of every pixel."""
+    network, plate = used(tiny_model(2, 3)), images(301)
     seen = []
     with torch.no_grad():
         maps = network.trunk[0](plate)
-        with own_statistics(network, 300, lambda numbers: (seen.append(len(numbers)), network(plate[numbers]))):
+        with own_statistics(
+            network, 301, lambda numbers: (seen.append(len(numbers)), network(plate[numbers])), MOST
+        ) as measured:
             layer = batch_norms(network)[0]
             torch.testing.assert_close(layer.running_mean, maps.mean((0, 2, 3)), rtol=1e-12, atol=1e-12)
             torch.testing.assert_close(layer.running_var, maps.var((0, 2, 3), correction=0), rtol=1e-12, atol=0)
-    assert seen == [100, 100, 100]
+    assert sorted(seen) == [100, 100, 101] and measured is None
 
 
 def test_no_portion_is_larger_than_allowed():
@@ -117,7 +119,7 @@ def test_the_network_is_as_it_was_afterwards(where, momentum):
             raise KeyboardInterrupt
 
     def judge():
-        with own_statistics(network, 150, forward):
+        with own_statistics(network, 150, forward, MOST):
             assert not same_state(state(network), before)
             if where == "block":
                 raise KeyboardInterrupt
@@ -141,7 +143,7 @@ def test_only_batch_norm_is_in_training_mode_in_the_first_pass():
         modes.extend((type(module).__name__, module.training) for module in network.modules())
         network(plate[numbers])
 
-    with torch.no_grad(), own_statistics(network, 6, forward):
+    with torch.no_grad(), own_statistics(network, 6, forward, MOST):
         pass
     assert {name for name, training in modes if training} == {"BatchNorm2d", "BatchNorm1d"}
     assert ("Dropout", False) in modes
@@ -153,7 +155,8 @@ def test_a_network_without_batch_norm_needs_no_first_pass(norm):
     plate = images(5).float()
     with torch.no_grad():
         alone = network(plate)
-        with own_statistics(network, 5, lambda numbers: pytest.fail(f"asked for {numbers}")):
+        with own_statistics(network, 5, lambda numbers: pytest.fail(f"asked for {numbers}"), MOST) as measured:
+            assert measured is None
             assert torch.equal(network(plate), alone)
     assert batch_norms(network) == []
 

@@ -9,7 +9,8 @@ from torch import nn
 from rcic.learn.config.settings import Config, Data, Model
 from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.data.site_groups import Group, GroupCollator, group_codes
-from rcic.learn.models import WellClassifier
+from rcic.learn.models import WellClassifier, plate_batchnorm
+from rcic.learn.predict import evaluate
 from rcic.learn.predict.evaluate import InferenceSettings, predict_group
 from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.sampler import WholeGroups
@@ -52,12 +53,15 @@ def same_bits(one, other):
 @pytest.mark.parametrize("head", ["linear", "neck", "linear_bn"])
 @pytest.mark.parametrize("bn", ["plate", "experiment"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.uint8])
-def test_neither_batch_size_nor_order_changes_a_bit(head, bn, dtype):
+@pytest.mark.parametrize("memory", [plate_batchnorm.MEMORY, 0])
+def test_neither_batch_size_nor_order_changes_a_bit(monkeypatch, head, bn, dtype, memory):
+    """A plate in one portion, and in five."""
+    monkeypatch.setattr(plate_batchnorm, "MEMORY", memory)
     own, how = (
         network(bn, head=head).to(torch.float64 if dtype == torch.float64 else torch.float32),
         InferenceSettings(bn),
     )
-    group = group_of(sites(wells=70), dtype)  # 140 sites a plate: two portions
+    group = group_of(sites(wells=70), dtype)  # 140 sites a plate
     wanted = np.random.default_rng(1).random(280) < 0.7
     told = predict_group(own, group, wanted, how)
     assert told.logits.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
@@ -71,14 +75,44 @@ def test_neither_batch_size_nor_order_changes_a_bit(head, bn, dtype):
     assert same_bits(predict_group(own, gathered, wanted, replace(how, batch_size=7)), told)
 
 
-@pytest.mark.parametrize(("side", "n"), [(16, 80), (256, 32)])
-def test_large_images_go_in_small_portions(side, n):
-    own, group = network().float(), group_of(sites(plates=(1,), wells=40), torch.uint8)
-    group = Group(group.rows, group.images[:, :, :1, :1].expand(-1, -1, side, side))
-    seen = []
-    own.trunk.register_forward_hook(lambda _layer, inputs, _output: seen.append(len(inputs[0])))
-    predict_group(own, group, everyone(group), InferenceSettings("plate"))
-    assert max(seen) <= n and sum(seen) == 160 and len(seen) == 2 * -(-80 // n)
+@pytest.mark.parametrize(
+    ("memory", "tta", "seen"),
+    [
+        (plate_batchnorm.MEMORY, ("identity",), [80]),
+        (plate_batchnorm.MEMORY, ("identity", "hflip", "rot90"), [80, 60, 60]),
+        (plate_batchnorm.MEMORY, ("hflip",), [80, 60]),
+        (0, ("identity",), [27, 27, 26, 30, 30]),
+    ],
+)
+def test_a_plate_that_fits_into_memory_is_gone_over_once(monkeypatch, memory, tta, seen):
+    """Sites in each forward pass, of 80 with 60 to be answered."""
+    monkeypatch.setattr(plate_batchnorm, "MEMORY", memory)
+    own, group, passes = network().float(), group_of(sites(plates=(1,), wells=40), torch.uint8), []
+    wanted = np.arange(80) % 4 > 0
+    predict_group(own, group, wanted, InferenceSettings("plate", tta=tta))  # measures the memory, too
+    own.trunk.register_forward_hook(lambda _layer, inputs, _output: passes.append(len(inputs[0])))
+    predict_group(own, group, wanted, InferenceSettings("plate", tta=tta))
+    assert passes == seen
+
+
+@pytest.mark.parametrize("head", ["linear", "neck", "linear_bn"])
+@pytest.mark.parametrize("tta", [("identity",), ("identity", "hflip", "rot90"), ("rot90", "identity")])
+def test_what_the_plates_own_pass_found_is_what_a_second_one_would(monkeypatch, head, tta):
+    own, group = network(head=head), group_of(sites())
+    wanted = np.arange(80) % 3 > 0
+    once = predict_group(own, group, wanted, InferenceSettings("plate", tta=tta))
+    monkeypatch.setattr(evaluate, "_known", lambda *_: None, raising=True)
+    twice = predict_group(own, group, wanted, InferenceSettings("plate", tta=tta))
+    for name in ("first", "logits", "embedding"):
+        torch.testing.assert_close(getattr(once, name), getattr(twice, name), rtol=1e-9, atol=1e-9)
+
+
+def test_half_the_memory_takes_twice_the_sites():
+    own, group = network().float(), group_of(sites(), torch.uint8)
+    one, other = (
+        evaluate._portion(own, group, InferenceSettings("plate", precision=name)) for name in ("fp32", "bf16")
+    )
+    assert abs(other - 2 * one) <= 2
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])

@@ -22,7 +22,7 @@ ADDED = {  # keys that checkpoints of before do not have
     "loss": ("form", "cosine_ce"),
     "optim": ("beta2",),
     "schedule": ("curve", "start_lr", "start_momentum", "restarts", "restart_lrs", "planned_epochs"),
-    "predict": ("bn",),
+    "predict": ("bn", "precision"),
 }
 
 

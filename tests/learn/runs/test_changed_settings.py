@@ -9,7 +9,7 @@ from rcic.schema.convert import flat, to_plain
 def test_a_key_that_came_after_a_run_had_its_default_then():
     config = Config()
     kept = flat(to_plain(config))
-    for key in ("model.embedding", "schedule.curve", "predict.bn"):
+    for key in ("model.embedding", "schedule.curve", "predict.bn", "predict.precision"):
         del kept[key]
     told = {"origin": {}}
     assert changed_settings(kept, config, told, Origin({})) == ""

@@ -95,6 +95,15 @@ def test_broken_files_are_refused_in_one_line(saved, tmp_path):
             read_checkpoint(path)
 
 
+def test_one_changed_byte_is_found(saved, tmp_path):
+    path, largest = tmp_path / "c" / "best.pth", max(saved[0].parameters(), key=torch.Tensor.numel)
+    content = bytearray(path.read_bytes())
+    content[content.index(largest.detach().numpy().tobytes())] ^= 1  # torch.load gives another weight without a word
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"best.pth: not a readable checkpoint \(BadZipFile\)"):
+        read_checkpoint(path)
+
+
 def test_code_in_a_checkpoint_is_never_run(tmp_path):
     torch.save({"format": 1, "meta": Code(tmp_path / "was_run"), "model": {}}, tmp_path / "evil.pth")
     with pytest.raises(UserError, match=r"evil.pth: not a readable checkpoint"):

@@ -73,7 +73,7 @@ def test_levels_are_rounded_not_cut():
     assert np.array_equal(Brightness().apply(image, alpha=1.0, beta=0.4), image)
     assert np.array_equal(Brightness().apply(image, alpha=1.0, beta=-300.0), np.zeros_like(image))
     assert Gamma().apply(image[..., :1], gamma=1.2).shape == (16, 16, 1)  # of one channel, too
-    assert abs(int(Gamma().apply(np.full((1, 1, 3), 22, np.uint8), gamma=1.2)[0, 0, 0]) - 255 * (22 / 255) ** 1.2) < 0.5
+    assert np.abs(Gamma().apply(image, gamma=1.2) - 255 * (image / 255) ** 1.2).max() <= 0.5
 
 
 def test_every_name_has_a_transform():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MetadataName = Literal["cell_type", "plate_group", "experiment"]
+Precision = Literal["auto", "bf16", "fp32"]
 ViewName = Literal["identity", "hflip", "vflip", "rot180", "transpose", "rot90", "rot270", "transverse", "crops"]
 
 
@@ -345,16 +346,19 @@ class Progressive:
 
 @dataclass(frozen=True)
 class Predict:
-    """Views and statistics of predict-all and embed-all, which read them from the trained network.
+    """Views, statistics and arithmetic of predict-all and embed-all, which read them from the trained network.
 
     Attributes:
         bn: whose statistics BatchNorm uses in predictions (not in validation): as trained, or those of the plate or
             experiment for a network trained with running averages.
         tta: the averaged views of an image; crops are its four corners and centre, of the training crop's side.
+        precision: the trunk's floating-point format (the head's is fp32); auto: bf16 on a GPU that has it, and on a CPU
+            that has it if much is to be predicted and a probe of this network shows that it is faster.
     """
 
     bn: Literal["trained", "plate", "experiment"] = "trained"
     tta: tuple[ViewName, ...] = ("identity",)
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True)

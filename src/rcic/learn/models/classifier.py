@@ -1,6 +1,7 @@
 """The classifier of a site: trunk, pooling, head and loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -23,8 +24,8 @@ class WellClassifier(nn.Module):
     """(B, C, H, W) normalised float images -> :class:`SiteOutputs`. Any H and W that the trunk can halve.
 
     ``width``: the trunk's output channels D. ``n_values``: the number of known values of each of ``model.metadata``.
-    While ``trunk_frozen`` is set, only the head learns. Raises UserError for a loss with neither cross entropy nor a
-    margin.
+    While ``trunk_frozen`` is set, only the head learns; within :func:`bf16_trunk` only the head computes in float32.
+    Raises UserError for a loss with neither cross entropy nor a margin.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class WellClassifier(nn.Module):
         self.pooling, self.loss_settings = model.pool, loss
         self.head = Head(2 * width if model.pool == "concat" else width, n_classes, model, loss, n_values)
         self.trunk_frozen = False
+        self.trunk_bf16 = False
 
     def forward_features(
         self, image: Tensor, metadata: Tensor | None = None, order: Tensor | None = None, share: float = 1.0
@@ -50,8 +52,15 @@ class WellClassifier(nn.Module):
         ``order`` (B,) and ``share`` describe the mixing of the images: metadata is mixed in the same ratio.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_frozen):
-            features = pool(self.trunk(image), self.pooling)
+            features = pool(self._maps(image), self.pooling)
         return self.head.embedding(features, metadata, order, share)
+
+    def _maps(self, image: Tensor) -> Tensor:
+        """Return the trunk's feature maps (B, D, h, w), of ``image``'s type."""
+        if not self.trunk_bf16:
+            return self.trunk(image)
+        with torch.autocast(image.device.type, torch.bfloat16):
+            return self.trunk(image).to(image.dtype)
 
     def forward_head(self, embedding: Tensor) -> Tensor:
         """Return the logits (B, K) of an embedding (B, E)."""
@@ -99,6 +108,19 @@ class WellClassifier(nn.Module):
         if isinstance(margin, FixedMargin) and targets.other is not None and settings.mixed == "soft":
             return margin.soft_losses(classified, soft_labels(targets, margin.weight.shape[1])).mean()
         return margin_loss(partial(margin.losses, classified), targets, settings)
+
+
+@contextmanager
+def bf16_trunk(network: WellClassifier, wanted: bool = True) -> Iterator[None]:
+    """Let the trunk compute in bfloat16 within the block if ``wanted``, by autocast; pooling and head stay in float32.
+
+    The trunk is nearly all of the work, and a logit in bfloat16 would have three digits only.
+    """
+    before, network.trunk_bf16 = network.trunk_bf16, wanted
+    try:
+        yield
+    finally:
+        network.trunk_bf16 = before
 
 
 def build_model(

@@ -20,6 +20,7 @@ from rcic.pixels.batches.batch import normalize
 from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.batches.loader import BatchLoader
 from rcic.pixels.batches.sampler import WholeGroups
+from rcic.pixels.batches.tta import CROPS
 from rcic.pixels.images.store import Store
 
 Outputs = SiteOutputs[NDArray[Any]]
@@ -34,6 +35,19 @@ class MemberNetwork:
     channels: tuple[int, ...]
     settings: InferenceSettings
     known: Mapping[str, Sequence[str]]
+
+    @property
+    def n_views(self) -> int:
+        """The images that the network sees of a site; crops are at most five."""
+        return sum(5 if name == CROPS else 1 for name in self.settings.tta)
+
+    def ready(self) -> WellClassifier:
+        """Return the network on its device, in evaluation mode and the memory layout of predictions."""
+        return self.network.eval().to(memory_format=torch.channels_last).to(self.settings.device)
+
+    def in_precision(self, name: str) -> "MemberNetwork":
+        """Return the member with its trunk in bf16 or fp32."""
+        return replace(self, settings=replace(self.settings, precision=name))
 
 
 @dataclass(frozen=True)
@@ -61,16 +75,16 @@ def predict_sites(
 ) -> list[Outputs]:
     """Return each member's outputs for the W wanted sites, in the order of the rows; only those to ``keep``.
 
-    The computation is deterministic and in float32; ``first`` is returned as float16, the others as float32. The batch
-    size and the other members change at most the last digits of an output, through the order of sums. Raises UserError
-    for an image that cannot be read.
+    The computation is deterministic and in each member's precision; ``first`` is returned as float16, the others as
+    float32. The batch size and the other members change at most the last digits of an output, through the order of
+    sums. Raises UserError for an image that cannot be read.
     """
     union = sorted({channel for member in members for channel in member.channels})
     device = members[0].settings.device
     by_image = any(member.settings.pixels.by == "image" for member in members)
     picks = [_pick(union, member.channels, len(plan.stacked) or 1) for member in members]
     for member in members:
-        member.network.eval().to(memory_format=torch.channels_last).to(device)
+        member.ready()
     parts: list[list[tuple[NDArray[np.int64], SiteOutputs[Tensor]]]] = [[] for _ in members]
     with tqdm(total=len(plan.rows), desc=title, unit="site", disable=None, leave=False) as bar:
         collator = GroupCollator(plan.rows, plan.unit)

@@ -1,7 +1,7 @@
 """Prediction jobs: one member on one split, with its input, its output files and the check for finished work."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from rcic.files.regular import is_there
 from rcic.files.sealed_json import Unsound
 from rcic.files.well_rows import write_well_rows
 from rcic.launch.shards import Shard
-from rcic.learn.config.settings import Config
+from rcic.learn.config.settings import Config, Precision
 from rcic.learn.data.training_origin import check_sites_are_there, check_stains, learnt_among
 from rcic.learn.predict.infer import Outputs
+from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.predict.site_mean import mean_of_sites, stack_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
 from rcic.learn.runs.folder import unsound_files
@@ -46,11 +47,20 @@ class PredictionJob:
     files: dict[str, Path]
     record: Record  # of the outputs: when what they are made from or with changes, they are made again
     audit: Audit | None = None  # the findings on the images
+    precision: Precision = "auto"  # as asked for
 
     @cached_property
     def config(self) -> Config:
         """The config that the network was trained with."""
         return from_plain(Config, self.checkpoint.meta["config"], str(self.checkpoint.path))
+
+    def in_precision(self, name: Precision, reason: str = "") -> "PredictionJob":
+        """Return the job whose record says which precision was chosen, and why. Records of before know fp32 only."""
+        record = self.record
+        made_with = {key: value for key, value in record.made_with.items() if key != "precision"}
+        facts = {**record.facts, **({"precision_reason": reason} if reason else {})}
+        made_with |= {} if name == "fp32" else {"precision": name}
+        return replace(self, record=replace(record, made_with=made_with, facts=facts))
 
 
 @dataclass(frozen=True)
@@ -122,15 +132,14 @@ def plan_job(
     folder: Path,
     files: dict[str, Path],
     split: str,
-    tta: tuple[str, ...],
-    drop_incomplete: bool,
+    options: PredictionOptions,
     images: ImageSource,
 ) -> PredictionJob:
     """Return the job of the member in the run folder ``folder``, which writes into ``files``.
 
     ``split`` is test, valid (the member's held-out wells), train (its training wells) or controls (those of all
-    plates); an empty ``tta`` uses the views of the member's config; bad images of the audit are not read. A model of
-    one cell type predicts only the wells of that cell type.
+    plates); ``options`` without views or precision leave them to the member's config; bad images of the audit are not
+    read. A model of one cell type predicts only the wells of that cell type.
 
     Raises UserError for a checkpoint that is damaged, does not fit the screen or has learnt the labels of the wells to
     predict, or held-out wells that are not in the screen.
@@ -159,11 +168,11 @@ def plan_job(
         "audit": "" if audit is None else audit.digest(config.data.channels),
         "pixels": of_plates(images.states, screen, wells),
     }
-    views = list(tta or config.predict.tta)
+    views = list(options.tta or config.predict.tta)
     made_with = {
         "sites": screen.spec.names_of_sites(config.data.sites),
         "tta": views,
-        "drop_incomplete": drop_incomplete,
+        "drop_incomplete": options.drop_incomplete,
         **({"by_site": True} if {"embeddings", "sites"} <= files.keys() else {}),
     }
     network = network_id(checksum, made_with["sites"], views)
@@ -175,7 +184,9 @@ def plan_job(
         **screen.source_facts,
     }
     kind = "prediction" if "logits" in files else "embedding"
-    return PredictionJob(checkpoint, wells, files, Record(kind, made_from, made_with, facts=facts), audit)
+    wanted = options.precision_of(config)
+    job = PredictionJob(checkpoint, wells, files, Record(kind, made_from, made_with, facts=facts), audit, wanted)
+    return job if wanted == "auto" else job.in_precision(wanted)
 
 
 def is_predicted(job: PredictionJob) -> bool:
@@ -183,7 +194,7 @@ def is_predicted(job: PredictionJob) -> bool:
     path, wanted = job.files["record"], job.record
     try:
         found = read_record(path, wanted.kind)
-        if found is None or not _same_settings(found, wanted):
+        if found is None or not _same_settings(found, job):
             return False
         check_files(path, found)
     except Unsound:
@@ -191,10 +202,14 @@ def is_predicted(job: PredictionJob) -> bool:
     return not origin_difference(found.made_from, wanted.made_from)
 
 
-def _same_settings(found: Record, wanted: Record) -> bool:
-    """Return whether results were made with the wanted settings; sites that are kept beyond them do no harm."""
-    of_found = {key: value for key, value in found.made_with.items() if key != "by_site" or key in wanted.made_with}
-    return of_found == dict(wanted.made_with)
+def _same_settings(found: Record, job: PredictionJob) -> bool:
+    """Return whether results were made with the wanted settings.
+
+    Sites that are kept beyond them do no harm, and where no precision is asked for any will do.
+    """
+    wanted = dict(job.record.made_with)
+    free = {"by_site", *({"precision"} if job.precision == "auto" else ())} - wanted.keys()
+    return {key: value for key, value in found.made_with.items() if key not in free} == wanted
 
 
 def write_predictions(job: PredictionJob, outputs: Outputs, rows: pd.DataFrame, n_treatments: int) -> None:

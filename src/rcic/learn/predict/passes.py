@@ -1,5 +1,6 @@
 """Passes over the images: networks that read the same sites share a pass, as many as fit in memory."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -14,13 +15,16 @@ from rcic.learn.models import WellClassifier, build_model
 from rcic.learn.predict.evaluate import InferenceSettings
 from rcic.learn.predict.infer import MemberNetwork, Outputs, SitePlan, predict_sites
 from rcic.learn.predict.jobs import PredictionJob
+from rcic.learn.predict.precision import PrecisionChoice, choose_precision
 from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.runs.checkpoint import Checkpoint, load_matching
+from rcic.pixels.batches.dataset import SiteDataset
 from rcic.pixels.images.sites import SUBSTITUTE_SITE
 from rcic.pixels.images.store import Store
 from rcic.screen.table import Screen
 
 PREDICTED, EMBEDDED = ("first", "logits"), ("embedding",)  # kept fields of SiteOutputs
+_log = logging.getLogger(__name__)
 _FREE_SHARE = 1 / 3  # of the free memory, for networks and outputs
 _WIDEST = 4096  # the largest dimension of an embedding
 
@@ -37,10 +41,32 @@ def outputs_of(
     for pass_jobs, plan in _passes(jobs, _site_plans(store, screen, jobs, options)):
         for group in together(pass_jobs, int(plan.rows["wanted"].sum()), options, keep):
             members = [member_network(job, options) for job in group]
+            group, members = _in_precisions(group, members, plan, title)
             bar_title = f"{title} x {len(group)} models"
             outputs = predict_sites(members, plan, options.batch_size, options.workers, bar_title, keep)
             rows = plan.rows[plan.rows["wanted"]].reset_index(drop=True)
             yield group, outputs, rows
+
+
+def _in_precisions(
+    jobs: Sequence[PredictionJob], members: Sequence[MemberNetwork], plan: SitePlan, title: str
+) -> tuple[list[PredictionJob], list[MemberNetwork]]:
+    """Return the jobs and their networks with the precision chosen for each; log each choice once."""
+    choices = [_choice(job, member, plan) for job, member in zip(jobs, members, strict=True)]
+    for name, choice in dict.fromkeys(zip((job.config.model.name for job in jobs), choices, strict=True)):
+        if choice.reason:
+            _log.info(f"{title}: {name} in {choice.name} ({choice.reason})")
+    chosen = [job.in_precision(choice.name, choice.reason) for job, choice in zip(jobs, choices, strict=True)]
+    return chosen, [member.in_precision(choice.name) for member, choice in zip(members, choices, strict=True)]
+
+
+def _choice(job: PredictionJob, member: MemberNetwork, plan: SitePlan) -> PrecisionChoice:
+    """Return the precision of one network for the sites of a plan."""
+    if job.precision != "auto":
+        return PrecisionChoice(job.precision)
+    shape = SiteDataset(plan.rows.head(1), plan.store, member.channels, None, plan.size, plan.stacked).shape
+    n_images = len(plan.rows) * member.n_views
+    return choose_precision("auto", member.ready(), shape, n_images, str(member.settings.device))
 
 
 def together(

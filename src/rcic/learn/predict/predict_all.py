@@ -80,10 +80,7 @@ def run_missing(
     ``files_of`` maps run folders to the output files; the caller writes them before it takes the next job. ``keep``
     names the fields of the outputs to keep. Logs the number of finished jobs. Raises UserError like `predict_all`.
     """
-    jobs = [
-        plan_job(screen, folder, files, split, options.tta, options.drop_incomplete, images)
-        for folder, files in files_of.items()
-    ]
+    jobs = [plan_job(screen, folder, files, split, options, images) for folder, files in files_of.items()]
     jobs = [job for job in jobs if split != "controls" or not job.wells.empty]  # of a cell type without controls
     todo = [job for job in jobs if not is_predicted(job)]
     verb = "embedded" if keep == EMBEDDED else "predicted"

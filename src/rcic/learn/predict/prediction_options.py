@@ -5,7 +5,7 @@ from typing import Literal
 
 from rcic.errors import UserError
 from rcic.learn.config.rules import VIEWS, are_views
-from rcic.learn.config.settings import Predict
+from rcic.learn.config.settings import Config, Precision, Predict
 from rcic.schema.convert import from_plain
 
 
@@ -25,6 +25,8 @@ class PredictionOptions:
         audit_dir: the folder of the audit, whose bad images are not read; without an audit a warning is logged.
             auto is audit in the screen's work folder.
         by_site: of embed-all, keep the embeddings of single sites, too; predict-all always keeps sites.
+        precision: auto, bf16 or fp32 instead of that of each training's config (predict.precision). If given as bf16
+            or fp32, what was predicted in the other is predicted anew.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -35,6 +37,7 @@ class PredictionOptions:
     tta: tuple[str, ...] = ()
     audit_dir: str | None = "auto"
     by_site: bool = False
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         for flag, number, least in (("batch_size", self.batch_size, 1), ("workers", self.workers, 0)):
@@ -45,3 +48,7 @@ class PredictionOptions:
         from_plain(Predict, {"tta": self.tta}, "--tta")
         if self.tta and not are_views(self.tta):
             raise UserError(f"--tta is {','.join(self.tta)}, {VIEWS}")
+
+    def precision_of(self, config: Config) -> Precision:
+        """Return the precision that is asked for a network of this config."""
+        return self.precision or config.predict.precision

@@ -18,10 +18,11 @@ from rcic.learn.data.site_groups import Group
 from rcic.learn.data.training_origin import check_sites_are_there, check_stains
 from rcic.learn.models import SiteOutputs
 from rcic.learn.predict.device import pick_device
-from rcic.learn.predict.evaluate import predict_group
+from rcic.learn.predict.evaluate import InferenceSettings, predict_group
 from rcic.learn.predict.infer import MemberNetwork, Outputs
 from rcic.learn.predict.jobs import PredictionJob
 from rcic.learn.predict.passes import EMBEDDED, PREDICTED, member_network, outputs_of
+from rcic.learn.predict.precision import choose_precision
 from rcic.learn.predict.prediction_options import PredictionOptions
 from rcic.learn.predict.site_mean import average_sites
 from rcic.learn.runs.checkpoint import Checkpoint, check_classes, read_checkpoint
@@ -104,8 +105,16 @@ class TrainedMember:
         )
         rows = rows.assign(cell_type=cell_type or "", id_code=rows["well"])
         group = Group(rows, torch.from_numpy(images), metadata_of(rows, self.network.known))
-        outputs = predict_group(self.network.network, group, np.ones(count, bool), self.network.settings)
+        outputs = predict_group(self.network.network, group, np.ones(count, bool), self._settings(images))
         return SiteOutputs(*(array.float().cpu().numpy() for array in outputs))
+
+    def _settings(self, images: NDArray[np.uint8]) -> InferenceSettings:
+        """Return the settings for images (N, C, H, W), with the precision that is chosen for as many."""
+        member, wanted = self.network, self.options.precision_of(self.config)
+        device = str(member.settings.device)
+        n_images = len(images) * member.n_views
+        choice = choose_precision(wanted, member.network, images.shape[1:], n_images, device)
+        return replace(member.settings, precision=choice.name)
 
     def _wells(self, screen: Screen, wells: pd.DataFrame | None, name: str) -> tuple[NDArray[np.float32], pd.Index]:
         """Return one of the outputs of wells, the mean over their sites, and their id_codes."""
@@ -116,7 +125,8 @@ class TrainedMember:
         check_classes(self.checkpoint, screen.classes[:n_classes], f"the screen {screen.root}")
         check_stains(self.checkpoint.meta, screen, str(self.checkpoint.path))
         check_sites_are_there(self.config.data.sites, screen, str(self.checkpoint.path))
-        job = PredictionJob(self.checkpoint, wells, {}, Record("prediction"))
+        wanted = self.options.precision_of(self.config)
+        job = PredictionJob(self.checkpoint, wells, {}, Record("prediction"), precision=wanted)
         keep = EMBEDDED if name == "embedding" else PREDICTED
         ((_, (outputs,), rows),) = outputs_of(open_store(screen), screen, [job], "predict", self.options, keep)
         values, found = average_sites(getattr(outputs, name), rows)
@@ -159,7 +169,7 @@ def load_member(folder: str | Path, options: PredictionOptions | None = None) ->
     checkpoint = read_checkpoint(folder / BEST)
     config = from_plain(Config, checkpoint.meta["config"], str(checkpoint.path))
     network = member_network(PredictionJob(checkpoint, pd.DataFrame(), {}, Record("prediction")), options)
-    network.network.eval().to(options.device)
+    network.ready()
     return TrainedMember(folder, config, options, checkpoint, network)
 
 
