@@ -53,7 +53,7 @@ demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two
 	@bash bin/demo.sh
 
 test: $(INSTALLED)  ## the fast tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-quick: $(INSTALLED)  ## screen, decide, schema, ensemble and the architecture: seconds
 	OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(RUN) -m pytest --quiet -m 'not slow and not long' $(QUICK)

@@ -1,8 +1,9 @@
 """What many tests share: the small synthetic screen, drawn once, and the folder of real files."""
 
+import gc
 import importlib.util
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,8 +11,20 @@ import pytest
 
 from rcic.cli.console import show_messages
 from tests.chromium import chromium  # noqa: F401  # a fixture
+from tests.once import made_once
 from tests.program import Program
 from tests.screen.tiny import KAGGLE, write_tables
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Import all tests without looks for garbage, of which that makes little; later looks leave out what it made."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,9 +38,10 @@ def small_screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the synthetic screen ``test``, seed 0. Read only: it is shared by all tests."""
     from rcic.simulate.simulation import simulate_screen  # OpenCV only where images are wanted
 
-    folder = tmp_path_factory.mktemp("screen") / "small"
-    simulate_screen("test", folder, seed=0, workers=1, progress=False)
-    return folder
+    def make(folder: Path) -> None:
+        simulate_screen("test", folder, seed=0, workers=1, progress=False)
+
+    return made_once(tmp_path_factory, "small", make)
 
 
 @pytest.fixture(scope="session")
@@ -58,16 +72,17 @@ def case(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def worked(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a workplace with all results. Read only: it is shared by all tests."""
     from tests.workplace import Unheard, build, no_gpu
 
-    root = tmp_path_factory.mktemp("worked") / "place"
-    root.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        no_gpu(patch, root)
-        build(root, Program(cast(pytest.CaptureFixture[str], Unheard())))
-    return root
+    def make(root: Path) -> None:
+        root.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            no_gpu(patch, root)
+            build(root, Program(cast(pytest.CaptureFixture[str], Unheard())))
+
+    return made_once(tmp_path_factory, "place", make)
 
 
 @pytest.fixture

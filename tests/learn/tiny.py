@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from accelerate.state import AcceleratorState, GradientState
-from catalyst import dl
 from torch import Tensor, nn
 
 from rcic.files.atomic import sha256_of
@@ -15,6 +14,7 @@ from rcic.files.names import BEST, RUN
 from rcic.learn.config.rules import check
 from rcic.learn.config.settings import Config, Model
 from rcic.learn.models import WellClassifier, build_model
+from rcic.learn.train.catalyst_parts import dl
 from rcic.schema.convert import from_plain
 from tests.records import rewrite
 

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from catalyst import dl
 
 from rcic.errors import UserError
 from rcic.files.names import BEST, HELD_OUT, LAST, METRICS
@@ -12,6 +11,7 @@ from rcic.learn.data.stage_table import stage_table
 from rcic.learn.runs.checkpoint import read_checkpoint
 from rcic.learn.runs.run_record import read_run_record
 from rcic.learn.train.build import build_training, find_sites
+from rcic.learn.train.catalyst_parts import dl
 from rcic.learn.train.start import build_network, starting_checkpoint
 from rcic.pixels.images.file_store import FileStore
 from tests.learn.tiny import Snapshots, same_weights, weights_of

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from catalyst import dl
 
 from rcic.errors import UserError
 from rcic.files.names import PSEUDO
 from rcic.learn.data.stage_table import stage_table
 from rcic.learn.train.build import build_training
+from rcic.learn.train.catalyst_parts import dl
 from rcic.learn.train.progressive_labels import ProgressiveLabels
 from tests.learn.tiny import forget_accelerate, same_weights
 

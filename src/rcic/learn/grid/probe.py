@@ -14,7 +14,7 @@ from rcic.learn.config.settings import Config
 from rcic.screen.source import DataRoot
 
 if TYPE_CHECKING:
-    from catalyst import dl
+    from rcic.learn.train.catalyst_parts import dl
 
 _BATCHES = 5  # measured; the first one, which is slower, is not counted
 _SMALL = 8  # sites a batch on a CPU, where the time a site hardly depends on the batch size
@@ -76,7 +76,7 @@ def _shortened(config: Config, device: Literal["cpu", "cuda"]) -> Config:
 
 def _clock() -> "dl.Callback":
     """Return a callback that records the end time and the number of sites of each batch. Imports Catalyst."""
-    from catalyst import dl
+    from rcic.learn.train.catalyst_parts import dl
 
     class Clock(dl.Callback):
         def __init__(self) -> None:

@@ -5,9 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from catalyst import dl
-from catalyst.utils.misc import set_global_seed
-
 from rcic.errors import plural
 from rcic.files.atomic import sha256_of
 from rcic.files.names import channel_name, model_name
@@ -23,6 +20,7 @@ from rcic.learn.runs.checkpoint import Checkpoint
 from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import log_main, rank_and_world
 from rcic.learn.train.callbacks import FrozenTrunk, KeepBestAndLast, Progress, WellValidation
+from rcic.learn.train.catalyst_parts import dl, set_global_seed
 from rcic.learn.train.engine import check_precision
 from rcic.learn.train.logs import build_loggers
 from rcic.learn.train.progressive_labels import ProgressiveLabels, with_test_sites

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from catalyst import dl
 from tqdm import tqdm
 
 from rcic.decide.metrics import by_group, well_metrics
 from rcic.files.names import BEST, LAST, PREVIOUS
 from rcic.learn.predict.site_mean import average_sites
 from rcic.learn.runs.checkpoint import Checkpoint, save_checkpoint
+from rcic.learn.train.catalyst_parts import dl
 
 if TYPE_CHECKING:
     from rcic.learn.train.runner import WellRunner

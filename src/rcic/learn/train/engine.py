@@ -4,11 +4,11 @@ import os
 
 import torch
 from accelerate import DistributedDataParallelKwargs, InitProcessGroupKwargs
-from catalyst import dl
 
 from rcic.errors import UserError
 from rcic.learn.config.settings import Train
 from rcic.learn.predict.device import pick_device
+from rcic.learn.train.catalyst_parts import dl
 
 
 class _Engine:

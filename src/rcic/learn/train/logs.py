@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from catalyst import dl
-from catalyst.loggers.wandb import WandbLogger
 
 from rcic.files.atomic import whole
 from rcic.files.names import METRICS, TENSORBOARD
 from rcic.learn.config.settings import Log
+from rcic.learn.train.catalyst_parts import WandbLogger, dl
 from rcic.learn.train.tensorboard import TensorBoard
 
 if TYPE_CHECKING:

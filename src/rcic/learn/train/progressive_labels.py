@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from catalyst import dl
 from numpy.typing import NDArray
 
 from rcic.decide.blend import log_softmax
@@ -25,6 +24,7 @@ from rcic.learn.data.metadata import metadata_of
 from rcic.learn.data.site_groups import GroupCollator
 from rcic.learn.data.training_sites import TrainingSites
 from rcic.learn.predict.site_mean import average_sites
+from rcic.learn.train.catalyst_parts import dl
 from rcic.learn.train.validation import ValidationOutputs
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.images.store import Store

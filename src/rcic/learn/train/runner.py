@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import broadcast, gather_object
-from catalyst import dl
 from torch import Tensor, nn
 
 from rcic.errors import UserError
@@ -21,6 +20,7 @@ from rcic.learn.models import WellClassifier
 from rcic.learn.predict.evaluate import InferenceSettings
 from rcic.learn.runs.checkpoint import Checkpoint, load_matching
 from rcic.learn.train.batch_inputs import Inputs
+from rcic.learn.train.catalyst_parts import dl
 from rcic.learn.train.engine import build_engine
 from rcic.learn.train.loss_watch import LossWatch, check_finite
 from rcic.learn.train.optim import accumulation, build_optimizer, rate_index, schedule_table, set_step

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from catalyst import dl
 from google.protobuf.message import DecodeError
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
@@ -24,6 +23,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from rcic.files.held import check_held
 from rcic.files.regular import read_regular
+from rcic.learn.train.catalyst_parts import dl
 from rcic.learn.train.runner import WellRunner
 
 _NOT_VALID = ("epoch", "seconds", "lr", "train_loss", "valid_loss")  # columns of metrics.csv
