@@ -71,8 +71,9 @@ def blended_shares(
     models: dict[str, RunningMean] = {}
     for p in members:  # one at a time is in memory
         logits, sites = p.finite(rows, len(truth)), None if p.sites is None else p.read(p.sites, rows, len(truth))
-        for site in () if sites is None else range(sites.shape[1]):
-            shares["one site"].add(_right(sites[:, site], labels))
+        if sites is not None:
+            for site in range(sites.shape[1]):
+                shares["one site"].add(_right(sites[:, site], labels))
         shares[BOTH_SITES].add(_right(_plain(p, logits, sites), labels))
         shares["TTA"].add(_right(logits, labels))
         model = model_of(p.member.model)

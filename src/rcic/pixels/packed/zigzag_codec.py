@@ -5,7 +5,7 @@ entry point ``zarr.codecs`` lets zarr-python find it wherever rcic is installed.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from zarr.abc.codec import ArrayArrayCodec
 from zarr.core.array_spec import ArraySpec
@@ -21,7 +21,7 @@ NAME = "rcic.zigzag"
 class ZigzagCodec(ArrayArrayCodec):
     """Numbers of differences modulo 256."""
 
-    is_fixed_size: ClassVar[bool] = True
+    is_fixed_size = True
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "ZigzagCodec":  # noqa: ARG003
@@ -33,10 +33,10 @@ class ZigzagCodec(ArrayArrayCodec):
         return {"name": NAME}
 
     async def _decode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
-        return chunk_spec.prototype.nd_buffer.from_ndarray_like(from_zigzag(chunk_data.as_numpy_array()))
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(from_zigzag(chunk_data.as_numpy_array()))
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
-        return chunk_spec.prototype.nd_buffer.from_ndarray_like(to_zigzag(chunk_data.as_numpy_array()))
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(to_zigzag(chunk_data.as_numpy_array()))
 
     def compute_encoded_size(self, input_byte_length: int, _chunk_spec: ArraySpec) -> int:
         """Return the number of bytes, which does not change."""
