@@ -133,6 +133,27 @@ def test_neither_batch_nor_company_changes_an_embedding(embed):
         np.testing.assert_allclose(np.load(path), other, atol=1e-5)
 
 
+def test_all_splits_of_all_folds_share_one_pass(embed, monkeypatch):
+    real, read_sites_of = passes.predict_sites, []
+
+    def counted(members, plan, *arguments, **options):
+        read_sites_of.append(plan.rows["wanted"].sum())
+        return real(members, plan, *arguments, **options)
+
+    monkeypatch.setattr(passes, "predict_sites", counted)
+    together = embed("together", splits=(*SPLITS, "controls"))
+    assert len(read_sites_of) == 1
+    for split in (*SPLITS, "controls"):
+        embed("apart", splits=(split,))
+    assert len(read_sites_of) > 4
+    for path in together.rglob("emb_*.csv"):
+        other = path.parents[4] / "apart" / path.relative_to(together)
+        ours, theirs = (pd.read_csv(file)["id_code"].tolist() for file in (path, other))
+        assert sorted(ours) == sorted(theirs)
+        one, two = (np.load(file.with_suffix(".npy")) for file in (path, other))
+        np.testing.assert_allclose(one, two[[theirs.index(code) for code in ours]], atol=1e-5)
+
+
 def test_pseudo_labelled_wells_and_controls_are_not_in_the_bank(screen, folds_dir, tmp_path):
     pseudo = screen.select("test", "treatment").iloc[:6][["id_code"]].assign(sirna=screen.decode(range(6)))
     (tmp_path / "pseudo").mkdir()
@@ -165,20 +186,20 @@ def test_what_is_there_is_skipped_and_what_changed_is_made_anew(embed, members, 
 def test_a_killed_run_goes_on_where_it_was(embed, monkeypatch, capsys):
     real, calls = passes.predict_sites, []
 
-    def fail_on_fourth(*arguments, **options):
+    def fail_on_second(*arguments, **options):
         calls.append(arguments)
-        if len(calls) == 4:
+        if len(calls) == 2:
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(passes, "predict_sites", fail_on_fourth)
+    monkeypatch.setattr(passes, "predict_sites", fail_on_second)
     with pytest.raises(KeyboardInterrupt):
         embed(at_once=1)
     capsys.readouterr()
     embed(at_once=1)
     said = capsys.readouterr().out
-    for split, done in {"train": 2, "valid": 1, "test": 0}.items():
-        assert f"{split}: {done} of 2 members are embedded already" in said
+    for split in SPLITS:
+        assert f"{split}: 1 of 2 members are embedded already" in said
 
 
 def test_predictions_in_the_same_folder_stay(embed, screen, members, tmp_path):

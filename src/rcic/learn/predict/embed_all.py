@@ -43,8 +43,10 @@ def embed_all(
     with held(out):
         jobs()
         images = ImageSource(audit, pixel_states(screen, audit))
-        for split in present_splits(screen, splits):
-            folders = {root / member.folder: out / member.folder for member in members}
-            files = {run: embedding_files(folder, split, options.by_site) for run, folder in folders.items()}
-            for job, outputs, rows in run_missing(screen, files, split, options, images, EMBEDDED):
-                write_embeddings(job, outputs, rows)
+        folders = {root / member.folder: out / member.folder for member in members}
+        files = {
+            split: {run: embedding_files(folder, split, options.by_site) for run, folder in folders.items()}
+            for split in present_splits(screen, splits)
+        }
+        for job, outputs, rows in run_missing(screen, files, options, images, EMBEDDED):
+            write_embeddings(job, outputs, rows)

@@ -48,6 +48,7 @@ class PredictionJob:
     record: Record  # of the outputs: when what they are made from or with changes, they are made again
     audit: Audit | None = None  # the findings on the images
     precision: Precision = "auto"  # as asked for
+    parts: tuple["PredictionJob", ...] = ()  # of a job made by `joined`: those that it joins
 
     @cached_property
     def config(self) -> Config:
@@ -60,7 +61,19 @@ class PredictionJob:
         made_with = {key: value for key, value in record.made_with.items() if key != "precision"}
         facts = {**record.facts, **({"precision_reason": reason} if reason else {})}
         made_with |= {} if name == "fp32" else {"precision": name}
-        return replace(self, record=replace(record, made_with=made_with, facts=facts))
+        parts = tuple(part.in_precision(name, reason) for part in self.parts)
+        return replace(self, record=replace(record, made_with=made_with, facts=facts), parts=parts)
+
+
+def joined(jobs: Sequence[PredictionJob]) -> PredictionJob:
+    """Return one job for the wells of several splits, by one member, so that each image is read once for all of them.
+
+    What it computes is for its ``parts``; it has no files of its own. Several splits come in one order, whatever fold
+    the member held out, so that all members can share a pass.
+    """
+    wells = pd.concat([job.wells for job in jobs]).drop_duplicates("id_code", ignore_index=True)
+    wells = wells.sort_values("id_code", ignore_index=True) if len(jobs) > 1 else wells
+    return replace(jobs[0], wells=wells, files={}, parts=tuple(jobs))
 
 
 @dataclass(frozen=True)
