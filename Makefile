@@ -49,7 +49,7 @@ install-cluster: $(INSTALLED)  ## Ray and submitit, for --launcher=ray and --lau
 install-profiles: $(INSTALLED)  ## copairs (mean average precision), Parquet and h5ad
 	$(RUN) -m pip install --quiet --requirement requirements-profiles.txt
 
-demo: $(INSTALLED)  ## the whole chain on a synthetic screen, ten minutes on two cores
+demo: $(INSTALLED)  ## the whole chain on a synthetic screen, three minutes on two cores after the installation
 	@bash bin/demo.sh
 
 test: $(INSTALLED)  ## the fast tests

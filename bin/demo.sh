@@ -15,13 +15,13 @@ layout=${LAYOUT:-rcic}
 spec_flags=()
 [ "$layout" != plate96 ] || spec_flags=(--screen "$here/configs/screens/$layout.yml")
 
-export PYTHON=$python SCREEN=${spec_flags[1]:-} DATA_ROOT=$root/screen LOG_ROOT=$root/logs MODEL=tf_efficientnet_lite0
+export PYTHON=$python SCREEN=${spec_flags[1]:-} DATA_ROOT=$root/screen LOG_ROOT=$root/logs MODEL=densenet_small
 export CHANNEL_SETS="[1,2,3,4,5] [1,2,3,4,6]" FOLDS="0 1" JOBS=${JOBS:-2}
 
 say() { printf '\n[%d:%02d] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
 answer() { # class centres of the networks' embeddings, normalised as the wells that each training held out say
   "$python" src/inference.py embed-all --data_root "$DATA_ROOT" --model_root "$LOG_ROOT/$1" --model_name "$MODEL" \
-    --out_dir "$root/embeddings/$1" --audit_dir "$root/csv/audit" "${spec_flags[@]}"
+    --out_dir "$root/embeddings/$1" --audit_dir "$root/csv/audit" --jobs "$JOBS" "${spec_flags[@]}"
   "$python" src/inference.py neighbours --data_root "$DATA_ROOT" --embed_root "$root/embeddings/$1" --kind centres \
     --out_dir "$root/predictions/$1" "${spec_flags[@]}"
 }
@@ -36,7 +36,7 @@ say "a synthetic screen: 24 treatments in 4 groups, 4 cell types, 12 train and 4
 "$python" src/data.py folds --data_root "$DATA_ROOT" --out_dir "$root/csv" --n_folds 4 "${spec_flags[@]}"
 
 folds="--set=data.folds_dir=$root/csv,data.pseudo_dir=$root/csv/pseudo,data.audit_dir=$root/csv/audit"
-say "stage I: controls, from ImageNet"
+say "stage I: controls"
 bash bin/train_control.sh --config configs/demo/control.yml -- "$folds"
 say "stage II: all treatments, from stage I"
 bash bin/train.sh --config configs/demo/full.yml -- "$folds"
