@@ -48,7 +48,7 @@ class PredictionJob:
     record: Record  # of the outputs: when what they are made from or with changes, they are made again
     audit: Audit | None = None  # the findings on the images
     precision: Precision = "auto"  # as asked for
-    parts: tuple["PredictionJob", ...] = ()  # of a job made by `joined`: those that it joins
+    parts: tuple["PredictionJob", ...] = ()  # of a job made by `join_jobs`: those that it joins
 
     @cached_property
     def config(self) -> Config:
@@ -65,7 +65,7 @@ class PredictionJob:
         return replace(self, record=replace(record, made_with=made_with, facts=facts), parts=parts)
 
 
-def joined(jobs: Sequence[PredictionJob]) -> PredictionJob:
+def join_jobs(jobs: Sequence[PredictionJob]) -> PredictionJob:
     """Return one job for the wells of several splits, by one member, so that each image is read once for all of them.
 
     What it computes is for its ``parts``; it has no files of its own. Several splits come in one order, whatever fold

@@ -22,7 +22,7 @@ from rcic.learn.predict.jobs import (
     PredictionJob,
     finished_members,
     is_predicted,
-    joined,
+    join_jobs,
     members_of_shard,
     plan_job,
     present_splits,
@@ -88,7 +88,7 @@ def run_missing(
     for split, files in files_of.items():
         for job in _unfinished(screen, files, split, options, images, keep):
             todo.setdefault(job.checkpoint.path, []).append(job)
-    jobs, title = [joined(parts) for parts in todo.values()], ", ".join(files_of)
+    jobs, title = [join_jobs(parts) for parts in todo.values()], ", ".join(files_of)
     for group, group_outputs, rows in outputs_of(open_store(screen), screen, jobs, title, options, keep):
         for whole, outputs in zip(group, group_outputs, strict=True):
             for job in whole.parts:
