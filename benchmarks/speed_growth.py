@@ -2,12 +2,11 @@
 
 Every command runs on a screen, one of twice and one of four times as many experiments, in a process of its own, which
 is forked once everything is imported; CPU seconds and memory are those beyond that. Commands on images have small ones
-(64 px), of which a few stand for all; what is decided has RxRx1's 1,108 classes.
+(64 px); what is decided has RxRx1's 1,108 classes.
 """
 
 import json
 import multiprocessing
-import os
 import resource
 import shutil
 import sys
@@ -52,13 +51,13 @@ def with_tables(work: Path, times: int) -> Path:
 
 
 def with_images(work: Path, times: int) -> Path:
-    """Return a screen with images, a network and an audit, made if they are not there; files are links to a few."""
+    """Return a screen with images, a network and an audit, made if they are not there."""
     root = work / f"growth_images_{times}"
     if not (root / "whole").exists():
         shutil.rmtree(root, ignore_errors=True)
         preset = replace(FULL_SIZE, group_size=12, positives=2, **_multiplied(IMAGES, times))
         screen = planned(root / "screen", preset)
-        _link_images(screen, root)
+        _draw_images(screen, root)
         _save_network(screen, root)
         (root / "whole").touch()
     return root
@@ -83,19 +82,15 @@ def _write_arrays(screen: Screen, root: Path, split: str) -> None:
         write_well_rows(files, {"logits": logits}, codes, Record("prediction"))
 
 
-def _link_images(screen: Screen, root: Path) -> None:
-    """Write an image of each channel, and a link to it under the name of every image of the screen."""
-    sources = []
-    for channel in CHANNELS:
-        picture = np.random.default_rng(channel).integers(0, 80, (64, 64), np.uint8)
-        sources.append(root / f"{channel}.png")
-        cv2.imwrite(str(sources[-1]), picture)
+def _draw_images(screen: Screen, root: Path) -> None:
+    """Write noise of its own as each image of the screen: the audit refuses an image that is there twice."""
+    numbers = np.random.default_rng(0)
     for site in sites_of(site_table(screen.wells)):
-        for channel, source in zip(CHANNELS, sources, strict=True):
+        for channel in CHANNELS:
             name = image_name(site.experiment, site.plate, site.well, site.site, channel)
             path = root / "screen" / site.split / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(source, path)
+            cv2.imwrite(str(path), numbers.integers(0, 80, (64, 64), np.uint8))
 
 
 def _save_network(screen: Screen, root: Path) -> None:
