@@ -15,7 +15,7 @@ from pathlib import Path
 from speed_table import report
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("loader", "store", "predict", "pairs", "scale")
+PARTS = ("loader", "store", "predict", "pairs", "scale", "growth")
 
 
 def measure(part: str, work: Path, *flags: str) -> dict:

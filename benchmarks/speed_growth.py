@@ -43,7 +43,7 @@ def with_tables(work: Path, times: int) -> Path:
     if not (root / "whole").exists():
         shutil.rmtree(root, ignore_errors=True)
         screen = planned(root / "screen", replace(FULL_SIZE, **_multiplied(TABLES, times)))
-        (root / "screen" / "train").mkdir()
+        _draw_images(screen, root, 1)  # a screen has images, and commands look for the first one
         for split in ("train", "test"):
             _write_arrays(screen, root, split)
         (root / "whole").touch()
@@ -82,10 +82,10 @@ def _write_arrays(screen: Screen, root: Path, split: str) -> None:
         write_well_rows(files, {"logits": logits}, codes, Record("prediction"))
 
 
-def _draw_images(screen: Screen, root: Path) -> None:
-    """Write noise of its own as each image of the screen: the audit refuses an image that is there twice."""
+def _draw_images(screen: Screen, root: Path, most: int | None = None) -> None:
+    """Write noise as each image of the ``most`` first sites: the audit refuses an image that is there twice."""
     numbers = np.random.default_rng(0)
-    for site in sites_of(site_table(screen.wells)):
+    for site in sites_of(site_table(screen.wells))[:most]:
         for channel in CHANNELS:
             name = image_name(site.experiment, site.plate, site.well, site.site, channel)
             path = root / "screen" / site.split / name
