@@ -77,12 +77,15 @@ def wait_for(child: int) -> int:
 
 
 def stop_others() -> None:
-    """Send SIGTERM to every other process and wait for its end, unless it ignores the signal as an idle shell does."""
+    """Send SIGTERM to every other process and wait for its end, unless it ignores the signal as an idle shell does.
+
+    All stand still until each has its signal: a shell whose command ended first would begin the next one.
+    """
     ending = {pid for pid in others() if not ignores(pid, signal.SIGTERM)}
-    for pid in ending:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-            os.kill(pid, signal.SIGCONT)  # a suspended job ends, too
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+        for pid in ending:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
     end = time.monotonic() + PATIENCE
     while ending & others() and time.monotonic() < end:
         with contextlib.suppress(ChildProcessError):
