@@ -16,7 +16,7 @@ import pytest
 import torch
 from tensorboardX.proto.event_pb2 import Event
 
-from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, LOCK, METRICS, RETRAIN, RUN
+from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, RETRAIN, RUN
 from rcic.learn.runs.run_record import read_run_record
 from rcic.pixels.packed.manifest import MARK
 from tests.faults.killer import MINI, Killer, Told
@@ -135,11 +135,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def content_of(root: Path) -> dict[str, Any]:
     """Return what each file below a folder holds, without what is the clock's; folders count, too.
 
-    Event files are named by the time when they were begun: all of a folder are taken as one. A killed process may leave
-    its lock's file, which locks nothing; whoever writes there next removes it.
+    Event files are named by the time when they were begun: all of a folder are taken as one.
     """
     contents: dict[str, Any] = {}
-    for path in sorted(path for path in root.rglob("*") if path.name != LOCK):
+    for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
         if path.name.startswith(EVENTS):
             contents.setdefault(str(Path(name).parent / EVENTS), {}).update(_scalars(path))

@@ -25,6 +25,7 @@ from rcic.errors import CannotRead, UserError
 from rcic.files.atomic import sha256_of
 from rcic.files.decoding import decoding
 from rcic.files.difference import difference
+from rcic.files.lock import clear_lock
 from rcic.files.record import Record, read_record, write_result
 from rcic.files.regular import read_regular
 from rcic.files.sealed_json import Unsound, digest_of_values
@@ -90,6 +91,7 @@ def kept_or_made(what: str, inputs: KeptInputs, make: Callable[[], Kept]) -> tup
     """
     path, record = inputs.path(what), inputs.record()
     if (found := _found(path, record)) is not None:
+        clear_lock(path.parent)  # what is kept may be whole though its writer was killed
         return found, record
     made = make()
     if inputs.record() == record:

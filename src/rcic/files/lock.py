@@ -59,6 +59,13 @@ def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
         _release(folder, lock, created)
 
 
+def clear_lock(folder: Path) -> None:
+    """Remove the file of a lock that a killed process left, if there is one and the folder may be written."""
+    if (folder / LOCK).exists():
+        with contextlib.suppress(UserError), locked(folder):
+            pass
+
+
 def owner(folder: Path) -> str | None:
     """Return the owner of a folder's lock (``process 12 on host``), None if it is not locked."""
     if _is_free(folder) and _is_free(folder / LOCK, os.O_NOFOLLOW):

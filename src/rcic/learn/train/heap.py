@@ -2,7 +2,7 @@
 
 The C library returns blocks of more than some hundred kilobytes to the system when they are freed, and a step of a
 training frees all of its activations. The system clears each page again when it is next used: on the bench screen
-35,000 page faults in twelve steps, and 2 to 9 % of their time (benchmarks/speed.md). With glibc's ``mallopt`` such
+35,000 page faults in twelve steps, and 2 to 8 % of their time (benchmarks/speed.md). With glibc's ``mallopt`` such
 blocks stay. Results do not change.
 """
 
