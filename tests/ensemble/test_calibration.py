@@ -9,7 +9,14 @@ import pytest
 
 from rcic.decide.blend import Mix
 from rcic.decide.calibrate import temperature
-from rcic.ensemble.calibration import calibrate, calibration_text, for_folds, read_mix, write_calibration
+from rcic.ensemble.calibration import (
+    calibrate,
+    calibrate_once,
+    calibration_text,
+    for_folds,
+    read_mix,
+    write_calibration,
+)
 from rcic.ensemble.decision import decide_predictions
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score, score_text
@@ -49,6 +56,24 @@ def test_channel_sets_are_averaged_and_models_apart(data, root):
     assert result.models == ("a", "b")
     assert result.fitted.weights.sum() == pytest.approx(1)
     assert calibrate(data, root, ("b",))[0].models == ("b",)
+
+
+def test_a_kept_calibration_is_the_calibration(data, root, monkeypatch):
+    write_held_out(root, "a", 2.0)
+    write_held_out(root, "b", 1.0, seed=1)
+    screen = read_screen(data)
+    for models in ((), ("b",)):
+        wanted = calibrate(data, root, models)[0]
+        calibrate_once(screen, root, models)
+        with monkeypatch.context() as patch:
+            patch.setattr("rcic.ensemble.calibration.calibrate", None)
+            found = calibrate_once(screen, root, models)
+        for name in ("models", "before", "after", "n_wells", "n_experiments", "unit", "origin"):
+            assert getattr(found, name) == getattr(wanted, name), name
+        for one, other in zip(found.fitted, wanted.fitted, strict=True):
+            np.testing.assert_array_equal(one, other)
+    write_held_out(root, "b", 3.0, seed=2)
+    np.testing.assert_array_equal(calibrate_once(screen, root).fitted[0], calibrate(data, root)[0].fitted[0])
 
 
 def test_the_file_is_read_as_it_was_written(data, root, tmp_path):

@@ -191,3 +191,21 @@ def test_treatments_of_one_well_each_are_told_in_words(data, tmp_path):
     nothing = {"same": np.nan, "others": 0.0, "n_treatments": 0}
     told = profile_text(replace(scores, replicates=scores.replicates.assign(**nothing)))
     assert "nan" not in told and ": none, each treatment has one well here" in told
+
+
+def test_kept_scores_of_profiles_are_the_scores(data, tmp_path, monkeypatch):
+    screen, root = read_screen(data), tmp_path / "emb"
+    write_embedded(root, screen)
+    wanted = profile_scores(data, root, "valid")
+    assert not list(root.rglob("kept_*"))
+    profile_scores(data, root, "valid", keep=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("rcic.profiles.profile_scores.read_profiles", None)
+        found = profile_scores(screen, root, "valid", keep=True)
+    for name in ("controls", "replicates", "retrieval"):
+        pd.testing.assert_frame_equal(getattr(found, name), getattr(wanted, name))
+    assert (found.notes, found.origin) == (wanted.notes, wanted.origin)
+    write_embedded(root, screen, effect=0.1)
+    other = profile_scores(data, root, "valid", keep=True)
+    pd.testing.assert_frame_equal(other.replicates, profile_scores(data, root, "valid").replicates)
+    assert not other.replicates.equals(wanted.replicates)

@@ -63,3 +63,24 @@ def test_the_table_of_a_screen(small_screen, tmp_path):
 def test_no_embeddings(tmp_path):
     with pytest.raises(UserError, match="no embeddings in folders like"):
         first_member(tmp_path)
+
+
+def test_a_kept_map_is_the_map(small_screen, tmp_path, monkeypatch):
+    screen, random = read_screen(small_screen), np.random.default_rng(0)
+    wells = screen.select("train", "treatment")
+    groups = learn_groups(screen)
+
+    def write(vectors: np.ndarray) -> None:
+        files = embedding_files(tmp_path / MEMBER.folder, "train")
+        write_well_rows(files, {"embeddings": vectors}, wells["id_code"], Record("embedding"))
+
+    vectors = random.standard_normal((len(wells), 8), np.float32)
+    write(vectors)
+    first = map_table(screen, tmp_path, MEMBER, groups, 12)
+    with monkeypatch.context() as patch:
+        patch.setattr("rcic.report.embedding_map.flat_map", None)
+        pd.testing.assert_frame_equal(map_table(screen, tmp_path, MEMBER, groups, 12), first)
+    assert len(map_table(screen, tmp_path, MEMBER, groups, 10)) == 10
+    write(vectors[:, ::-1].copy() * np.arange(1, 9, dtype=np.float32))
+    other = map_table(screen, tmp_path, MEMBER, groups, 12)
+    assert other["id_code"].equals(first["id_code"]) and not other["x before"].equals(first["x before"])

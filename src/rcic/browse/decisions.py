@@ -45,7 +45,7 @@ def read_decisions(screen: Screen, used: Screen, predict_root: str | Path, ensem
     """Return the decisions of `ensemble` on the test wells and on the train wells that members held out.
 
     ``screen`` has all wells to show, ``used`` those that count. What was decided before is kept beside the predictions
-    (`rcic.ensemble.kept_arrays`). Logs the folders read and the splits that are absent. Raises UserError for a folder
+    (`rcic.files.kept`). Logs the folders read and the splits that are absent. Raises UserError for a folder
     without predictions, or as `rcic.ensemble.decision.decide_predictions` does.
     """
     answers = no_decisions(len(screen.wells))

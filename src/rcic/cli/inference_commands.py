@@ -189,7 +189,7 @@ def score(
     if embed_root is not None:
         from rcic.profiles.profile_scores import profile_scores, profile_text, write_retrieval
 
-        profiles = profile_scores(source, embed_root, result.split, truth, options.model_names)
+        profiles = profile_scores(source, embed_root, result.split, truth, options.model_names, keep=True)
         print(f"\n{profile_text(profiles)}")
         result, facts = with_embeddings(result, profiles.origin), facts | profiles.plain()
         if len(profiles.retrieval):

@@ -74,8 +74,8 @@ def centred(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisation) -
         return vectors.astype(np.float32)
     means, row = batch_means(vectors, wells, settings)
     out = np.empty(vectors.shape, np.float32)
-    for block in _blocks(len(vectors)):
-        out[block] = vectors[block] - means[row[block]]
+    for number, rows in _rows_of(row, len(means)):
+        out[rows] = vectors[rows] - means[number]
     return out
 
 
@@ -88,6 +88,8 @@ def batch_means(vectors: np.ndarray, wells: pd.DataFrame, settings: Normalisatio
     chosen = np.flatnonzero(reference_wells(wells, settings.reference))
     means, row, total = [], np.full(len(wells), -1), 0
     for by, fewest in ((units, FEWEST_REFERENCES), (["experiment"], FEWEST_REFERENCES), (["cell_type"], 1)):
+        if (row >= 0).all():
+            break
         groups = wells.groupby(by, sort=False).ngroup().to_numpy()
         sums, counts = group_sums(vectors, groups, groups.max() + 1, chosen)
         enough = (row < 0) & (counts[groups] >= fewest)
@@ -227,9 +229,16 @@ def group_sums(
     """
     rows = np.arange(len(vectors)) if rows is None else rows
     sums = np.zeros((n_groups, vectors.shape[1]))
-    for block in _blocks(len(rows)):
-        np.add.at(sums, groups[rows[block]], vectors[rows[block]].astype(np.float64))
+    for number, own in _rows_of(groups[rows], n_groups):
+        sums[number] += vectors[rows[own]].sum(axis=0, dtype=np.float64)
     return sums, np.bincount(groups[rows], minlength=n_groups)
+
+
+def _rows_of(groups: np.ndarray, n_groups: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each group of (N,) int in 0..n_groups-1 with its rows in order, of a large group some at a time."""
+    order = np.argsort(groups, kind="stable")
+    for number, rows in enumerate(np.split(order, np.cumsum(np.bincount(groups, minlength=n_groups))[:-1])):
+        yield from ((number, rows[block]) for block in _blocks(len(rows)))
 
 
 def times(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from rcic.decide.prediction import Prediction, networks_of
 from rcic.errors import UserError, brief, nearest, program
-from rcic.files.atomic import sha256_of
+from rcic.files.atomic import sha256_of, sha256_once
+from rcic.files.checksums import Checksum
 from rcic.files.difference import difference
 from rcic.files.names import channel_name, channels_of
 from rcic.files.record import Record, check_files, earlier_record, read_record
@@ -19,7 +20,9 @@ CLASSES = "classes.csv"  # of another program's predictions: the treatment of ea
 _COMMANDS = {"prediction": "predict-all", "embedding": "embed-all"}
 
 
-def read_origin(files: Mapping[str, Path], kind: str, screen: Screen, names: Sequence[str]) -> Record | None:
+def read_origin(
+    files: Mapping[str, Path], kind: str, screen: Screen, names: Sequence[str], checksum: Checksum = sha256_once
+) -> Record | None:
     """Return the record of arrays, None for those of another program.
 
     ``files`` are those of `rcic.files.names.prediction_files` or `embedding_files`, of which ``names`` will be read.
@@ -36,7 +39,7 @@ def read_origin(files: Mapping[str, Path], kind: str, screen: Screen, names: Seq
     if "profiles" in record.made_from and kind == "embedding":
         again = f"run {program('profiles')} import again"
     if record.files:  # of versions 0.1 and 0.2 no checksums are known
-        check_files(path, record, [files[name].name for name in names], again)
+        check_files(path, record, [files[name].name for name in names], again, checksum)
     if differs := _other_screen(record, screen):
         raise UserError(f"{path}: made for another screen than {screen.root} is now, with other {differs}; {again}")
     _check_folder(path, record, again)

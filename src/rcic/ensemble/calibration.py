@@ -11,21 +11,24 @@ from rcic.decide.blend import Mix, log_softmax, mean_known
 from rcic.decide.calibrate import Fitted, blend_weights, cross_fitted, mean_nll
 from rcic.decide.prediction import Prediction, fold_noise, model_logits, model_of, networks_of
 from rcic.decide.reliability import expected_calibration_error
-from rcic.ensemble.array_origin import record_of
+from rcic.ensemble.array_origin import record_of, record_of_networks
 from rcic.ensemble.ensemble_options import EnsembleOptions
+from rcic.ensemble.prediction_inputs import PredictionInputs
 from rcic.ensemble.predictions import inventory, model_weights, read_predictions
 from rcic.errors import UserError, plural, program
 from rcic.files.difference import difference
+from rcic.files.kept import Kept, kept_or_made
 from rcic.files.record import Record, read_record, write_record
 from rcic.files.regular import is_there
 from rcic.files.sealed_json import read_object
 from rcic.screen.fold_units import FoldUnit, units_of
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
-from rcic.screen.table import Screen, read_screen
+from rcic.screen.table import Screen, as_screen
 
 N_PARTS = 5  # of the experiments (if there is one, of plates or wells): each is evaluated as fitted on the others
 _BLOCK = 2048  # wells processed together
+_PLAIN = ("before", "after", "n_wells", "n_experiments", "unit")  # fields of a calibration that are kept as they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,7 @@ class _Known:
 
 
 def calibrate(
-    data_root: DataRoot, predict_root: str | Path, models: Sequence[str] = ()
+    data_root: DataRoot | Screen, predict_root: str | Path, models: Sequence[str] = ()
 ) -> tuple[Calibration, list[str]]:
     """Fit temperatures and weights of the models below ``predict_root`` on wells that their members held out.
 
@@ -66,7 +69,7 @@ def calibrate(
     UserError for predictions that do not fit the screen, or held-out wells of one experiment, if the screen has others.
     """
     model_weights(models, ())
-    screen = read_screen(data_root)
+    screen = as_screen(data_root)
     wells = screen.select("train", "treatment")
     predictions = read_predictions(predict_root, wells, screen, "valid", models)
     labels = wells["label"].to_numpy()
@@ -94,6 +97,32 @@ def calibrate(
         origin=replace(record_of(screen, predict_root, predictions), kind="calibration"),
     )
     return calibration, notes
+
+
+def calibrate_once(screen: Screen, predict_root: str | Path, models: Sequence[str] = ()) -> Calibration:
+    """Return the calibration of `calibrate`, kept beside the predictions (`rcic.files.kept`); errors as there."""
+    wells = screen.select("train", "treatment")
+    options, truth = EnsembleOptions(tuple(models)), wells["label"].to_numpy()
+    inputs = PredictionInputs(screen, learn_groups(screen), wells, Path(predict_root), "valid", options, truth=truth)
+    kept, _ = kept_or_made("calibration", inputs, lambda: _to_keep(calibrate(screen, predict_root, models)[0]))
+    facts = kept.facts
+    origin = record_of_networks(screen, predict_root, facts["networks"])
+    fitted = Fitted(kept.arrays["temperatures"], kept.arrays["weights"], facts["temperature"])
+    return Calibration(
+        models=tuple(facts["models"]),
+        fitted=fitted,
+        origin=replace(origin, kind="calibration"),
+        **{name: facts[name] for name in _PLAIN},
+    )
+
+
+def _to_keep(calibration: Calibration) -> Kept:
+    """Return a calibration as arrays and plain values."""
+    fitted = calibration.fitted
+    facts = {name: getattr(calibration, name) for name in _PLAIN}
+    facts |= {"models": list(calibration.models), "temperature": fitted.temperature}
+    facts["networks"] = dict(calibration.origin.made_from["predictions"])
+    return Kept({"temperatures": fitted.temperatures, "weights": fitted.weights}, facts)
 
 
 def calibration_text(calibration: Calibration) -> str:

@@ -18,9 +18,10 @@ from rcic.decide.top_k import top_k
 from rcic.ensemble.array_origin import record_of_networks
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
-from rcic.ensemble.kept_arrays import Kept, KeptInputs, kept_or_made
+from rcic.ensemble.prediction_inputs import PredictionInputs
 from rcic.ensemble.predictions import answered_split, inventory, read_predictions
 from rcic.errors import UserError, brief
+from rcic.files.kept import Kept, kept_or_made
 from rcic.files.record import Record
 from rcic.screen.layout import Groups, learn_groups
 from rcic.screen.source import DataRoot
@@ -79,7 +80,7 @@ def decide_predictions(
 def decide_once(screen: Screen, predict_root: str | Path, ensemble: EnsembleOptions, split: str = "test") -> Decision:
     """Return what `decide_predictions` does, with the most probable classes instead of all (``top``, ``chances``).
 
-    It is kept beside the predictions (`rcic.ensemble.kept_arrays`) and decided anew only if anything differs. Raises
+    It is kept beside the predictions (`rcic.files.kept`) and decided anew only if anything differs. Raises
     UserError as `decide_predictions`.
     """
     inputs, split_notes = _inputs(screen, predict_root, ensemble, split)
@@ -100,17 +101,17 @@ def decide_once(screen: Screen, predict_root: str | Path, ensemble: EnsembleOpti
 
 def _inputs(
     screen: Screen, predict_root: str | Path, ensemble: EnsembleOptions, split: str
-) -> tuple[KeptInputs, list[str]]:
+) -> tuple[PredictionInputs, list[str]]:
     """Return what a decision is made from, and notes on the split. Raises UserError for a split without wells."""
     read_mix(ensemble)
     split, split_notes = answered_split(screen, split)
     wells = screen.select("test" if split == "test" else "train", "treatment")
     if wells.empty:
         raise UserError(f"{screen.root}: the screen has no {split} wells to decide on")
-    return KeptInputs(screen, learn_groups(screen), wells, Path(predict_root), split, ensemble), split_notes
+    return PredictionInputs(screen, learn_groups(screen), wells, Path(predict_root), split, ensemble), split_notes
 
 
-def _from_predictions(inputs: KeptInputs) -> tuple[Decision, dict[str, str], list[str]]:
+def _from_predictions(inputs: PredictionInputs) -> tuple[Decision, dict[str, str], list[str]]:
     """Return the decision with notes on its wells, the members' networks, and notes on the members."""
     wells, ensemble, n_wells = inputs.wells, inputs.ensemble, len(inputs.wells)
     predictions = read_predictions(inputs.root, wells, inputs.screen, inputs.split, ensemble.model_names)
@@ -126,14 +127,14 @@ def _from_predictions(inputs: KeptInputs) -> tuple[Decision, dict[str, str], lis
     return decision, networks_of(predictions), notes
 
 
-def _origin(inputs: KeptInputs, networks: Mapping[str, str], is_other_split: bool) -> Record:
+def _origin(inputs: PredictionInputs, networks: Mapping[str, str], is_other_split: bool) -> Record:
     """Return the record of what is made from a decision; its kind is to be filled in."""
     origin = record_of_networks(inputs.screen, inputs.root, networks, inputs.ensemble.calibration)
     facts = {**origin.facts, **({"split": inputs.split} if is_other_split else {})}
     return replace(origin, made_with=inputs.ensemble.chosen(), facts=facts)
 
 
-def _to_keep(inputs: KeptInputs) -> Kept:
+def _to_keep(inputs: PredictionInputs) -> Kept:
     """Return a decision as arrays of one row an answered well."""
     decision, _, notes = _from_predictions(inputs)
     table, resolved = decision.answers, cast(ResolvedPlates, decision.resolved)

@@ -12,6 +12,7 @@ from rcic.ensemble.array_origin import CLASSES, column_order, read_origin
 from rcic.ensemble.well_arrays import read_array, read_well_rows
 from rcic.errors import UserError, brief, nearest, plural
 from rcic.files.atomic import sha256_ahead, sha256_once
+from rcic.files.checksums import Checksum
 from rcic.files.names import Member, channel_name, find_members, prediction_files
 from rcic.files.record import Record, check_files
 from rcic.files.sealed_json import digest_of_values
@@ -141,21 +142,26 @@ def _parts(model: str, members: Sequence[Member]) -> list[str]:
 
 
 def prediction_contents(
-    root: Path, screen: Screen, split: str, models: Sequence[str] = (), by_site: bool = False
+    root: Path,
+    screen: Screen,
+    split: str,
+    models: Sequence[str] = (),
+    by_site: bool = False,
+    checksum: Checksum = sha256_once,
 ) -> dict[str, tuple[str, str]]:
     """Return folder -> network and digest of all files that `read_predictions` reads of its predictions of ``split``.
 
-    Every file is read, but none is decoded. Raises UserError as `read_predictions` does for a folder without
+    ``checksum`` reads the files; none is decoded. Raises UserError as `read_predictions` does for a folder without
     predictions, files that were made for another screen, and damaged or unfinished ones.
     """
     contents = {}
     chosen = _chosen_members(root, split, models)
-    sha256_ahead(path for member in chosen for path in _with_checksums(root, member, split, by_site))
+    sha256_ahead((path for member in chosen for path in _with_checksums(root, member, split, by_site)), checksum)
     for member in chosen:
-        files, record, with_sites = _checked(root, member, split, screen, by_site)
+        files, record, with_sites = _checked(root, member, split, screen, by_site, checksum)
         used = [path for name, path in files.items() if with_sites or name != "sites"]
         used += [] if record else [root / member.folder / CLASSES, root / CLASSES]
-        digest = digest_of_values([sha256_once(path) if path.exists() else "" for path in used])
+        digest = digest_of_values([checksum(path) if path.exists() else "" for path in used])
         contents[member.folder.as_posix()] = str(record.facts.get("network", "")) if record else "", digest
     return contents
 
@@ -176,15 +182,15 @@ def _with_checksums(root: Path, member: Member, split: str, by_site: bool) -> li
 
 
 def _checked(
-    root: Path, member: Member, split: str, screen: Screen, by_site: bool
+    root: Path, member: Member, split: str, screen: Screen, by_site: bool, checksum: Checksum = sha256_once
 ) -> tuple[dict[str, Path], Record | None, bool]:
     """Return a member's files, their record, and whether single sites are to be read; errors as `read_origin`."""
     files = prediction_files(root / member.folder, split)
-    record = read_origin(files, "prediction", screen, ("logits", "wells"))
+    record = read_origin(files, "prediction", screen, ("logits", "wells"), checksum)
     is_theirs = record is None or not record.files or files["sites"].name in record.files
     with_sites = by_site and is_theirs and files["sites"].exists()
     if with_sites and record and record.files:
-        check_files(files["record"], record, [files["sites"].name], "predict again")
+        check_files(files["record"], record, [files["sites"].name], "predict again", checksum)
     return files, record, with_sites
 
 

@@ -20,7 +20,7 @@ from rcic.decide.prediction import Prediction, blend_members, networks_of
 from rcic.ensemble.array_origin import record_of_networks
 from rcic.ensemble.calibration import for_folds, mix_notes, read_mix
 from rcic.ensemble.ensemble_options import EnsembleOptions
-from rcic.ensemble.kept_arrays import Kept, KeptInputs, kept_or_made
+from rcic.ensemble.prediction_inputs import PredictionInputs
 from rcic.ensemble.predictions import (
     answered_split,
     assumptions,
@@ -29,12 +29,13 @@ from rcic.ensemble.predictions import (
     what_is_proven,
 )
 from rcic.errors import UserError, brief
+from rcic.files.kept import Kept, kept_or_made
 from rcic.files.record import Record, write_record, write_result
 from rcic.screen.doses import DoseSeries
 from rcic.screen.layout import learn_groups
 from rcic.screen.rows import header_of, read_rows, refuse
 from rcic.screen.source import DataRoot
-from rcic.screen.table import Screen, label_column, read_screen, read_wells
+from rcic.screen.table import Screen, as_screen, label_column, read_wells
 
 _BLOCK = 2048  # wells processed together
 
@@ -68,7 +69,7 @@ class ChannelScores(NamedTuple):
 class _Scored:
     """The N wells of a split with their true classes, -1 where unknown, and the predictions to be read."""
 
-    inputs: KeptInputs
+    inputs: PredictionInputs
     notes: list[str]  # on the split
     keep: bool
 
@@ -77,14 +78,14 @@ class _Scored:
         """The true classes, (N,) int64."""
         return cast(np.ndarray, self.inputs.truth)
 
-    def made(self, what: str, make: Callable[[KeptInputs], Kept], ensemble: EnsembleOptions) -> Kept:
+    def made(self, what: str, make: Callable[[PredictionInputs], Kept], ensemble: EnsembleOptions) -> Kept:
         """Return what ``make`` makes of the inputs, or what is kept of it."""
         inputs = replace(self.inputs, ensemble=ensemble)
         return kept_or_made(what, inputs, lambda: make(inputs))[0] if self.keep else make(inputs)
 
 
 def score(
-    data_root: DataRoot,
+    data_root: DataRoot | Screen,
     predict_root: str | Path,
     split: str = "test",
     truth: str | Path | None = None,
@@ -95,7 +96,7 @@ def score(
 
     Without test wells those are the held-out ones. With a calibration the ladder is the calibrated one, and the plain
     one gives the calibration error before. With ``keep`` each well's shares of right answers are kept beside the
-    predictions (`rcic.ensemble.kept_arrays`) and made anew only if anything differs. Raises UserError where no truth is
+    predictions (`rcic.files.kept`) and made anew only if anything differs. Raises UserError where no truth is
     known, or for weights or a calibration that do not fit the models.
     """
     ensemble = ensemble or EnsembleOptions()
@@ -125,7 +126,7 @@ def score(
     )
 
 
-def _rungs(inputs: KeptInputs) -> Kept:
+def _rungs(inputs: PredictionInputs) -> Kept:
     """Return the shares of right answers on each rung, and what is said of the predictions."""
     ensemble, n_wells, truth = inputs.ensemble, len(inputs.wells), cast(np.ndarray, inputs.truth)
     predictions = _read(inputs)
@@ -152,12 +153,12 @@ def _rungs(inputs: KeptInputs) -> Kept:
     return Kept(arrays, facts)
 
 
-def _read(inputs: KeptInputs) -> list[Prediction]:
+def _read(inputs: PredictionInputs) -> list[Prediction]:
     models = inputs.ensemble.model_names
     return read_predictions(inputs.root, inputs.wells, inputs.screen, inputs.split, models, inputs.by_site)
 
 
-def _ladder(inputs: KeptInputs, kept: Kept) -> Ladder:
+def _ladder(inputs: PredictionInputs, kept: Kept) -> Ladder:
     """Return the ladder of what `_rungs` returned."""
     arrays, wells = kept.arrays, inputs.wells
     columns = {name: arrays[name] for name in (*RUNGS, "first", "answer", "confidence")}
@@ -171,7 +172,9 @@ def _ladder(inputs: KeptInputs, kept: Kept) -> Ladder:
     return ladder_of(shares, wells, inputs.ensemble.rules().groups(inputs.groups))
 
 
-def _expected_steps(inputs: KeptInputs, predictions: Sequence[Prediction], rows: np.ndarray, mix: Mix) -> np.ndarray:
+def _expected_steps(
+    inputs: PredictionInputs, predictions: Sequence[Prediction], rows: np.ndarray, mix: Mix
+) -> np.ndarray:
     """Return the expected dose step of each of the wells ``rows``, as `expected_steps`."""
     n_wells, truth = len(inputs.wells), cast(np.ndarray, inputs.truth)
     doses = cast(DoseSeries, inputs.screen.doses)
@@ -225,7 +228,7 @@ def write_ladder(score: Score, path: Path, facts: Mapping[str, object]) -> None:
 
 
 def channels(
-    data_root: DataRoot,
+    data_root: DataRoot | Screen,
     predict_root: str | Path,
     split: str = "test",
     truth: str | Path | None = None,
@@ -248,7 +251,7 @@ def channels(
     return ChannelScores(table, replace(origin, kind="channels"), notes, scored.inputs.split)
 
 
-def _channel_shares(inputs: KeptInputs) -> Kept:
+def _channel_shares(inputs: PredictionInputs) -> Kept:
     """Return the shares of right answers of each channel set on the wells of known truth."""
     truth, predictions = cast(np.ndarray, inputs.truth), _read(inputs)
     known = np.flatnonzero(truth >= 0)
@@ -269,7 +272,7 @@ def write_channels(scores: ChannelScores, path: Path) -> None:
 
 
 def _scored(
-    data_root: DataRoot,
+    data_root: DataRoot | Screen,
     predict_root: str | Path,
     split: str,
     truth: str | Path | None,
@@ -280,14 +283,14 @@ def _scored(
     """Return the wells of a split with truth. Raises UserError where no truth is known."""
     if truth and split != "test":
         raise UserError("--truth is for test wells; held-out wells (--split=valid) have their labels in the screen")
-    screen = read_screen(data_root)
+    screen = as_screen(data_root)
     split, notes = answered_split(screen, split)
     if truth and split != "test":
         raise UserError(f"{screen.root}: the screen has no test wells, so --truth has no use")
     wells = screen.select("test" if split == "test" else "train", "treatment")
     labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
     root, groups = Path(predict_root), learn_groups(screen)
-    return _Scored(KeptInputs(screen, groups, wells, root, split, ensemble, by_site, labels), notes, keep)
+    return _Scored(PredictionInputs(screen, groups, wells, root, split, ensemble, by_site, labels), notes, keep)
 
 
 def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:

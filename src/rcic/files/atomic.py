@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -145,18 +145,19 @@ def sha256_of(path: Path) -> str:
 def sha256_once(path: Path) -> str:
     """Return the sha256 (hex) of a file's bytes, computed again in this process only if the file was changed."""
     state = path.stat()
-    return _sha_of_state(str(path.absolute()), state.st_ino, state.st_mtime_ns, state.st_size)
+    times = state.st_mtime_ns, state.st_ctime_ns
+    return _sha_of_state(str(path.absolute()), state.st_ino, state.st_size, *times)
 
 
-def sha256_ahead(paths: Iterable[Path]) -> None:
-    """Compute the checksums of files that `sha256_once` will be asked for, several at a time.
+def sha256_ahead(paths: Iterable[Path], checksum: Callable[[Path], str] = sha256_once) -> None:
+    """Compute the checksums of files that ``checksum`` will be asked for again, several at a time.
 
     What cannot be read is left for it to say.
     """
 
     def one(path: Path) -> None:
         with contextlib.suppress(OSError, UserError):
-            sha256_once(path)
+            checksum(path)
 
     with ThreadPoolExecutor(min(_READERS, len(os.sched_getaffinity(0)))) as pool:
         list(pool.map(one, paths))

@@ -13,6 +13,7 @@ from typing import Any
 
 from rcic.errors import command_line
 from rcic.files.atomic import sha256_of, sha256_once, whole, write_error
+from rcic.files.checksums import Checksum
 from rcic.files.difference import difference
 from rcic.files.lock import locked
 from rcic.files.regular import regular_path
@@ -129,7 +130,13 @@ def earlier_record(path: Path, kind: str, again: str = "") -> Record | None:
     return Record(kind, origin, settings, facts={"network": network})
 
 
-def check_files(path: Path, record: Record, names: Iterable[str] | None = None, again: str = "") -> None:
+def check_files(
+    path: Path,
+    record: Record,
+    names: Iterable[str] | None = None,
+    again: str = "",
+    checksum: Checksum = sha256_once,
+) -> None:
     """Raise Unsound unless files (default: all) of the record ``path`` are there with the checksums that it lists.
 
     Raises CannotRead for what is no regular file, or cannot be read.
@@ -142,7 +149,7 @@ def check_files(path: Path, record: Record, names: Iterable[str] | None = None, 
         if file.is_dir() or not os.path.lexists(file):
             raise Unsound(f"{file}: is missing, but {path.name} lists it{remedy}")
         regular_path(file)
-        if sha256_once(file) != record.files[name]:
+        if checksum(file) != record.files[name]:
             raise Unsound(f"{file}: is damaged, or of another result than {path.name} beside it{remedy}")
 
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rcic.errors import UserError, brief
 from rcic.files import regular
@@ -63,3 +65,13 @@ def opened(path: Path, content: dict[str, Any]) -> dict[str, Any]:
 def digest_of_values(content: Any) -> str:
     """Return the sha256 (hex) of plain values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def plain_values(value: Any) -> Any:
+    """Return a value as JSON has it: tuples and arrays as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_values(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return [plain_values(one) for one in value] if is_list else value

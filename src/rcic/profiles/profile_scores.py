@@ -6,6 +6,7 @@ is subtracted.
 """
 
 import logging
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,13 +20,16 @@ from rcic.decide.control_quality import QUALITY
 from rcic.ensemble.predictions import of_models
 from rcic.ensemble.scoring import known_truth
 from rcic.errors import UserError, plural
-from rcic.files.names import embedding_files, find_members
+from rcic.files.kept import Kept, kept_or_made, kept_table, table_of
+from rcic.files.names import Member, embedding_files, find_members
 from rcic.files.record import Record, write_result
+from rcic.files.sealed_json import digest_of_values
+from rcic.profiles.embedding_inputs import EmbeddingInputs
 from rcic.profiles.member_profiles import read_profiles
-from rcic.profiles.profile_tables import MEMBER_COLUMNS, member_tables
+from rcic.profiles.profile_tables import MEMBER_COLUMNS, MEMBER_TABLES, member_tables, placed
 from rcic.profiles.replicate_retrieval import NULL_SEED, NULL_SIZE, THRESHOLD, copairs_version
 from rcic.screen.source import DataRoot
-from rcic.screen.table import Screen, read_screen
+from rcic.screen.table import Screen, as_screen
 
 _log = logging.getLogger(__name__)
 
@@ -77,18 +81,20 @@ class ProfileScores:
 
 
 def profile_scores(
-    data_root: DataRoot,
+    data_root: DataRoot | Screen,
     embed_root: str | Path,
     split: str = "test",
     truth: str | Path | None = None,
     models: Sequence[str] = (),
+    keep: bool = False,
 ) -> ProfileScores:
     """Return what the embeddings below ``embed_root`` say of held-out ("valid") or test wells, and of their plates.
 
-    ``truth`` and ``models`` are those of `rcic.ensemble.scoring.score`. Raises UserError for embeddings that are not
-    there or do not fit the screen, or where no truth is known.
+    ``truth`` and ``models`` are those of `rcic.ensemble.scoring.score`. With ``keep`` a network's tables are kept
+    beside its embeddings (`rcic.files.kept`) and made anew only if anything differs. Raises UserError for embeddings
+    that are not there or do not fit the screen, or where no truth is known.
     """
-    screen, root = read_screen(data_root), Path(embed_root)
+    screen, root = as_screen(data_root), Path(embed_root)
     name = embedding_files(Path(), split)["embeddings"].name
     if not (members := find_members(root, name)):
         raise UserError(f"{root}: no {name} in folders like [1,2,3,4,5]/fold_0/MODEL; run embed-all first")
@@ -97,15 +103,33 @@ def profile_scores(
     notes: list[str] = []
     for member in of_models(members, models, f"{root}: no embeddings"):
         _log.info(f"profiles of {root / member.folder}")
-        profiles = read_profiles(screen, root, member, split, labels)
-        tables.append(member_tables(profiles, screen, notes))
-        digests |= profiles.digests
+        kept = _member_scores(screen, root, member, split, labels, keep)
+        tables.append([placed(table_of(name, kept), member) for name in MEMBER_TABLES])
+        digests |= kept.facts["digests"]
+        notes += kept.facts["notes"]
     facts = {**screen.source_facts, "embed_root": str(root), "split": split}
     made_from = {"classes": screen.identity.treatments, "embeddings": digests}
     controls, replicates, retrieval = (_joined(parts) for parts in zip(*tables, strict=True))
     return ProfileScores(
         controls, replicates, retrieval, tuple(dict.fromkeys(notes)), Record("retrieval", made_from, facts=facts)
     )
+
+
+def _member_scores(
+    screen: Screen, root: Path, member: Member, split: str, labels: Mapping[str, int], keep: bool
+) -> Kept:
+    """Return a member's tables and, as facts, the digests of its embeddings and notes on what is lacking."""
+
+    def make() -> Kept:
+        profiles, notes = read_profiles(screen, root, member, split, labels), list[str]()
+        tables = zip(MEMBER_TABLES, member_tables(profiles, screen, notes), strict=True)
+        kept = [kept_table(name, table) for name, table in tables]
+        facts = {"digests": profiles.digests, "notes": notes, **dict(ChainMap(*(dict(one.facts) for one in kept)))}
+        return Kept(dict(ChainMap(*(dict(one.arrays) for one in kept))), facts)
+
+    settings = {"library": copairs_version(), "labels": digest_of_values(dict(labels)), "null_size": NULL_SIZE}
+    inputs = EmbeddingInputs(screen, root, member, (split, "controls"), settings)
+    return kept_or_made(f"profiles_{split}", inputs, make)[0] if keep else make()
 
 
 def profile_text(scores: ProfileScores) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from rcic.decide.control_quality import plate_qualities
 from rcic.decide.replicate_correlation import ReplicateCorrelation, replicate_correlation
 from rcic.errors import UserError, plural
-from rcic.files.names import channel_name
+from rcic.files.names import Member, channel_name
 from rcic.profiles.member_profiles import MemberProfiles, centred_profiles
 from rcic.profiles.replicate_retrieval import (
     RETRIEVAL,
@@ -21,6 +21,7 @@ from rcic.profiles.replicate_retrieval import (
 from rcic.screen.table import Screen
 
 MEMBER_COLUMNS = ["model", "channels", "fold"]
+MEMBER_TABLES = ("controls", "replicates", "retrieval")
 _CORRELATION = ["cell_type", *(field.name for field in fields(ReplicateCorrelation))]
 _RETRIEVAL = ["against", "cell_type", "treatment", *RETRIEVAL]
 
@@ -30,16 +31,15 @@ def member_tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the tables of `ProfileScores`: controls by plate, replicates by cell type, retrieval by treatment.
 
-    What is lacking is added to ``notes``.
+    They are those of `MEMBER_TABLES`, without MEMBER_COLUMNS (`placed`). What is lacking is added to ``notes``.
     """
-    member = profiles.member
-    keys = {"model": member.model, "channels": channel_name(member.channels), "fold": member.fold}
+    return _controls(profiles, screen, notes), *_replicates(profiles, screen, notes)
 
-    def placed(table: pd.DataFrame) -> pd.DataFrame:
-        return table.assign(**keys)[[*keys, *table.columns]]
 
-    correlations, retrieval = _replicates(profiles, screen, notes)
-    return placed(_controls(profiles, screen, notes)), placed(correlations), placed(retrieval)
+def placed(table: pd.DataFrame, member: Member) -> pd.DataFrame:
+    """Return a member's table with MEMBER_COLUMNS before the others."""
+    keys = dict(zip(MEMBER_COLUMNS, (member.model, channel_name(member.channels), member.fold), strict=True))
+    return table.assign(**keys)[[*keys, *table.columns]]
 
 
 def _controls(profiles: MemberProfiles, screen: Screen, notes: list[str]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """A map of embeddings by PCA and t-SNE, before and after subtraction of each plate's mean."""
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pandas as pd
 
 from rcic.decide.whitening import Normalisation, centred
 from rcic.errors import UserError
+from rcic.files.kept import Kept, kept_or_made
 from rcic.files.names import Member, embedding_files, find_members
+from rcic.profiles.embedding_inputs import EmbeddingInputs
 from rcic.profiles.member_wells import read_member
 from rcic.report.ladders import named_plates
 from rcic.screen.layout import Groups
@@ -36,14 +39,14 @@ def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: 
     """Return the map of at most ``most`` wells, sampled by the hash of their names: x and y, before and after.
 
     After: with each plate's mean subtracted. Further columns: id_code, cell_type, experiment, plate (its name), split,
-    group and label ("" where unknown).
+    group and label ("" where unknown). The positions are kept beside the embeddings (`rcic.files.kept`).
     """
-    found = read_member(screen, root, member, tuple(EMBEDDED_SPLITS))
-    chosen, columns = drawn(found.wells["id_code"], most), dict[str, np.ndarray]()
-    for state, settings in (("before", Normalisation("off")), ("after", Normalisation())):
-        points = flat_map(centred(found.vectors, found.wells, settings)[chosen])
-        columns |= {f"x {state}": points[:, 0], f"y {state}": points[:, 1]}
-    wells = found.wells.assign(split=found.wells["split"].map(EMBEDDED_SPLITS)).iloc[chosen].reset_index(drop=True)
+    settings = {"most": most, "scikit-learn": version("scikit-learn")}
+    inputs = EmbeddingInputs(screen, root, member, tuple(EMBEDDED_SPLITS), settings)
+    kept, _ = kept_or_made("map", inputs, lambda: _points(screen, root, member, most))
+    columns = dict(kept.arrays)
+    wells = screen.wells.iloc[columns.pop("row")].reset_index(drop=True)
+    wells["split"] = [EMBEDDED_SPLITS[name] for name in columns.pop("split")]
     label = wells["label"].to_numpy()
     known = label >= 0
     group, names = np.full(len(wells), "", object), np.full(len(wells), "", object)
@@ -51,6 +54,19 @@ def map_table(screen: Screen, root: Path, member: Member, groups: Groups, most: 
     names[known] = [str(name) for name in screen.decode(label[known])]
     facts = named_plates(screen, wells[["id_code", "cell_type", "experiment", "plate", "split"]])
     return facts.assign(group=group, label=names, **columns)
+
+
+def _points(screen: Screen, root: Path, member: Member, most: int) -> Kept:
+    """Return the drawn wells' rows in the screen's table, their splits, and their positions before and after."""
+    found = read_member(screen, root, member, tuple(EMBEDDED_SPLITS))
+    chosen = drawn(found.wells["id_code"], most)
+    row_of = pd.Series(np.arange(len(screen.wells)), index=screen.wells["id_code"])
+    wells = found.wells.iloc[chosen]
+    arrays = {"row": row_of[wells["id_code"]].to_numpy(), "split": wells["split"].to_numpy(np.str_)}
+    for state, settings in (("before", Normalisation("off")), ("after", Normalisation())):
+        points = flat_map(centred(found.vectors, found.wells, settings)[chosen])
+        arrays |= {f"x {state}": points[:, 0], f"y {state}": points[:, 1]}
+    return Kept(arrays)
 
 
 def drawn(codes: pd.Series, most: int) -> np.ndarray:

@@ -114,7 +114,7 @@ def channels_section(sources: ReportSources) -> Section:
     given, split = sources.given, sources.last[0].split  # test where its truth is known
     truth = given.options.truth if split == "test" else None
     table = scoring.channels(
-        given.data_root, given.options.predict_root[-1], split, truth, given.ensemble.model_names, keep=True
+        sources.screen, given.options.predict_root[-1], split, truth, given.ensemble.model_names, keep=True
     ).table
     names = (table["channel"].astype("str") + " " + table["name"]).str.strip()
     table = table.assign(channel=names).drop(columns="name")[table["n_wells"] > 0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from rcic.check.verdicts import Verdict, check_results
-from rcic.ensemble.calibration import Calibration, calibrate
+from rcic.ensemble.calibration import Calibration, calibrate_once
 from rcic.ensemble.decision import Decision, decide_once
 from rcic.ensemble.ensemble_options import EnsembleOptions
 from rcic.ensemble.scoring import score
@@ -70,7 +70,7 @@ class ReportSources:
                 self.say(f"scores of {root}, {split}")
                 truth = self.given.options.truth if split == "test" else None
                 try:
-                    result = score(self.given.data_root, root, split, truth, self.given.ensemble, keep=True)
+                    result = score(self.screen, root, split, truth, self.given.ensemble, keep=True)
                 except UserError as error:
                     self.note(f"The ladder of {root} on {'test' if split == 'test' else 'held-out'} wells", str(error))
                 else:
@@ -118,7 +118,7 @@ class ReportSources:
             return None
         self.say(f"calibration of {self._roots[0]}, to see whether it would help")
         try:
-            return calibrate(given.data_root, self._roots[0], given.ensemble.model_names)[0]
+            return calibrate_once(self.screen, self._roots[0], given.ensemble.model_names)
         except UserError:
             return None
 
@@ -131,7 +131,7 @@ class ReportSources:
         split = self.last[0].split if options.predict_root and self.last else self._splits[-1]
         self.say(f"profiles of {options.embed_root}, {split}")
         truth = options.truth if split == "test" else None
-        return profile_scores(given.data_root, options.embed_root, split, truth, given.ensemble.model_names)
+        return profile_scores(self.screen, options.embed_root, split, truth, given.ensemble.model_names, keep=True)
 
     @cached_property
     def decision(self) -> Decision | None:

@@ -12,10 +12,16 @@ from typing import Any
 
 import pandas as pd
 
+from rcic.files.sealed_json import digest_of_values
 from rcic.screen.spec import ScreenSpec
 
 DIGEST = 16  # hexadecimal digits of a digest in a record that has many
 _FACTS = ["barcode", "well", "cell_type", "split", "well_type", "name"]
+
+
+def digest_of_wells(wells: pd.DataFrame, columns: Sequence[str]) -> str:
+    """Return the sha256 (hex) of some columns of a table of wells, in the order of its rows."""
+    return digest_of_values([wells[name].astype(str).tolist() for name in columns])
 
 
 @dataclass(frozen=True)

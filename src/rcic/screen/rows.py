@@ -10,10 +10,11 @@ import pandas as pd
 
 from rcic.errors import UserError, brief, nearest, program
 from rcic.files.regular import read_regular
-from rcic.schema.spelling import trimmed
+from rcic.schema.spelling import BLANKS, trimmed
 
 MOST_TABLE_LINES = 10_000_000  # of a table: those of RxRx1 have 130,000
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}  # that spreadsheets write between fields
+_ASCII_BLANKS = [blank for blank in BLANKS if blank.isascii() and blank != "\n"]
 _TOGETHER = 100_000  # rows parsed together
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
 
@@ -51,7 +52,7 @@ def read_rows(
     rows = rows.drop(index=blank) if blank else rows
     if rows.empty:
         raise UserError(f"{path}: the table has a header but no rows")
-    rows = rows.apply(_trimmed_values)
+    rows = rows.apply(_trimmed_values) if _has_blanks(text) else rows
     for column in [name for name in required if name not in may_be_empty]:
         refuse(path, rows, rows[column] == "", f"column {brief(column)} has no value")
     return rows
@@ -121,6 +122,11 @@ def _text(path: Path) -> str:
     if (n_lines := text.count("\n")) > MOST_TABLE_LINES:
         raise UserError(f"{path}: has {n_lines:,} lines, too many for a table ({MOST_TABLE_LINES:,} at most)")
     return text
+
+
+def _has_blanks(text: str) -> bool:
+    """Whether a text has any character that is no part of a field at its ends, but for line ends."""
+    return not text.isascii() or any(blank in text for blank in _ASCII_BLANKS)
 
 
 def _trimmed_values(column: "pd.Series[str]") -> "pd.Series[str]":

@@ -155,6 +155,11 @@ def read_screen(data_root: DataRoot, spec: ScreenSpec | None = None) -> Screen:
     )
 
 
+def as_screen(source: DataRoot | Screen) -> Screen:
+    """Return a screen as it is, or read the one of a data root as `read_screen`."""
+    return source if isinstance(source, Screen) else read_screen(source)
+
+
 def with_numbers(classes: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """Return classes as versions 0.1 and 0.2 knew them: labels that are all numbers were integers in any screen."""
     return tuple(int(name) for name in classes) if all(is_number(str(name)) for name in classes) else classes

@@ -227,7 +227,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_no_error(data, root, capsys
     with nearly_full():
         found = decide(data, root)
     check_equal(found, decide_predictions(data, root))
-    assert "what was decided is not kept" in capsys.readouterr().out and not list(root.glob("kept_*.npz"))
+    assert "what was computed is not kept" in capsys.readouterr().out and not list(root.glob("kept_*.npz"))
 
 
 def test_predictions_that_change_meanwhile_are_not_kept(data, root, monkeypatch):
