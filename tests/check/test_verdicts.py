@@ -9,7 +9,7 @@ import pytest
 from rcic.check import known_sources
 from rcic.check.verdicts import Verdict, check_results
 from rcic.errors import UserError
-from rcic.files import record as records
+from rcic.files import atomic
 from rcic.pixels.audit import folder_state
 from rcic.screen.source import ScreenSource
 from tests.records import content_of, rewrite, tamper
@@ -359,13 +359,13 @@ def test_thirty_members_read_each_source_once(work, monkeypatch):
     for name in ("read_screen", "stage_table", "audit_of_training"):
         counted(known_sources, name)
     counted(folder_state, "state_of")
-    counted(records, "sha256_once")
+    counted(atomic, "_sha_of_state")
     verdicts = check_results(["logs", "predictions"])
     assert {v.state for v in verdicts} == {"sound"} and len(verdicts) == 5 + 28 + 8 + 56 + 3
     assert calls["read_screen"] == 1 and calls["audit_of_training"] == 1
     assert calls["stage_table"] == 3  # stage I and two folds
     assert calls.get("state_of", 0) == 0  # the folders' times are those of the audit
-    assert calls["sha256_once"] == 5  # four fold tables and the table of the audit
+    assert calls["_sha_of_state"] == 5  # four fold tables and the table of the audit
 
 
 def test_the_content_of_a_record_names_its_command(work):

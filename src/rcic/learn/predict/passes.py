@@ -12,6 +12,7 @@ from rcic.learn.config.settings import Config
 from rcic.learn.data.loaders import add_plate_context, stacked, usable_sites
 from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.models import WellClassifier, build_model
+from rcic.learn.models.folding import folded
 from rcic.learn.predict.evaluate import InferenceSettings
 from rcic.learn.predict.infer import MemberNetwork, Outputs, SitePlan, predict_sites
 from rcic.learn.predict.jobs import PredictionJob
@@ -171,10 +172,12 @@ def member_network(job: PredictionJob, options: PredictionOptions) -> MemberNetw
 
 
 def _network(checkpoint: Checkpoint, config: Config) -> WellClassifier:
-    """Return the network of a checkpoint. Raises UserError if the file lacks one of its tensors."""
+    """Return the network of a checkpoint, running statistics folded. UserError if the file lacks one of its tensors."""
     meta = checkpoint.meta
     n_values = [len(values) for values in meta["metadata"].values()]
     network = build_model(config.model, config.in_channels, len(meta["classes"]), config.loss, n_values, load=False)
     if fresh := load_matching(network, checkpoint):
         raise UserError(f"{checkpoint.path}: lacks tensor {fresh[0]}, or has it in another shape")
+    if config.prediction_bn == "running":
+        network.trunk = folded(network.trunk, config.in_channels)
     return network
