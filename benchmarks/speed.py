@@ -15,7 +15,8 @@ from pathlib import Path
 from speed_table import report
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("loader", "store", "predict", "pairs", "scale", "growth")
+PARTS = ("loader", "store", "predict", "pairs", "epochs", "scale", "growth")
+BESIDE = ("pairs", "epochs")  # parts that measure another build, too
 
 
 def measure(part: str, work: Path, *flags: str) -> dict:
@@ -43,12 +44,12 @@ def main() -> None:
     """Measure what was not and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", type=Path, default=Path("bench_speed"), help="screens and results go there")
-    parser.add_argument("--base", type=Path, help="a clone of another build, whose predictions are timed beside these")
+    parser.add_argument("--base", type=Path, help="a clone of another build, timed beside this one")
     options = parser.parse_args()
     base = [f"--base={options.base.resolve()}"] if options.base else []
     work = options.work_dir.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    found = {part: measure(part, work, *(base if part == "pairs" else [])) for part in PARTS}
+    found = {part: measure(part, work, *(base if part in BESIDE else [])) for part in PARTS}
     (HERE / "speed.md").write_text(report(found, processor()), encoding="utf-8")
 
 

@@ -5,23 +5,28 @@ Prints JSON. The full size is the competition's tables where they are, else thos
 stand for all. Every measurement is a process of its own, so that its peak of memory is its own.
 """
 
+import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import pandas as pd
 from speed_data import REAL, SPEED, TABLES, fabricate, planned, real_root
 
 from rcic.files.names import Member, prediction_files
 from rcic.files.record import Record
 from rcic.files.well_rows import write_well_rows
 from rcic.pixels.packed.manifest import MARK
-from rcic.screen.plate import CHANNELS
+from rcic.screen.plate import CHANNELS, SITES, image_name
 from rcic.screen.table import read_screen
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +42,7 @@ FULL_SIZE = replace(
 )
 TIMES = (1, 2, 4)  # as many experiments
 N_MODELS = 30
+N_FILES = 24  # of which all image files are further names: a file has 65,000 at most
 
 
 def screen_of(work: Path, times: int) -> Path:
@@ -62,6 +68,32 @@ def full_size(work: Path) -> Path:
             shutil.copy(TABLES / f"{name}.csv", root)
         fabricate(root, stand_ins())
     return root
+
+
+def in_files(work: Path) -> Path:
+    """Return a screen with the tables of :func:`full_size` and a file for each of its images, all names of a few."""
+    root = work / "full_files"
+    if not (root / "whole").exists():
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        for table in full_size(work).glob("*.csv"):
+            shutil.copy(table, root)
+        files = [root / f"stand_in_{number}.png" for number in range(N_FILES)]
+        for number, file in enumerate(files):
+            cv2.imwrite(str(file), stand_ins()[number % 4][number % 6])
+        for number, name in enumerate(image_files(read_screen(root).wells)):
+            if number % (len(SITES) * len(CHANNELS)) == 0:
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(files[number % N_FILES], root / name)
+        (root / "whole").touch()
+    return root
+
+
+def image_files(wells: pd.DataFrame) -> Iterator[str]:
+    """Yield the names of the images of some wells, well by well."""
+    for split, *place in wells[["split", "experiment", "plate", "well"]].itertuples(index=False):
+        for site, channel in itertools.product(SITES, CHANNELS):
+            yield f"{split}/{image_name(*place, site, channel)}"
 
 
 def stand_ins() -> list[np.ndarray]:
@@ -110,7 +142,12 @@ def worker(work: Path) -> dict[str, float]:
     return {"sites": len(rows), "beyond imports": peak() - imported, "batches": n_bytes, "first batch": first}
 
 
-def first_batch(work: Path) -> dict[str, float]:
+def first_of_files(work: Path) -> dict[str, float]:
+    """Do what `first_batch` does on a folder of image files."""
+    return first_batch(work, in_files(work))
+
+
+def first_batch(work: Path, root: Path | None = None) -> dict[str, float]:
     """Build a whole training on the full tables and read its first batch: seconds."""
     import torch
 
@@ -120,7 +157,7 @@ def first_batch(work: Path) -> dict[str, float]:
     from rcic.screen.folds import write_folds
 
     torch.set_num_threads(1)
-    root = full_size(work)
+    root = root or full_size(work)
     write_folds(read_screen(root), work / "folds", 5, 0)
     began = time.perf_counter()
     screen = read_screen(root)
@@ -211,6 +248,7 @@ def main(work: Path) -> None:
     found: dict[str, Any] = {
         "worker": in_a_process(work, "worker"),
         "first batch": in_a_process(work, "first_batch"),
+        "first of files": in_a_process(work, "first_of_files"),
         "tables": by_tables,
         "tables grow": exponents(by_tables, "wells", ["read", "groups", "assignment", "memory"]),
         "ensemble": by_models,
@@ -223,7 +261,8 @@ def main(work: Path) -> None:
     print(json.dumps(found))
 
 
-PARTS = {"worker": worker, "first_batch": first_batch, "tables": tables, "packing": packing}
+PARTS = {"worker": worker, "first_batch": first_batch, "first_of_files": first_of_files, "tables": tables}
+PARTS |= {"packing": packing}
 
 if __name__ == "__main__":
     place, *rest = sys.argv[1:]

@@ -15,6 +15,13 @@ DESIGNS = {
 }
 
 
+EPOCHS = (
+    "The recipe `best` in its bench form (densenet_small, 24 images of 6 x 64 x 64 a step, float32, one thread) on the "
+    "simulated bench screen: medians over five epochs of each training, the builds in turns. Parts overlap: optimiser "
+    "and augmentation belong to the training batches."
+)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -142,6 +149,20 @@ def _pair_cells(row: dict[str, Any]) -> list[object]:
     return [*facts, base, chosen, cell("this in fp32"), cell("this in bf16"), peer]
 
 
+def epoch_text(found: dict[str, Any]) -> str:
+    """Return where the time of an epoch goes, in this build and, if it was trained, another."""
+    builds = [name for name in ("base", "this") if name in found]
+    names = [name for name in found["this"][0] if all(name in one for build in builds for one in found[build])]
+    body = [[name, *(", ".join(f"{one[name]:.2f}" for one in found[build]) for build in builds)] for name in names]
+    head = {"base": "other build, CPU s", "this": "this, CPU s"}
+    text = table(["part of an epoch", *(head[build] for build in builds)], body)
+    if "base" not in found:
+        return text
+    whole = {build: [one["whole epoch"] for one in found[build]] for build in builds}
+    ratios = [base / this for base, this in zip(whole["base"], whole["this"], strict=True)]
+    return f"{text}\n\nAn epoch is {', '.join(f'{ratio:.2f}' for ratio in ratios)} times as fast."
+
+
 def step_text(found: dict[str, Any]) -> str:
     """Return what Catalyst costs."""
     steps = found["steps"]
@@ -173,7 +194,9 @@ def scale_text(found: dict[str, Any]) -> str:
         "in all, the memory-mapped predictions among it.",
         f"Loading the {worker['sites']:,.0f} sites of the full tables, four threads: "
         f"{worker['beyond imports']:.0f} MB at most beyond the imports, {worker['batches']:.0f} MB of it batches that "
-        f"are ahead. A training's first batch is there {found['first batch']['first batch']:.1f} s after the imports.",
+        f"are ahead. A training's first batch is there {found['first batch']['first batch']:.1f} s after the imports, "
+        f"{found['first of files']['first batch']:.1f} s from a folder of image files (names of a few that are in the "
+        "page cache).",
     ]
     if "packing" in found:
         grows = found["packing grows"]
@@ -234,6 +257,7 @@ def report(found: dict[str, Any], processor: str) -> str:
         predict_text(found["predict"]),
         "## Precision and plates' statistics",
         pair_text(found["pairs"]),
+        *(["## Training", EPOCHS, epoch_text(found["epochs"])] if "epochs" in found else []),
         "## Catalyst",
         step_text(found["predict"]),
         "## Size",

@@ -205,9 +205,15 @@ SPEED = {
         ],
         "seconds": 60.0,
     },
+    "epochs": {
+        "base": [{"validation": 2.0, "whole epoch": 5.0}, {"validation": 2.1, "whole epoch": 6.0}],
+        "this": [{"validation": 1.0, "new": 9.0, "whole epoch": 4.0}, {"validation": 1.1, "whole epoch": 4.0}],
+        "seconds": 60.0,
+    },
     "scale": {
         "worker": {"sites": 125510.0, "beyond imports": 236.0, "batches": 120.0, "first batch": 3.0},
         "first batch": {"first batch": 1.9, "built": 1.7},
+        "first of files": {"first batch": 3.9, "built": 3.7},
         "tables": [{"wells": 10.0, "read": 0.3, "groups": 0.1, "assignment": 1.0, "memory": 450.0}],
         "tables grow": {"read": 1.0, "groups": 0.9, "assignment": 1.1, "memory": 0.99},
         "ensemble": [{"seconds": 6.6, "memory": 1168.0}],
@@ -223,7 +229,9 @@ def test_the_page_on_speed_has_the_ratios(monkeypatch):
     from speed_table import report
 
     page = report(SPEED, "a processor")
-    assert "in 5 minutes on a processor" in page
+    assert "in 6 minutes on a processor" in page
+    assert "| validation | 2.00, 2.10 | 1.00, 1.10 |" in page and "| new |" not in page
+    assert "An epoch is 1.25, 1.50 times as fast." in page
     assert "| 2 x 50 | plate | 1 | 30.00 | 10.00 (3.00x) [bf16] | 20.00 (1.50x) | 10.00 (3.00x) | - |" in page
     assert "on 99.5 % of wells or more" in page
     assert "| real | packed, (a) augmentation and normalisation on the device | 400 (20.0x) | 700 (17.5x) |" in page
