@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from torch import nn
 
 from rcic.errors import UserError
 from rcic.files.atomic import sha256_of
@@ -370,3 +371,35 @@ def test_plate_statistics_come_from_all_wells_and_only_treatments_are_answered(t
     first = (wells["plate"] == 1).to_numpy()
     np.testing.assert_array_equal(one[file][~first], fewer[file][~first])
     assert (np.abs(one[file][first] - fewer[file][first]).max(1) > 1e-3).all()
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """Let networks be compiled by a backend that changes nothing; return the list of what is compiled."""
+    compiled, real = [], nn.Module.compile
+
+    def compile_eagerly(module):
+        compiled.append(module)
+        real(module, backend="eager")
+
+    monkeypatch.setattr(nn.Module, "compile", compile_eagerly)
+    return compiled
+
+
+def test_compiled_networks_answer_the_same(predict, compiler):
+    plain = logits_below(predict("plain", splits=("test",)))
+    assert not compiler
+    compiled = logits_below(predict("compiled", splits=("test",), compile=True))
+    assert len(compiler) == 4
+    for name, logits in plain.items():
+        np.testing.assert_allclose(compiled[name], logits, atol=2e-3 if "sites" in name else 1e-5, rtol=0)
+
+
+def test_a_network_that_torch_cannot_compile_is_one_line(predict, monkeypatch):
+    def fail(_graph, _inputs):
+        raise RuntimeError("no compiler found")
+
+    monkeypatch.setattr(nn.Module, "compile", lambda module, real=nn.Module.compile: real(module, backend=fail))
+    reason = r"--compile: torch cannot compile this network here \(.*no compiler found.*\); leave it out$"
+    with pytest.raises(UserError, match=reason):
+        predict(compile=True)

@@ -12,6 +12,7 @@ from rcic.learn.config.settings import Config
 from rcic.learn.data.loaders import add_plate_context, stacked, usable_sites
 from rcic.learn.data.pixel_norm import PixelNorm
 from rcic.learn.models import WellClassifier, build_model
+from rcic.learn.models.compiling import compiling
 from rcic.learn.models.folding import folded
 from rcic.learn.predict.evaluate import InferenceSettings
 from rcic.learn.predict.infer import MemberNetwork, Outputs, SitePlan, predict_sites
@@ -42,9 +43,10 @@ def outputs_of(
     for pass_jobs, plan in _passes(jobs, _site_plans(store, screen, jobs, options)):
         for group in together(pass_jobs, int(plan.rows["wanted"].sum()), options, keep):
             members = [member_network(job, options) for job in group]
-            group, members = _in_precisions(group, members, plan, title)
             bar_title = f"{title} x {len(group)} models"
-            outputs = predict_sites(members, plan, options.batch_size, options.workers, bar_title, keep)
+            with compiling(options.compile, "--compile"):
+                group, members = _in_precisions(group, members, plan, title)
+                outputs = predict_sites(members, plan, options.batch_size, options.workers, bar_title, keep)
             rows = plan.rows[plan.rows["wanted"]].reset_index(drop=True)
             yield group, outputs, rows
 
@@ -163,8 +165,11 @@ def member_network(job: PredictionJob, options: PredictionOptions) -> MemberNetw
         batch_size=options.batch_size,
         norm_of=config.data.norm_of,
     )
+    network = _network(job.checkpoint, config)
+    if options.compile and settings.bn == "running":  # plates' statistics are measured by hooks on the layers
+        network.trunk.compile()
     return MemberNetwork(
-        network=_network(job.checkpoint, config),
+        network=network,
         channels=config.data.channels,
         settings=settings,
         known=meta["metadata"],

@@ -27,6 +27,7 @@ class PredictionOptions:
         by_site: of embed-all, keep the embeddings of single sites, too; predict-all always keeps sites.
         precision: auto, bf16 or fp32 instead of that of each training's config (predict.precision). If given as bf16
             or fp32, what was predicted in the other is predicted anew.
+        compile: compile networks with running statistics by torch.compile: a minute each, for many sites on a GPU.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -38,6 +39,7 @@ class PredictionOptions:
     audit_dir: str | None = "auto"
     by_site: bool = False
     precision: Precision | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for flag, number, least in (("batch_size", self.batch_size, 1), ("workers", self.workers, 0)):

@@ -17,6 +17,7 @@ from rcic.learn.data.metadata import metadata_of
 from rcic.learn.data.site_groups import Group
 from rcic.learn.data.training_origin import check_sites_are_there, check_stains
 from rcic.learn.models import SiteOutputs
+from rcic.learn.models.compiling import compiling
 from rcic.learn.predict.device import pick_device
 from rcic.learn.predict.evaluate import InferenceSettings, predict_group
 from rcic.learn.predict.infer import MemberNetwork, Outputs
@@ -105,7 +106,8 @@ class TrainedMember:
         )
         rows = rows.assign(cell_type=cell_type or "", id_code=rows["well"])
         group = Group(rows, torch.from_numpy(images), metadata_of(rows, self.network.known))
-        outputs = predict_group(self.network.network, group, np.ones(count, bool), self._settings(images))
+        with compiling(self.options.compile, "compile"):
+            outputs = predict_group(self.network.network, group, np.ones(count, bool), self._settings(images))
         return SiteOutputs(*(array.float().cpu().numpy() for array in outputs))
 
     def _settings(self, images: NDArray[np.uint8]) -> InferenceSettings:

@@ -105,7 +105,9 @@ def _train(
     log_root, (folder, from_scratch) = Path(str(paths["log_root"])), place
     record = environment() | paths | {"made_from": origin.values}
 
-    from rcic.learn.train.build import build_training  # imports torch and Catalyst, after the quick checks
+    # these import torch and Catalyst, after the quick checks
+    from rcic.learn.models.compiling import compiling
+    from rcic.learn.train.build import build_training
     from rcic.learn.train.logs import restore_metrics
     from rcic.learn.train.resume import last_whole_epoch
 
@@ -123,7 +125,8 @@ def _train(
             if begun is not None:
                 restore_metrics(config.log, folder, begun.extra["history"])
         try:
-            runner.run()
+            with compiling(config.train.compile, "train.compile"):
+                runner.run()
         except KeyboardInterrupt:
             kept = runner.given_callbacks["checkpoints"].kept
             log_main(f"{folder}: stopped; {kept} of {runner.num_epochs} epochs are kept, the same command resumes")
