@@ -42,13 +42,13 @@ class Row:
 
 
 ROWS = (
-    Row("se_resnext50_32x4d", 512, 24),
-    Row("densenet121", 512, 24),
-    Row("se_resnext50_32x4d", 256, 96),
-    Row("densenet121", 256, 96),
+    Row("se_resnext50_32x4d", 512, 8),
+    Row("densenet121", 512, 8),
+    Row("se_resnext50_32x4d", 256, 32),
+    Row("densenet121", 256, 32),
     *(
         Row("densenet_small", 64, sites, bn, tta, plates)
-        for sites, plates in ((62, 20), (600, 2))
+        for sites, plates in ((62, 8), (600, 1))
         for bn, tta in (("running", ("identity",)), ("plate", ("identity",)), ("plate", EIGHT))
     ),
 )
@@ -153,7 +153,7 @@ def _Logits(network: Any) -> Any:
     return Logits()
 
 
-def pairs(work: Path, base: Path | None = None, rounds: int = 5, only: str = "") -> list[dict[str, Any]]:
+def pairs(work: Path, base: Path | None = None, rounds: int = 3, only: str = "") -> list[dict[str, Any]]:
     """Return what was measured of the rows whose name begins with ``only``."""
     chosen = [row for row in ROWS if row.name.startswith(only)]
     found = []
@@ -169,7 +169,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--base", type=Path, help="a clone of another build, to measure beside this one")
-    parser.add_argument("--rounds", type=int, default=5, help="measured predictions of each (5)")
+    parser.add_argument("--rounds", type=int, default=3, help="measured predictions of each (3)")
     parser.add_argument("--only", default="", help="rows whose name begins so, e.g. densenet121,256")
     words = parser.parse_args()
     rows = pairs(words.work.resolve(), words.base and words.base.resolve(), words.rounds, words.only)

@@ -40,8 +40,8 @@ from rcic.screen.plate import CHANNELS
 from rcic.screen.table import Screen, read_screen
 
 NAME = "densenet_small"
-REPEATS = 5
-COUNTS = (6, 12, 30)
+REPEATS, PASSES = 5, 3
+COUNTS = (6, 30)
 SETS = [tuple(channel for channel in CHANNELS if channel != absent) for absent in CHANNELS]
 TABLE = replace(SPEED, group_size=144)  # 2,304 test sites
 
@@ -81,7 +81,7 @@ def predictions(work: Path) -> dict[str, Any]:
     for n in COUNTS:
         save_networks(work / f"networks_{n}", screen, n)
     times: dict[str, dict[int, list[float]]] = {name: {n: [] for n in COUNTS} for name in ("pass", "own", "single")}
-    for _ in range(REPEATS):
+    for _ in range(PASSES):
         for n in COUNTS:
             with own_compute() as own:
                 times["pass"][n].append(seconds(lambda n=n: run(work, screen, n)))

@@ -238,8 +238,8 @@ def report(found: dict[str, Any], processor: str) -> str:
     parts = [
         "# Speed",
         f"Made by `make bench-speed` in {minutes:.0f} minutes on {processor}. Everything within a table was measured "
-        "in turns in one run; numbers are medians of five, those under Size single measurements. Ratios travel between "
-        "machines, absolute figures do not. "
+        "in turns in one run; numbers are medians of five (of three where builds take turns), those under Size and "
+        "Growth single measurements. Ratios travel between machines, absolute figures do not. "
         "*real*: 18 sites of RxRx1, repeated; *simulated*: a drawn screen of 512 px.",
         "## Loader, 512 px, five channels",
         loader_rows(found["loader"]),

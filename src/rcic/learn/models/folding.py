@@ -29,8 +29,7 @@ def folded(trunk: nn.Module, channels: int) -> nn.Module:
     images = torch.rand(2, channels, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)) * 2 - 1
     try:
         with torch.no_grad():
-            before = trunk.eval()(images)
-            pairs = _pairs(copy, images)
+            before, pairs = _pairs(copy, images)
             for convolution, name in pairs:
                 _fold(convolution, copy, name)
             is_same = bool((copy(images) - before).abs().max() <= _TOLERANCE * before.abs().max())
@@ -39,8 +38,8 @@ def folded(trunk: nn.Module, channels: int) -> nn.Module:
     return copy if pairs and is_same else trunk
 
 
-def _pairs(trunk: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, str]]:
-    """Return the convolutions whose output goes into a BatchNorm, both used once, with the BatchNorm's name."""
+def _pairs(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[nn.Conv2d, str]]]:
+    """Return the output, and the convolutions whose output goes into a BatchNorm, both used once, with its name."""
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the output, which is kept so that no other gets its id
     used, pairs = Counter[nn.Module](), list[tuple[nn.Conv2d, str]]()
     names = {layer: name for name, layer in trunk.named_modules()}
@@ -54,11 +53,11 @@ def _pairs(trunk: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, str]]:
 
     hooks = [layer.register_forward_hook(note) for layer in names]
     try:
-        trunk(images)
+        output = trunk(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return [(conv, name) for conv, name in pairs if used[conv] == used[trunk.get_submodule(name)] == 1]
+    return output, [(conv, name) for conv, name in pairs if used[conv] == used[trunk.get_submodule(name)] == 1]
 
 
 def _fold(convolution: nn.Conv2d, trunk: nn.Module, name: str) -> None:

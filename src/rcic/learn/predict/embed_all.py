@@ -8,6 +8,7 @@ from rcic.files.held import held
 from rcic.files.names import embedding_files
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.learn.data.audit_policy import audit_of_prediction
+from rcic.learn.models.heap import keep_memory
 from rcic.learn.predict.device import pick_device
 from rcic.learn.predict.jobs import ImageSource, finished_members, members_of_shard, present_splits, write_embeddings
 from rcic.learn.predict.passes import EMBEDDED
@@ -37,6 +38,8 @@ def embed_all(
     Names, passes, skipping, parts and errors are those of :func:`rcic.learn.predict.predict_all`.
     """
     options = replace(options, device=pick_device(options.device))
+    if options.device == "cpu":
+        keep_memory()
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = members_of_shard(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)

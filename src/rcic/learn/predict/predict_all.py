@@ -15,6 +15,7 @@ from rcic.files.names import prediction_files
 from rcic.launch.shards import RunShards, Shard, run_nothing
 from rcic.learn.data.audit_policy import audit_of_prediction
 from rcic.learn.models import SiteOutputs
+from rcic.learn.models.heap import keep_memory
 from rcic.learn.predict.device import pick_device
 from rcic.learn.predict.infer import Outputs
 from rcic.learn.predict.jobs import (
@@ -59,6 +60,8 @@ def predict_all(
     if options.by_site:
         raise UserError("--by_site is a flag of embed-all; predict-all always keeps the scores of sites, so omit it")
     options = replace(options, device=pick_device(options.device))
+    if options.device == "cpu":
+        keep_memory()
     screen, root, out = read_screen(data_root), Path(model_root), Path(out_dir)
     members = members_of_shard(finished_members(root, model_names), part)
     audit = audit_of_prediction(options.audit_dir, screen)

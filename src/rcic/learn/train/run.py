@@ -24,7 +24,6 @@ from rcic.learn.runs.origin import Origin
 from rcic.learn.runs.ranks import is_main, log_main
 from rcic.learn.runs.retraining import replace_by_retraining, training_place
 from rcic.learn.runs.run_record import environment, read_run_record, recorded
-from rcic.learn.train.heap import keep_memory
 from rcic.pixels.audit.findings import Audit
 from rcic.pixels.audit.pixel_states import pixel_states
 from rcic.pixels.images.pixel_state import PlatePixels
@@ -107,6 +106,7 @@ def _train(
 
     # these import torch and Catalyst, after the quick checks
     from rcic.learn.models.compiling import compiling
+    from rcic.learn.models.heap import keep_memory
     from rcic.learn.train.build import build_training
     from rcic.learn.train.logs import restore_metrics
     from rcic.learn.train.resume import last_whole_epoch

@@ -1,8 +1,8 @@
-"""Memory that a training on the CPU keeps instead of giving it back to the system after every tensor.
+"""Memory that a network on the CPU keeps instead of giving it back to the system after every tensor.
 
-The C library returns blocks of more than some hundred kilobytes to the system when they are freed, and a step of a
-training frees all of its activations. The system clears each page again when it is next used: on the bench screen
-35,000 page faults in twelve steps, and 2 to 8 % of their time (benchmarks/speed.md). With glibc's ``mallopt`` such
+The C library returns blocks of more than some megabytes to the system when they are freed, and a pass through a network
+frees all of its activations. The system clears each page again when it is next used: 2 to 8 % of the time of a training
+of small images, and 30 % of that of predictions in large batches (benchmarks/speed.md). With glibc's ``mallopt`` such
 blocks stay. Results do not change.
 """
 

@@ -10,7 +10,7 @@ import pytest
 KEPT = """
 from pathlib import Path
 import numpy as np
-from rcic.learn.train.heap import keep_memory
+from rcic.learn.models.heap import keep_memory
 
 def kept():
     before = resident()
