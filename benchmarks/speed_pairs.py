@@ -50,6 +50,7 @@ ROWS = (
         Row("densenet_small", 64, sites, bn, tta, plates)
         for sites, plates in ((62, 8), (600, 1))
         for bn, tta in (("running", ("identity",)), ("plate", ("identity",)), ("plate", EIGHT))
+        if plates > 1 or tta != EIGHT
     ),
 )
 
