@@ -180,7 +180,7 @@ def report(root: Path) -> dict[str, Any]:
 
 def first_report(root: Path) -> dict[str, Any]:
     """Make the report where nothing that was decided is kept."""
-    for path in (root / "predictions").glob("kept_*"):
+    for path in root.rglob("kept_*"):
         path.unlink()
     return report(root)
 

@@ -207,7 +207,7 @@ COMMANDS: dict[str, Callable[[Path, int], dict[str, float]]] = {
 
 
 def _unkept(root: Path) -> Path:
-    for path in (root / "predictions").glob("kept_*"):
+    for path in root.rglob("kept_*"):
         path.unlink()
     return root
 

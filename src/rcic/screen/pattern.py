@@ -83,13 +83,13 @@ def parts_of(
 def fill(pattern: str, values: Mapping[str, str | int]) -> str:
     """Fill a pattern with the values of its parts; ``:02`` pads a number with zeros. A part without a value stays."""
     parts, rest = _split(pattern)
-    return "".join(before + _filled(values, part, width) for before, part, width in parts) + rest
+    return "".join([before + _filled(values, part, width) for before, part, width in parts]) + rest
 
 
 def _filled(values: Mapping[str, str | int], part: str, width: int) -> str:
     if part not in values:
         return f"{{{part}:0{width}}}" if width else f"{{{part}}}"
-    return str(values[part]).zfill(width)
+    return str(values[part]).zfill(width) if width else str(values[part])
 
 
 @cache

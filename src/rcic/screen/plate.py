@@ -1,6 +1,7 @@
 """Plate formats, and the names of wells, plates and images."""
 
 import re
+from functools import cache
 
 from rcic.errors import UserError, brief
 
@@ -14,11 +15,13 @@ Position = tuple[int, int]  # row and column, from 0
 _WELL = re.compile(r"([A-Z]|A[A-F])([0-9][0-9])")
 
 
+@cache
 def row_name(row: int) -> str:
     """Return the letters of a row, counted from 0: A to Z, then AA to AF."""
     return (chr(64 + row // 26) if row > 25 else "") + chr(65 + row % 26)
 
 
+@cache
 def well_position(well: str, plate: int = 384) -> Position:
     """Return the zero-based (row, column) of a well of a plate of 96, 384 or 1,536 wells: ``"B02"`` -> ``(1, 1)``.
 

@@ -11,7 +11,6 @@ from copy import deepcopy
 from typing import Any, cast
 
 import torch
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from rcic.learn.models.trunk_facts import FAILURES
@@ -48,7 +47,7 @@ def _pairs(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[nn.Conv
         used[layer] += 1
         if isinstance(layer, nn.Conv2d):
             made[id(output)] = layer, output
-        elif type(layer) in (nn.BatchNorm2d, BatchNormAct2d) and id(inputs[0]) in made:
+        elif (type(layer) is nn.BatchNorm2d or _has_activation(layer)) and id(inputs[0]) in made:
             pairs.append((made[id(inputs[0])][0], names[layer]))
 
     hooks = [layer.register_forward_hook(note) for layer in names]
@@ -70,6 +69,11 @@ def _fold(convolution: nn.Conv2d, trunk: nn.Module, name: str) -> None:
     weight = convolution.weight.double() * scale[:, None, None, None]
     convolution.weight = nn.Parameter(weight.to(convolution.weight), requires_grad=False)
     convolution.bias = nn.Parameter(shift.to(convolution.weight), requires_grad=False)
-    rest = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
+    rest = nn.Sequential(*norm.children()) if _has_activation(norm) else nn.Identity()  # dropout and activation
     parent, _, last = name.rpartition(".")
     setattr(trunk.get_submodule(parent), last, rest)
+
+
+def _has_activation(layer: nn.Module) -> bool:
+    """Whether a layer is timm's BatchNorm with an activation; by its name, since timm takes a second to import."""
+    return (type(layer).__module__, type(layer).__name__) == ("timm.layers.norm_act", "BatchNormAct2d")

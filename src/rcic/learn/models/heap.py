@@ -2,8 +2,8 @@
 
 The C library returns blocks of more than some megabytes to the system when they are freed, and a pass through a network
 frees all of its activations. The system clears each page again when it is next used: 2 to 8 % of the time of a training
-of small images, and 30 % of that of predictions in large batches (benchmarks/speed.md). With glibc's ``mallopt`` such
-blocks stay. Results do not change.
+of small images, and 30 % of that of predictions in large batches (benchmarks/speed_v01.md). With glibc's ``mallopt``
+such blocks stay. Results do not change.
 """
 
 import ctypes

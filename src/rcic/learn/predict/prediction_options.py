@@ -27,7 +27,7 @@ class PredictionOptions:
         by_site: of embed-all, keep the embeddings of single sites, too; predict-all always keeps sites.
         precision: auto, bf16 or fp32 instead of that of each training's config (predict.precision). If given as bf16
             or fp32, what was predicted in the other is predicted anew.
-        compile: compile networks with running statistics by torch.compile: a minute each, for many sites on a GPU.
+        compile: compile networks with running statistics by torch.compile, half a minute or more for an architecture.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
