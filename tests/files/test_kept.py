@@ -11,7 +11,7 @@ import pytest
 
 from rcic.files import checksums, kept
 from rcic.files.atomic import sha256_of
-from rcic.files.kept import Kept, kept_or_made, kept_record, kept_table, table_of
+from rcic.files.kept import Kept, kept_or_made, kept_record, kept_tables, table_of
 
 
 @dataclass(frozen=True)
@@ -99,4 +99,6 @@ def test_tables_are_kept_as_they_are():
     )
     empty = pd.DataFrame(columns=["against", "label"])
     for one in (table, table.iloc[:0], empty):
-        pd.testing.assert_frame_equal(table_of("t", kept_table("t", one)), one.reset_index(drop=True))
+        pd.testing.assert_frame_equal(
+            table_of("t", kept_tables({"t": one, "other": table}, {})), one.reset_index(drop=True)
+        )

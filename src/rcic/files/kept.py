@@ -90,7 +90,7 @@ def _found(path: Path, inputs: KeepInputs) -> tuple[Kept, Record] | None:
     except (Unsound, CannotRead, FileNotFoundError):
         return None
     if checksum.states != record.facts.get(_STATES):
-        _update(path, replace(record, facts={**record.facts, _STATES: checksum.states}))
+        _update(path, record, checksum.states)
     return found, wanted
 
 
@@ -102,11 +102,11 @@ def _kept_record(path: Path) -> Record | None:
         return None
 
 
-def _update(path: Path, record: Record) -> None:
-    """Write a record in place of that of the same arrays, if the folder can be written and is nobody else's now."""
+def _update(path: Path, record: Record, states: Mapping[str, Any]) -> None:
+    """Give a record other states, if it is still there and the folder can be written and is nobody else's now."""
     with suppress(UserError), locked(path.parent):
-        if _kept_record(path) is not None:
-            write_record(path, record)
+        if _kept_record(path) == record:
+            write_record(path, replace(record, facts={**record.facts, _STATES: states}))
 
 
 def _arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
@@ -128,15 +128,18 @@ def _write(path: Path, record: Record, arrays: Mapping[str, np.ndarray]) -> None
         _log.info(f"what was computed is not kept: {error}")
 
 
-def kept_table(name: str, table: pd.DataFrame) -> Kept:
-    """Return a table of numbers and texts as arrays, ``name/column``; its facts are the columns' types."""
-    types = {str(column): str(kind) for column, kind in table.dtypes.items()}
-    texts = {column for column, kind in types.items() if kind in ("str", "object")}
-    arrays = {f"{name}/{c}": table[c].to_numpy(np.str_ if c in texts else None) for c in types}
-    return Kept(arrays, {name: types})
+def kept_tables(tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]) -> Kept:
+    """Return tables of numbers and texts as arrays, ``name/column``; further facts are the columns' types by name."""
+    types = {name: {str(c): str(kind) for c, kind in table.dtypes.items()} for name, table in tables.items()}
+    arrays = {
+        f"{name}/{column}": table[column].to_numpy(np.str_ if types[name][column] in ("str", "object") else None)
+        for name, table in tables.items()
+        for column in types[name]
+    }
+    return Kept(arrays, {**facts, **types})
 
 
 def table_of(name: str, kept: Kept) -> pd.DataFrame:
-    """Return the table of `kept_table`."""
+    """Return a table of `kept_tables`."""
     types = kept.facts[name]
     return pd.DataFrame({column: pd.Series(kept.arrays[f"{name}/{column}"], dtype=types[column]) for column in types})

@@ -6,7 +6,6 @@ is subtracted.
 """
 
 import logging
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +19,7 @@ from rcic.decide.control_quality import QUALITY
 from rcic.ensemble.predictions import of_models
 from rcic.ensemble.scoring import known_truth
 from rcic.errors import UserError, plural
-from rcic.files.kept import Kept, kept_or_made, kept_table, table_of
+from rcic.files.kept import Kept, kept_or_made, kept_tables, table_of
 from rcic.files.names import Member, embedding_files, find_members
 from rcic.files.record import Record, write_result
 from rcic.files.sealed_json import digest_of_values
@@ -122,10 +121,8 @@ def _member_scores(
 
     def make() -> Kept:
         profiles, notes = read_profiles(screen, root, member, split, labels), list[str]()
-        tables = zip(MEMBER_TABLES, member_tables(profiles, screen, notes), strict=True)
-        kept = [kept_table(name, table) for name, table in tables]
-        facts = {"digests": profiles.digests, "notes": notes, **dict(ChainMap(*(dict(one.facts) for one in kept)))}
-        return Kept(dict(ChainMap(*(dict(one.arrays) for one in kept))), facts)
+        tables = dict(zip(MEMBER_TABLES, member_tables(profiles, screen, notes), strict=True))
+        return kept_tables(tables, {"digests": profiles.digests, "notes": notes})
 
     settings = {"library": copairs_version(), "labels": digest_of_values(dict(labels)), "null_size": NULL_SIZE}
     inputs = EmbeddingInputs(screen, root, member, (split, "controls"), settings)

@@ -4,6 +4,7 @@ import shutil
 import pandas as pd
 import pytest
 import yaml
+from torch import nn
 
 from rcic.errors import UserError
 from rcic.files.names import BEST, CONFIG, HELD_OUT, LAST, METRICS, RUN
@@ -241,3 +242,13 @@ def test_run_folder_has_a_fold_but_in_stage_one(config):
 
 def test_the_harmless_keys_are_keys_of_the_config(config):
     assert set(IGNORED_KEYS) < set(flat(to_plain(config())))
+
+
+def test_a_network_that_torch_cannot_compile_ends_in_a_line(trained, monkeypatch):
+    def fail(_graph, _inputs):
+        raise RuntimeError("no compiler found")
+
+    monkeypatch.setattr(nn.Module, "compile", lambda module, real=nn.Module.compile: real(module, backend=fail))
+    reason = r"train\.compile: torch cannot compile this network here \(.*no compiler found.*\); leave it out$"
+    with pytest.raises(UserError, match=reason):
+        trained(train__compile=True)
