@@ -67,6 +67,13 @@ def test_pixels_do_not_depend_on_the_threads(write_root, wells, extra):
     assert not torch.equal(first[np.argsort(first_rows)], second[np.argsort(second_rows)])
 
 
+@pytest.mark.parametrize(("n", "threads", "sizes"), [(24, 2, [6] * 4), (24, 16, [1] * 24), (7, 2, [3, 3, 1])])
+def test_threads_take_some_samples_at_once_and_all_have_work(dataset, n, threads, sizes):
+    loader = BatchLoader(dataset, BatchSampler(range(len(dataset)), n, False), threads)
+    shares = loader._shares(list(range(n)))
+    assert [len(share) for share in shares] == sizes and sum(shares, []) == list(range(n))
+
+
 def test_a_growing_crop_is_that_of_the_epoch(write_root, wells):
     transform = build_sample_transform({"shear": 0, "crop": 24, "crop_start": 8}, n_epochs=3)
     dataset = SiteDataset(site_table(wells), FileStore(write_root()), (1,), transform)

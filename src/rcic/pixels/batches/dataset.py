@@ -99,8 +99,10 @@ class SiteDataset(Dataset[dict[str, Any]]):
         if self._cache is not None:
             out[:] = self._cache[row]
             return out
-        for site, channels_out in zip(self._image_sites(row), np.split(out, max(len(self._stacked), 1)), strict=True):
-            self.store.read(site, self.channels, self._size, channels_out, coded)
+        n_channels = len(self.channels)
+        for number, site in enumerate(self._image_sites(row)):
+            place = out[number * n_channels : (number + 1) * n_channels]
+            self.store.read(site, self.channels, self._size, place, coded)
         return out
 
     def preload(self, limit: int = 2**30) -> bool:

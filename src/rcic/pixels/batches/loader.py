@@ -20,6 +20,8 @@ from rcic.pixels.images.prefetch import ahead
 from rcic.pixels.packed.frame import undo
 
 AHEAD = 2  # batches that are read ahead
+_TOGETHER = 6  # samples that a thread takes at once, at most: each handing over needs Python's lock
+_Task = tuple[int, np.ndarray, int]
 
 
 class Batches(Protocol):
@@ -87,13 +89,16 @@ class BatchLoader:
             if transform is not None:
                 transform(stored, epoch, row, out)
 
+        def read_some(tasks: Sequence[_Task]) -> None:
+            for task in tasks:
+                read(*task)
+
         tasks = list(zip(rows, images.numpy(), range(len(rows)), strict=True))
-        waiting = None if pool is None else [pool.submit(read, *task) for task in tasks]
+        waiting = None if pool is None else [pool.submit(read_some, some) for some in self._shares(tasks)]
 
         def end() -> dict[str, Any]:
             if waiting is None:
-                for task in tasks:
-                    read(*task)
+                read_some(tasks)
             else:
                 for future in waiting:
                     future.result()
@@ -103,6 +108,11 @@ class BatchLoader:
             return {"image": images, **numbers, **facts, **self._views(epoch, rows)}
 
         return end
+
+    def _shares(self, tasks: Sequence[_Task]) -> list[Sequence[_Task]]:
+        """Split a batch into what threads take at once; every thread has one, if there are as many samples."""
+        n = max(1, min(_TOGETHER, len(tasks) // self.threads))
+        return [tasks[first : first + n] for first in range(0, len(tasks), n)]
 
     def _views(self, epoch: int, rows: Sequence[int]) -> dict[str, Any]:
         """Return the fields from which the device computes the views."""

@@ -14,7 +14,7 @@ sha256 in ``packed.json``, and that file by its last line. So damage is reported
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ ARRAY, SHARD = "zarr.json", "c/0/0/0/0"  # Zarr's names of an array's metadata a
 CODING = "coding"  # the attribute that says how differences are written, absent if plainly
 _CODINGS = {PACKED: DELTA, PACKED_LZ4: ZIGZAG, OME_ZARR: ""}
 OURS = "rcic"  # the key of this program's facts in the attributes of an OME-Zarr plate
+
+ImageName = Callable[[Site, int], str]  # the name of a site's image of a channel
 
 
 def array_path(root: Path, name: str, form: str = PACKED) -> Path:
@@ -80,9 +82,10 @@ class PackedStore:
         side = array.shape if size is None else (size, size)
         if out is None:
             out = np.empty((len(channels), *side), np.uint8)
-        check_shape(self.root / self.name(site, channels[0]), side, out.shape[1:])
+        if side != out.shape[1:]:
+            check_shape(self.root / self.name(site, channels[0]), side, out.shape[1:])
         images = out if side == array.shape else np.empty((len(channels), *array.shape), np.uint8)
-        array.read(site, channels, images, [self.name(site, channel) for channel in channels], coded)
+        array.read(site, channels, images, self.name, coded)
         if images is not out:
             for image, plane in zip(images, out, strict=True):
                 resize(image, plane)
@@ -92,7 +95,7 @@ class PackedStore:
         """Return an image's (H, W) from the index; see :class:`rcic.pixels.images.store.Store`."""
         arrays = [self._array(level, site) for level in (FULL, *map(str, self.sizes))]
         for array in arrays:
-            array.check(site, [channel], [self.name(site, channel)])
+            array.check(site, [channel], self.name)
             array.shard.check_site(array.positions[site.well, site.site])
         return arrays[0].shape
 
@@ -168,37 +171,36 @@ class PlateArray:
         """Whether the image of a (well, site) is stored."""
         return key in self.positions and self.shard.has(self.positions[key], channel - 1)
 
-    def read(
-        self, site: Site, channels: Sequence[int], out: np.ndarray, names: Sequence[str], coded: bool = False
-    ) -> None:
+    def read(self, site: Site, channels: Sequence[int], out: np.ndarray, name: ImageName, coded: bool = False) -> None:
         """Read a site's images into ``out`` (C, H, W) uint8. Raises BadImage, by its name, if one is missing.
 
-        ``coded``: in the array's ``coding``.
+        ``coded``: in the array's ``coding``. ``name`` returns an image's name, for errors.
         """
-        self.check(site, channels, names)
+        self.check(site, channels, name)
         position = self.positions[site.well, site.site]
         frames = self.shard.frames(position, [channel - 1 for channel in channels])
         read_frame = decompress_lz4 if self.coding == ZIGZAG else decompress
-        for name, frame, image in zip(names, frames, out, strict=True):
+        for channel, frame, image in zip(channels, frames, out, strict=True):
             try:
                 read_frame(frame, image)
             except Exhausted:
                 raise
             except UserError as error:
-                reason = f"contains a damaged image {name}, {error}; remove {self.folder} and pack the screen again"
+                what = f"contains a damaged image {name(site, channel)}, {error}"
+                reason = f"{what}; remove {self.folder} and pack the screen again"
                 raise BadImage(self.shard.path, "damaged", reason) from None
         if self.coding and not coded:
             import torch  # here, because reading a few images should not wait for it
 
             undo(torch.from_numpy(out), self.coding)
 
-    def check(self, site: Site, channels: Sequence[int], names: Sequence[str]) -> None:
+    def check(self, site: Site, channels: Sequence[int], name: ImageName) -> None:
         """Raise BadImage, by its name, if one of a site's images is missing."""
         key = site.well, site.site
-        for name, channel in zip(names, channels, strict=True):
+        for channel in channels:
             if not self.has(key, channel):
                 reason = self.left_out.get((*key, channel), "the screen had no such site when it was packed")
-                raise BadImage(name, "left-out", f"was left out when the screen was packed: {reason}")
+                raise BadImage(name(site, channel), "left-out", f"was left out when the screen was packed: {reason}")
 
 
 def _metadata(path: Path, digest: str | None) -> dict[str, Any]:

@@ -88,16 +88,24 @@ def read_index(path: Path, file: FileIO, n_sites: int, n_channels: int) -> np.nd
 
 def read_frames(path: Path, file: FileIO, entries: np.ndarray) -> list[memoryview]:
     """Return the frames at the ``entries`` (C, 2) of an index; adjacent ones are read at once."""
-    order = np.argsort(entries[:, 0])
-    starts, ends = entries[order, 0], entries[order].sum(1)
-    runs = np.split(np.arange(len(order)), np.flatnonzero(starts[1:] != ends[:-1]) + 1)
+    spans = sorted((offset, offset + length, number) for number, (offset, length) in enumerate(entries.tolist()))
     frames: dict[int, memoryview] = {}
-    for run in runs:
-        first, last = int(starts[run[0]]), int(ends[run[-1]])
+    for run in _adjacent(spans):
+        first, last = run[0][0], run[-1][1]
         content = memoryview(_bytes(path, file, first, last - first))
-        for number in run:
-            frames[int(order[number])] = content[int(starts[number]) - first : int(ends[number]) - first]
+        frames |= {number: content[start - first : end - first] for start, end, number in run}
     return [frames[number] for number in range(len(entries))]
+
+
+def _adjacent(spans: Sequence[tuple[int, int, int]]) -> list[list[tuple[int, int, int]]]:
+    """Split sorted (start, end, number) where one does not start at the end of the one before."""
+    runs: list[list[tuple[int, int, int]]] = []
+    for span in spans:
+        if runs and runs[-1][-1][1] == span[0]:
+            runs[-1].append(span)
+        else:
+            runs.append([span])
+    return runs
 
 
 def _bytes(path: Path, file: FileIO, offset: int, length: int) -> bytes:
