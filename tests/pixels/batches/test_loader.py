@@ -71,7 +71,7 @@ def test_pixels_do_not_depend_on_the_threads(write_root, wells, extra):
 def test_threads_take_some_samples_at_once_and_all_have_work(dataset, n, threads, sizes):
     loader = BatchLoader(dataset, BatchSampler(range(len(dataset)), n, False), threads)
     shares = loader._shares(list(range(n)))
-    assert [len(share) for share in shares] == sizes and sum(shares, []) == list(range(n))
+    assert [len(share) for share in shares] == sizes and [one for share in shares for one in share] == list(range(n))
 
 
 def test_a_growing_crop_is_that_of_the_epoch(write_root, wells):
