@@ -76,21 +76,25 @@ class Average:
             self._tensors = _Tensors(network)
         current = self._tensors.now()
         if self.n:
-            keys = [key for key, tensor in current.items() if tensor.is_floating_point()]
-            for dtype in {current[key].dtype for key in keys}:
-                subset = [key for key in keys if current[key].dtype == dtype]
-                averaged = [self.weights[key].to(current[key].device) for key in subset]  # on the CPU after a resume
-                average(averaged, [current[key] for key in subset], self.n)
-                self.weights.update(zip(subset, averaged, strict=True))
-        self.weights |= {key: t.clone() for key, t in current.items() if not self.n or not t.is_floating_point()}
+            for keys in self._tensors.floats:
+                average([self._weight(key, current) for key in keys], [current[key] for key in keys], self.n)
+            self.weights |= {key: current[key].clone() for key in self._tensors.counters}
+        else:
+            self.weights = {key: tensor.clone() for key, tensor in current.items()}
         self.n += 1
+
+    def _weight(self, key: str, current: Mapping[str, Tensor]) -> Tensor:
+        """Return a tensor of the average on the network's device; after a resume it is on the CPU."""
+        if self.weights[key].device != current[key].device:
+            self.weights[key] = self.weights[key].to(current[key].device)
+        return self.weights[key]
 
 
 class _Tensors:
     """The tensors of a network's state by name, as ``state_dict`` returns them, found once.
 
     It keeps where they are, not the tensors, which ``network.to`` and the like replace; it must have the same modules
-    as at the beginning.
+    and types as at the beginning. ``floats`` are the names of floating-point tensors, a list for each type.
     """
 
     def __init__(self, network: nn.Module):
@@ -101,6 +105,13 @@ class _Tensors:
             prefix, _, name = key.rpartition(".")
             module = modules[prefix]
             self.places[key] = (module._parameters if name in module._parameters else module._buffers, name)
+        dtypes = {key: tensor.dtype for key, tensor in self.now().items()}
+        self.floats = [
+            [key for key, own in dtypes.items() if own == dtype]
+            for dtype in {*dtypes.values()}
+            if dtype.is_floating_point
+        ]
+        self.counters = [key for key, dtype in dtypes.items() if not dtype.is_floating_point]
 
     def now(self) -> dict[str, Tensor]:
         """Return the tensors, which change with the network."""
