@@ -18,6 +18,7 @@ more dimensions than wells always perfectly. On the mean of those plates the two
 Letters: N wells, D dimensions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,20 +53,22 @@ def ssmd(positive: np.ndarray, negative: np.ndarray, robust: bool = False) -> fl
     return float("nan") if spread == 0 else float((p.centre - n.centre) / spread)
 
 
-def control_direction(vectors: np.ndarray, positive: np.ndarray, plates: np.ndarray) -> np.ndarray:
-    """Return the direction (D,) float64 from negative to positive controls, over its squared length.
+def control_difference(vectors: np.ndarray, positive: np.ndarray) -> np.ndarray | None:
+    """Return a plate's mean positive minus its mean negative control, (D,) float64; None if it lacks a kind.
 
-    ``vectors`` (N, D) are embeddings of control wells, ``positive`` (N,) bool, ``plates`` (N,) int64. NaN if no plate
-    has both kinds, or the means are equal.
+    ``vectors`` (n, D) are embeddings of its control wells, ``positive`` (n,) bool.
     """
-    differences = [
-        vectors[on & positive].mean(axis=0, dtype=np.float64) - vectors[on & ~positive].mean(axis=0, dtype=np.float64)
-        for on in (plates == plate for plate in np.unique(plates))
-        if (on & positive).any() and (on & ~positive).any()
-    ]
-    direction = np.mean(differences, axis=0) if differences else np.zeros(vectors.shape[1])
+    if positive.all() or not positive.any():
+        return None
+    means = [vectors[kind].mean(axis=0, dtype=np.float64) for kind in (positive, ~positive)]
+    return np.asarray(means[0] - means[1])
+
+
+def control_direction(differences: Sequence[np.ndarray], n_dimensions: int) -> np.ndarray:
+    """Return the mean of plates' differences (D,) float64 over its squared length; NaN without any, or if it is 0."""
+    direction = np.mean(differences, axis=0) if differences else np.zeros(n_dimensions)
     length = float(direction @ direction)
-    return direction / length if length > 0 else np.full(vectors.shape[1], np.nan)
+    return direction / length if length > 0 else np.full(n_dimensions, np.nan)
 
 
 def plate_qualities(vectors: np.ndarray, wells: pd.DataFrame, of_plates: pd.DataFrame) -> pd.DataFrame:
@@ -75,17 +78,24 @@ def plate_qualities(vectors: np.ndarray, wells: pd.DataFrame, of_plates: pd.Data
     well_type. ``of_plates`` (experiment, plate, cell_type) are the plates to score; directions are fitted on all other
     plates of the same cell type. ``reason`` says why the numbers are NaN, "" if they are not.
     """
-    numbers = wells.groupby(["experiment", "plate"]).ngroup().to_numpy()
     positive = (wells["well_type"] == "positive_control").to_numpy()
-    rows = []
+    rows_of = dict(wells.groupby(["experiment", "plate"]).indices)
+    cell_type_of = {plate: wells["cell_type"].iloc[rows[0]] for plate, rows in rows_of.items()}
+    differences = {plate: control_difference(vectors[rows], positive[rows]) for plate, rows in rows_of.items()}
+    found = []
     for place in of_plates[["experiment", "plate", "cell_type"]].to_dict("records"):
-        here = ((wells["experiment"] == place["experiment"]) & (wells["plate"] == place["plate"])).to_numpy()
-        others = ~here & (wells["cell_type"] == place["cell_type"]).to_numpy()
-        counts = {"n_positive": int((here & positive).sum()), "n_negative": int((here & ~positive).sum())}
-        direction = control_direction(vectors[others], positive[others], numbers[others])
-        rows.append({**place, **counts, **_qualities(vectors[here] @ direction, positive[here])})
+        own = place["experiment"], place["plate"]
+        others = [
+            difference
+            for plate, difference in differences.items()
+            if difference is not None and plate != own and cell_type_of[plate] == place["cell_type"]
+        ]
+        here = rows_of.get(own, np.empty(0, np.int64))
+        counts = {"n_positive": int(positive[here].sum()), "n_negative": int((~positive[here]).sum())}
+        scores = vectors[here] @ control_direction(others, vectors.shape[1])
+        found.append({**place, **counts, **_qualities(scores, positive[here])})
     columns = ["experiment", "plate", "cell_type", "n_positive", "n_negative", *QUALITY, "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(found, columns=columns)
 
 
 def _qualities(scores: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
