@@ -395,6 +395,13 @@ def test_compiled_networks_answer_the_same(predict, compiler):
         np.testing.assert_allclose(compiled[name], logits, atol=2e-3 if "sites" in name else 1e-5, rtol=0)
 
 
+def test_a_network_with_plates_statistics_is_not_compiled_and_that_is_said(trained, screen, tmp_path, compiler, capsys):
+    folder = trained(model__bn="plate")
+    predict_all(screen.root, folder.parents[2], ["tiny"], tmp_path / "out", ("test",), PredictionOptions(compile=True))
+    assert not compiler
+    assert capsys.readouterr().out.count("tiny is not compiled, it has the statistics of each plate") == 1
+
+
 def test_a_network_that_torch_cannot_compile_is_one_line(predict, monkeypatch):
     def fail(_graph, _inputs):
         raise RuntimeError("no compiler found")

@@ -43,12 +43,21 @@ def outputs_of(
     for pass_jobs, plan in _passes(jobs, _site_plans(store, screen, jobs, options)):
         for group in together(pass_jobs, int(plan.rows["wanted"].sum()), options, keep):
             members = [member_network(job, options) for job in group]
+            if options.compile:
+                _tell_uncompiled(group, title)
             bar_title = f"{title} x {len(group)} models"
             with compiling(options.compile, "--compile"):
                 group, members = _in_precisions(group, members, plan, title)
                 outputs = predict_sites(members, plan, options.batch_size, options.workers, bar_title, keep)
             rows = plan.rows[plan.rows["wanted"]].reset_index(drop=True)
             yield group, outputs, rows
+
+
+def _tell_uncompiled(jobs: Sequence[PredictionJob], title: str) -> None:
+    """Log, once a model, which networks `member_network` does not compile."""
+    for name, bn in dict.fromkeys((job.config.model.name, job.config.prediction_bn) for job in jobs):
+        if bn != "running":
+            _log.info(f"{title}: {name} is not compiled, it has the statistics of each {bn}")
 
 
 def _in_precisions(
