@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,16 +50,27 @@ def config_text(place: Place) -> str:
     return TINY.replace("audit: off", f"audit_dir: {place.csv}/audit").replace("FOLDS", str(place.csv))
 
 
+def linked_image(source: str, target: str) -> None:
+    """Copy a file, or link to it if it is an image."""
+    (os.link if source.endswith(".png") else shutil.copy2)(source, target)
+
+
+def looks(root: Path) -> dict[Path, tuple[int, int]]:
+    """Return the size and the time of change of each image."""
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in root.rglob("*.png")}
+
+
 @pytest.fixture
-def place(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Return a copy of the sound folder that may be damaged."""
-    own = at(tmp_path / "own")
-    shutil.copytree(sound, own.root)
+def place(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Return a copy of the sound folder that may be damaged. Its images are links: to be replaced, never written to."""
+    own, before = at(tmp_path / "own"), looks(sound)
+    shutil.copytree(sound, own.root, copy_function=linked_image)
     own.config.write_text(config_text(own))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     forget_accelerate()
-    return own
+    yield own
+    assert looks(sound) == before, "a fault wrote through a link, into what all tests share"
 
 
 def test_without_a_fault_everything_works(place, capsys):
