@@ -60,17 +60,25 @@ def looks(root: Path) -> dict[Path, tuple[int, int]]:
     return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in root.rglob("*.png")}
 
 
+@pytest.fixture(scope="module")
+def untouched(sound: Path) -> dict[Path, tuple[int, int]]:
+    """Return how the images of the sound folder look before the first test."""
+    return looks(sound)
+
+
 @pytest.fixture
-def place(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(
+    sound: Path, untouched: dict[Path, tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
     """Return a copy of the sound folder that may be damaged. Its images are links: to be replaced, never written to."""
-    own, before = at(tmp_path / "own"), looks(sound)
+    own = at(tmp_path / "own")
     shutil.copytree(sound, own.root, copy_function=linked_image)
     own.config.write_text(config_text(own))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     forget_accelerate()
     yield own
-    assert looks(sound) == before, "a fault wrote through a link, into what all tests share"
+    assert looks(sound) == untouched, "a fault wrote through a link, into what all tests share"
 
 
 def test_without_a_fault_everything_works(place, capsys):

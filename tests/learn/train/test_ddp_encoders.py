@@ -21,7 +21,7 @@ for name in ("timm-tf_efficientnet_lite0", "tu-ghostnet_050"):
         model.module.loss(model(torch.randn(2, 5, 64, 64)), Targets(torch.tensor([0, 1]))).backward()
     print("trained", name)
 del model
-gc.collect()  # DDP holds the process group, whose threads may still let go of Python objects: at exit that aborts
+gc.collect()  # DDP holds the process group, whose threads may still let go of Python objects: at exit that can abort
 torch.distributed.destroy_process_group()
 """
 

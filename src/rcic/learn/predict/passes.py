@@ -54,7 +54,7 @@ def outputs_of(
 
 
 def _tell_uncompiled(jobs: Sequence[PredictionJob], title: str) -> None:
-    """Log, once a model, which networks `member_network` does not compile."""
+    """Log, once for each model of a group, which networks `member_network` does not compile."""
     for name, bn in dict.fromkeys((job.config.model.name, job.config.prediction_bn) for job in jobs):
         if bn != "running":
             _log.info(f"{title}: {name} is not compiled, it has the statistics of each {bn}")
