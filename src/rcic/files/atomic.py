@@ -95,25 +95,27 @@ def _make_folder(folder: Path) -> list[Path]:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """Create and lock a temporary file; remove it on any error."""
-    temporary, descriptor = _locked_temporary(path)
+    """Create and lock a temporary file; remove it on any error, also if a signal ends the process in between."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # others have the same process ids
+    descriptor = None
     try:
+        descriptor = _created(temporary)
         yield temporary
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
-def _locked_temporary(path: Path) -> tuple[Path, int]:
-    """Return a new temporary file and its descriptor. Before it is locked it looks dead, so it is made sure of."""
+def _created(temporary: Path) -> int:
+    """Create and lock a file; return its descriptor. Before it is locked it looks dead, so it is made sure of."""
     while True:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # others have the same process ids
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         if try_lock(descriptor) is not False and is_at(temporary, descriptor):
-            return temporary, descriptor
+            return descriptor
         os.close(descriptor)
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from rcic.errors import BusyError, UserError
 from rcic.files.atomic import write_error
@@ -21,13 +20,6 @@ from rcic.files.regular import read_error
 _ATTEMPTS, _RETRY_DELAY = 5, 0.02  # to take the lock, and seconds between them
 _OPEN_ATTEMPTS = 100
 _NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)  # of a folder, a link, a socket
-
-
-class _Lock(NamedTuple):
-    """The descriptors of a locked folder (None if it may not be read) and of the file in it."""
-
-    folder: int | None
-    file: int
 
 
 class _GoneError(Exception):
@@ -45,18 +37,16 @@ def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
     moved (:mod:`rcic.files.held`). Waits up to ``wait_s`` seconds for another process. Raises BusyError, naming the
     owner, if it holds the folder then; UserError if the folder cannot be created, or the lock is not a file.
     """
-    created = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
+    lock = _Lock(folder)
     try:
-        lock = _take(folder, wait_s)
-    except OSError as error:
-        _remove_empty(created)
-        told = write_error(folder / LOCK, error)
-        raise (read_error(folder / LOCK, error) if told is error else told) from error
-    try:
+        lock.take(wait_s)
         with held(folder, lock.folder):
             yield
     finally:
-        _release(folder, lock, created)
+        try:
+            lock.release()
+        finally:  # what a signal interrupted there
+            lock.release()
 
 
 def clear_lock(folder: Path) -> None:
@@ -73,42 +63,89 @@ def owner(folder: Path) -> str | None:
     return _text(folder / LOCK) or "another process"
 
 
-def _take(folder: Path, wait_s: float) -> _Lock:
-    """Return the lock. `owner` holds it for an instant, so a taken one is tried more than once."""
-    end, attempts = time.monotonic() + wait_s, _ATTEMPTS
-    while (lock := _try(folder)) is None:
-        attempts -= 1
-        if attempts <= 0 and time.monotonic() >= end:
-            raise BusyError(f"{folder}: in use by {_text(folder / LOCK) or 'another process'}")
-        time.sleep(_RETRY_DELAY)
-    return lock
+class _Lock:
+    """The lock of a folder and of a file in it: descriptors, None where not open (as a folder that may not be read).
 
+    The exception of a signal may come between any two steps. So `close` and `release` may come after each of them, and
+    again.
+    """
 
-def _try(folder: Path) -> _Lock | None:
-    """Return the lock, None if it is taken. Start again when the last owner has just removed what was opened."""
-    for _ in range(_OPEN_ATTEMPTS):
-        with contextlib.suppress(_GoneError):
-            return _lock_both(folder)
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self.created = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
+        self.folder: int | None = None
+        self.file: int | None = None
+        self.is_taken = False
 
+    def take(self, wait_s: float) -> None:
+        """Lock both, or raise as `locked`. What a signal interrupts is taken once more, to be let go as a whole."""
+        try:
+            self._wait(wait_s)
+        except OSError as error:
+            told = write_error(self.path / LOCK, error)
+            raise (read_error(self.path / LOCK, error) if told is error else told) from error
+        except KeyboardInterrupt:
+            self.close()
+            clear_lock(self.path)
+            raise
 
-def _lock_both(folder: Path) -> _Lock | None:
-    """Lock the folder, then the file in it. As an owner removes both at the end, their identity is checked."""
-    with contextlib.ExitStack() as opened:
-        descriptor = _made(folder)
-        if descriptor is not None:
-            opened.callback(os.close, descriptor)
-            if try_lock(descriptor) is False:
-                return None
-            _check_is_at(folder, descriptor)
-        file = _open(folder / LOCK)
-        opened.callback(os.close, file)
-        if try_lock(file) is False:
-            return None
-        _check_is_at(folder / LOCK, file)
-        _sign(file)
-        opened.pop_all()
-        return _Lock(descriptor, file)
+    def release(self) -> None:
+        """Remove the file, wherever the folder is now, and what was created and is empty; then let others in."""
+        if self.is_taken:
+            with contextlib.suppress(OSError):
+                self._unlink()
+            if self.folder is not None and not is_at(self.path, self.folder):
+                self.created = []
+            self.is_taken = False
+        _remove_empty(self.created)
+        self.close()
+
+    def close(self) -> None:
+        """Let others in."""
+        for name in ("file", "folder"):
+            if (descriptor := getattr(self, name)) is not None:
+                with contextlib.suppress(OSError):
+                    unlock(descriptor)
+                    os.close(descriptor)
+                setattr(self, name, None)
+
+    def _wait(self, wait_s: float) -> None:
+        """Lock both. `owner` holds them for an instant, so what is taken is tried more than once."""
+        end, attempts = time.monotonic() + wait_s, _ATTEMPTS
+        while not self._try():
+            attempts -= 1
+            if attempts <= 0 and time.monotonic() >= end:
+                raise BusyError(f"{self.path}: in use by {_text(self.path / LOCK) or 'another process'}")
+            time.sleep(_RETRY_DELAY)
+
+    def _try(self) -> bool:
+        """Return whether both are locked now. Start again when the last owner has just removed what was opened."""
+        for _ in range(_OPEN_ATTEMPTS):
+            self.close()
+            with contextlib.suppress(_GoneError):
+                return self._lock_both()
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
+
+    def _lock_both(self) -> bool:
+        """Lock the folder, then the file in it. As an owner removes both at the end, their identity is checked."""
+        self.folder = _made(self.path)
+        if self.folder is not None:
+            if try_lock(self.folder) is False:
+                return False
+            _check_is_at(self.path, self.folder)
+        self.file = _open(self.path / LOCK)
+        if try_lock(self.file) is False:
+            return False
+        _check_is_at(self.path / LOCK, self.file)
+        _sign(self.file)
+        self.is_taken = True
+        return True
+
+    def _unlink(self) -> None:
+        if self.folder is None:
+            (self.path / LOCK).unlink()
+        else:
+            os.unlink(LOCK, dir_fd=self.folder)
 
 
 def _sign(file: int) -> None:
@@ -152,21 +189,6 @@ def _no_file(path: Path) -> UserError:
 def _check_is_at(path: Path, descriptor: int) -> None:
     if not is_at(path, descriptor):
         raise _GoneError
-
-
-def _release(folder: Path, lock: _Lock, created: Sequence[Path]) -> None:
-    """Remove the file, wherever the folder is now, and what was created and is empty; then let others in."""
-    with contextlib.suppress(OSError):
-        if lock.folder is None:
-            (folder / LOCK).unlink()
-        else:
-            os.unlink(LOCK, dir_fd=lock.folder)
-    if lock.folder is None or is_at(folder, lock.folder):
-        _remove_empty(created)
-    for descriptor in (lock.file, lock.folder):
-        if descriptor is not None:
-            unlock(descriptor)
-            os.close(descriptor)
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

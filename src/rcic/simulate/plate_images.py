@@ -126,8 +126,8 @@ def draw_plate(job: PlateJob) -> list[dict[str, Any]]:
             row for well, _ in job.wells for site in SITES for row in _rows(job, well, site, _read(job, well, site))
         ]
     shutil.rmtree(job.half, ignore_errors=True)
-    job.half.mkdir(parents=True)
     try:
+        job.half.mkdir(parents=True)
         rows = [row for well, sirna in job.wells for site in SITES for row in _draw(job, job.half, well, sirna, site)]
         job.half.rename(job.folder)
     except BaseException:
