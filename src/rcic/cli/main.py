@@ -15,6 +15,7 @@ from fire.decorators import SetParseFns
 from rcic import __version__
 from rcic.cli.console import show_messages
 from rcic.cli.flags import find_command, fire_words, readers
+from rcic.cli.signals import answered
 from rcic.cli.signature import Commands, command_name, command_text, commands_text, flat_command
 from rcic.doctor.tested_versions import warn_untested
 from rcic.errors import BUSY, BusyError, Terminated, UserError, one_line
@@ -54,11 +55,11 @@ def run(program: str, words: Sequence[str], commands: Commands) -> None:
     process is at work on the same thing; 130 after Ctrl-C, 143 after SIGTERM, which end a command in the same way.
     """
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations would look for news on the network
-    before = signal.signal(signal.SIGTERM, _terminate)
     show_messages()
     try:
-        _run(program, list(words), commands)
-        sys.stdout.flush()
+        with answered():
+            _run(program, list(words), commands)
+            sys.stdout.flush()
     except BusyError as error:
         _stop(str(error), BUSY)
     except UserError as error:
@@ -74,8 +75,6 @@ def run(program: str, words: Sequence[str], commands: Commands) -> None:
         sys.exit(TERMINATED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def own_words(without: Collection[str]) -> list[str]:
@@ -170,11 +169,6 @@ def _lack_of_memory(error: Exception) -> str:
 def _forget_stdout() -> None:
     """Send what is still to be printed nowhere, or Python would complain of it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _terminate(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up must not be interrupted
-    raise Terminated
 
 
 def _stop(message: str, code: int = 2) -> NoReturn:
