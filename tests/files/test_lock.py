@@ -11,6 +11,7 @@ from multiprocessing import get_context
 import pytest
 
 from rcic.errors import BusyError, UserError
+from rcic.files.flock import try_lock
 from rcic.files.lock import locked, owner
 from rcic.files.names import LOCK
 
@@ -118,6 +119,23 @@ def test_a_folder_that_may_not_be_read_is_locked_by_its_file(tmp_path, monkeypat
     ):
         pass
     assert not (tmp_path / "c").exists()
+
+
+def test_who_waits_for_the_file_holds_no_folder(tmp_path, monkeypatch):
+    """Nor whoever locks folders where another machine locks files only."""
+    free = []
+
+    def look(_seconds):
+        folder = os.open(tmp_path, os.O_RDONLY)
+        free.append(try_lock(folder))
+        os.close(folder)
+
+    monkeypatch.setattr(time, "sleep", look)
+    with (tmp_path / LOCK).open("w") as file:
+        assert try_lock(file.fileno())
+        with pytest.raises(BusyError), locked(tmp_path):
+            pass
+    assert free and all(free) and (tmp_path / LOCK).exists()
 
 
 def bind(path):

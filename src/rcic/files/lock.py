@@ -113,6 +113,7 @@ class _Lock:
         """Lock both. `owner` holds them for an instant, so what is taken is tried more than once."""
         end, attempts = time.monotonic() + wait_s, _ATTEMPTS
         while not self._try():
+            self.close()
             attempts -= 1
             if attempts <= 0 and time.monotonic() >= end:
                 raise BusyError(f"{self.path}: in use by {_text(self.path / LOCK) or 'another process'}")
