@@ -25,6 +25,7 @@ from tests.program import TINY
 EVENTS = "events.out.tfevents"
 CLOCK = {"started", "finished", "command", "resumed", "when", "seconds"}  # in records: what a second run may change
 CLOCK |= {"commit"}  # of a checkout that someone is at work in
+CLOCK |= {"file_states"}  # of files that were read, once they are two seconds old
 CLOCK |= {"sha256", METRICS, LAST}  # a record's own checksum, and those of files that have seconds in them
 
 
