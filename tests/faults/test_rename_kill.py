@@ -27,6 +27,9 @@ CLOCK = {"started", "finished", "command", "resumed", "when", "seconds"}  # in r
 CLOCK |= {"commit"}  # of a checkout that someone is at work in
 CLOCK |= {"file_states"}  # of files that were read, once they are two seconds old
 CLOCK |= {"sha256", METRICS, LAST}  # a record's own checksum, and those of files that have seconds in them
+DATED = re.compile(  # in a page: its date, and at its end the checksums of text and record that have it in them
+    rb"""\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?|"page": "[0-9a-f]{64}",\s+"sha256": "[0-9a-f]{64}"\s+}\s+-->\s+$"""
+)
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ def _content(path: Path) -> Any:
     if path.name == METRICS:
         return pd.read_csv(io.BytesIO(data)).drop(columns="seconds").to_csv()
     if path.suffix == ".html":
-        return re.sub(rb"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", b"", data)
+        return DATED.sub(b"", data)
     return data
 
 

@@ -13,6 +13,7 @@ import pytest
 from rcic.errors import UserError, command_line
 from rcic.files.difference import difference
 from rcic.files.disk import remove_unfinished
+from rcic.files.lock import locked
 from rcic.files.names import LOCK, prediction_files
 from rcic.files.record import (
     Record,
@@ -185,6 +186,15 @@ def test_a_result_is_there_if_it_was_made_from_and_with_the_same(path):
         assert not is_written(path, Record("meal", other, {"minutes": 40}))
     assert not is_written(path, Record("meal", {"flour": "rye"}, {"minutes": 41}))
     assert not is_written(path, Record("drink", {"flour": "rye"}, {"minutes": 40}))
+
+
+def test_the_lock_of_a_killed_writer_goes_with_the_next_who_finds_its_result_whole(path):
+    lock = path.with_name(LOCK)
+    lock.touch()
+    assert not is_written(path, Record("meal", {"flour": "oat"}, {"minutes": 40})) and lock.exists()
+    assert is_written(path, RECORD) and not lock.exists()
+    with locked(path.parent):
+        assert is_written(path, RECORD) and lock.exists()
 
 
 def test_a_network_is_its_checkpoint_and_its_settings():

@@ -504,7 +504,10 @@ class Judge:
     # neighbours
 
     def neighboured(self, out: Path, embed_root: Path, source: Source, kind: str, only_new: bool = False) -> None:
-        """Judge the scores of neighbours: each label must be one of the bank's, as the tables have it now."""
+        """Judge the scores of neighbours: each label must be one of the bank's, as the tables have it now.
+
+        The bank of test wells has the held-out wells, too, where they are embedded.
+        """
         known = source.by_code()
         for member in find_members(embed_root, embedding_files(Path(), "train")["embeddings"].name, None):
             bank_files = embedding_files(embed_root / member.folder, "train")
@@ -522,7 +525,9 @@ class Judge:
                     raise Wrong(f"embeddings: {embed_root / member.folder} has some that no command left whole")
                 if bank.network != queries.network and queries_files["record"].exists():
                     raise Wrong(f"embeddings: {embed_root / member.folder}: {split} and bank are of two networks")
-                self._scores(files, bank_files, queries_files, source, known)
+                held_out = embedding_files(embed_root / member.folder, "valid")
+                has_more = split == "test" and held_out["embeddings"].exists()
+                self._scores(files, [bank_files, *([held_out] if has_more else [])], queries_files, source, known)
                 places = {code: queries.places[code] for code in _codes(files["wells"]) if code in queries.places}
                 net = f"{kind} {self.file_key(bank_files)} {queries.net}"
                 parts = (("train", bank_files), (split, queries_files))
@@ -543,18 +548,19 @@ class Judge:
     def _scores(
         self,
         files: Mapping[str, Path],
-        bank_files: Mapping[str, Path],
+        banks: Sequence[Mapping[str, Path]],
         queries_files: Mapping[str, Path],
         source: Source,
         known: Mapping[str, Well],
     ) -> None:
         labels = source.treatments()
-        bank_kinds = np.load(bank_files["embeddings"])[:, :PHENOTYPES].argmax(1)
         taught: dict[int, set[str]] = {}
-        for code, kind in zip(_codes(bank_files["wells"]), bank_kinds.tolist(), strict=True):
-            if code not in known:
-                raise Wrong(f"neighbours: {files['logits']}: {code} of the bank is not in the tables")
-            taught.setdefault(kind, set()).add(known[code].label)
+        for bank_files in banks:
+            bank_kinds = np.load(bank_files["embeddings"])[:, :PHENOTYPES].argmax(1)
+            for code, kind in zip(_codes(bank_files["wells"]), bank_kinds.tolist(), strict=True):
+                if code not in known:
+                    raise Wrong(f"neighbours: {files['logits']}: {code} of the bank is not in the tables")
+                taught.setdefault(kind, set()).add(known[code].label)
         queries = np.load(queries_files["embeddings"])[:, :PHENOTYPES]
         kind_of = dict(zip(_codes(queries_files["wells"]), queries.argmax(1).tolist(), strict=True))
         scores = np.load(files["logits"])

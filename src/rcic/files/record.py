@@ -15,7 +15,7 @@ from rcic.errors import command_line
 from rcic.files.atomic import sha256_of, sha256_once, whole, write_error
 from rcic.files.checksums import Checksum
 from rcic.files.difference import difference
-from rcic.files.lock import locked
+from rcic.files.lock import clear_lock, locked
 from rcic.files.regular import regular_path
 from rcic.files.sealed_json import Unsound, digest_of_values, read_object, sealed, unsealed
 
@@ -154,7 +154,10 @@ def check_files(
 
 
 def is_written(path: Path, wanted: Record) -> bool:
-    """Return whether this result, made from and with the same, is there with all its files."""
+    """Return whether this result, made from and with the same, is there with all its files.
+
+    Then the file of a lock that a killed writer left beside it is removed, since nobody will write there.
+    """
     try:
         found = read_record(path, wanted.kind)
         if found is None or difference(found.made_from, wanted.made_from):
@@ -164,4 +167,5 @@ def is_written(path: Path, wanted: Record) -> bool:
         check_files(path, found)
     except Unsound:
         return False
+    clear_lock(path.parent)
     return True

@@ -144,9 +144,11 @@ def test_as_many_networks_are_in_memory_as_fit(tmp_path, monkeypatch, free, at_o
 def test_what_is_there_is_skipped_and_what_changed_is_made_anew(predict, members, capsys, monkeypatch):
     out = predict()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("pred_*")}
+    (out / "[1,2,3,4,6]/fold_0/tiny/run.lock").touch()  # of a predict-all that was killed when all was done
     predict()
     assert "test: 4 of 4 members are predicted already, 0 to go" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in out.rglob("pred_*")} == before
+    assert not list(out.rglob("run.lock"))
     take_weights(members / "[1,2,3,4,5]/fold_1/tiny", members / "[1,2,3,4,5]/fold_0/tiny")
     (out / "[1,2,3,4,6]/fold_0/tiny/pred_test.csv").unlink()
     predict()

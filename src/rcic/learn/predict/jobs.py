@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rcic.decide.prediction import model_of
 from rcic.errors import UserError, nearest
 from rcic.files.atomic import sha256_once
+from rcic.files.lock import clear_lock
 from rcic.files.names import BEST, HELD_OUT, RUN, Member, find_members
 from rcic.files.record import Record, check_files, network_id, read_record
 from rcic.files.regular import is_there
@@ -203,7 +204,7 @@ def plan_job(
 
 
 def is_predicted(job: PredictionJob) -> bool:
-    """Return whether a job's files are complete and their record is that of the job."""
+    """Return whether a job's files are complete and their record is that of the job; clear the lock of a killed one."""
     path, wanted = job.files["record"], job.record
     try:
         found = read_record(path, wanted.kind)
@@ -212,7 +213,10 @@ def is_predicted(job: PredictionJob) -> bool:
         check_files(path, found)
     except Unsound:
         return False
-    return not origin_difference(found.made_from, wanted.made_from)
+    if origin_difference(found.made_from, wanted.made_from):
+        return False
+    clear_lock(path.parent)
+    return True
 
 
 def _same_settings(found: Record, job: PredictionJob) -> bool:
