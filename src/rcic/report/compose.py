@@ -57,11 +57,12 @@ def _page(sources: ReportSources, left_out: list[LeftOut]) -> Page:
         _or_none(lambda: sources.runs) or [],
         _or_none(lambda: read_facts(sources.audit_dir or Path())),
     )
+    warnings = _warnings(sources, runs, facts)  # before the verdicts: what it keeps replaces what a killed report left
     return Page(
         title=f"Report on {sources.given.data_root}",
         subtitle=_subtitle(sources),
         facts=main_facts(sources.screen, sources.last, sources.answers, runs),
-        odd=[*unsound_results(sources.verdicts), *_warnings(sources, runs, facts)],
+        odd=[*unsound_results(sources.verdicts), *warnings],
         sections=sections,
         left_out=left_out,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
