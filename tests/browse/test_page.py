@@ -114,6 +114,18 @@ def test_a_well_and_its_pictures(visit, address):
     assert errors == []
 
 
+def test_a_share_stays_on_its_line(visit, address):
+    page, errors = visit(f"{address}?experiment=HUVEC-04&plate=1&well=I04")
+    heights = """() => [...document.querySelectorAll(".top .number")].map((share) => {
+        const before = share.offsetHeight;
+        share.textContent = "> 99 %";
+        return [before, share.offsetHeight];
+    })"""
+    found = page.evaluate(heights)
+    assert found and all(before == after for before, after in found)
+    assert errors == []
+
+
 def test_sliders_and_channels_change_the_pictures(visit, address):
     page, errors = visit(address)
     sites, channels = drawn(page, "#sites"), drawn(page, "#channels")
