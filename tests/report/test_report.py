@@ -72,6 +72,16 @@ def test_tables_alone_are_enough(data, tmp_path, capsys):
     assert "left out: Embeddings: no --embed_root was given" in capsys.readouterr().out
 
 
+def test_what_a_killed_report_left_and_this_one_makes_anew_is_not_told(everything, root, tmp_path, monkeypatch):
+    left = root / ".kept_calibration_valid.npz.0123abcd.tmp"
+    left.touch()
+    monkeypatch.setattr("rcic.files.atomic.remove_unfinished_once", lambda folder: None)
+    monkeypatch.setattr("rcic.report.sources.calibrate_once", lambda *_: left.unlink())  # whose writes remove it
+    report(everything, tmp_path / "out.html")
+    header = (tmp_path / "out.html").read_text().partition("</header>")[0]
+    assert not left.exists() and "checked: " in header and "unfinished" not in header
+
+
 def test_a_real_screen_has_no_test_truth(data, root, tmp_path):
     write_member(root)
     write_held_out(root)
