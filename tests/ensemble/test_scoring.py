@@ -49,7 +49,9 @@ def test_the_score_by_the_screen_s_own_truth(tmp_path, root):
     (tmp_path / "data").mkdir()
     data = write_tables(tmp_path / "data", {"metadata.csv": METADATA})
     write_member(root, logits=np.array([[1.0, 0], [0, 1]]), codes=WELLS[:2])  # s700 and s91; told: s700 and s999
-    result = score(data, root).ladder
+    told = score(data, root)
+    assert "1 test well not scored: no train well has such a treatment" in told.notes
+    result = told.ladder
     everyone = result.table[(result.table["scope"] == "all") & (result.table["rung"] == "assignment")]
     assert everyone[["accuracy", "n_wells"]].to_numpy().tolist() == [[100, 1]]
     answer = write_submission(decide_predictions(data, root), root / "sub").read_text()

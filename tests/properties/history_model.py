@@ -688,7 +688,9 @@ class Judge:
         """Judge the accuracy of the last rung in a ladder."""
         used = self.used(root, source, split, models)
         logits, labels, wells = self.blended(root, source, split, models), source.treatments(), source.by_code()
-        known = [code for code in logits if not source.is_control(wells[code])]
+        known = [
+            code for code in logits if wells[code].label in labels
+        ]  # others no train well has: they are not scored
         right = [labels[int(logits[code].argmax())] == wells[code].label for code in known]
         rows = json.loads(path.read_text())["ladder"]
         last = [row for row in rows if row["scope"] == "all" and row["accuracy"] is not None][-1]

@@ -28,7 +28,7 @@ from rcic.ensemble.predictions import (
     read_predictions,
     what_is_proven,
 )
-from rcic.errors import UserError, brief
+from rcic.errors import UserError, brief, plural
 from rcic.files.kept import Kept, kept_or_made
 from rcic.files.record import Record, write_record, write_result
 from rcic.screen.doses import DoseSeries
@@ -289,8 +289,16 @@ def _scored(
         raise UserError(f"{screen.root}: the screen has no test wells, so --truth has no use")
     wells = screen.select("test" if split == "test" else "train", "treatment")
     labels = known_truth(screen, wells, truth) if split == "test" else wells["label"].to_numpy()
+    if split == "test" and not truth:
+        notes = [*notes, *_untaught(screen)]
     root, groups = Path(predict_root), learn_groups(screen)
     return _Scored(PredictionInputs(screen, groups, wells, root, split, ensemble, by_site, labels), notes, keep)
+
+
+def _untaught(screen: Screen) -> list[str]:
+    """Return the note on test wells of treatments that no train well has: no answer is right, so they have no truth."""
+    count = 0 if screen.truth is None else int((screen.truth["label"] < 0).sum())
+    return [f"{plural(count, 'test well')} not scored: no train well has such a treatment"] if count else []
 
 
 def known_truth(screen: Screen, wells: pd.DataFrame, path: str | Path | None) -> np.ndarray:
